@@ -1,0 +1,32 @@
+//! Wagonway: a poll-mode software router that behaves like the Linux networking stack.
+//!
+//! This file is the map of the rooms. Dependencies point one way: `packet` and `publish` know
+//! nobody; `dpdk` knows `packet`; `graph` knows those; the subsystems stand on the engine; `worker`
+//! and `control` drive the subsystems; the faces are outermost. `tests/house.rs` checks the arrows.
+#![deny(unsafe_code)]
+
+// Engine
+pub mod dpdk;
+pub mod graph;
+pub mod packet;
+pub mod publish;
+
+// Subsystems, in the packet's order
+pub mod icmp;
+pub mod ip4;
+pub mod l2;
+pub mod neighbour;
+pub mod port;
+pub mod route;
+
+// What drives them
+pub mod control;
+pub mod worker;
+
+// Faces
+pub mod capture;
+pub mod cli;
+pub mod config;
+pub mod iproute2;
+pub mod replay;
+pub mod telemetry;

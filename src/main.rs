@@ -1,0 +1,2 @@
+//! Process start: the allocator and the command line.
+fn main() {}

@@ -1,0 +1,4 @@
+//! Routing: routes as the operator states them, the forwarding table the workers read, and the
+//! nodes that look packets up.
+
+pub mod spec;

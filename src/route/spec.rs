@@ -1,0 +1,106 @@
+//! A route in the operator's words, before interfaces and gateways are resolved.
+//!
+//! Both `ip route` and the configuration file produce these; the routing room turns them into
+//! forwarding state. Field meanings and defaults are those of `ip-route(8)`.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+/// What a matching packet meets (ledger 5.34 to 5.47, `RTN_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum RouteType {
+    /// Forwarded to a next hop.
+    #[default]
+    Unicast,
+    /// Delivered to this router.
+    Local,
+    /// Delivered to this router as broadcast, and sent as broadcast.
+    Broadcast,
+    /// Delivered to this router as broadcast, but sent as unicast.
+    Anycast,
+    /// Route for multicast that the router itself sends.
+    Multicast,
+    /// Dropped in silence.
+    Blackhole,
+    /// Answered with ICMP host unreachable (type 3 code 1).
+    Unreachable,
+    /// Answered with ICMP communication prohibited (type 3 code 13).
+    Prohibit,
+    /// Ends the look-up in this table.
+    Throw,
+}
+
+/// Route origin numbers of `/etc/iproute2/rt_protos` (`RTPROT_*`).
+pub mod proto {
+    /// Installed by an ICMP redirect.
+    pub const REDIRECT: u8 = 1;
+    /// Installed by the router itself, from addresses.
+    pub const KERNEL: u8 = 2;
+    /// Installed during boot; what `ip route add` writes when nothing is said.
+    pub const BOOT: u8 = 3;
+    /// Installed by the administrator.
+    pub const STATIC: u8 = 4;
+}
+
+/// Route scope numbers of `/etc/iproute2/rt_scopes` (`RT_SCOPE_*`).
+pub mod scope {
+    /// Anywhere.
+    pub const UNIVERSE: u8 = 0;
+    /// On a link of this router.
+    pub const LINK: u8 = 253;
+    /// This router.
+    pub const HOST: u8 = 254;
+    /// Destination does not exist.
+    pub const NOWHERE: u8 = 255;
+}
+
+/// Table numbers of `/etc/iproute2/rt_tables`.
+pub mod table {
+    /// The table `ip route` means when none is named.
+    pub const MAIN: u32 = 254;
+    /// Local and broadcast addresses, kept by the router itself.
+    pub const LOCAL: u32 = 255;
+}
+
+/// One next hop as stated.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct NextHopSpec {
+    /// Gateway address; `None` for a destination on the link.
+    pub via: Option<Ipv4Addr>,
+    /// Interface name; may be left out when the gateway tells it.
+    pub dev: Option<String>,
+    /// Share of the flows, 1 to 256.
+    pub weight: u16,
+    /// Take the gateway to be on the link even if no address covers it.
+    pub onlink: bool,
+}
+
+/// One route as stated.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RouteSpec {
+    /// Destination; host bits are zero.
+    pub dst: Ipv4Net,
+    /// What a matching packet meets.
+    pub kind: RouteType,
+    /// DSCP/TOS selector, 0 matches any packet.
+    pub tos: u8,
+    /// Routing table number.
+    pub table: u32,
+    /// Preference among routes to one prefix; the lowest is used.
+    pub metric: u32,
+    /// Who installed the route.
+    pub proto: u8,
+    /// Distance of the destination; `None` takes the default for the kind (ledger 5.30).
+    pub scope: Option<u8>,
+    /// Preferred source address for the router's own packets.
+    pub prefsrc: Option<Ipv4Addr>,
+    /// Path MTU of the route in bytes.
+    pub mtu: Option<u32>,
+    /// The MTU is locked: path MTU discovery must not change it.
+    pub mtu_locked: bool,
+    /// Other metrics (`hoplimit`, `advmss`, ...) by name, kept and shown.
+    pub metrics: Vec<(&'static str, u32)>,
+    /// Next hops; empty for blackhole, unreachable, prohibit and throw.
+    pub nexthops: Vec<NextHopSpec>,
+}
