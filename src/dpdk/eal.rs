@@ -83,7 +83,7 @@ pub struct Eal {
 /// The last error of this thread, in DPDK's words.
 pub(super) fn last_error() -> String {
     // SAFETY: the shim reads a thread-local variable.
-    describe(unsafe { dpdk_sys::wagonway_errno() })
+    describe(unsafe { dpdk_sys::dpdk_errno() })
 }
 
 /// An error number in DPDK's words.
@@ -187,7 +187,7 @@ impl Eal {
         // SAFETY: `strings` are `count` C strings that are never freed.
         if unsafe { dpdk_sys::rte_eal_init(count, strings.as_mut_ptr()) } < 0 {
             // SAFETY: reads a thread-local variable.
-            let number = unsafe { dpdk_sys::wagonway_errno() };
+            let number = unsafe { dpdk_sys::dpdk_errno() };
             return Err(match number {
                 libc_errno::EACCES | libc_errno::EPERM => EalError::NoPermission(describe(number)),
                 libc_errno::EAGAIN => EalError::InstanceRunning(options.prefix.clone()),
