@@ -3,6 +3,7 @@
 
 pub mod cycles;
 pub mod eal;
+mod log;
 pub mod mbuf;
 pub mod mempool;
 pub mod port;

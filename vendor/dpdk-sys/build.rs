@@ -7,12 +7,12 @@ use std::process::{Command, exit};
 /// The functions that the product or its tests call. Inline ones get a wrapper in C, so they are
 /// meant to be called once for a burst, not once for a packet.
 const FUNCTIONS: &[&str] = &[
-    "dpdk_(errno|set_errno|log_to)",
-    "rte_eal_(init|cleanup|process_type|has_hugepages|has_pci|iova_mode|get_runtime_dir|primary_proc_alive|hotplug_add|hotplug_remove)",
+    "dpdk_(errno|set_errno|log_to|eal_init|link|if_.*|packet_.*)",
+    "rte_eal_(cleanup|process_type|has_hugepages|has_pci|iova_mode|get_runtime_dir|primary_proc_alive|hotplug_add|hotplug_remove)",
     "rte_thread_(register|unregister)",
     "rte_lcore_(id|count|index|to_socket_id|to_cpu_id|is_enabled)",
     "rte_(get_main_lcore|socket_id|socket_count|socket_id_by_idx)",
-    "rte_log_(set_global_level|get_global_level|set_level|set_level_pattern|set_level_regexp|register_type_and_pick_level)",
+    "rte_log_(set_global_level|get_global_level|set_level|set_level_pattern|set_level_regexp)",
     "rte_strerror",
     "rte_version.*",
     "rte_(rdtsc|get_tsc_cycles|get_tsc_hz|get_timer_hz|pause)",
@@ -62,7 +62,14 @@ const OPAQUE: &[&str] = &[
 ];
 
 fn main() {
-    for file in ["build.rs", "c/wrapper.h", "c/shim.h", "c/shim.c"] {
+    for file in [
+        "build.rs",
+        "c/wrapper.h",
+        "c/kernel.h",
+        "c/kernel.c",
+        "c/shim.h",
+        "c/shim.c",
+    ] {
         println!("cargo:rerun-if-changed={file}");
     }
     println!("cargo:rerun-if-env-changed=CC");
@@ -145,6 +152,7 @@ fn compile(cflags: &[String], inlines: &Path) {
     }
     build
         .file("c/shim.c")
+        .file("c/kernel.c")
         .file(inlines)
         .include(".")
         .opt_level(3)

@@ -1,313 +1,65 @@
 //! Ports: devices, their queues, link state and counters.
+//!
+//! - takes: a device by the name that an operator gives it
+//! - gives: queues for workers, link state and counters for the management core
+//! - costs: a burst costs one call into the driver (`benches/side-by-side`)
 
+mod config;
+mod kernel;
+mod open;
+mod queue;
 mod spec;
+#[cfg(test)]
+mod tests;
 
-use std::{ffi::CString, sync::Arc};
+use std::{
+    ffi::{CStr, CString},
+    sync::Arc,
+};
 
 use dpdk_sys as sys;
-use thiserror::Error;
 
-use super::{
-    eal::{describe, last_error},
-    mbuf::{BURST_MAX, Burst},
-    mempool::Pool,
-};
+use self::kernel::Interface;
+use super::eal::describe;
 use crate::packet::MacAddr;
 
+pub use config::{DeviceStats, Link, PortConfig, PortError, PortInfo};
+pub use queue::{RxQueue, TxQueue};
 pub use spec::{Device, SpecError};
 
-/// A port could not be opened.
-#[derive(Debug, Error)]
-pub enum PortError {
-    /// The device's name.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-    /// DPDK refused.
-    #[error("device {device}: {step}: {why}")]
-    Device {
-        /// The device.
-        device: String,
-        /// What was being done.
-        step: &'static str,
-        /// DPDK's reason.
-        why: String,
-    },
-}
-
-/// How a port is opened.
-#[derive(Clone, Debug)]
-pub struct PortConfig {
-    /// Receive queues wanted.
-    pub rx_queues: u16,
-    /// Transmit queues wanted; one a worker.
-    pub tx_queues: u16,
-    /// Receive descriptors a queue.
-    pub rx_desc: u16,
-    /// Transmit descriptors a queue.
-    pub tx_desc: u16,
-    /// Largest IPv4 packet.
-    pub mtu: u16,
-    /// Link-layer address to use in place of the device's.
-    pub mac: Option<MacAddr>,
-}
-
-/// What the device turned out to be.
-#[derive(Clone, Debug)]
-pub struct PortInfo {
-    /// DPDK's number.
-    pub id: u16,
-    /// Driver.
-    pub driver: String,
-    /// Link-layer address.
-    pub mac: MacAddr,
-    /// NUMA socket, or -1.
-    pub socket: i32,
-    /// Receive queues it opened with.
-    pub rx_queues: u16,
-    /// Transmit queues it opened with.
-    pub tx_queues: u16,
-}
-
-/// State of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Link {
-    /// There is one.
-    pub up: bool,
-    /// In Mb/s, where known.
-    pub speed: Option<u32>,
-}
-
-/// What a device counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DeviceStats {
-    /// Packets received.
-    pub rx_packets: u64,
-    /// Packets sent.
-    pub tx_packets: u64,
-    /// Packets lost because nobody took them in time.
-    pub rx_missed: u64,
-    /// Broken packets received.
-    pub rx_errors: u64,
-    /// Packets that could not be sent.
-    pub tx_errors: u64,
-}
-
-/// A started device; it stops when the port and all of its queues are gone.
+/// A device in DPDK; it stops and leaves when the port and all of its queues are gone.
+#[derive(Debug)]
 struct Started {
     id: u16,
-    name: Option<CString>,
+    bus: &'static CStr,
+    name: CString,
+    /// Put back to what it was after the device has let go of it.
+    interface: Option<Interface>,
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // SAFETY: the port was started by `Port::open`, and no queue is left that could poll it.
+        // SAFETY: the port was found by `Port::open`, and no queue is left that could poll it.
+        // Stopping one that never started does nothing.
         unsafe {
             sys::rte_eth_dev_stop(self.id);
             sys::rte_eth_dev_close(self.id);
-            if let Some(name) = &self.name {
-                sys::rte_eal_hotplug_remove(c"vdev".as_ptr(), name.as_ptr());
-            }
+            sys::rte_eal_hotplug_remove(self.bus.as_ptr(), self.name.as_ptr());
         }
     }
 }
 
 /// A port.
+#[derive(Debug)]
 pub struct Port {
     started: Arc<Started>,
     info: PortInfo,
 }
 
-/// One receive queue; it belongs to one worker.
-pub struct RxQueue {
-    started: Arc<Started>,
-    queue: u16,
-}
-
-/// One transmit queue; it belongs to one worker.
-pub struct TxQueue {
-    started: Arc<Started>,
-    queue: u16,
-}
-
-/// Symmetric Toeplitz key: both directions of a flow hash alike.
-const RSS_KEY: [u8; 52] = {
-    let mut key = [0x6d; 52];
-    let mut at = 0;
-    while at < key.len() {
-        key[at + 1] = 0x5a;
-        at += 2;
-    }
-    key
-};
+const IFF_PROMISC: u32 = 0x100;
+const IFF_ALLMULTI: u32 = 0x200;
 
 impl Port {
-    /// Opens and starts a device. `number` makes its name unique; packets come from `pool`.
-    ///
-    /// # Errors
-    /// When the device is not there, or refuses its configuration.
-    pub fn open(
-        text: &str,
-        number: usize,
-        config: &PortConfig,
-        pool: &Pool,
-    ) -> Result<(Self, Vec<RxQueue>, Vec<TxQueue>), PortError> {
-        let fail = |step: &'static str, code: i32| PortError::Device {
-            device: text.to_owned(),
-            step,
-            why: if code == 0 {
-                last_error()
-            } else {
-                describe(code)
-            },
-        };
-        let (name, plugged) = match Device::parse(text, config.mtu)? {
-            Device::Pci(address) => (address, false),
-            Device::Virtual { driver, args } => {
-                let name = format!("{driver}{number}");
-                let queues = match driver {
-                    "net_af_packet" => {
-                        format!(",qpairs={}", config.rx_queues.max(config.tx_queues))
-                    }
-                    "net_af_xdp" if config.rx_queues > 1 => {
-                        format!(",queue_count={}", config.rx_queues)
-                    }
-                    _ => String::new(),
-                };
-                let args = cstring(args.trim_start_matches(',').to_owned() + &queues);
-                let c_name = cstring(name.clone());
-                // SAFETY: all three are C strings that outlive the call.
-                let code = unsafe {
-                    sys::rte_eal_hotplug_add(c"vdev".as_ptr(), c_name.as_ptr(), args.as_ptr())
-                };
-                if code != 0 {
-                    return Err(fail("attach", code));
-                }
-                (name, true)
-            }
-        };
-        let c_name = cstring(name.clone());
-        let mut id = 0;
-        // SAFETY: the name is a C string and `id` a place to write.
-        let code = unsafe { sys::rte_eth_dev_get_port_by_name(c_name.as_ptr(), &mut id) };
-        if code != 0 {
-            return Err(fail("find", code));
-        }
-        let started = Arc::new(Started {
-            id,
-            name: plugged.then_some(c_name),
-        });
-        // SAFETY: `id` is a port, and the struct is written by DPDK.
-        let facts = unsafe {
-            let mut facts = sys::rte_eth_dev_info::default();
-            match sys::rte_eth_dev_info_get(id, &mut facts) {
-                0 => facts,
-                code => return Err(fail("ask", code)),
-            }
-        };
-        let rx_queues = config.rx_queues.clamp(1, facts.max_rx_queues.max(1));
-        let tx_queues = config.tx_queues.clamp(1, facts.max_tx_queues.max(1));
-        let mut conf = sys::rte_eth_conf::default();
-        if rx_queues > 1 {
-            let types = (sys::RTE_ETH_RSS_IPV4 as u64
-                | sys::RTE_ETH_RSS_NONFRAG_IPV4_TCP as u64
-                | sys::RTE_ETH_RSS_NONFRAG_IPV4_UDP as u64)
-                & facts.flow_type_rss_offloads;
-            if types != 0 {
-                conf.rxmode.mq_mode = sys::RTE_ETH_MQ_RX_RSS;
-                conf.rx_adv_conf.rss_conf.rss_key = RSS_KEY.as_ptr().cast_mut();
-                conf.rx_adv_conf.rss_conf.rss_key_len = facts.hash_key_size.min(52);
-                conf.rx_adv_conf.rss_conf.rss_hf = types;
-            }
-        }
-        let room = u32::from(pool.data_room()) - sys::RTE_PKTMBUF_HEADROOM;
-        let frame = u32::from(config.mtu) + 18;
-        let scatter = sys::RTE_ETH_RX_OFFLOAD_SCATTER as u64;
-        if frame > room && facts.rx_offload_capa & scatter != 0 {
-            conf.rxmode.offloads |= scatter;
-        }
-        let multi = sys::RTE_ETH_TX_OFFLOAD_MULTI_SEGS as u64;
-        conf.txmode.offloads |= multi & facts.tx_offload_capa;
-        // SAFETY: `id` is a port that is not started, and `conf` outlives the call.
-        let code = unsafe { sys::rte_eth_dev_configure(id, rx_queues, tx_queues, &conf) };
-        if code != 0 {
-            return Err(fail("configure", code));
-        }
-        let (mut rx_desc, mut tx_desc) = (config.rx_desc, config.tx_desc);
-        // SAFETY: as above; drivers without limits leave the numbers alone.
-        unsafe { sys::rte_eth_dev_adjust_nb_rx_tx_desc(id, &mut rx_desc, &mut tx_desc) };
-        // SAFETY: as above. Devices that know no MTU take any frame that fits their buffers.
-        unsafe { sys::rte_eth_dev_set_mtu(id, config.mtu) };
-        // SAFETY: as above.
-        let socket = unsafe { sys::rte_eth_dev_socket_id(id) };
-        for queue in 0..rx_queues {
-            // SAFETY: as above; a null configuration asks for the driver's defaults, and the pool
-            // lives as long as the process.
-            let code = unsafe {
-                let (any, none) = (socket as u32, std::ptr::null());
-                sys::rte_eth_rx_queue_setup(id, queue, rx_desc, any, none, pool.as_ptr())
-            };
-            if code != 0 {
-                return Err(fail("set up receive queue", code));
-            }
-        }
-        for queue in 0..tx_queues {
-            // SAFETY: as above.
-            let code = unsafe {
-                sys::rte_eth_tx_queue_setup(id, queue, tx_desc, socket as u32, std::ptr::null())
-            };
-            if code != 0 {
-                return Err(fail("set up transmit queue", code));
-            }
-        }
-        if let Some(mac) = config.mac {
-            let mut address = sys::rte_ether_addr {
-                addr_bytes: mac.octets(),
-            };
-            // SAFETY: as above. A device that cannot change its address receives promiscuously
-            // below, and frames carry the address that `info` says.
-            unsafe { sys::rte_eth_dev_default_mac_addr_set(id, &mut address) };
-        }
-        // SAFETY: as above.
-        let code = unsafe { sys::rte_eth_dev_start(id) };
-        if code != 0 {
-            return Err(fail("start", code));
-        }
-        let mac = match config.mac {
-            Some(mac) => {
-                // SAFETY: `id` is a started port.
-                unsafe { sys::rte_eth_promiscuous_enable(id) };
-                mac
-            }
-            None => {
-                let mut address = sys::rte_ether_addr::default();
-                // SAFETY: `id` is a port and the address a place to write.
-                unsafe { sys::rte_eth_macaddr_get(id, &mut address) };
-                MacAddr::new(address.addr_bytes)
-            }
-        };
-        // SAFETY: DPDK's driver names are C strings that live as long as the driver.
-        let driver = unsafe { std::ffi::CStr::from_ptr(facts.driver_name) };
-        let driver = driver.to_string_lossy().into_owned();
-        let info = PortInfo {
-            id,
-            driver,
-            mac,
-            socket,
-            rx_queues,
-            tx_queues,
-        };
-        let rx = (0..rx_queues).map(|queue| RxQueue {
-            started: Arc::clone(&started),
-            queue,
-        });
-        let tx = (0..tx_queues).map(|queue| TxQueue {
-            started: Arc::clone(&started),
-            queue,
-        });
-        let (rx, tx) = (rx.collect(), tx.collect());
-        Ok((Self { started, info }, rx, tx))
-    }
-
     /// What the device turned out to be.
     pub fn info(&self) -> &PortInfo {
         &self.info
@@ -315,18 +67,18 @@ impl Port {
 
     /// State of the link, without waiting for it.
     pub fn link(&self) -> Link {
-        let mut link = sys::rte_eth_link::default();
-        // SAFETY: the port is started and `link` a place to write.
-        if unsafe { sys::rte_eth_link_get_nowait(self.started.id, &mut link) } != 0 {
+        if let Some(interface) = &self.started.interface {
+            return interface.link().unwrap_or_default();
+        }
+        let (mut up, mut speed, mut full) = (0, 0, 0);
+        // SAFETY: the port is started and the numbers are places to write.
+        if unsafe { sys::dpdk_link(self.started.id, &mut up, &mut speed, &mut full) } != 0 {
             return Link::default();
         }
-        let speed = match link.link_speed {
-            0 | u32::MAX => None,
-            speed => Some(speed),
-        };
         Link {
-            up: link.link_status() != 0,
-            speed,
+            up: up != 0,
+            speed: (speed != 0).then_some(speed),
+            full_duplex: full != 0,
         }
     }
 
@@ -338,50 +90,155 @@ impl Port {
         DeviceStats {
             rx_packets: stats.ipackets,
             tx_packets: stats.opackets,
-            rx_missed: stats.imissed + stats.rx_nombuf,
+            rx_bytes: stats.ibytes,
+            tx_bytes: stats.obytes,
+            rx_missed: stats.imissed,
             rx_errors: stats.ierrors,
+            rx_no_buffer: stats.rx_nombuf,
             tx_errors: stats.oerrors,
         }
     }
-}
 
-fn cstring(text: String) -> CString {
-    // Names and arguments come from configuration, where a zero byte cannot be written.
-    CString::new(text).unwrap_or_default()
-}
+    /// Everything that the driver counts, by the driver's names.
+    pub fn xstats(&self) -> Vec<(String, u64)> {
+        let id = self.started.id;
+        // SAFETY: the port is started; no place to write and room for none ask for the number.
+        let count = unsafe { sys::rte_eth_xstats_get(id, std::ptr::null_mut(), 0) };
+        let Ok(room) = u32::try_from(count) else {
+            return Vec::new();
+        };
+        let mut names = vec![sys::rte_eth_xstat_name::default(); room as usize];
+        let mut values = vec![sys::rte_eth_xstat::default(); room as usize];
+        // SAFETY: both arrays have `room` places.
+        let (named, valued) = unsafe {
+            (
+                sys::rte_eth_xstats_get_names(id, names.as_mut_ptr(), room),
+                sys::rte_eth_xstats_get(id, values.as_mut_ptr(), room),
+            )
+        };
+        // A driver whose list grew in between is asked again the next time.
+        if named != count || valued != count {
+            return Vec::new();
+        }
+        let name = |value: &sys::rte_eth_xstat| {
+            let bytes = names.get(value.id as usize)?.name.map(|c| c as u8);
+            let name = CStr::from_bytes_until_nul(&bytes).ok()?;
+            Some((name.to_string_lossy().into_owned(), value.value))
+        };
+        values.iter().filter_map(name).collect()
+    }
 
-impl RxQueue {
-    /// Adds up to `max` received packets to `burst`; gives their number.
-    #[inline]
-    pub fn recv(&mut self, burst: &mut Burst, max: usize) -> usize {
-        let len = burst.len();
-        let room = (BURST_MAX - len).min(max);
-        // SAFETY: there is room for `room` pointers behind `len`; the driver fills the first
-        // `count` of them with buffers that become ours. One thread polls a queue, as `&mut self`.
-        unsafe {
-            let into = burst.as_mut_ptr().add(len).cast::<*mut sys::rte_mbuf>();
-            let count = sys::rte_eth_rx_burst(self.started.id, self.queue, into, room as u16);
-            burst.set_len(len + usize::from(count));
-            usize::from(count)
+    /// Gives the device another link-layer address.
+    ///
+    /// # Errors
+    /// When the driver cannot.
+    pub fn set_mac(&mut self, mac: MacAddr) -> Result<(), PortError> {
+        let mut address = sys::rte_ether_addr {
+            addr_bytes: mac.octets(),
+        };
+        // SAFETY: the port is started and the address is read only.
+        let code = unsafe { sys::rte_eth_dev_default_mac_addr_set(self.started.id, &mut address) };
+        self.check("set link-layer address", code)?;
+        self.info.mac = mac;
+        Ok(())
+    }
+
+    /// Receives frames for all stations, or no longer.
+    ///
+    /// # Errors
+    /// When the driver cannot.
+    pub fn set_promiscuous(&self, on: bool) -> Result<(), PortError> {
+        let id = self.started.id;
+        // SAFETY: the port is started.
+        let code = unsafe {
+            if on {
+                sys::rte_eth_promiscuous_enable(id)
+            } else {
+                sys::rte_eth_promiscuous_disable(id)
+            }
+        };
+        self.check_flag("set promiscuous", code, IFF_PROMISC, on)
+    }
+
+    /// Receives frames for all groups, or no longer.
+    ///
+    /// # Errors
+    /// When the driver cannot.
+    pub fn set_allmulticast(&self, on: bool) -> Result<(), PortError> {
+        let id = self.started.id;
+        // SAFETY: the port is started.
+        let code = unsafe {
+            if on {
+                sys::rte_eth_allmulticast_enable(id)
+            } else {
+                sys::rte_eth_allmulticast_disable(id)
+            }
+        };
+        self.check_flag("set all-multicast", code, IFF_ALLMULTI, on)
+    }
+
+    /// Changes the largest packet that the device carries.
+    ///
+    /// # Errors
+    /// When the device, or its buffers, cannot.
+    pub fn set_mtu(&mut self, mtu: u16) -> Result<(), PortError> {
+        match &self.started.interface {
+            // The ring and the buffers were made for the MTU that the port was opened with.
+            Some(interface) if mtu <= self.info.mtu => {
+                interface.set_mtu(mtu).map_err(|error| PortError::Kernel {
+                    device: self.info.name.clone(),
+                    step: "set MTU",
+                    error,
+                })?;
+            }
+            Some(_) => {
+                return Err(PortError::Mtu {
+                    device: self.info.name.clone(),
+                    wanted: mtu,
+                    min: 68,
+                    max: self.info.mtu,
+                });
+            }
+            None => {
+                // SAFETY: the port is started.
+                let code = unsafe { sys::rte_eth_dev_set_mtu(self.started.id, mtu) };
+                self.check("set MTU", code)?;
+                self.info.mtu = mtu;
+            }
+        }
+        Ok(())
+    }
+
+    /// A setting that the driver may not know but the kernel interface below does.
+    fn check_flag(
+        &self,
+        step: &'static str,
+        code: i32,
+        flag: u32,
+        on: bool,
+    ) -> Result<(), PortError> {
+        match &self.started.interface {
+            Some(interface) if code != 0 => {
+                interface
+                    .set_flag(flag, on)
+                    .map_err(|error| PortError::Kernel {
+                        device: self.info.name.clone(),
+                        step,
+                        error,
+                    })
+            }
+            _ => self.check(step, code),
         }
     }
-}
 
-impl TxQueue {
-    /// Sends what the device takes; the rest stays in `burst`, in order.
-    #[inline]
-    pub fn send(&mut self, burst: &mut Burst) {
-        let len = burst.len();
-        // SAFETY: the driver takes the first `sent` of the `len` buffers, which we own and forget
-        // here by moving the rest to the front. One thread sends on a queue, as `&mut self`.
-        unsafe {
-            let packets = burst.as_mut_ptr().cast::<*mut sys::rte_mbuf>();
-            let sent = sys::rte_eth_tx_burst(self.started.id, self.queue, packets, len as u16);
-            let rest = len - usize::from(sent);
-            if rest > 0 && sent > 0 {
-                packets.copy_from(packets.add(usize::from(sent)), rest);
-            }
-            burst.set_len(rest);
+    fn check(&self, step: &'static str, code: i32) -> Result<(), PortError> {
+        if code == 0 {
+            return Ok(());
         }
+        Err(PortError::Device {
+            device: self.info.name.clone(),
+            step,
+            why: describe(code),
+        })
     }
 }

@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_ethdev.h>
 #include <rte_log.h>
 
 int dpdk_errno(void)
@@ -17,25 +19,75 @@ void dpdk_set_errno(int value)
 }
 
 static dpdk_log_sink log_sink;
+static FILE *log_stream;
 
 static ssize_t log_write(void *cookie, const char *text, size_t len)
 {
 	(void)cookie;
-	log_sink(text, len);
+	log_sink((unsigned int)rte_log_cur_msg_loglevel(), text, len);
+	return (ssize_t)len;
+}
+
+static ssize_t stderr_write(void *cookie, const char *text, size_t len)
+{
+	(void)cookie;
+	log_sink(RTE_LOG_ERR, text, len);
+	return (ssize_t)len;
+}
+
+static ssize_t drop_write(void *cookie, const char *text, size_t len)
+{
+	(void)cookie;
+	(void)text;
 	return (ssize_t)len;
 }
 
 int dpdk_log_to(dpdk_log_sink sink)
 {
-	static FILE *stream;
 	cookie_io_functions_t io = { .write = log_write };
 
 	log_sink = sink;
-	if (stream == NULL) {
-		stream = fopencookie(NULL, "w", io);
-		if (stream == NULL)
+	if (log_stream == NULL) {
+		log_stream = fopencookie(NULL, "w", io);
+		if (log_stream == NULL)
 			return -1;
-		setvbuf(stream, NULL, _IOLBF, 0);
+		setvbuf(log_stream, NULL, _IOLBF, 0);
 	}
-	return rte_openlog_stream(stream);
+	return rte_openlog_stream(log_stream);
+}
+
+int dpdk_eal_init(int argc, char **argv)
+{
+	cookie_io_functions_t to_sink = { .write = stderr_write };
+	cookie_io_functions_t to_nobody = { .write = drop_write };
+	FILE *err = stderr, *out = stdout;
+	FILE *told = fopencookie(NULL, "w", to_sink);
+	FILE *dropped = fopencookie(NULL, "w", to_nobody);
+	int ret;
+
+	if (told != NULL)
+		stderr = told;
+	if (dropped != NULL)
+		stdout = dropped;
+	ret = rte_eal_init(argc, argv);
+	stderr = err;
+	stdout = out;
+	if (told != NULL)
+		fclose(told);
+	if (dropped != NULL)
+		fclose(dropped);
+	return ret;
+}
+
+int dpdk_link(uint16_t port, int *up, uint32_t *mbps, int *full_duplex)
+{
+	struct rte_eth_link link = { 0 };
+	int ret = rte_eth_link_get_nowait(port, &link);
+
+	if (ret != 0)
+		return ret;
+	*up = link.link_status == RTE_ETH_LINK_UP;
+	*mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+	*full_duplex = link.link_duplex == RTE_ETH_LINK_FULL_DUPLEX;
+	return 0;
 }

@@ -24,6 +24,7 @@
 #include <rte_vect.h>
 #include <rte_version.h>
 
+#include "kernel.h"
 #include "shim.h"
 
 /*
