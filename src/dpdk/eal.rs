@@ -89,9 +89,7 @@ pub(super) fn last_error() -> String {
 /// An error number in DPDK's words.
 pub(super) fn describe(number: i32) -> String {
     // SAFETY: `rte_strerror` returns a string that lives until the next call on this thread.
-    unsafe { CStr::from_ptr(dpdk_sys::rte_strerror(number.abs())) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(dpdk_sys::rte_strerror(number.abs())) }.to_string_lossy().into_owned()
 }
 
 /// Free hugepages in MiB, of all sizes.
@@ -101,11 +99,7 @@ fn free_hugepages_mib() -> u64 {
     };
     let free = |dir: std::fs::DirEntry| {
         let name = dir.file_name().into_string().ok()?;
-        let kib: u64 = name
-            .strip_prefix("hugepages-")?
-            .strip_suffix("kB")?
-            .parse()
-            .ok()?;
+        let kib: u64 = name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
         let free = std::fs::read_to_string(dir.path().join("free_hugepages")).ok()?;
         Some(free.trim().parse::<u64>().ok()? * kib / 1024)
     };
@@ -148,11 +142,8 @@ impl Eal {
             return Err(EalError::AlreadyStarted);
         }
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut args = vec![
-            "wagonway".to_owned(),
-            "--lcores".into(),
-            format!("0@(0-{})", cpus - 1),
-        ];
+        let mut args =
+            vec!["wagonway".to_owned(), "--lcores".into(), format!("0@(0-{})", cpus - 1)];
         args.extend(["--log-level", "lib.eal:error", "--log-level", "*:error"].map(str::to_owned));
         args.push("--no-telemetry".into());
         if options.in_memory {
@@ -232,10 +223,7 @@ impl Registration {
     pub fn new() -> Result<Self, EalError> {
         // SAFETY: EAL runs when threads of the router do.
         if unsafe { dpdk_sys::rte_thread_register() } < 0 {
-            return Err(EalError::Other(format!(
-                "no place for another thread: {}",
-                last_error()
-            )));
+            return Err(EalError::Other(format!("no place for another thread: {}", last_error())));
         }
         Ok(Self(()))
     }

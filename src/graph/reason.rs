@@ -158,12 +158,7 @@ mod tests {
         assert_eq!(names.len(), REASONS);
         for (number, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, number);
-            assert!(
-                reason.help().ends_with('.'),
-                "{}: {:?}",
-                reason.name(),
-                reason.help()
-            );
+            assert!(reason.help().ends_with('.'), "{}: {:?}", reason.name(), reason.help());
         }
     }
 }

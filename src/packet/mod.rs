@@ -103,6 +103,5 @@ fn room<'a>(
     header: &'static str,
 ) -> Result<&'a mut [u8], Malformed> {
     let have = buf.len();
-    buf.get_mut(..need)
-        .ok_or(Malformed::NoRoom { header, need, have })
+    buf.get_mut(..need).ok_or(Malformed::NoRoom { header, need, have })
 }

@@ -34,13 +34,8 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 /// Types that no allowed function mentions by itself.
-const TYPES: &[&str] = &[
-    "rte_mbuf.*",
-    "rte_ether_addr",
-    "rte_eth_.*",
-    "rte_ipv[46]_tuple",
-    "dpdk_.*",
-];
+const TYPES: &[&str] =
+    &["rte_mbuf.*", "rte_ether_addr", "rte_eth_.*", "rte_ipv[46]_tuple", "dpdk_.*"];
 
 /// Constants, as macros and as members of enums.
 const VARS: &[&str] = &[
@@ -53,13 +48,8 @@ const VARS: &[&str] = &[
 ];
 
 /// Types whose Rust form would be wrong or unaligned: packed structures inside packed ones.
-const OPAQUE: &[&str] = &[
-    "rte_arp_.*",
-    "rte_gtp_.*",
-    "rte_l2tpv2_.*",
-    "rte_ether_hdr",
-    "rte_vlan_hdr",
-];
+const OPAQUE: &[&str] =
+    &["rte_arp_.*", "rte_gtp_.*", "rte_l2tpv2_.*", "rte_ether_hdr", "rte_vlan_hdr"];
 
 fn main() {
     for file in ["build.rs", "c/wrapper.h", "c/shim.h", "c/shim.c"] {
@@ -143,12 +133,7 @@ fn compile(cflags: &[String], inlines: &Path) {
     if env::var_os("CC").is_none() && Command::new("clang").arg("--version").output().is_ok() {
         build.compiler("clang");
     }
-    build
-        .file("c/shim.c")
-        .file(inlines)
-        .include(".")
-        .opt_level(3)
-        .warnings(false);
+    build.file("c/shim.c").file(inlines).include(".").opt_level(3).warnings(false);
     for flag in cflags {
         build.flag(flag);
     }
@@ -168,10 +153,7 @@ fn cflags() -> Vec<String> {
         .args(["--cflags", "libdpdk"])
         .output()
         .unwrap_or_else(|error| fail(&format!("cannot run pkg-config: {error}")));
-    String::from_utf8_lossy(&output.stdout)
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect()
+    String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
 }
 
 fn version(text: &str) -> (u32, u32) {
@@ -185,10 +167,7 @@ fn find_libclang() -> Result<(), String> {
     let loaded = std::panic::catch_unwind(bindgen::clang_version);
     let _ = std::panic::take_hook();
     loaded.map(|_| ()).map_err(|panic| {
-        panic
-            .downcast_ref::<String>()
-            .cloned()
-            .unwrap_or_else(|| "no reason given".to_owned())
+        panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "no reason given".to_owned())
     })
 }
 
