@@ -6,7 +6,7 @@
 macro_rules! reasons {
     ($($(#[doc = $help:literal])+ $variant:ident = $name:literal [$($snmp:ident),*],)+) => {
         /// Why a packet was dropped.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Reason {
             $($(#[doc = $help])+ $variant,)+
