@@ -10,6 +10,7 @@ mod link;
 mod pcap;
 mod pcapng;
 mod read;
+pub mod sample;
 mod write;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 pub use error::{CaptureError, CaptureFault};
 pub use link::{LinkType, Unsupported, to_ethernet};
 pub use read::{CaptureReader, Record};
+pub use sample::sample_capture;
 pub use write::{PcapWriter, WriteError};
 
 /// The longest packet that a record may hold; a longer one is the mark of a damaged file.
