@@ -10,6 +10,7 @@ pub mod build;
 pub mod checksum;
 pub mod ethernet;
 pub mod flow;
+pub mod generate;
 pub mod icmp4;
 pub mod ipv4;
 pub mod mac;
