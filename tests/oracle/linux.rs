@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::common::frame::{tag, untag};
+use crate::common::frame::{ETH_HEADER, tag, untag};
 use crate::common::netns::Namespace;
 use crate::common::tap::Tap;
 use crate::corpus::Step;
@@ -73,7 +73,8 @@ impl LinuxRouter {
     fn inject(&self, port: &str, frame: &[u8]) {
         if let Some((tci, inner)) = untag(frame) {
             let stand_in = self.wires.iter().find(|wire| wire.vlan == Some((static_name(port), tci & 0xfff)));
-            if let Some(wire) = stand_in {
+            // A tag with no ethertype behind it is no frame for any interface; the port drops it.
+            if let Some(wire) = stand_in.filter(|_| inner.len() >= ETH_HEADER) {
                 wire.tap.send(&inner);
                 return;
             }

@@ -64,6 +64,9 @@ pub(crate) const ONLINK_HOST: Ipv4Addr = Ipv4Addr::new(10, 50, 0, 1);
 /// Behind the wan gateway.
 pub(crate) const FAR_HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 
+/// Last bytes of further lan hosts, for errors that are limited by the sender they go to.
+pub(crate) const CROWD: std::ops::Range<u8> = 100..200;
+
 /// The address of a host, made from its IPv4 address so that a dump can be read.
 pub(crate) fn mac_of(host: Ipv4Addr) -> Mac {
     let [a, b, c, d] = host.octets();
@@ -102,6 +105,10 @@ impl Topology {
         ] {
             topology.neighbours.push(Neighbour { address, mac: mac_of(address), port });
         }
+        for host in CROWD {
+            let address = Ipv4Addr::new(10, 1, 0, host);
+            topology.neighbours.push(Neighbour { address, mac: mac_of(address), port: "lan" });
+        }
         topology
             .route("10.9.0.0/16", &[("via", "192.0.2.9")])
             .route("10.9.1.0/24", &[("via", "198.51.100.10")])
@@ -116,7 +123,6 @@ impl Topology {
             .route("10.40.0.0/16", &[("via", "192.0.2.9"), ("metric", "20")])
             .route("10.40.0.0/16", &[("via", "198.51.100.10"), ("metric", "10")])
             .route("10.50.0.0/16", &[("dev", "wan")])
-            // Hosts that only ARP would find, and nobody answers for.
             .sysctl("net.ipv4.ip_forward", "1")
             .sysctl("net.ipv4.conf.all.rp_filter", "0")
             .sysctl("net.ipv4.conf.default.rp_filter", "0")

@@ -1,10 +1,19 @@
 //! The frames, in families that each meet a router of their own.
 
+mod arp;
 mod forward;
+mod header;
+mod link;
 mod local;
+mod martian;
+mod mtu;
+mod options;
+mod pmtu;
+mod reassembly;
 mod routes;
 mod ttl;
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::common::frame::{IPV4, Ip, Mac, ether, pad};
@@ -57,9 +66,11 @@ impl Family {
         self.steps.last_mut().expect("a frame to wait for").settle = time;
     }
 
-    /// Adds a packet from the lan host to the router's own address on the link layer.
+    /// Adds a packet from a lan host to the router's own address on the link layer.
     fn lan(&mut self, name: impl Into<String>, packet: &Ip, expect: impl Into<String>) {
-        self.add(name, "lan", from(LAN_HOST, LAN_MAC, packet), expect);
+        let on_lan = packet.src.octets()[..3] == LAN_HOST.octets()[..3];
+        let host = if on_lan { packet.src } else { LAN_HOST };
+        self.add(name, "lan", from(host, LAN_MAC, packet), expect);
     }
 
     /// The same from the wan host.
@@ -74,11 +85,33 @@ impl Family {
 }
 
 /// A packet in a frame as a card sends it: from a host's Ethernet address, padded to 60 bytes.
-fn from(host: std::net::Ipv4Addr, to: Mac, packet: &Ip) -> Vec<u8> {
+fn from(host: Ipv4Addr, to: Mac, packet: &Ip) -> Vec<u8> {
     pad(ether(to, mac_of(host), IPV4, &packet.bytes()), 60)
 }
 
 /// Every family.
 pub(crate) fn all() -> Vec<Family> {
-    vec![forward::family(), ttl::family(), local::family(), routes::family(), routes::with_default()]
+    let mut families = vec![
+        forward::family(),
+        ttl::family(),
+        local::family(),
+        routes::family(),
+        routes::with_default(),
+        routes::error_limit(),
+        mtu::family(),
+        martian::family(),
+        link::family(),
+        link::vlan(),
+        header::family(),
+        options::family(),
+        options::source_routes(),
+        reassembly::family(),
+        reassembly::timeout(),
+        arp::family(),
+        arp::resolve(),
+        arp::failure(),
+        pmtu::family(),
+    ];
+    families.extend(mtu::small());
+    families
 }

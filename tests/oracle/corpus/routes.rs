@@ -1,10 +1,11 @@
 //! Routes of each kind and how one is chosen: [5.2], [5.6], [5.8], [5.34] to [5.47].
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::Family;
 use crate::common::frame::{DF, Ip, MF, filler};
-use crate::topology::{DMZ_HOST, FAR_HOST, LAN_HOST, WAN_HOST};
+use crate::topology::{CROWD, DMZ_HOST, FAR_HOST, LAN_HOST, WAN_HOST};
 
 pub(crate) fn family() -> Family {
     let mut f = Family::new("routes");
@@ -16,7 +17,12 @@ pub(crate) fn family() -> Family {
         ("throw", [10, 23, 0, 1], "lan: icmp 3/0"),
     ];
     for (kind, to, answer) in kinds {
-        let to = || Ip::new(LAN_HOST, to.into());
+        // Errors about routes are limited by their receiver, so each comes from a sender of its own.
+        let mut sender = CROWD;
+        let mut to = || {
+            let sender = Ipv4Addr::new(10, 1, 0, sender.next().expect("a crowd large enough"));
+            Ip::new(sender, to.into())
+        };
         f.lan(format!("{kind}: UDP"), &to().udp(1, 2, &filler(40)), answer);
         f.lan(format!("{kind}: long UDP"), &to().udp(1, 2, &filler(1472)), answer);
         f.lan(format!("{kind}: TCP"), &to().tcp((1, 2), 1, 1, 2, b""), answer);
@@ -26,13 +32,13 @@ pub(crate) fn family() -> Family {
         f.lan(format!("{kind}: TTL 1"), &to().ttl(1).udp(1, 2, b""), answer);
         f.lan(format!("{kind}: first fragment"), &to().raw(17, &filler(64)).flags(MF), answer);
         f.lan(format!("{kind}: later fragment"), &to().raw(17, &filler(64)).offset(64), "nothing");
-        let quoted = Ip::new(to().dst, LAN_HOST).udp(1, 2, b"");
-        f.lan(format!("{kind}: ICMP error"), &to().icmp_error(3, 1, 0, &quoted, 8), "nothing");
+        let culprit = to();
+        let quoted = Ip::new(culprit.dst, culprit.src).udp(1, 2, b"");
+        f.lan(format!("{kind}: ICMP error"), &culprit.icmp_error(3, 1, 0, &quoted, 8), "nothing");
         let wan_answer = answer.replace("lan", "wan");
         f.wan(format!("{kind}: from behind the gateway"), &Ip::new(FAR_HOST, to().dst).udp(1, 2, b""), wan_answer);
     }
-    let udp = |to: [u8; 4]| Ip::new(LAN_HOST, Ipv4Addr::from(to)).udp(1, 2, b"lpm");
-    for (name, to, expect) in [
+    let chosen: [(&str, [u8; 4], &str); 20] = [
         ("/16", [10, 9, 0, 1], "wan: udp"),
         ("/16, last address", [10, 9, 255, 255], "wan: udp"),
         ("/16, first address", [10, 9, 0, 0], "wan: udp"),
@@ -53,8 +59,10 @@ pub(crate) fn family() -> Family {
         ("lowest metric of two", [10, 40, 1, 1], "dmz: udp"),
         ("directly connected", [192, 0, 2, 10], "wan: udp"),
         ("on the link by a route without gateway", [10, 50, 0, 1], "wan: udp"),
-    ] {
-        f.lan(format!("chosen: {name}"), &udp(to), expect);
+    ];
+    for ((name, to, expect), sender) in chosen.into_iter().zip(CROWD.skip(50)) {
+        let packet = Ip::new([10, 1, 0, sender].into(), to.into()).udp(1, 2, b"lpm");
+        f.lan(format!("chosen: {name}"), &packet, expect);
     }
     f.wan("unreachable, told through the port the source is behind", &Ip::new(DMZ_HOST, [10, 20, 0, 1].into()).udp(1, 2, b""), "dmz: icmp 3/1");
     f.wan("no route, with a source nobody can reach", &Ip::new([172, 30, 0, 1].into(), [172, 31, 0, 1].into()).udp(1, 2, b""), "nothing");
@@ -85,9 +93,27 @@ pub(crate) fn with_default() -> Family {
         f.lan(format!("default route: {name}"), &Ip::new(LAN_HOST, to.into()).udp(1, 2, b"default"), expect);
     }
     let to = || Ip::new(LAN_HOST, [172, 16, 1, 1].into());
-    for (tos, expect) in [(0x00, "wan: udp"), (0x10, "dmz: udp"), (0x11, "dmz: udp"), (0x12, "dmz: udp"), (0x18, "wan: udp"), (0xb0, "?"), (0xf0, "?")] {
+    for (tos, expect) in [(0x00, "wan: udp"), (0x10, "dmz: udp"), (0x11, "dmz: udp"), (0x12, "dmz: udp"), (0x18, "wan: udp"), (0xb0, "dmz: udp"), (0xf0, "dmz: udp")] {
         f.lan(format!("route for TOS 0x10, packet with {tos:#04x}"), &to().tos(tos).udp(1, 2, b"tos"), expect);
     }
     f.lan("TTL 1 with a source that only the default route reaches", &Ip::new([8, 8, 8, 8].into(), DMZ_HOST).ttl(1).udp(1, 2, b""), "wan: icmp 11/0");
+    f
+}
+
+/// Errors about routes are limited by receiver: five at once, then one a second.
+pub(crate) fn error_limit() -> Family {
+    let mut f = Family::new("error-limit");
+    let to = || Ip::new(LAN_HOST, [10, 20, 0, 1].into()).udp(1, 2, b"limit");
+    for n in 1..=8 {
+        let expect = if n <= 5 { "lan: icmp 3/1" } else { "nothing" };
+        f.lan(format!("error {n} in a row"), &to(), expect);
+    }
+    let other = Ip::new([10, 1, 0, 100].into(), [10, 20, 0, 1].into()).udp(1, 2, b"limit");
+    f.lan("error to another sender meanwhile", &other, "lan: icmp 3/1");
+    f.lan("what is limited is the receiver, not the route", &Ip::new(LAN_HOST, [10, 21, 0, 1].into()).udp(1, 2, b""), "nothing");
+    f.lan("errors about hops are not limited with them", &Ip::new(LAN_HOST, WAN_HOST).ttl(1).udp(1, 2, b""), "lan: icmp 11/0");
+    f.settle(Duration::from_millis(1100));
+    f.lan("error one second later", &to(), "lan: icmp 3/1");
+    f.lan("and the next at once", &to(), "nothing");
     f
 }
