@@ -20,7 +20,9 @@ pub(crate) fn brief(frame: &[u8]) -> String {
     match u16::from_be_bytes([frame[12], frame[13]]) {
         IPV4 if packet.len() >= 20 => brief_ip(packet),
         ARP if packet.len() >= 28 => {
-            let address = |at: usize| Ipv4Addr::from([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]]);
+            let address = |at: usize| {
+                Ipv4Addr::from([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]])
+            };
             match packet[7] {
                 1 => format!("arp who-has {} tell {}", address(24), address(14)),
                 2 => format!("arp reply {}", address(14)),
@@ -44,7 +46,9 @@ fn brief_ip(packet: &[u8]) -> String {
         return "ip cut short".to_owned();
     };
     match (packet[9], inside) {
-        (ICMP, [kind @ (3 | 5 | 11 | 12), code, _, _, pointer, _, mtu @ .., ]) if inside.len() >= 8 => {
+        (ICMP, [kind @ (3 | 5 | 11 | 12), code, _, _, pointer, _, mtu @ ..])
+            if inside.len() >= 8 =>
+        {
             let mut words = format!("icmp {kind}/{code}");
             match (kind, code) {
                 (3, 4) => write!(words, " mtu {}", u16::from_be_bytes([mtu[0], mtu[1]])),
@@ -58,7 +62,11 @@ fn brief_ip(packet: &[u8]) -> String {
         (UDP, _) => "udp".to_owned(),
         (TCP, inside) if inside.len() >= 20 => {
             let names = [(2, 'S'), (1, 'F'), (4, 'R'), (8, 'P'), (16, 'A')];
-            let flags: String = names.iter().filter(|(bit, _)| inside[13] & bit != 0).map(|(_, c)| c).collect();
+            let flags: String = names
+                .iter()
+                .filter(|(bit, _)| inside[13] & bit != 0)
+                .map(|(_, c)| c)
+                .collect();
             format!("tcp {flags}")
         }
         (protocol, _) => format!("proto {protocol}"),
@@ -70,15 +78,19 @@ pub(crate) fn verbose(frames: &[Vec<u8>], scratch: &Path) -> String {
     if frames.is_empty() {
         return "    (nothing)\n".to_owned();
     }
-    let numbered = frames.iter().map(|frame| (Duration::ZERO, frame.as_slice()));
+    let numbered = frames
+        .iter()
+        .map(|frame| (Duration::ZERO, frame.as_slice()));
     let decoded = pcap::write(scratch, numbered).and_then(|()| {
         Command::new("tshark")
-            .args(["-n", "-x", "-V", "-o", "ip.check_checksum:TRUE", "-r"])
+            .args(["-n", "-V", "-o", "ip.check_checksum:TRUE", "-r"])
             .arg(scratch)
             .output()
     });
     match decoded {
-        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Ok(output) if output.status.success() => {
+            protocols_of(&String::from_utf8_lossy(&output.stdout))
+        }
         _ => frames.iter().fold(String::new(), |mut text, frame| {
             for (row, bytes) in frame.chunks(16).enumerate() {
                 write!(text, "    {:04x} ", row * 16).expect("write to a string");
@@ -91,4 +103,19 @@ pub(crate) fn verbose(frames: &[Vec<u8>], scratch: &Path) -> String {
             text
         }),
     }
+}
+
+/// A decoding without what it says of the capture itself: arrival times, frame numbers.
+fn protocols_of(decoding: &str) -> String {
+    let mut about_capture = false;
+    let mut text = String::new();
+    for line in decoding.lines() {
+        if !line.starts_with(' ') && !line.is_empty() {
+            about_capture = line.starts_with("Frame ");
+        }
+        if !about_capture {
+            writeln!(text, "    {line}").expect("write to a string");
+        }
+    }
+    text
 }

@@ -235,7 +235,14 @@ impl Ip {
     }
 
     /// Carries an ICMP error about `culprit`, quoting its header and `quote` bytes after it.
-    pub(crate) fn icmp_error(self, kind: u8, code: u8, info: u32, culprit: &Self, quote: usize) -> Self {
+    pub(crate) fn icmp_error(
+        self,
+        kind: u8,
+        code: u8,
+        info: u32,
+        culprit: &Self,
+        quote: usize,
+    ) -> Self {
         let mut rest = info.to_be_bytes().to_vec();
         let culprit = culprit.bytes();
         let header = usize::from(culprit[0] & 15) * 4;
@@ -278,7 +285,9 @@ impl Ip {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let header_len = 20 + self.options.len();
         let ihl = self.ihl.unwrap_or((header_len / 4) as u8);
-        let total_len = self.total_len.unwrap_or((header_len + self.payload.len()) as u16);
+        let total_len = self
+            .total_len
+            .unwrap_or((header_len + self.payload.len()) as u16);
         let mut packet = vec![self.version << 4 | ihl & 15, self.tos];
         packet.extend(total_len.to_be_bytes());
         packet.extend(self.id.to_be_bytes());
@@ -298,7 +307,13 @@ impl Ip {
 
     fn pseudo_checksum(&self, protocol: u8, segment: &[u8]) -> u16 {
         let len = (segment.len() as u16).to_be_bytes();
-        checksum(&[&self.src.octets(), &self.dst.octets(), &[0, protocol], &len, segment])
+        checksum(&[
+            &self.src.octets(),
+            &self.dst.octets(),
+            &[0, protocol],
+            &len,
+            segment,
+        ])
     }
 }
 
@@ -333,7 +348,12 @@ impl Arp {
     }
 
     /// "`sender` is at `sender_mac`."
-    pub(crate) fn reply(sender_mac: Mac, sender: Ipv4Addr, target_mac: Mac, target: Ipv4Addr) -> Self {
+    pub(crate) fn reply(
+        sender_mac: Mac,
+        sender: Ipv4Addr,
+        target_mac: Mac,
+        target: Ipv4Addr,
+    ) -> Self {
         Self {
             operation: 2,
             target_mac,

@@ -30,9 +30,15 @@ impl Namespace {
             std::process::id(),
             COUNT.fetch_add(1, Ordering::Relaxed)
         );
-        check("ip netns add", &run(Command::new("ip").args(["netns", "add", &name])));
+        check(
+            "ip netns add",
+            &run(Command::new("ip").args(["netns", "add", &name])),
+        );
         let fd = File::open(format!("/run/netns/{name}"));
-        check("ip netns del", &run(Command::new("ip").args(["netns", "del", &name])));
+        check(
+            "ip netns del",
+            &run(Command::new("ip").args(["netns", "del", &name])),
+        );
         let namespace = Self {
             fd: fd.expect("open the new namespace"),
             label,
@@ -71,7 +77,10 @@ impl Namespace {
     /// Runs `ip` inside with these words; panics with its complaint if it fails.
     pub(crate) fn ip(&self, words: &str) {
         let args: Vec<&str> = words.split_whitespace().collect();
-        check(&format!("[{}] ip {words}", self.label), &self.output("ip", &args));
+        check(
+            &format!("[{}] ip {words}", self.label),
+            &self.output("ip", &args),
+        );
     }
 
     /// Feeds these lines to `ip -batch -` inside.
@@ -122,7 +131,9 @@ impl Namespace {
 
     /// Makes an interface carry only what a wire would: whole checksums and no super-sized frames.
     pub(crate) fn no_offloads(&self, interface: &str) {
-        let words = ["-K", interface, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"];
+        let words = [
+            "-K", interface, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off",
+        ];
         check("ethtool -K", &self.output("ethtool", &words));
     }
 }

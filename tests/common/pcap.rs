@@ -42,7 +42,12 @@ pub(crate) fn write<'a>(
 /// Reads a capture of either time unit, in this machine's byte order.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Stamped>> {
     let bytes = std::fs::read(path)?;
-    let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()));
+    let bad = |what: &str| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{}: {what}", path.display()),
+        )
+    };
     let word = |at: usize| -> io::Result<u32> {
         bytes
             .get(at..at + 4)
@@ -66,8 +71,13 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Stamped>> {
         if stored != original {
             return Err(bad("a frame was cut when captured"));
         }
-        let frame = bytes.get(at + 16..at + 16 + stored).ok_or_else(|| bad("cut short"))?;
-        frames.push(Stamped { at: when, frame: frame.to_vec() });
+        let frame = bytes
+            .get(at + 16..at + 16 + stored)
+            .ok_or_else(|| bad("cut short"))?;
+        frames.push(Stamped {
+            at: when,
+            frame: frame.to_vec(),
+        });
         at += 16 + stored;
     }
     Ok(frames)

@@ -73,9 +73,9 @@ impl Tap {
 
     /// Puts one frame on the wire.
     pub(crate) fn send(&self, frame: &[u8]) {
-        let sent = (&self.file)
-            .write(frame)
-            .unwrap_or_else(|error| panic!("inject {} bytes on {}: {error}", frame.len(), self.name));
+        let sent = (&self.file).write(frame).unwrap_or_else(|error| {
+            panic!("inject {} bytes on {}: {error}", frame.len(), self.name)
+        });
         assert_eq!(sent, frame.len(), "short write on {}", self.name);
     }
 

@@ -25,13 +25,6 @@ impl Outcome {
         self.frames.is_empty()
     }
 
-    /// All frames with their ports.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
-        self.frames
-            .iter()
-            .flat_map(|(port, frames)| frames.iter().map(|frame| (*port, frame.as_slice())))
-    }
-
     /// Frames that left by one port.
     pub(crate) fn of(&self, port: &str) -> Vec<Vec<u8>> {
         self.frames.get(port).cloned().unwrap_or_default()
@@ -64,10 +57,15 @@ impl Outcome {
     pub(crate) fn normalised(&self, given: &[u8]) -> Self {
         let mut ids = Vec::new();
         let frames = self.frames.iter().map(|(port, frames)| {
-            let frames = frames.iter().map(|frame| normalise(frame, given, &mut ids)).collect();
+            let frames = frames
+                .iter()
+                .map(|frame| normalise(frame, given, &mut ids))
+                .collect();
             (*port, frames)
         });
-        Self { frames: frames.collect() }
+        Self {
+            frames: frames.collect(),
+        }
     }
 }
 
@@ -103,10 +101,13 @@ fn normalise_ip(packet: &mut [u8], given: &[u8], ids: &mut Vec<[u8; 2]>) {
     let id = [packet[4], packet[5]];
     let dont_fragment = packet[6] & 0x40 != 0;
     if made_by_router(packet, given) && !dont_fragment {
-        let token = ids.iter().position(|known| *known == id).unwrap_or_else(|| {
-            ids.push(id);
-            ids.len() - 1
-        });
+        let token = ids
+            .iter()
+            .position(|known| *known == id)
+            .unwrap_or_else(|| {
+                ids.push(id);
+                ids.len() - 1
+            });
         packet[4..6].copy_from_slice(&(token as u16).to_be_bytes());
     }
     blank_timestamp_option(&mut packet[20..header]);
@@ -114,13 +115,30 @@ fn normalise_ip(packet: &mut [u8], given: &[u8], ids: &mut Vec<[u8; 2]>) {
     let sum = checksum(&[&packet[..header]]);
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
 
-    let timestamp_reply = packet[9] == ICMP && packet.get(header) == Some(&14) && packet[6] & 0x3f == 0;
-    if timestamp_reply && packet.len() >= header + 20 && checksum(&[&packet[header..]]) == 0 {
-        packet[header + 12..header + 20].fill(0);
-        packet[header + 2..header + 4].fill(0);
-        let sum = checksum(&[&packet[header..]]);
-        packet[header + 2..header + 4].copy_from_slice(&sum.to_be_bytes());
+    if packet[9] == ICMP && packet[6] & 0x1f == 0 && packet[7] == 0 {
+        normalise_icmp(&mut packet[header..]);
     }
+}
+
+fn normalise_icmp(message: &mut [u8]) {
+    if message.len() < 8 || checksum(&[message]) != 0 {
+        return;
+    }
+    match message[0] {
+        14 if message.len() >= 20 => message[12..20].fill(0),
+        // An error quotes the options as the router had filled them in by then.
+        3 | 4 | 5 | 11 | 12 => {
+            let quote = &mut message[8..];
+            let header = quote.first().map_or(0, |first| usize::from(first & 15) * 4);
+            if let Some(options) = quote.get_mut(20..header) {
+                blank_timestamp_option(options);
+            }
+        }
+        _ => return,
+    }
+    message[2..4].fill(0);
+    let sum = checksum(&[message]);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
 }
 
 /// A packet that passes through keeps protocol, identification and source; another was made here.
@@ -140,7 +158,9 @@ fn blank_timestamp_option(options: &mut [u8]) {
             0 => return,
             1 => at += 1,
             kind => {
-                let Some(&len) = options.get(at + 1) else { return };
+                let Some(&len) = options.get(at + 1) else {
+                    return;
+                };
                 let (len, end) = (usize::from(len), at + usize::from(len));
                 if len < 2 || end > options.len() {
                     return;
@@ -159,5 +179,83 @@ fn blank_timestamp_option(options: &mut [u8]) {
                 at = end;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::frame::{DF, Ip, MF, ether, filler};
+    use crate::topology::{LAN, LAN_HOST, LAN_MAC, WAN_HOST, mac_of};
+
+    fn frame(packet: &Ip) -> Vec<u8> {
+        ether(mac_of(LAN_HOST), LAN_MAC, IPV4, &packet.bytes())
+    }
+
+    /// Whether these two lists of frames, sent because of an echo request, count as the same.
+    fn same(left: &[Ip], right: &[Ip]) -> bool {
+        let outcome = |packets: &[Ip]| {
+            let mut outcome = Outcome::default();
+            for packet in packets {
+                outcome.push("lan", frame(packet));
+            }
+            outcome.normalised(&frame(&Ip::new(LAN_HOST, WAN_HOST).echo(1, 1, b"given")))
+        };
+        outcome(left) == outcome(right)
+    }
+
+    fn made() -> Ip {
+        Ip::new(LAN, LAN_HOST).icmp(0, 0, &filler(40))
+    }
+
+    #[test]
+    fn identification_of_the_routers_own_packets_is_free_without_df() {
+        assert!(same(&[made().id(1)], &[made().id(2)]));
+        assert!(!same(&[made().id(1).flags(DF)], &[made().id(2).flags(DF)]));
+    }
+
+    #[test]
+    fn pieces_of_one_packet_share_their_identification() {
+        let pieces = |a, b| [made().id(a).flags(MF), made().id(b).offset(40)];
+        assert!(same(&pieces(5, 5), &pieces(9, 9)));
+        assert!(!same(&pieces(5, 5), &pieces(9, 8)));
+    }
+
+    #[test]
+    fn identification_of_a_packet_passing_through_is_compared() {
+        let passing = Ip::new(LAN_HOST, WAN_HOST).echo(1, 1, b"given");
+        assert!(same(&[passing.clone()], &[passing.clone()]));
+        assert!(!same(&[passing.clone().id(0x1235)], &[passing]));
+    }
+
+    #[test]
+    fn every_other_byte_counts() {
+        let given = frame(&Ip::new(LAN_HOST, WAN_HOST).echo(1, 1, b"given"));
+        let normalised = |frame: Vec<u8>| {
+            let mut outcome = Outcome::default();
+            outcome.push("lan", frame);
+            outcome.normalised(&given)
+        };
+        let right = frame(&made());
+        for at in 0..right.len() {
+            // Changing the identification alone makes the header checksum wrong, which counts too.
+            let mut wrong = right.clone();
+            wrong[at] ^= 1;
+            assert_ne!(normalised(wrong), normalised(right.clone()), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn padding_may_only_be_zero() {
+        let given = frame(&made());
+        let padded = |byte: u8| {
+            let mut outcome = Outcome::default();
+            outcome.push("lan", [given.clone(), vec![byte; 3]].concat());
+            outcome.normalised(&given)
+        };
+        let mut bare = Outcome::default();
+        bare.push("lan", given.clone());
+        assert_eq!(padded(0), bare.normalised(&given));
+        assert_ne!(padded(1), bare.normalised(&given));
     }
 }

@@ -27,7 +27,10 @@ pub(crate) fn schedule(steps: &[Step]) -> Vec<Duration> {
 
 /// The directory where a family's captures are.
 pub(crate) fn directory(family: &Family, router: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle").join(family.name).join(router)
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("oracle")
+        .join(family.name)
+        .join(router)
 }
 
 /// Writes `outcomes.txt` and a capture of what left each port.
@@ -36,7 +39,8 @@ pub(crate) fn write(family: &Family, router: &str, outcomes: &[Outcome]) {
     std::fs::create_dir_all(&directory).expect("create the directory for captures");
     let mut text = String::new();
     for (step, outcome) in family.steps.iter().zip(outcomes) {
-        writeln!(text, "{} [{}] -> {}", step.name, step.port, outcome.brief()).expect("write to a string");
+        writeln!(text, "{} [{}] -> {}", step.name, step.port, outcome.brief())
+            .expect("write to a string");
     }
     std::fs::write(directory.join("outcomes.txt"), text).expect("write the outcomes");
     let times = schedule(&family.steps);

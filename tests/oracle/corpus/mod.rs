@@ -1,25 +1,23 @@
 //! The frames, in families that each meet a router of their own.
 
-mod arp;
-mod forward;
-mod header;
-mod link;
-mod local;
-mod martian;
-mod mtu;
-mod options;
-mod pmtu;
-mod reassembly;
-mod routes;
-mod ttl;
+pub(crate) mod arp;
+pub(crate) mod forward;
+pub(crate) mod header;
+pub(crate) mod link;
+pub(crate) mod local;
+pub(crate) mod martian;
+pub(crate) mod mtu;
+pub(crate) mod options;
+pub(crate) mod pmtu;
+pub(crate) mod reassembly;
+pub(crate) mod routes;
+pub(crate) mod ttl;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::common::frame::{IPV4, Ip, Mac, ether, pad};
-use crate::topology::{
-    DMZ_HOST, DMZ_MAC, LAN_HOST, LAN_MAC, Topology, WAN_HOST, WAN_MAC, mac_of,
-};
+use crate::topology::{DMZ_HOST, DMZ_MAC, LAN_HOST, LAN_MAC, Topology, WAN_HOST, WAN_MAC, mac_of};
 
 /// One frame given to the router.
 #[derive(Clone, Debug)]
@@ -51,7 +49,13 @@ impl Family {
     }
 
     /// Adds a frame.
-    fn add(&mut self, name: impl Into<String>, port: &'static str, frame: Vec<u8>, expect: impl Into<String>) {
+    fn add(
+        &mut self,
+        name: impl Into<String>,
+        port: &'static str,
+        frame: Vec<u8>,
+        expect: impl Into<String>,
+    ) {
         self.steps.push(Step {
             name: name.into(),
             port,
@@ -87,31 +91,4 @@ impl Family {
 /// A packet in a frame as a card sends it: from a host's Ethernet address, padded to 60 bytes.
 fn from(host: Ipv4Addr, to: Mac, packet: &Ip) -> Vec<u8> {
     pad(ether(to, mac_of(host), IPV4, &packet.bytes()), 60)
-}
-
-/// Every family.
-pub(crate) fn all() -> Vec<Family> {
-    let mut families = vec![
-        forward::family(),
-        ttl::family(),
-        local::family(),
-        routes::family(),
-        routes::with_default(),
-        routes::error_limit(),
-        mtu::family(),
-        martian::family(),
-        link::family(),
-        link::vlan(),
-        header::family(),
-        options::family(),
-        options::source_routes(),
-        reassembly::family(),
-        reassembly::timeout(),
-        arp::family(),
-        arp::resolve(),
-        arp::failure(),
-        pmtu::family(),
-    ];
-    families.extend(mtu::small());
-    families
 }

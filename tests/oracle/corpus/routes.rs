@@ -24,19 +24,59 @@ pub(crate) fn family() -> Family {
             Ip::new(sender, to.into())
         };
         f.lan(format!("{kind}: UDP"), &to().udp(1, 2, &filler(40)), answer);
-        f.lan(format!("{kind}: long UDP"), &to().udp(1, 2, &filler(1472)), answer);
-        f.lan(format!("{kind}: TCP"), &to().tcp((1, 2), 1, 1, 2, b""), answer);
-        f.lan(format!("{kind}: echo request"), &to().echo(1, 1, b"ping"), answer);
-        f.lan(format!("{kind}: DF"), &to().flags(DF).udp(1, 2, b""), answer);
-        f.lan(format!("{kind}: TOS 0x5d"), &to().tos(0x5d).udp(1, 2, b""), answer);
-        f.lan(format!("{kind}: TTL 1"), &to().ttl(1).udp(1, 2, b""), answer);
-        f.lan(format!("{kind}: first fragment"), &to().raw(17, &filler(64)).flags(MF), answer);
-        f.lan(format!("{kind}: later fragment"), &to().raw(17, &filler(64)).offset(64), "nothing");
+        f.lan(
+            format!("{kind}: long UDP"),
+            &to().udp(1, 2, &filler(1472)),
+            answer,
+        );
+        f.lan(
+            format!("{kind}: TCP"),
+            &to().tcp((1, 2), 1, 1, 2, b""),
+            answer,
+        );
+        f.lan(
+            format!("{kind}: echo request"),
+            &to().echo(1, 1, b"ping"),
+            answer,
+        );
+        f.lan(
+            format!("{kind}: DF"),
+            &to().flags(DF).udp(1, 2, b""),
+            answer,
+        );
+        f.lan(
+            format!("{kind}: TOS 0x5d"),
+            &to().tos(0x5d).udp(1, 2, b""),
+            answer,
+        );
+        f.lan(
+            format!("{kind}: TTL 1"),
+            &to().ttl(1).udp(1, 2, b""),
+            answer,
+        );
+        f.lan(
+            format!("{kind}: first fragment"),
+            &to().raw(17, &filler(64)).flags(MF),
+            answer,
+        );
+        f.lan(
+            format!("{kind}: later fragment"),
+            &to().raw(17, &filler(64)).offset(64),
+            "nothing",
+        );
         let culprit = to();
         let quoted = Ip::new(culprit.dst, culprit.src).udp(1, 2, b"");
-        f.lan(format!("{kind}: ICMP error"), &culprit.icmp_error(3, 1, 0, &quoted, 8), "nothing");
+        f.lan(
+            format!("{kind}: ICMP error"),
+            &culprit.icmp_error(3, 1, 0, &quoted, 8),
+            "nothing",
+        );
         let wan_answer = answer.replace("lan", "wan");
-        f.wan(format!("{kind}: from behind the gateway"), &Ip::new(FAR_HOST, to().dst).udp(1, 2, b""), wan_answer);
+        f.wan(
+            format!("{kind}: from behind the gateway"),
+            &Ip::new(FAR_HOST, to().dst).udp(1, 2, b""),
+            wan_answer,
+        );
     }
     let chosen: [(&str, [u8; 4], &str); 20] = [
         ("/16", [10, 9, 0, 1], "wan: udp"),
@@ -55,48 +95,100 @@ pub(crate) fn family() -> Family {
         ("one before the /32", [10, 9, 1, 199], "wan: udp"),
         ("one after the /32", [10, 9, 1, 201], "wan: udp"),
         ("hole in an unreachable route", [10, 20, 1, 9], "wan: udp"),
-        ("beside the hole in an unreachable route", [10, 20, 2, 9], "lan: icmp 3/1"),
+        (
+            "beside the hole in an unreachable route",
+            [10, 20, 2, 9],
+            "lan: icmp 3/1",
+        ),
         ("lowest metric of two", [10, 40, 1, 1], "dmz: udp"),
         ("directly connected", [192, 0, 2, 10], "wan: udp"),
-        ("on the link by a route without gateway", [10, 50, 0, 1], "wan: udp"),
+        (
+            "on the link by a route without gateway",
+            [10, 50, 0, 1],
+            "wan: udp",
+        ),
     ];
     for ((name, to, expect), sender) in chosen.into_iter().zip(CROWD.skip(50)) {
         let packet = Ip::new([10, 1, 0, sender].into(), to.into()).udp(1, 2, b"lpm");
         f.lan(format!("chosen: {name}"), &packet, expect);
     }
-    f.wan("unreachable, told through the port the source is behind", &Ip::new(DMZ_HOST, [10, 20, 0, 1].into()).udp(1, 2, b""), "dmz: icmp 3/1");
-    f.wan("no route, with a source nobody can reach", &Ip::new([172, 30, 0, 1].into(), [172, 31, 0, 1].into()).udp(1, 2, b""), "nothing");
-    f.wan("no route, at the router's own network's edge", &Ip::new(WAN_HOST, [198, 51, 101, 0].into()).udp(1, 2, b""), "wan: icmp 3/0");
+    f.wan(
+        "unreachable, told through the port the source is behind",
+        &Ip::new(DMZ_HOST, [10, 20, 0, 1].into()).udp(1, 2, b""),
+        "dmz: icmp 3/1",
+    );
+    f.wan(
+        "no route, with a source nobody can reach",
+        &Ip::new([172, 30, 0, 1].into(), [172, 31, 0, 1].into()).udp(1, 2, b""),
+        "nothing",
+    );
+    f.wan(
+        "no route, at the router's own network's edge",
+        &Ip::new(WAN_HOST, [198, 51, 101, 0].into()).udp(1, 2, b""),
+        "wan: icmp 3/0",
+    );
     f
 }
 
 /// The same with a default route: [5.2].
 pub(crate) fn with_default() -> Family {
     let mut f = Family::new("default-route");
-    f.topology = f.topology.route("default", &[("via", "192.0.2.9")]).route(
-        "172.16.0.0/12",
-        &[("via", "198.51.100.10"), ("tos", "0x10")],
-    ).route("172.16.0.0/12", &[("via", "192.0.2.10")]);
+    f.topology = f
+        .topology
+        .route("default", &[("via", "192.0.2.9")])
+        .route(
+            "172.16.0.0/12",
+            &[("via", "198.51.100.10"), ("tos", "0x10")],
+        )
+        .route("172.16.0.0/12", &[("via", "192.0.2.10")]);
     for (name, to, expect) in [
         ("anything else", [8, 8, 8, 8], "wan: udp"),
         ("the first ordinary address", [1, 0, 0, 0], "wan: udp"),
-        ("the last ordinary address", [223, 255, 255, 255], "wan: udp"),
+        (
+            "the last ordinary address",
+            [223, 255, 255, 255],
+            "wan: udp",
+        ),
         ("one before loopback", [126, 255, 255, 255], "wan: udp"),
         ("one after loopback", [128, 0, 0, 0], "wan: udp"),
         ("unreachable stays", [10, 20, 0, 1], "lan: icmp 3/1"),
         ("prohibit stays", [10, 21, 0, 1], "lan: icmp 3/13"),
         ("blackhole stays", [10, 22, 0, 1], "nothing"),
-        ("throw leaves the table, default route and all", [10, 23, 0, 1], "lan: icmp 3/0"),
+        (
+            "throw leaves the table, default route and all",
+            [10, 23, 0, 1],
+            "lan: icmp 3/0",
+        ),
         ("a longer prefix wins", [10, 9, 1, 1], "dmz: udp"),
         ("link-local address", [169, 254, 1, 1], "wan: udp"),
     ] {
-        f.lan(format!("default route: {name}"), &Ip::new(LAN_HOST, to.into()).udp(1, 2, b"default"), expect);
+        f.lan(
+            format!("default route: {name}"),
+            &Ip::new(LAN_HOST, to.into()).udp(1, 2, b"default"),
+            expect,
+        );
     }
     let to = || Ip::new(LAN_HOST, [172, 16, 1, 1].into());
-    for (tos, expect) in [(0x00, "wan: udp"), (0x10, "dmz: udp"), (0x11, "dmz: udp"), (0x12, "dmz: udp"), (0x18, "wan: udp"), (0xb0, "dmz: udp"), (0xf0, "dmz: udp")] {
-        f.lan(format!("route for TOS 0x10, packet with {tos:#04x}"), &to().tos(tos).udp(1, 2, b"tos"), expect);
+    for (tos, expect) in [
+        (0x00, "wan: udp"),
+        (0x10, "dmz: udp"),
+        (0x11, "dmz: udp"),
+        (0x12, "dmz: udp"),
+        (0x18, "wan: udp"),
+        (0xb0, "dmz: udp"),
+        (0xf0, "dmz: udp"),
+    ] {
+        f.lan(
+            format!("route for TOS 0x10, packet with {tos:#04x}"),
+            &to().tos(tos).udp(1, 2, b"tos"),
+            expect,
+        );
     }
-    f.lan("TTL 1 with a source that only the default route reaches", &Ip::new([8, 8, 8, 8].into(), DMZ_HOST).ttl(1).udp(1, 2, b""), "wan: icmp 11/0");
+    f.lan(
+        "TTL 1 with a source that only the default route reaches",
+        &Ip::new([8, 8, 8, 8].into(), DMZ_HOST).ttl(1).udp(1, 2, b""),
+        "wan: icmp 11/0",
+    );
     f
 }
 
@@ -110,8 +202,16 @@ pub(crate) fn error_limit() -> Family {
     }
     let other = Ip::new([10, 1, 0, 100].into(), [10, 20, 0, 1].into()).udp(1, 2, b"limit");
     f.lan("error to another sender meanwhile", &other, "lan: icmp 3/1");
-    f.lan("what is limited is the receiver, not the route", &Ip::new(LAN_HOST, [10, 21, 0, 1].into()).udp(1, 2, b""), "nothing");
-    f.lan("errors about hops are not limited with them", &Ip::new(LAN_HOST, WAN_HOST).ttl(1).udp(1, 2, b""), "lan: icmp 11/0");
+    f.lan(
+        "what is limited is the receiver, not the route",
+        &Ip::new(LAN_HOST, [10, 21, 0, 1].into()).udp(1, 2, b""),
+        "nothing",
+    );
+    f.lan(
+        "errors about hops are not limited with them",
+        &Ip::new(LAN_HOST, WAN_HOST).ttl(1).udp(1, 2, b""),
+        "lan: icmp 11/0",
+    );
     f.settle(Duration::from_millis(1100));
     f.lan("error one second later", &to(), "lan: icmp 3/1");
     f.lan("and the next at once", &to(), "nothing");
