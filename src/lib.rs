@@ -18,6 +18,7 @@ pub mod l2;
 pub mod neighbour;
 pub mod port;
 pub mod route;
+pub mod tables;
 
 // What drives them
 pub mod control;

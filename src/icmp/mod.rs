@@ -1,1 +1,4 @@
-//! Room `icmp`.
+//! ICMP: errors about packets, answers to queries, and the limits on both.
+
+pub mod nodes;
+pub mod table;

@@ -1,1 +1,3 @@
-//! Room `ip4`.
+//! IPv4: receive checks, local delivery, forwarding, fragmentation.
+
+pub mod nodes;

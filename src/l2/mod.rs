@@ -1,1 +1,3 @@
-//! Room `l2`.
+//! Link layer: which frames are ours, and what they carry.
+
+pub mod nodes;

@@ -1,4 +1,8 @@
 //! Routing: routes as the operator states them, the forwarding table the workers read, and the
 //! nodes that look packets up.
 
+pub mod cache;
+pub mod fib;
+pub mod hops;
 pub mod spec;
+pub mod table;

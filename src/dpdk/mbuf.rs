@@ -1,0 +1,460 @@
+//! A packet in a DPDK buffer: owned, never shared, freed to its pool when dropped.
+//!
+//! The fields that workers touch for every packet are read through [`Head`], which mirrors the
+//! first cache line of `rte_mbuf`; the layout is checked against the bindings at compile time.
+//! Wagonway keeps its own notes about a packet in fields of that line that mean nothing once the
+//! driver has delivered it: see [`Packet::begin`].
+
+use std::{mem::offset_of, ptr::NonNull, slice};
+
+use arrayvec::ArrayVec;
+use dpdk_sys::rte_mbuf;
+
+use super::mempool::Pool;
+
+/// Most packets in a [`Burst`].
+pub const BURST_MAX: usize = 256;
+
+/// Packets that travel together.
+pub type Burst = ArrayVec<Packet, BURST_MAX>;
+
+/// First cache line of `rte_mbuf`.
+#[repr(C)]
+struct Head {
+    buf_addr: *mut u8,
+    buf_iova: u64,
+    data_off: u16,
+    refcnt: u16,
+    nb_segs: u16,
+    port: u16,
+    ol_flags: u64,
+    /// Ours once received: interface (high half), offset of the network header, [`Flags`].
+    packet_type: u32,
+    pkt_len: u32,
+    data_len: u16,
+    /// Ours: number of the trace, 0 for none.
+    vlan_tci: u16,
+    /// Flow hash, ours or the device's.
+    hash_lo: u32,
+    /// Ours: forwarding index.
+    hash_hi: u32,
+    /// Ours: note about the end of the packet.
+    vlan_tci_outer: u16,
+    buf_len: u16,
+    pool: *mut dpdk_sys::rte_mempool,
+}
+
+const _: () = {
+    assert!(size_of::<Head>() == 64);
+    assert!(offset_of!(Head, buf_addr) == offset_of!(rte_mbuf, buf_addr));
+    assert!(offset_of!(Head, data_off) == offset_of!(rte_mbuf, data_off));
+    assert!(offset_of!(Head, nb_segs) == offset_of!(rte_mbuf, nb_segs));
+    assert!(offset_of!(Head, port) == offset_of!(rte_mbuf, port));
+    assert!(offset_of!(Head, ol_flags) == offset_of!(rte_mbuf, ol_flags));
+    assert!(offset_of!(Head, pkt_len) == offset_of!(rte_mbuf, pkt_len));
+    assert!(offset_of!(Head, data_len) == offset_of!(rte_mbuf, data_len));
+    assert!(offset_of!(Head, vlan_tci) == offset_of!(rte_mbuf, vlan_tci));
+    assert!(offset_of!(Head, vlan_tci_outer) == offset_of!(rte_mbuf, vlan_tci_outer));
+    assert!(offset_of!(Head, buf_len) == offset_of!(rte_mbuf, buf_len));
+    assert!(offset_of!(Head, pool) == offset_of!(rte_mbuf, pool));
+};
+
+/// What is known of a packet, in a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// The link-layer destination was broadcast.
+    pub const L2_BROADCAST: Self = Self(1);
+    /// The link-layer destination was multicast.
+    pub const L2_MULTICAST: Self = Self(2);
+    /// The IPv4 destination is a broadcast address of this router.
+    pub const IP_BROADCAST: Self = Self(4);
+    /// The router made this packet.
+    pub const LOCAL_OUT: Self = Self(8);
+    /// Forwarding is off where the packet came in.
+    pub const NO_FORWARD: Self = Self(16);
+
+    /// True when any flag of `other` is set.
+    #[inline]
+    pub const fn any(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Both sets together.
+    #[inline]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A packet of one owner.
+#[repr(transparent)]
+pub struct Packet(NonNull<rte_mbuf>);
+
+// SAFETY: a packet is owned by one thread at a time, its memory belongs to no thread, and mempools
+// take buffers back from any thread.
+unsafe impl Send for Packet {}
+
+impl Drop for Packet {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: we own the buffer, and nobody uses it after us.
+        unsafe { dpdk_sys::rte_pktmbuf_free(self.0.as_ptr()) }
+    }
+}
+
+impl Packet {
+    /// Takes ownership of a buffer.
+    ///
+    /// # Safety
+    /// - `mbuf` is an initialised buffer with a reference count of 1 that nobody else uses.
+    pub(in crate::dpdk) unsafe fn from_raw(mbuf: NonNull<rte_mbuf>) -> Self {
+        Self(mbuf)
+    }
+
+    #[inline]
+    fn head(&self) -> &Head {
+        // SAFETY: `Head` mirrors the first line of `rte_mbuf` (asserted above), and we own the mbuf.
+        unsafe { self.0.cast().as_ref() }
+    }
+
+    #[inline]
+    fn head_mut(&mut self) -> &mut Head {
+        // SAFETY: as in `head`; `&mut self` makes the access exclusive.
+        unsafe { self.0.cast().as_mut() }
+    }
+
+    /// Starts the notes of a packet that has just come in on `iface`: no flags, no trace, no hop.
+    #[inline]
+    pub fn begin(&mut self, iface: u16, l3: u8, flags: Flags) {
+        let head = self.head_mut();
+        head.packet_type = u32::from(iface) << 16 | u32::from(l3) << 8 | u32::from(flags.0);
+        head.vlan_tci_outer = 0;
+    }
+
+    /// Interface on which the packet came in, or for which the router made it.
+    #[inline]
+    pub fn iface(&self) -> u16 {
+        (self.head().packet_type >> 16) as u16
+    }
+
+    /// Sets [`Packet::iface`].
+    #[inline]
+    pub fn set_iface(&mut self, iface: u16) {
+        let head = self.head_mut();
+        head.packet_type = head.packet_type & 0xffff | u32::from(iface) << 16;
+    }
+
+    /// Offset of the network header in the data.
+    #[inline]
+    pub fn l3(&self) -> usize {
+        (self.head().packet_type >> 8 & 0xff) as usize
+    }
+
+    /// Sets [`Packet::l3`].
+    #[inline]
+    pub fn set_l3(&mut self, offset: u8) {
+        let head = self.head_mut();
+        head.packet_type = head.packet_type & 0xffff_00ff | u32::from(offset) << 8;
+    }
+
+    /// What is known of the packet.
+    #[inline]
+    pub fn flags(&self) -> Flags {
+        Flags(self.head().packet_type as u8)
+    }
+
+    /// Adds `flags`.
+    #[inline]
+    pub fn add_flags(&mut self, flags: Flags) {
+        self.head_mut().packet_type |= u32::from(flags.0);
+    }
+
+    /// DPDK port on which the packet came in, or on which it is to leave.
+    #[inline]
+    pub fn port(&self) -> u16 {
+        self.head().port
+    }
+
+    /// Sets [`Packet::port`].
+    #[inline]
+    pub fn set_port(&mut self, port: u16) {
+        self.head_mut().port = port;
+    }
+
+    /// Forwarding index that the look-up found.
+    #[inline]
+    pub fn hop(&self) -> u32 {
+        self.head().hash_hi
+    }
+
+    /// Sets [`Packet::hop`].
+    #[inline]
+    pub fn set_hop(&mut self, hop: u32) {
+        self.head_mut().hash_hi = hop;
+    }
+
+    /// Note about the end of the packet; see [`crate::icmp::table::Cause`].
+    #[inline]
+    pub fn note(&self) -> u16 {
+        self.head().vlan_tci_outer
+    }
+
+    /// Sets [`Packet::note`].
+    #[inline]
+    pub fn set_note(&mut self, note: u16) {
+        self.head_mut().vlan_tci_outer = note;
+    }
+
+    /// Number of the trace that follows this packet, 0 for none. Only meaningful while a trace is
+    /// armed.
+    #[inline]
+    pub fn trace(&self) -> u16 {
+        self.head().vlan_tci
+    }
+
+    /// Sets [`Packet::trace`].
+    #[inline]
+    pub fn set_trace(&mut self, trace: u16) {
+        self.head_mut().vlan_tci = trace;
+    }
+
+    /// Flow hash, where somebody has set it.
+    #[inline]
+    pub fn hash(&self) -> u32 {
+        self.head().hash_lo
+    }
+
+    /// Sets [`Packet::hash`].
+    #[inline]
+    pub fn set_hash(&mut self, hash: u32) {
+        self.head_mut().hash_lo = hash;
+    }
+
+    /// Length of the whole packet in bytes.
+    #[inline]
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.head().pkt_len as usize
+    }
+
+    /// True when all bytes are in one buffer, which every node may take for granted behind
+    /// `classify`.
+    #[inline]
+    pub fn is_contiguous(&self) -> bool {
+        self.head().nb_segs == 1
+    }
+
+    /// Bytes of the first buffer.
+    #[inline]
+    pub fn data(&self) -> &[u8] {
+        let head = self.head();
+        // SAFETY: the `data_len` bytes at `data_off` lie within the buffer and are initialised: the
+        // driver, `Pool` or one of the methods below wrote them.
+        unsafe {
+            slice::from_raw_parts(
+                head.buf_addr.add(usize::from(head.data_off)),
+                usize::from(head.data_len),
+            )
+        }
+    }
+
+    /// Bytes of the first buffer, to change.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        let head = self.head_mut();
+        // SAFETY: as in `data`; the buffer has one owner, so the access is exclusive.
+        unsafe {
+            slice::from_raw_parts_mut(
+                head.buf_addr.add(usize::from(head.data_off)),
+                usize::from(head.data_len),
+            )
+        }
+    }
+
+    /// Asks for the first bytes before they are needed.
+    #[inline]
+    pub fn prefetch(&self) {
+        let head = self.head();
+        // SAFETY: prefetching has no effect on memory, whatever the address.
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+                head.buf_addr.add(usize::from(head.data_off)).cast(),
+            );
+        }
+    }
+
+    /// Asks for the notes before they are needed.
+    #[inline]
+    pub fn prefetch_head(&self) {
+        // SAFETY: prefetching has no effect on memory, whatever the address.
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+                self.0.as_ptr().cast(),
+            );
+        }
+    }
+
+    /// Cuts a contiguous packet to `len` bytes; longer than it is, it stays as it is.
+    #[inline]
+    pub fn truncate(&mut self, len: usize) {
+        let head = self.head_mut();
+        if head.nb_segs == 1 && len < usize::from(head.data_len) {
+            head.data_len = len as u16;
+            head.pkt_len = len as u32;
+        }
+    }
+
+    /// Removes up to `count` bytes of the first buffer at the front.
+    #[inline]
+    pub fn pull(&mut self, count: usize) {
+        let head = self.head_mut();
+        let count = count.min(usize::from(head.data_len));
+        head.data_off += count as u16;
+        head.data_len -= count as u16;
+        head.pkt_len -= count as u32;
+    }
+
+    /// Puts `count` zero bytes in front. False, and nothing done, when there is no room.
+    #[inline]
+    pub fn push(&mut self, count: usize) -> bool {
+        let head = self.head_mut();
+        if count > usize::from(head.data_off) || usize::from(head.data_len) + count > 0xffff {
+            return false;
+        }
+        head.data_off -= count as u16;
+        head.data_len += count as u16;
+        head.pkt_len += count as u32;
+        self.data_mut()[..count].fill(0);
+        true
+    }
+
+    /// Makes a contiguous packet `len` bytes long, new ones zero. False, and nothing done, when
+    /// there is no room.
+    pub fn resize(&mut self, len: usize) -> bool {
+        let head = self.head_mut();
+        let room = usize::from(head.buf_len) - usize::from(head.data_off);
+        if head.nb_segs != 1 || len > room {
+            return false;
+        }
+        let old = usize::from(head.data_len);
+        if len > old {
+            // SAFETY: `data_off + len` lies within the buffer, which we own.
+            unsafe {
+                head.buf_addr
+                    .add(usize::from(head.data_off) + old)
+                    .write_bytes(0, len - old);
+            }
+        }
+        head.data_len = len as u16;
+        head.pkt_len = len as u32;
+        true
+    }
+
+    /// Puts `bytes` in place of the data of a contiguous packet. False, and nothing done, when
+    /// they do not fit.
+    #[inline]
+    pub fn fill(&mut self, bytes: &[u8]) -> bool {
+        let head = self.head_mut();
+        let room = usize::from(head.buf_len) - usize::from(head.data_off);
+        if head.nb_segs != 1 || bytes.len() > room {
+            return false;
+        }
+        // SAFETY: the bytes fit behind `data_off`, and the buffer is ours, so they do not overlap.
+        unsafe {
+            let data = head.buf_addr.add(usize::from(head.data_off));
+            data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+        head.data_len = bytes.len() as u16;
+        head.pkt_len = bytes.len() as u32;
+        true
+    }
+
+    /// Copies all bytes of the packet, whatever its segments, to the end of `into`.
+    pub fn copy_to(&self, into: &mut Vec<u8>) {
+        let mut next = Some(self.0);
+        while let Some(segment) = next {
+            // SAFETY: every segment of a packet we own is an initialised mbuf.
+            let (head, following) =
+                unsafe { (segment.cast::<Head>().as_ref(), segment.as_ref().next) };
+            // SAFETY: as in `data`.
+            into.extend_from_slice(unsafe {
+                slice::from_raw_parts(
+                    head.buf_addr.add(usize::from(head.data_off)),
+                    usize::from(head.data_len),
+                )
+            });
+            next = NonNull::new(following.cast());
+        }
+    }
+
+    /// Brings all segments into one buffer. False, and nothing done, when they do not fit.
+    pub fn linearize(&mut self, pool: &Pool) -> bool {
+        if self.is_contiguous() {
+            return true;
+        }
+        let Some(mut whole) = pool.alloc() else {
+            return false;
+        };
+        if self.len() > whole.room() {
+            return false;
+        }
+        let mut next = Some(self.0);
+        while let Some(segment) = next {
+            // SAFETY: every segment of a packet we own is an initialised mbuf.
+            let (head, following) =
+                unsafe { (segment.cast::<Head>().as_ref(), segment.as_ref().next) };
+            let at = whole.len();
+            whole.resize(at + usize::from(head.data_len));
+            // SAFETY: as in `data`.
+            whole.data_mut()[at..].copy_from_slice(unsafe {
+                slice::from_raw_parts(
+                    head.buf_addr.add(usize::from(head.data_off)),
+                    usize::from(head.data_len),
+                )
+            });
+            next = NonNull::new(following.cast());
+        }
+        whole.copy_notes(self);
+        *self = whole;
+        true
+    }
+
+    /// Bytes that fit behind the start of the data.
+    pub fn room(&self) -> usize {
+        let head = self.head();
+        usize::from(head.buf_len) - usize::from(head.data_off)
+    }
+
+    /// Takes over port, interface, flags, trace and the rest of the notes of `other`.
+    pub fn copy_notes(&mut self, other: &Self) {
+        let from = other.head();
+        let head = self.head_mut();
+        head.port = from.port;
+        head.packet_type = from.packet_type;
+        head.vlan_tci = from.vlan_tci;
+        head.vlan_tci_outer = from.vlan_tci_outer;
+        head.hash_lo = from.hash_lo;
+        head.hash_hi = from.hash_hi;
+    }
+
+    /// Clears what the driver left in the offload flags, so that transmit does not act on it.
+    #[inline]
+    pub fn clear_offloads(&mut self) {
+        self.head_mut().ol_flags = 0;
+    }
+
+    /// Frees all packets of a burst at once.
+    #[inline]
+    pub fn free_all(burst: &mut Burst) {
+        let count = burst.len();
+        let packets = burst.as_mut_ptr().cast::<*mut rte_mbuf>();
+        // SAFETY: `Packet` is a transparent pointer to an mbuf that we own; the length is set to
+        // zero so that the packets are not dropped again.
+        unsafe {
+            burst.set_len(0);
+            dpdk_sys::rte_pktmbuf_free_bulk(packets, count as u32);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Pools of packet buffers.
+
+use std::{ffi::CString, ptr::NonNull};
+
+use dpdk_sys::{rte_mbuf, rte_mempool};
+use thiserror::Error;
+
+use super::mbuf::{BURST_MAX, Burst, Packet};
+
+/// A pool could not be made.
+#[derive(Debug, Error)]
+#[error(
+    "no memory for {count} packet buffers of {data_room} bytes ({reason}); lower `buffers.count`, or \
+     raise `dpdk.memory-mib` or the number of hugepages"
+)]
+pub struct PoolError {
+    count: u32,
+    data_room: u16,
+    reason: String,
+}
+
+/// A pool of packet buffers. It lives as long as the process: devices may hold buffers until EAL
+/// ends, so there is nothing to free earlier.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    pool: NonNull<rte_mempool>,
+    count: u32,
+    data_room: u16,
+}
+
+// SAFETY: DPDK's mempools may be used from any thread.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+impl Pool {
+    /// Makes a pool of `count` buffers with `data_room` bytes each (headroom of 128 included) on
+    /// the given NUMA socket (-1 for any). `cache` buffers stay with each thread.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn new(
+        name: &str,
+        count: u32,
+        cache: u32,
+        data_room: u16,
+        socket: i32,
+    ) -> Result<Self, PoolError> {
+        let fail = |reason: String| PoolError {
+            count,
+            data_room,
+            reason,
+        };
+        let c_name = CString::new(name).map_err(|_| fail("name holds a zero byte".into()))?;
+        // SAFETY: the name is a C string that outlives the call.
+        let pool = unsafe {
+            dpdk_sys::rte_pktmbuf_pool_create(c_name.as_ptr(), count, cache, 0, data_room, socket)
+        };
+        match NonNull::new(pool) {
+            Some(pool) => Ok(Self {
+                pool,
+                count,
+                data_room,
+            }),
+            None => Err(fail(super::eal::last_error())),
+        }
+    }
+
+    /// The DPDK object, for devices that draw from it.
+    pub(in crate::dpdk) fn as_ptr(&self) -> *mut rte_mempool {
+        self.pool.as_ptr()
+    }
+
+    /// Number of buffers.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Bytes of a buffer, headroom included.
+    pub fn data_room(&self) -> u16 {
+        self.data_room
+    }
+
+    /// Buffers that nobody holds. Not exact while threads allocate.
+    pub fn available(&self) -> u32 {
+        // SAFETY: the pool lives as long as the process.
+        unsafe { dpdk_sys::rte_mempool_avail_count(self.pool.as_ptr()) }
+    }
+
+    /// An empty packet, or `None` when all buffers are in use.
+    #[inline]
+    pub fn alloc(&self) -> Option<Packet> {
+        // SAFETY: the pool lives as long as the process; the buffer is fresh and ours.
+        unsafe {
+            let packet = dpdk_sys::rte_pktmbuf_alloc(self.pool.as_ptr());
+            NonNull::new(packet).map(|packet| Packet::from_raw(packet))
+        }
+    }
+
+    /// Adds `count` empty packets to `burst`: all, or none when buffers or room run out.
+    #[inline]
+    pub fn alloc_bulk(&self, burst: &mut Burst, count: usize) -> bool {
+        let len = burst.len();
+        if len + count > BURST_MAX {
+            return false;
+        }
+        // SAFETY: there is room for `count` pointers behind `len`; `Packet` is a transparent
+        // pointer; the length grows only when DPDK has filled all of them with fresh buffers.
+        unsafe {
+            let into = burst.as_mut_ptr().add(len).cast::<*mut rte_mbuf>();
+            if dpdk_sys::rte_pktmbuf_alloc_bulk(self.pool.as_ptr(), into, count as u32) != 0 {
+                return false;
+            }
+            burst.set_len(len + count);
+        }
+        true
+    }
+}

@@ -1,0 +1,401 @@
+//! The dispatcher: runs nodes in order, moves frames, counts, frees.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    ArcSpec, Cx, Edge, FRAME_LEN, Frame, Input, MAX_EDGES, Node, Out, Reason, Stats, trace::Tracer,
+};
+use crate::dpdk::{cycles::rdtsc, mbuf::Packet};
+
+/// Frames that one worker may have under way.
+const POOL_FRAMES: usize = 96;
+
+/// Most nodes of a graph.
+pub(super) const MAX_NODES: usize = 128;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Node(u8),
+    Drop(Reason),
+    DropMarked,
+}
+
+struct Slot<T> {
+    node: Box<dyn Node<T>>,
+    edges: &'static [Edge],
+    targets: [Target; MAX_EDGES],
+    /// The arc this node is a feature of.
+    arc: Option<&'static str>,
+}
+
+/// One worker's graph. `T` is the snapshot of tables that nodes read.
+pub struct Graph<T> {
+    slots: Vec<Slot<T>>,
+    inputs: Vec<(Box<dyn Input<T>>, u8)>,
+    arcs: &'static [ArcSpec],
+    queues: Queues,
+    out: Box<Out>,
+    stats: Arc<Stats>,
+    tracer: Tracer,
+    /// What a packet's note says about its end; see [`Edge::DropMarked`].
+    marked: fn(&Packet) -> Reason,
+}
+
+/// What waits before each node, and the frames at rest.
+struct Queues {
+    waiting: Vec<VecDeque<Box<Frame>>>,
+    pending: u128,
+    free: Vec<Box<Frame>>,
+}
+
+impl Queues {
+    /// Adds one packet behind those that wait for `node`.
+    #[inline]
+    fn push(&mut self, node: u8, packet: Packet) -> Result<(), Packet> {
+        let waiting = &mut self.waiting[usize::from(node)];
+        if let Some(last) = waiting.back_mut()
+            && !last.is_full()
+        {
+            last.push(packet);
+            return Ok(());
+        }
+        let Some(mut frame) = self.free.pop() else {
+            return Err(packet);
+        };
+        frame.push(packet);
+        waiting.push_back(frame);
+        self.pending |= 1 << node;
+        Ok(())
+    }
+
+    /// Moves a whole frame behind those that wait for `node`.
+    #[inline]
+    fn push_frame(&mut self, node: u8, mut frame: Box<Frame>) {
+        let waiting = &mut self.waiting[usize::from(node)];
+        if let Some(last) = waiting.back_mut()
+            && last.len() + frame.len() <= FRAME_LEN
+        {
+            last.extend(frame.drain(..));
+            self.free.push(frame);
+            return;
+        }
+        waiting.push_back(frame);
+        self.pending |= 1 << node;
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<(u8, Box<Frame>)> {
+        if self.pending == 0 {
+            return None;
+        }
+        let node = self.pending.trailing_zeros() as u8;
+        let waiting = &mut self.waiting[usize::from(node)];
+        let frame = waiting.pop_front();
+        if waiting.is_empty() {
+            self.pending &= !(1 << node);
+        }
+        frame.map(|frame| (node, frame))
+    }
+}
+
+impl<T> Graph<T> {
+    /// Connects `nodes`, which stand in the order in which packets meet them.
+    ///
+    /// # Panics
+    /// When an edge names a node or an arc that is not there: the list of nodes is part of the
+    /// program, so this is a mistake in it.
+    pub fn new(
+        nodes: Vec<Box<dyn Node<T>>>,
+        inputs: Vec<Box<dyn Input<T>>>,
+        arcs: &'static [ArcSpec],
+        marked: fn(&Packet) -> Reason,
+    ) -> Self {
+        assert!(nodes.len() <= MAX_NODES, "{} nodes", nodes.len());
+        let stats = Arc::new(Stats::new(nodes.len(), inputs.len()));
+        let waiting = nodes
+            .iter()
+            .map(|_| VecDeque::with_capacity(POOL_FRAMES))
+            .collect();
+        let slots: Vec<_> = nodes
+            .into_iter()
+            .map(|node| {
+                let edges = node.edges();
+                assert!(
+                    edges.len() <= MAX_EDGES,
+                    "{}: {} edges",
+                    node.name(),
+                    edges.len()
+                );
+                let arc = arcs.iter().find(|arc| arc.features.contains(&node.name()));
+                Slot {
+                    node,
+                    edges,
+                    targets: [Target::DropMarked; MAX_EDGES],
+                    arc: arc.map(|arc| arc.name),
+                }
+            })
+            .collect();
+        let mut graph = Self {
+            slots,
+            inputs: Vec::new(),
+            arcs,
+            queues: Queues {
+                waiting,
+                pending: 0,
+                free: (0..POOL_FRAMES).map(|_| Box::default()).collect(),
+            },
+            out: Box::default(),
+            stats,
+            tracer: Tracer::default(),
+            marked,
+        };
+        graph.inputs = inputs
+            .into_iter()
+            .map(|input| {
+                let target = graph.find(input.target());
+                (input, target)
+            })
+            .collect();
+        graph.rewire(|_| false);
+        graph
+    }
+
+    fn find(&self, name: &str) -> u8 {
+        let place = self.slots.iter().position(|slot| slot.node.name() == name);
+        place.unwrap_or_else(|| panic!("an edge leads to {name:?}, which is not a node")) as u8
+    }
+
+    /// First feature of `arc` that is on and stands behind `after`, or the arc's end.
+    fn arc_target(&self, arc: &str, after: Option<&str>, enabled: impl Fn(&str) -> bool) -> u8 {
+        let spec = self.arcs.iter().find(|spec| spec.name == arc);
+        let spec = spec.unwrap_or_else(|| panic!("an edge leads to {arc:?}, which is not an arc"));
+        let start = after.map_or(0, |name| {
+            spec.features
+                .iter()
+                .position(|feature| *feature == name)
+                .map_or(0, |at| at + 1)
+        });
+        let next = spec.features[start..]
+            .iter()
+            .find(|feature| enabled(feature));
+        self.find(next.unwrap_or(&spec.end))
+    }
+
+    /// Leads the arcs through the features that are `enabled`. Allocates nothing.
+    pub fn rewire(&mut self, enabled: impl Fn(&str) -> bool) {
+        for index in 0..self.slots.len() {
+            let slot = &self.slots[index];
+            let (edges, arc, name) = (slot.edges, slot.arc, slot.node.name());
+            for (number, edge) in edges.iter().enumerate() {
+                self.slots[index].targets[number] = match *edge {
+                    Edge::To(name) => Target::Node(self.find(name)),
+                    Edge::Arc(arc) => Target::Node(self.arc_target(arc, None, &enabled)),
+                    Edge::Continue => {
+                        let arc = arc.unwrap_or_else(|| panic!("{name} is on no arc"));
+                        Target::Node(self.arc_target(arc, Some(name), &enabled))
+                    }
+                    Edge::Drop(reason) => Target::Drop(reason),
+                    Edge::DropMarked => Target::DropMarked,
+                };
+            }
+        }
+    }
+
+    /// This worker's counters.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// Name and edges of every node, in order.
+    pub fn shape(&self) -> Vec<(&'static str, &'static [Edge])> {
+        self.slots
+            .iter()
+            .map(|slot| (slot.node.name(), slot.edges))
+            .collect()
+    }
+
+    /// Names of the inputs, in order.
+    pub fn input_names(&self) -> Vec<String> {
+        self.inputs
+            .iter()
+            .map(|(input, _)| input.name().to_owned())
+            .collect()
+    }
+
+    /// The recorder of traced packets.
+    pub fn tracer_mut(&mut self) -> &mut Tracer {
+        &mut self.tracer
+    }
+
+    /// Number of the node called `name`, for [`Graph::enqueue`].
+    pub fn node(&self, name: &str) -> Option<u8> {
+        self.slots
+            .iter()
+            .position(|slot| slot.node.name() == name)
+            .map(|place| place as u8)
+    }
+
+    /// Puts a packet before a node, from outside of the graph.
+    pub fn enqueue(&mut self, node: u8, packet: Packet) {
+        if let Err(packet) = self.queues.push(node, packet) {
+            self.stats.drops[Reason::FramePoolEmpty as usize].add(1);
+            drop(packet);
+        }
+    }
+
+    /// Polls every input once and carries what came through the graph. Returns the number of
+    /// packets that came.
+    pub fn turn(&mut self, cx: &mut Cx<'_, T>) -> usize {
+        let mut came = 0;
+        for index in 0..self.inputs.len() {
+            let Some(mut frame) = self.queues.free.pop() else {
+                break;
+            };
+            let (input, target) = &mut self.inputs[index];
+            let stats = &cx.stats.inputs[index];
+            let start = rdtsc();
+            input.poll(cx, &mut frame);
+            stats.polls.add(1);
+            if frame.is_empty() {
+                self.queues.free.push(frame);
+                continue;
+            }
+            let target = *target;
+            let count = frame.len();
+            came += count;
+            stats.packets.add(count as u64);
+            stats.batches.add(1);
+            if self.tracer.armed() {
+                self.tracer.select(index as u8, &mut frame, cx.now);
+            }
+            let now = rdtsc();
+            stats.cycles.add(now - start);
+            self.queues.push_frame(target, frame);
+            self.run(cx);
+        }
+        came
+    }
+
+    /// Runs nodes until no packet waits.
+    #[inline]
+    pub fn run(&mut self, cx: &mut Cx<'_, T>) {
+        let mut start = rdtsc();
+        while let Some((number, mut frame)) = self.queues.pop() {
+            let slot = &mut self.slots[usize::from(number)];
+            let stats = &cx.stats.nodes[usize::from(number)];
+            let count = frame.len();
+            self.out.next[..count].fill(0);
+            if self.tracer.armed() {
+                self.tracer.before(number, &frame, cx.now);
+            }
+            slot.node.process(cx, &mut frame, &mut self.out);
+            let dispatch = Dispatch {
+                targets: &slot.targets,
+                edge_counts: &stats.edges,
+                stats: cx.stats,
+                tracer: &mut self.tracer,
+                marked: self.marked,
+                node: number,
+                now: cx.now,
+            };
+            dispatch.run(&mut self.queues, frame, &mut self.out);
+            let end = rdtsc();
+            stats.packets.add(count as u64);
+            stats.batches.add(1);
+            stats.cycles.add(end - start);
+            start = end;
+        }
+    }
+
+    /// Drops every packet that waits; for the end of a worker.
+    pub fn clear(&mut self) {
+        while let Some((_, mut frame)) = self.queues.pop() {
+            self.stats.drops[Reason::Shutdown as usize].add(frame.len() as u64);
+            frame.clear();
+            self.queues.free.push(frame);
+        }
+    }
+}
+
+/// Carries one node's verdicts out.
+struct Dispatch<'a> {
+    targets: &'a [Target; MAX_EDGES],
+    edge_counts: &'a [super::Count; MAX_EDGES],
+    stats: &'a Stats,
+    tracer: &'a mut Tracer,
+    marked: fn(&Packet) -> Reason,
+    node: u8,
+    now: super::Nanos,
+}
+
+impl Dispatch<'_> {
+    #[inline]
+    fn run(mut self, queues: &mut Queues, mut frame: Box<Frame>, out: &mut Out) {
+        let next = &out.next[..frame.len()];
+        if self.tracer.armed() {
+            for (packet, edge) in frame.iter().zip(next) {
+                self.tracer.after(self.node, *edge, packet, self.now);
+            }
+        }
+        match next.first() {
+            None => queues.free.push(frame),
+            Some(&edge) if next.iter().all(|other| *other == edge) => {
+                self.edge_counts[usize::from(edge)].add(frame.len() as u64);
+                match self.targets[usize::from(edge)] {
+                    Target::Node(node) => queues.push_frame(node, frame),
+                    Target::Drop(reason) => {
+                        self.stats.drops[reason as usize].add(frame.len() as u64);
+                        Packet::free_all(&mut frame);
+                        queues.free.push(frame);
+                    }
+                    Target::DropMarked => {
+                        for packet in frame.drain(..) {
+                            self.one(queues, edge, packet);
+                        }
+                        queues.free.push(frame);
+                    }
+                }
+            }
+            Some(_) => {
+                for (packet, edge) in frame.drain(..).zip(next) {
+                    self.edge_counts[usize::from(*edge)].add(1);
+                    self.one(queues, *edge, packet);
+                }
+                queues.free.push(frame);
+            }
+        }
+        if !out.emitted.is_empty() {
+            self.stats.made.add(out.emitted.len() as u64);
+            for (edge, packet) in out.emitted.drain(..) {
+                if self.tracer.armed() {
+                    self.tracer.after(self.node, edge, &packet, self.now);
+                }
+                self.edge_counts[usize::from(edge)].add(1);
+                self.one(queues, edge, packet);
+            }
+        }
+    }
+
+    #[inline]
+    fn one(&mut self, queues: &mut Queues, edge: u8, packet: Packet) {
+        let reason = match self.targets[usize::from(edge)] {
+            Target::Node(node) => match queues.push(node, packet) {
+                Ok(()) => return,
+                Err(packet) => {
+                    drop(packet);
+                    Reason::FramePoolEmpty
+                }
+            },
+            Target::Drop(reason) => {
+                drop(packet);
+                reason
+            }
+            Target::DropMarked => {
+                let reason = (self.marked)(&packet);
+                drop(packet);
+                reason
+            }
+        };
+        self.stats.drops[reason as usize].add(1);
+    }
+}

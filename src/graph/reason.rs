@@ -1,0 +1,169 @@
+//! Why a packet ended: the one list of drop reasons.
+//!
+//! Each reason has a stable name, the SNMP counters of the kernel that it raises, and a sentence
+//! of help. `show drops`, `show counters`, JSON and docs/drops.md all come from this list.
+
+macro_rules! reasons {
+    ($($(#[doc = $help:literal])+ $variant:ident = $name:literal [$($snmp:ident),*],)+) => {
+        /// Why a packet was dropped.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Reason {
+            $($(#[doc = $help])+ $variant,)+
+        }
+
+        impl Reason {
+            /// All reasons, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means to an operator.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($help),+).trim_ascii(),)+ }
+            }
+
+            /// The kernel's counters that rise with it.
+            pub const fn snmp(self) -> &'static [Snmp] {
+                match self { $(Self::$variant => &[$(Snmp::$snmp),*],)+ }
+            }
+        }
+    };
+}
+
+use super::snmp::Snmp;
+
+reasons! {
+    /// The frame is shorter than an Ethernet header.
+    EthernetTruncated = "ethernet_truncated" [],
+    /// The destination MAC address is another station's.
+    OtherHost = "otherhost" [],
+    /// No part of the router takes this ethertype.
+    UnhandledEthertype = "unhandled_ethertype" [],
+    /// No sub-interface has this VLAN id.
+    UnknownVlan = "unknown_vlan" [],
+    /// The interface is administratively down.
+    LinkDown = "link_down" [],
+    /// The ARP packet is not one for IPv4 over Ethernet, or is cut short.
+    ArpMalformed = "arp_malformed" [],
+    /// IPv4 header cut short, of wrong version or of impossible length.
+    IpHeader = "ip_header" [InHdrErrors],
+    /// The IPv4 header checksum does not match.
+    IpChecksum = "ip_csum" [InHdrErrors, InCsumErrors],
+    /// The frame holds less than the IPv4 total length says.
+    IpTruncated = "ip_truncated" [InTruncatedPkts],
+    /// The source address cannot be on the wire: multicast, broadcast, loopback, zero, or our own.
+    MartianSource = "ip_invalid_source" [],
+    /// The destination address cannot be on the wire: loopback or zero.
+    MartianDestination = "ip_invalid_dest" [],
+    /// A unicast IPv4 packet came in a broadcast or multicast frame.
+    UnicastInL2Multicast = "unicast_in_l2_multicast" [],
+    /// No route covers the destination; answered with ICMP network unreachable.
+    NoRoute = "ip_innoroutes" [InNoRoutes],
+    /// No route covers the destination of a packet that the router made itself.
+    OutNoRoute = "ip_outnoroutes" [OutNoRoutes],
+    /// The covering route is a blackhole: dropped in silence.
+    Blackhole = "route_blackhole" [],
+    /// The covering route is unreachable; answered with ICMP host unreachable.
+    RouteUnreachable = "route_unreachable" [InAddrErrors],
+    /// The covering route is prohibit; answered with ICMP communication prohibited.
+    RouteProhibit = "route_prohibit" [],
+    /// Forwarding is off on the receiving interface.
+    ForwardingOff = "forwarding_off" [InAddrErrors],
+    /// Broadcast for this router that no local service takes.
+    Broadcast = "broadcast_not_taken" [],
+    /// Multicast to a group that the router has not joined.
+    MulticastNotJoined = "multicast_not_joined" [],
+    /// The time to live ran out; answered with ICMP time exceeded.
+    TtlExceeded = "ttl_exceeded" [InHdrErrors],
+    /// Larger than the MTU with DF set; answered with ICMP fragmentation needed.
+    FragNeeded = "pkt_too_big" [FragFails],
+    /// The packet could not be cut to fit the MTU.
+    FragFailed = "frag_failed" [FragFails],
+    /// The packet was cut into fragments, which took its place.
+    Fragmented = "fragmented" [],
+    /// An IPv4 option is malformed; answered with ICMP parameter problem.
+    IpOptions = "ip_options" [InHdrErrors],
+    /// A source-routed packet while `accept_source_route` is off.
+    SourceRoute = "ip_source_route" [],
+    /// A fragment for the router itself; reassembly is not built yet.
+    Reassembly = "ip_reassembly" [ReasmReqds, ReasmFails],
+    /// No local service takes this IP protocol; answered with ICMP protocol unreachable.
+    NoProtocol = "ip_noproto" [InUnknownProtos],
+    /// No local service listens on this UDP port; answered with ICMP port unreachable.
+    NoSocket = "no_socket" [UdpNoPorts],
+    /// No local service listens on this TCP port; answered with a reset.
+    TcpNoSocket = "tcp_no_socket" [TcpInSegs],
+    /// The UDP header is cut short or its length is impossible.
+    UdpMalformed = "udp_malformed" [UdpInErrors],
+    /// The UDP checksum does not match.
+    UdpChecksum = "udp_csum" [UdpInErrors, UdpInCsumErrors],
+    /// The TCP header is cut short or of impossible length.
+    TcpMalformed = "tcp_malformed" [TcpInSegs, TcpInErrs],
+    /// The TCP checksum does not match.
+    TcpChecksum = "tcp_csum" [TcpInSegs, TcpInErrs, TcpInCsumErrors],
+    /// The ICMP message is shorter than its header.
+    IcmpTruncated = "icmp_truncated" [IcmpInMsgs, IcmpInErrors],
+    /// The ICMP checksum does not match.
+    IcmpChecksum = "icmp_csum" [IcmpInMsgs, IcmpInErrors, IcmpInCsumErrors],
+    /// The ICMP type is above the highest defined one.
+    IcmpUnknownType = "unhandled_icmp_type" [IcmpInMsgs, IcmpInErrors],
+    /// An ICMP message that needs no answer: read, counted and done with.
+    IcmpConsumed = "icmp_consumed" [IcmpInMsgs],
+    /// An ICMP error that does not quote an IP header and eight bytes.
+    IcmpBadQuote = "icmp_bad_quote" [IcmpInMsgs, IcmpInErrors],
+    /// An echo or timestamp request to a broadcast or multicast address, or one that sysctls refuse.
+    IcmpIgnored = "icmp_ignored" [IcmpInMsgs],
+    /// The router took the packet for itself and nothing was left to do.
+    LocalDone = "local_done" [],
+    /// The next hop's link-layer address could not be resolved; answered with ICMP host unreachable.
+    NeighbourFailed = "neigh_failed" [],
+    /// The queue of packets waiting for the next hop's address is full.
+    NeighbourQueueFull = "neigh_queuefull" [],
+    /// The neighbour table is full.
+    NeighbourTableFull = "neigh_tablefull" [],
+    /// The management core is behind: its ring is full.
+    PuntFull = "punt_full" [],
+    /// The management core had nothing to do with the packet.
+    PuntIgnored = "punt_ignored" [],
+    /// The device's transmit ring stayed full.
+    TxFull = "tx_ring_full" [OutDiscards],
+    /// The outgoing port does not exist any more.
+    TxNoPort = "tx_no_port" [OutDiscards],
+    /// No packet buffer was free to build an answer or a fragment.
+    NoBuffer = "nomem" [OutDiscards],
+    /// The worker's own frames were all in use.
+    FramePoolEmpty = "frame_pool_empty" [],
+    /// The ring to the worker that owns the flow was full.
+    HandoverFull = "handover_full" [],
+    /// Packets in hand when the router stopped.
+    Shutdown = "shutdown" [],
+}
+
+/// How many reasons there are.
+pub const REASONS: usize = Reason::ALL.len();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_reason_is_explained() {
+        let mut names: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), REASONS);
+        for (number, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, number);
+            assert!(
+                reason.help().ends_with('.'),
+                "{}: {:?}",
+                reason.name(),
+                reason.help()
+            );
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Counters of one worker: written by that worker alone, read by anybody at any time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{REASONS, SNMPS};
+
+/// Most edges of a node.
+pub const MAX_EDGES: usize = 32;
+
+/// Most interfaces; also the bound of interface indices.
+pub const MAX_IFACES: usize = 1024;
+
+/// A counter with one writer: no locked instruction, no lost count.
+#[derive(Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds; only the owning worker does.
+    #[inline]
+    pub fn add(&self, by: u64) {
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(by),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// The value now.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters of one node.
+#[derive(Default)]
+#[repr(align(64))]
+pub struct NodeStats {
+    /// Packets seen.
+    pub packets: Count,
+    /// Frames seen.
+    pub batches: Count,
+    /// TSC cycles spent.
+    pub cycles: Count,
+    /// Packets by edge.
+    pub edges: [Count; MAX_EDGES],
+}
+
+/// Counters of one input.
+#[derive(Default)]
+#[repr(align(64))]
+pub struct InputStats {
+    /// Packets received.
+    pub packets: Count,
+    /// Polls that found packets.
+    pub batches: Count,
+    /// Polls.
+    pub polls: Count,
+    /// TSC cycles spent in polls that found packets.
+    pub cycles: Count,
+}
+
+/// Counters of one interface on one worker.
+#[derive(Default)]
+pub struct IfaceCounts {
+    /// Packets received.
+    pub rx_packets: Count,
+    /// Bytes received, Ethernet header included, frame check sequence not.
+    pub rx_bytes: Count,
+    /// Packets sent.
+    pub tx_packets: Count,
+    /// Bytes sent.
+    pub tx_bytes: Count,
+    /// Packets dropped on the way out.
+    pub tx_dropped: Count,
+}
+
+const LATENCY_STEPS: usize = 8;
+const LATENCY_BUCKETS: usize = 40 * LATENCY_STEPS;
+
+/// Time from receive to transmit, in log-linear buckets of 12.5 % (TSC cycles).
+pub struct Latency {
+    buckets: Box<[Count]>,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self {
+            buckets: (0..LATENCY_BUCKETS).map(|_| Count::default()).collect(),
+        }
+    }
+}
+
+impl Latency {
+    /// Counts `packets` that took `cycles`.
+    #[inline]
+    pub fn record(&self, cycles: u64, packets: u64) {
+        let cycles = cycles.max(LATENCY_STEPS as u64);
+        let octave = 63 - cycles.leading_zeros() as usize;
+        let step = (cycles >> (octave - 3)) as usize & (LATENCY_STEPS - 1);
+        let bucket = ((octave - 3) * LATENCY_STEPS + step).min(LATENCY_BUCKETS - 1);
+        self.buckets[bucket].add(packets);
+    }
+
+    /// Highest value of each bucket that is not empty, in cycles, and its count.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.buckets
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| count.get() > 0)
+            .map(|(bucket, count)| {
+                let (octave, step) = (bucket / LATENCY_STEPS, (bucket % LATENCY_STEPS) as u64);
+                let low = (LATENCY_STEPS as u64 + step) << octave;
+                (low + (1 << octave) - 1, count.get())
+            })
+    }
+}
+
+/// Everything that one worker counts.
+pub struct Stats {
+    /// By node, in the graph's order.
+    pub nodes: Box<[NodeStats]>,
+    /// By input.
+    pub inputs: Box<[InputStats]>,
+    /// By drop reason.
+    pub drops: [Count; REASONS],
+    /// By MIB counter, those that nodes count themselves.
+    pub snmp: [Count; SNMPS],
+    /// By interface index.
+    pub ifaces: Box<[IfaceCounts]>,
+    /// Packets that nodes made.
+    pub made: Count,
+    /// Packets taken from the management core.
+    pub injected: Count,
+    /// Packets given to the management core.
+    pub punted: Count,
+    /// Packets given to devices.
+    pub transmitted: Count,
+    /// Packets handed to another worker.
+    pub handed_out: Count,
+    /// Packets taken over from another worker.
+    pub handed_in: Count,
+    /// Time from receive to transmit.
+    pub latency: Latency,
+    /// Turns of the worker's loop.
+    pub loops: Count,
+    /// Cycles of turns that found work.
+    pub busy_cycles: Count,
+    /// Cycles of turns that found none, asleep or not.
+    pub idle_cycles: Count,
+    /// Cycles of the idle ones spent asleep.
+    pub asleep_cycles: Count,
+}
+
+impl Stats {
+    /// All zero, for this many nodes and inputs.
+    pub fn new(nodes: usize, inputs: usize) -> Self {
+        Self {
+            nodes: (0..nodes).map(|_| NodeStats::default()).collect(),
+            inputs: (0..inputs).map(|_| InputStats::default()).collect(),
+            drops: std::array::from_fn(|_| Count::default()),
+            snmp: std::array::from_fn(|_| Count::default()),
+            ifaces: (0..MAX_IFACES).map(|_| IfaceCounts::default()).collect(),
+            made: Count::default(),
+            injected: Count::default(),
+            punted: Count::default(),
+            transmitted: Count::default(),
+            handed_out: Count::default(),
+            handed_in: Count::default(),
+            latency: Latency::default(),
+            loops: Count::default(),
+            busy_cycles: Count::default(),
+            idle_cycles: Count::default(),
+            asleep_cycles: Count::default(),
+        }
+    }
+
+    /// Packets that came in from outside of this worker's graph.
+    pub fn entered(&self) -> u64 {
+        let received: u64 = self.inputs.iter().map(|input| input.packets.get()).sum();
+        received + self.made.get() + self.injected.get() + self.handed_in.get()
+    }
+
+    /// Packets that left this worker's graph.
+    pub fn left(&self) -> u64 {
+        let dropped: u64 = self.drops.iter().map(Count::get).sum();
+        dropped + self.transmitted.get() + self.punted.get() + self.handed_out.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_bucket_holds_its_value_within_an_eighth() {
+        for cycles in [8_u64, 9, 100, 1_000, 12_345, 1 << 30, (1 << 36) + 12_345] {
+            let latency = Latency::default();
+            latency.record(cycles, 3);
+            let found: Vec<_> = latency.iter().collect();
+            let [(high, 3)] = found[..] else {
+                panic!("{found:?}")
+            };
+            assert!(
+                high >= cycles && (high - cycles) * 8 <= cycles,
+                "{cycles} in {high}"
+            );
+        }
+    }
+}

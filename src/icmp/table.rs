@@ -1,0 +1,316 @@
+//! What crosses to the workers: causes of ICMP errors, and the limits on sending them.
+//!
+//! The limits are shared by all workers, as the kernel's are by all CPUs: one target's allowance
+//! does not depend on which worker a packet met. They are touched only when an error is about to
+//! be sent, and only read once an allowance is used up.
+
+use std::{
+    net::Ipv4Addr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::graph::{Nanos, Reason};
+
+/// Why an ICMP error is due, and what becomes of the packet that provoked it. Kept on the packet
+/// as [`crate::dpdk::mbuf::Packet::note`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Cause {
+    /// Nothing.
+    None = 0,
+    /// Time to live ran out on the way.
+    TtlExceeded = 1,
+    /// No route.
+    NetUnreachable = 2,
+    /// A route of type unreachable.
+    HostUnreachable = 3,
+    /// A route of type prohibit.
+    Prohibited = 4,
+    /// Larger than the MTU with DF set.
+    FragNeeded = 5,
+    /// No local service for the protocol.
+    ProtocolUnreachable = 6,
+    /// No local service on the port.
+    PortUnreachable = 7,
+    /// The neighbour did not answer.
+    NeighbourFailed = 8,
+    /// A malformed option; the offset of the bad byte is in the high byte of the note.
+    Option = 9,
+}
+
+impl Cause {
+    /// The note for a packet.
+    pub const fn note(self) -> u16 {
+        self as u16
+    }
+
+    /// The note for a malformed option at `offset` bytes into the header.
+    pub const fn option_note(offset: u8) -> u16 {
+        Self::Option as u16 | (offset as u16) << 8
+    }
+
+    /// Reads a packet's note: the cause and the pointer.
+    pub const fn from_note(note: u16) -> (Self, u8) {
+        let cause = match note & 0xff {
+            1 => Self::TtlExceeded,
+            2 => Self::NetUnreachable,
+            3 => Self::HostUnreachable,
+            4 => Self::Prohibited,
+            5 => Self::FragNeeded,
+            6 => Self::ProtocolUnreachable,
+            7 => Self::PortUnreachable,
+            8 => Self::NeighbourFailed,
+            9 => Self::Option,
+            _ => Self::None,
+        };
+        (cause, (note >> 8) as u8)
+    }
+
+    /// Type and code of the error.
+    pub const fn message(self) -> (u8, u8) {
+        match self {
+            Self::TtlExceeded => (11, 0),
+            Self::None | Self::NetUnreachable => (3, 0),
+            Self::HostUnreachable | Self::NeighbourFailed => (3, 1),
+            Self::Prohibited => (3, 13),
+            Self::FragNeeded => (3, 4),
+            Self::ProtocolUnreachable => (3, 2),
+            Self::PortUnreachable => (3, 3),
+            Self::Option => (12, 0),
+        }
+    }
+
+    /// The drop reason of the packet that provoked it.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::None => Reason::LocalDone,
+            Self::TtlExceeded => Reason::TtlExceeded,
+            Self::NetUnreachable => Reason::NoRoute,
+            Self::HostUnreachable => Reason::RouteUnreachable,
+            Self::Prohibited => Reason::RouteProhibit,
+            Self::FragNeeded => Reason::FragNeeded,
+            Self::ProtocolUnreachable => Reason::NoProtocol,
+            Self::PortUnreachable => Reason::NoSocket,
+            Self::NeighbourFailed => Reason::NeighbourFailed,
+            Self::Option => Reason::IpOptions,
+        }
+    }
+}
+
+/// Tunables of the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitRules {
+    /// `icmp_ratelimit`: ms between messages to one target, 0 for no limit.
+    pub ratelimit_ms: u32,
+    /// `icmp_ratemask`: bit per type that is limited.
+    pub ratemask: u32,
+    /// `icmp_msgs_per_sec`: messages a second to all targets.
+    pub msgs_per_sec: u32,
+    /// `icmp_msgs_burst`: how many may go at once.
+    pub msgs_burst: u32,
+}
+
+/// What a limit said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send.
+    Allowed,
+    /// One target has had its share.
+    TargetLimited,
+    /// All together have had theirs.
+    GloballyLimited,
+}
+
+const WAYS: usize = 4;
+const SETS: usize = 16_384;
+/// Messages that one target may get at once (`XRLIM_BURST_FACTOR`).
+const BURST: u64 = 6;
+const MS: u64 = 1_000_000;
+
+/// State of the limits: bounded, however many targets there are.
+pub struct Limits {
+    /// Target (high half) and the time in ms at which its bucket is full again.
+    targets: Box<[AtomicU64]>,
+    /// The same for all targets, in microseconds.
+    global: AtomicU64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            targets: bytemuck::zeroed_slice_box(WAYS * SETS),
+            global: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Limits {
+    /// May a message of `kind` and `code` go to `target`? Takes from its allowance if so.
+    pub fn allow(
+        &self,
+        rules: &LimitRules,
+        kind: u8,
+        code: u8,
+        target: Ipv4Addr,
+        now: Nanos,
+    ) -> Verdict {
+        // Path MTU discovery must not be held up [3.54].
+        let exempt = (kind, code) == (3, 4) || kind > 31 || rules.ratemask & 1 << kind == 0;
+        if exempt {
+            return Verdict::Allowed;
+        }
+        if !self.global_has_credit(rules, now) {
+            return Verdict::GloballyLimited;
+        }
+        if !self.target_allows(rules, target, now) {
+            return Verdict::TargetLimited;
+        }
+        self.take_global(rules, now);
+        Verdict::Allowed
+    }
+
+    fn global_gap(rules: &LimitRules) -> u64 {
+        1_000_000 / u64::from(rules.msgs_per_sec.max(1))
+    }
+
+    fn global_has_credit(&self, rules: &LimitRules, now: Nanos) -> bool {
+        let full_at = self.global.load(Ordering::Relaxed);
+        let tolerance = Self::global_gap(rules) * u64::from(rules.msgs_burst.max(1) - 1);
+        rules.msgs_per_sec > 0 && full_at <= now / 1000 + 1_000_000_000 + tolerance
+    }
+
+    fn take_global(&self, rules: &LimitRules, now: Nanos) {
+        // Offset so that a fresh router, whose clock may start at 0, has its full burst.
+        let now = now / 1000 + 1_000_000_000;
+        let gap = Self::global_gap(rules);
+        let _ = self
+            .global
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+                Some(full_at.max(now) + gap)
+            });
+    }
+
+    fn target_allows(&self, rules: &LimitRules, target: Ipv4Addr, now: Nanos) -> bool {
+        if rules.ratelimit_ms == 0 {
+            return true;
+        }
+        let (gap, now) = (u64::from(rules.ratelimit_ms), (now / MS) & 0x7fff_ffff);
+        let key = u64::from(target.to_bits()) << 32;
+        let set = (target.to_bits().wrapping_mul(0x9e37_79b1) >> 18) as usize % SETS;
+        let ways = &self.targets[set * WAYS..][..WAYS];
+        loop {
+            let found = ways
+                .iter()
+                .find(|way| way.load(Ordering::Relaxed) >> 32 == key >> 32);
+            // No entry yet: take the place of the target whose bucket has been full for longest.
+            let way = found.unwrap_or_else(|| {
+                let idle = ways
+                    .iter()
+                    .min_by_key(|way| way.load(Ordering::Relaxed) as u32);
+                idle.unwrap_or(&ways[0])
+            });
+            let old = way.load(Ordering::Relaxed);
+            let full_at = if found.is_some() {
+                old & 0xffff_ffff
+            } else {
+                0
+            };
+            if full_at > now + gap * (BURST - 1) {
+                return false;
+            }
+            let new = key | (full_at.max(now) + gap).min(0xffff_ffff);
+            let swapped = way.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
+            if swapped.is_ok() {
+                return true;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: LimitRules = LimitRules {
+        ratelimit_ms: 1000,
+        ratemask: 0x1818,
+        msgs_per_sec: 1000,
+        msgs_burst: 50,
+    };
+    const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+    fn sent(
+        limits: &Limits,
+        rules: &LimitRules,
+        kind: u8,
+        code: u8,
+        times: u32,
+        now: Nanos,
+    ) -> u32 {
+        (0..times)
+            .filter(|_| limits.allow(rules, kind, code, A, now) == Verdict::Allowed)
+            .count() as u32
+    }
+
+    #[test]
+    fn one_target_gets_six_at_once_and_then_one_a_second() {
+        let limits = Limits::default();
+        assert_eq!(sent(&limits, &RULES, 11, 0, 20, 0), 6);
+        assert_eq!(sent(&limits, &RULES, 11, 0, 20, 1_500 * MS), 1);
+        assert_eq!(sent(&limits, &RULES, 11, 0, 20, 2_000 * MS), 1);
+        assert_eq!(sent(&limits, &RULES, 11, 0, 20, 60_000 * MS), 6);
+    }
+
+    #[test]
+    fn each_target_has_an_allowance_of_its_own_within_the_global_one() {
+        let limits = Limits::default();
+        let allowed = (0..200)
+            .filter(|n| {
+                let target = Ipv4Addr::from_bits(0x0a00_0000 + n);
+                limits.allow(&RULES, 3, 1, target, 0) == Verdict::Allowed
+            })
+            .count();
+        assert_eq!(allowed, 50);
+        assert_eq!(limits.allow(&RULES, 3, 1, A, 0), Verdict::GloballyLimited);
+    }
+
+    #[test]
+    fn path_mtu_and_types_outside_the_mask_are_never_held_back() {
+        let limits = Limits::default();
+        assert_eq!(sent(&limits, &RULES, 3, 4, 1000, 0), 1000);
+        assert_eq!(sent(&limits, &RULES, 0, 0, 1000, 0), 1000);
+        let off = LimitRules {
+            ratelimit_ms: 0,
+            msgs_per_sec: 1_000_000,
+            msgs_burst: 2000,
+            ..RULES
+        };
+        assert_eq!(sent(&limits, &off, 11, 0, 1000, 0), 1000);
+    }
+
+    #[test]
+    fn a_million_targets_take_no_more_memory_and_the_limit_still_holds() {
+        let limits = Limits::default();
+        let rules = LimitRules {
+            msgs_per_sec: 1_000_000,
+            msgs_burst: 5_000_000,
+            ..RULES
+        };
+        for n in 0..1_000_000 {
+            limits.allow(&rules, 11, 0, Ipv4Addr::from_bits(n), 0);
+        }
+        assert!(sent(&limits, &rules, 11, 0, 20, 0) <= 6);
+    }
+
+    #[test]
+    fn notes_carry_the_cause_and_the_pointer() {
+        assert_eq!(
+            Cause::from_note(Cause::option_note(21)),
+            (Cause::Option, 21)
+        );
+        assert_eq!(
+            Cause::from_note(Cause::NeighbourFailed.note()),
+            (Cause::NeighbourFailed, 0)
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! `ip4-input`: the receive checks one by one, in the kernel's order.
+//!
+//! - takes: IPv4 packets that `classify` did not pass as plain; [`Packet::l3`] says where they start
+//! - gives: sound packets to the pre-routing arc, broadcast and the router's groups to `ip4-local`,
+//!   malformed options to `icmp4-error`
+//! - obeys: RFC 1122 section 3.2.1, RFC 1812 section 5.2.2; ledger 4.13 to 4.16, 4.23, 4.30, 4.52,
+//!   4.67; the source checks are those of `ip_route_input`
+
+use std::net::Ipv4Addr;
+
+use crate::{
+    dpdk::mbuf::{Flags, Packet},
+    graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
+    icmp::table::Cause,
+    packet::{
+        checksum,
+        ipv4::{self, Ipv4View, option},
+    },
+    port::table::LocalAddresses,
+    tables::Tables,
+};
+
+/// The node.
+pub struct Ip4Input;
+
+const ROUTE: u8 = 0;
+const LOCAL: u8 = 1;
+const HEADER: u8 = 2;
+const CHECKSUM: u8 = 3;
+const TRUNCATED: u8 = 4;
+const MARTIAN_SOURCE: u8 = 5;
+const MARTIAN_DESTINATION: u8 = 6;
+const NOT_JOINED: u8 = 7;
+const OPTION: u8 = 8;
+const SOURCE_ROUTE: u8 = 9;
+
+/// 224.0.0.1: every multicast host is in it [4.31].
+const ALL_SYSTEMS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+const IGMP: u8 = 2;
+
+/// What kind of destination it is, as far as the address alone says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Route,
+    Broadcast,
+    Group,
+    NotJoined,
+    MartianSource,
+    MartianDestination,
+}
+
+/// The address checks of `ip_route_input`, before any table is asked.
+fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool) -> Way {
+    let (source, destination) = (src.to_bits(), dst.to_bits());
+    if ipv4::is_multicast(destination) {
+        let zero_ok = ipv4::is_local_multicast(destination) || protocol == IGMP;
+        return match () {
+            () if dst != ALL_SYSTEMS => Way::NotJoined,
+            () if ipv4::is_multicast(source) || ipv4::is_limited_broadcast(source) => {
+                Way::MartianSource
+            }
+            () if ipv4::is_loopback(source) || ours => Way::MartianSource,
+            () if ipv4::is_zeronet(source) && !zero_ok => Way::MartianSource,
+            () => Way::Group,
+        };
+    }
+    if ipv4::is_multicast(source) || ipv4::is_limited_broadcast(source) {
+        return Way::MartianSource;
+    }
+    if ipv4::is_limited_broadcast(destination) || (source, destination) == (0, 0) {
+        return if ours {
+            Way::MartianSource
+        } else {
+            Way::Broadcast
+        };
+    }
+    if ipv4::is_zeronet(source) {
+        return Way::MartianSource;
+    }
+    if ipv4::is_zeronet(destination) || ipv4::is_loopback(destination) {
+        return Way::MartianDestination;
+    }
+    if ipv4::is_loopback(source) || ours {
+        return Way::MartianSource;
+    }
+    Way::Route
+}
+
+/// An edge, and a note for the packet.
+fn check(bytes: &[u8], locals: &LocalAddresses) -> Result<(usize, Way), (u8, u16)> {
+    let Ok(header) = Ipv4View::new_quoted(bytes) else {
+        return Err((HEADER, 0));
+    };
+    if !checksum::ipv4_header(header.header()) {
+        return Err((CHECKSUM, 0));
+    }
+    let total = usize::from(header.total_len());
+    if bytes.len() < total {
+        return Err((TRUNCATED, 0));
+    }
+    if total < header.header_len() {
+        return Err((HEADER, 0));
+    }
+    let (src, dst) = (header.src(), header.dst());
+    let way = way(src, dst, header.protocol(), locals.contains(src));
+    let martian = matches!(
+        way,
+        Way::MartianSource | Way::MartianDestination | Way::NotJoined
+    );
+    if !martian && !header.option_bytes().is_empty() {
+        check_options(&header)?;
+    }
+    Ok((total, way))
+}
+
+/// Sound options pass unchanged; a source route is refused, as `accept_source_route` is off.
+fn check_options(header: &Ipv4View<'_>) -> Result<(), (u8, u16)> {
+    for found in header.options() {
+        let found = found.map_err(|bad| (OPTION, Cause::option_note(bad.offset)))?;
+        if matches!(
+            found.kind,
+            option::LOOSE_SOURCE_ROUTE | option::STRICT_SOURCE_ROUTE
+        ) {
+            return Err((SOURCE_ROUTE, 0));
+        }
+    }
+    Ok(())
+}
+
+fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
+    let l3 = packet.l3();
+    let bytes = packet.data().get(l3..).unwrap_or_default();
+    match check(bytes, &cx.tables.locals) {
+        Err((edge, note)) => {
+            packet.set_note(note);
+            edge
+        }
+        Ok((total, way)) => {
+            packet.truncate(l3 + total);
+            match way {
+                Way::Route => ROUTE,
+                Way::Broadcast => {
+                    packet.add_flags(Flags::IP_BROADCAST);
+                    cx.count(Snmp::InBcastPkts, 1);
+                    LOCAL
+                }
+                Way::Group => {
+                    packet.add_flags(Flags::IP_BROADCAST);
+                    cx.count(Snmp::InMcastPkts, 1);
+                    LOCAL
+                }
+                Way::NotJoined => NOT_JOINED,
+                Way::MartianSource => MARTIAN_SOURCE,
+                Way::MartianDestination => MARTIAN_DESTINATION,
+            }
+        }
+    }
+}
+
+impl Node<Tables> for Ip4Input {
+    fn name(&self) -> &'static str {
+        "ip4-input"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        &[
+            Edge::Arc("ip4-pre-routing"),
+            Edge::To("ip4-local"),
+            Edge::Drop(Reason::IpHeader),
+            Edge::Drop(Reason::IpChecksum),
+            Edge::Drop(Reason::IpTruncated),
+            Edge::Drop(Reason::MartianSource),
+            Edge::Drop(Reason::MartianDestination),
+            Edge::Drop(Reason::MulticastNotJoined),
+            Edge::To("icmp4-error"),
+            Edge::Drop(Reason::SourceRoute),
+        ]
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        for (index, packet) in frame.iter_mut().enumerate() {
+            out.set(index, one(packet, cx));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(src: [u8; 4], dst: [u8; 4]) -> Way {
+        way(src.into(), dst.into(), 17, src == [192, 0, 2, 1])
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_on_the_wire_are_martian() {
+        let host = [198, 51, 100, 1];
+        for src in [
+            [224, 0, 0, 9],
+            [255; 4],
+            [0, 1, 2, 3],
+            [127, 0, 0, 1],
+            [192, 0, 2, 1],
+        ] {
+            assert_eq!(of(src, host), Way::MartianSource, "{src:?}");
+        }
+        for dst in [[0, 1, 2, 3], [127, 0, 0, 1]] {
+            assert_eq!(of(host, dst), Way::MartianDestination, "{dst:?}");
+        }
+        assert_eq!(of(host, [203, 0, 113, 5]), Way::Route);
+        assert_eq!(
+            of([240, 0, 0, 1], [250, 0, 0, 1]),
+            Way::Route,
+            "class E is ordinary"
+        );
+    }
+
+    #[test]
+    fn broadcast_and_the_all_systems_group_are_for_us_and_other_groups_are_not() {
+        let host = [198, 51, 100, 1];
+        assert_eq!(of(host, [255; 4]), Way::Broadcast);
+        assert_eq!(of([0; 4], [255; 4]), Way::Broadcast);
+        assert_eq!(of([192, 0, 2, 1], [255; 4]), Way::MartianSource);
+        assert_eq!(of(host, [224, 0, 0, 1]), Way::Group);
+        assert_eq!(of([0; 4], [224, 0, 0, 1]), Way::Group);
+        assert_eq!(of(host, [224, 0, 0, 5]), Way::NotJoined);
+        assert_eq!(of(host, [239, 1, 2, 3]), Way::NotJoined);
+    }
+}

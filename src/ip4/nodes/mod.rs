@@ -1,0 +1,13 @@
+//! Nodes of IPv4.
+
+mod forward;
+mod fragment;
+mod input;
+mod local;
+mod lookup;
+
+pub use forward::{Forward, Output};
+pub use fragment::Fragment;
+pub use input::Ip4Input;
+pub use local::Ip4Local;
+pub use lookup::Lookup;

@@ -1,0 +1,97 @@
+//! `classify`: one pass over a frame that proves the plain packets and parts them from the rest.
+//!
+//! - takes: packets as received; starts their notes
+//! - gives: unicast IPv4 packets without options that pass every receive check to the pre-routing
+//!   arc; everything else to `ethernet-input`, which repeats the checks one by one and names what
+//!   is wrong
+//! - obeys: RFC 1812 section 5.2.2, ledger 4.13 to 4.16
+//! - costs: two cache lines a packet, 15 to 20 cycles (`benches/engine.rs`)
+
+use crate::{
+    dpdk::mbuf::Packet,
+    graph::{Cx, Edge, Frame, Node, Out},
+    packet::checksum,
+    port::table::{LocalAddresses, PortFacts},
+    tables::Tables,
+};
+
+/// The node.
+pub struct Classify;
+
+const ETHERNET: u8 = 1;
+
+/// First octets that take an address off the plain way: zero, loopback, multicast and above.
+const ODD: [bool; 256] = {
+    let mut odd = [false; 256];
+    odd[0] = true;
+    odd[127] = true;
+    let mut octet = 224;
+    while octet < 256 {
+        odd[octet] = true;
+        octet += 1;
+    }
+    odd
+};
+
+const AHEAD: usize = 4;
+
+/// True for a packet that needs no further check before its route.
+#[inline(always)]
+fn plain(head: &[u8; 34], len: usize, port: &PortFacts, locals: &LocalAddresses) -> bool {
+    let mac = u64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], 0, 0]);
+    let ours = (mac == port.mac) | (port.any_mac & (head[0] & 1 == 0));
+    let ip4 = (head[12] == 0x08) & (head[13] == 0) & (head[14] == 0x45);
+    let total = usize::from(u16::from_be_bytes([head[16], head[17]]));
+    let fits = (total >= 20) & (total + 14 <= len);
+    let Some(header) = head.last_chunk::<20>() else {
+        return false;
+    };
+    let src = u32::from_be_bytes([head[26], head[27], head[28], head[29]]);
+    let odd = ODD[usize::from(head[26])] | ODD[usize::from(head[30])];
+    ours & ip4 & fits & !odd & port.up & checksum::ipv4_header20(header) & !locals.may_contain(src)
+}
+
+#[inline(always)]
+fn one(packet: &mut Packet, port: &PortFacts, locals: &LocalAddresses) -> bool {
+    packet.begin(port.iface, 14, port.flags);
+    let (len, whole) = (packet.len(), packet.is_contiguous());
+    let Some(head) = packet.data().first_chunk::<34>() else {
+        return false;
+    };
+    if !(plain(head, len, port, locals) & whole) {
+        return false;
+    }
+    let total = usize::from(u16::from_be_bytes([head[16], head[17]]));
+    if total + 14 != len {
+        packet.truncate(total + 14);
+    }
+    true
+}
+
+impl Node<Tables> for Classify {
+    fn name(&self) -> &'static str {
+        "classify"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        &[Edge::Arc("ip4-pre-routing"), Edge::To("ethernet-input")]
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        let (ifaces, locals) = (&*cx.tables.ifaces, &*cx.tables.locals);
+        let mut number = frame.first().map_or(0, |packet| packet.port());
+        let mut port = ifaces.port(number);
+        for index in 0..frame.len() {
+            if let Some(ahead) = frame.get(index + AHEAD) {
+                ahead.prefetch();
+            }
+            let packet = &mut frame[index];
+            if packet.port() != number {
+                number = packet.port();
+                port = ifaces.port(number);
+            }
+            let rest = !one(packet, port, locals);
+            out.set(index, u8::from(rest) * ETHERNET);
+        }
+    }
+}

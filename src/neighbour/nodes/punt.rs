@@ -1,0 +1,84 @@
+//! `arp-input` and `ip4-resolve`: hand packets to the management core.
+//!
+//! - takes: ARP packets, and IPv4 packets whose neighbour's address is not known
+//! - gives: the packet, through a bounded ring that nobody waits for; drops when it is full
+//! - obeys: ledger 1.31 (the incomplete queue is the management core's)
+
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::{
+    dpdk::mbuf::Packet,
+    graph::{Cx, Edge, Frame, Node, Out, Reason},
+    tables::Tables,
+};
+
+/// What the management core is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PuntKind {
+    /// Read this ARP packet.
+    Arp,
+    /// Find the neighbour for this packet.
+    Resolve,
+}
+
+/// A packet on its way to the management core.
+pub struct Punted {
+    /// What is asked.
+    pub kind: PuntKind,
+    /// The packet.
+    pub packet: Packet,
+}
+
+/// The node.
+pub struct Punt {
+    name: &'static str,
+    kind: PuntKind,
+    ring: Arc<ArrayQueue<Punted>>,
+}
+
+impl Punt {
+    /// `arp-input`.
+    pub fn arp(ring: Arc<ArrayQueue<Punted>>) -> Self {
+        Self {
+            name: "arp-input",
+            kind: PuntKind::Arp,
+            ring,
+        }
+    }
+
+    /// `ip4-resolve`.
+    pub fn resolve(ring: Arc<ArrayQueue<Punted>>) -> Self {
+        Self {
+            name: "ip4-resolve",
+            kind: PuntKind::Resolve,
+            ring,
+        }
+    }
+}
+
+impl Node<Tables> for Punt {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        &[Edge::Drop(Reason::PuntFull)]
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, _out: &mut Out) {
+        let offered = frame.len();
+        let mut stay = Frame::new();
+        for packet in frame.drain(..) {
+            if let Err(back) = self.ring.push(Punted {
+                kind: self.kind,
+                packet,
+            }) {
+                stay.push(back.packet);
+            }
+        }
+        cx.stats.punted.add((offered - stay.len()) as u64);
+        frame.extend(stay);
+    }
+}

@@ -1,0 +1,207 @@
+//! What crosses to the workers: interfaces and their addresses.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use crate::{dpdk::mbuf::Flags, packet::mac::MacAddr};
+
+/// An address of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IfaceAddr {
+    /// The address and the length of its subnet's prefix.
+    pub local: Ipv4Net,
+    /// The subnet's broadcast address, when it has one.
+    pub broadcast: Option<Ipv4Addr>,
+    /// Not the first address in its subnet.
+    pub secondary: bool,
+}
+
+/// An interface: a port, or a VLAN on one.
+#[derive(Clone, Debug)]
+pub struct Iface {
+    /// Its number, from 1 as in the kernel.
+    pub index: u16,
+    /// Its name.
+    pub name: String,
+    /// DPDK port it sends and receives on.
+    pub port: u16,
+    /// VLAN id, for a sub-interface.
+    pub vlan: Option<u16>,
+    /// Interface that a sub-interface stands on.
+    pub parent: Option<u16>,
+    /// Link-layer address.
+    pub mac: MacAddr,
+    /// Largest IPv4 packet.
+    pub mtu: u16,
+    /// Administratively up.
+    pub up: bool,
+    /// The link is there.
+    pub carrier: bool,
+    /// `net.ipv4.conf.IFACE.forwarding`.
+    pub forwarding: bool,
+    /// Addresses, the primary one of each subnet before its secondary ones.
+    pub addresses: Vec<IfaceAddr>,
+}
+
+impl Iface {
+    /// The address that packets to `towards` carry when the router makes them and nothing else
+    /// chooses: the first one of the subnet that covers `towards`, or else the first
+    /// (`inet_select_addr`).
+    pub fn select_address(&self, towards: Ipv4Addr) -> Option<Ipv4Addr> {
+        let primary = || self.addresses.iter().filter(|address| !address.secondary);
+        primary()
+            .find(|address| address.local.contains(&towards))
+            .or_else(|| primary().next())
+            .map(|address| address.local.addr())
+    }
+}
+
+/// What `classify` needs to know of a DPDK port: one line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct PortFacts {
+    /// Destination MAC address of frames for us, in the low six bytes of a little-endian word.
+    pub mac: u64,
+    /// Interface of untagged frames; 0 when the port is not in use.
+    pub iface: u16,
+    /// What is known of every packet that comes in here.
+    pub flags: Flags,
+    /// Frames for any unicast address count as ours (replay of captures from elsewhere).
+    pub any_mac: bool,
+    /// Plain packets may take the short way.
+    pub up: bool,
+}
+
+/// Interfaces by index, and by port and VLAN.
+#[derive(Clone, Debug, Default)]
+pub struct Ifaces {
+    by_index: Vec<Option<Iface>>,
+    ports: Vec<PortFacts>,
+    vlans: Vec<(u16, u16, u16)>,
+}
+
+impl Ifaces {
+    /// Arranges interfaces for look-up. `any_mac` sets [`PortFacts::any_mac`] on all ports.
+    pub fn new(ifaces: Vec<Iface>, any_mac: bool) -> Self {
+        let mut all = Self::default();
+        for iface in ifaces {
+            let (index, port) = (usize::from(iface.index), usize::from(iface.port));
+            if all.by_index.len() <= index {
+                all.by_index.resize(index + 1, None);
+            }
+            match iface.vlan {
+                Some(vlan) => all.vlans.push((iface.port, vlan, iface.index)),
+                None => {
+                    if all.ports.len() <= port {
+                        all.ports.resize(port + 1, PortFacts::UNUSED);
+                    }
+                    let flags = if iface.forwarding {
+                        Flags(0)
+                    } else {
+                        Flags::NO_FORWARD
+                    };
+                    all.ports[port] = PortFacts {
+                        mac: mac_word(iface.mac),
+                        iface: iface.index,
+                        flags,
+                        any_mac,
+                        up: iface.up,
+                    };
+                }
+            }
+            all.by_index[index] = Some(iface);
+        }
+        all.vlans.sort_unstable();
+        all
+    }
+
+    /// The interface of an index.
+    pub fn get(&self, index: u16) -> Option<&Iface> {
+        self.by_index.get(usize::from(index))?.as_ref()
+    }
+
+    /// The interface of a name.
+    pub fn by_name(&self, name: &str) -> Option<&Iface> {
+        self.iter().find(|iface| iface.name == name)
+    }
+
+    /// All interfaces in the order of their indices.
+    pub fn iter(&self) -> impl Iterator<Item = &Iface> {
+        self.by_index.iter().flatten()
+    }
+
+    /// What is known of a DPDK port.
+    #[inline]
+    pub fn port(&self, port: u16) -> &PortFacts {
+        self.ports
+            .get(usize::from(port))
+            .unwrap_or(&PortFacts::UNUSED)
+    }
+
+    /// The sub-interface of a VLAN on a port.
+    pub fn vlan(&self, port: u16, vlan: u16) -> Option<&Iface> {
+        let found = self
+            .vlans
+            .binary_search_by_key(&(port, vlan), |&(port, vlan, _)| (port, vlan));
+        found.ok().and_then(|at| self.get(self.vlans[at].2))
+    }
+}
+
+impl PortFacts {
+    const UNUSED: Self = Self {
+        mac: u64::MAX,
+        iface: 0,
+        flags: Flags(0),
+        any_mac: false,
+        up: false,
+    };
+}
+
+fn mac_word(mac: MacAddr) -> u64 {
+    let [a, b, c, d, e, f] = mac.octets();
+    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+}
+
+/// The router's own unicast addresses: a filter that the fast path asks, and the list.
+#[derive(Clone, Debug)]
+pub struct LocalAddresses {
+    filter: Box<[u64; 64]>,
+    sorted: Vec<Ipv4Addr>,
+}
+
+impl LocalAddresses {
+    /// From all interfaces' addresses.
+    pub fn new(ifaces: &Ifaces) -> Self {
+        let mut sorted: Vec<_> = ifaces
+            .iter()
+            .flat_map(|iface| &iface.addresses)
+            .map(|address| address.local.addr())
+            .collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut filter = Box::new([0; 64]);
+        for address in &sorted {
+            let bit = Self::bit(address.to_bits());
+            filter[bit >> 6] |= 1 << (bit & 63);
+        }
+        Self { filter, sorted }
+    }
+
+    #[inline]
+    fn bit(address: u32) -> usize {
+        (address.wrapping_mul(0x9e37_79b1) >> 20) as usize
+    }
+
+    /// False only when the address is surely not the router's.
+    #[inline]
+    pub fn may_contain(&self, address: u32) -> bool {
+        let bit = Self::bit(address);
+        self.filter[bit >> 6] & 1 << (bit & 63) != 0
+    }
+
+    /// True when the address is the router's.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        self.sorted.binary_search(&address).is_ok()
+    }
+}

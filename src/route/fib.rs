@@ -1,0 +1,390 @@
+//! The IPv4 forwarding table: one or two memory accesses a look-up, changed in place.
+//!
+//! The first 24 bits of the destination index a root of 2^24 entries; routes longer than that hang
+//! groups of 256 entries below. An entry holds a value (the index of a hop) and the length of the
+//! route it came from, so that a change knows which entries are its own. The default route is
+//! kept apart: changing it is one store.
+//!
+//! One writer, any number of readers, no locks: a group is complete before the root points to it,
+//! and a freed group is filled anew only when no reader can hold it.
+//!
+//! - obeys: RFC 1812 section 5.2.4.3 (longest match); ledger 5.6, 5.90 to 5.92
+//! - costs: `benches/fib.rs`
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use thiserror::Error;
+
+use crate::publish::{Epoch, Retired};
+
+const EXTENDED: u32 = 1 << 31;
+const VALUE: u32 = 0x00ff_ffff;
+const GROUP: usize = 256;
+/// Prefix length of an entry, in bits 24 to 30; a root entry that is all zero has no route.
+const DEPTH_SHIFT: u32 = 24;
+
+/// Largest value that the table can hold.
+pub const MAX_VALUE: u32 = VALUE;
+
+const fn entry(depth: u8, value: u32) -> u32 {
+    (depth as u32) << DEPTH_SHIFT | value & VALUE
+}
+
+const fn depth(entry: u32) -> u8 {
+    (entry >> DEPTH_SHIFT & 0x7f) as u8
+}
+
+/// What readers hold.
+pub struct Fib4 {
+    root: Box<[AtomicU32]>,
+    groups: Box<[AtomicU32]>,
+    default: AtomicU32,
+}
+
+/// All groups are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the forwarding table has no room for more routes longer than /24 (limit {limit} groups)")]
+pub struct FibFull {
+    /// The configured limit.
+    pub limit: u32,
+}
+
+impl Fib4 {
+    fn new(groups: u32) -> Self {
+        Self {
+            root: bytemuck::zeroed_slice_box(1 << 24),
+            groups: bytemuck::zeroed_slice_box(groups as usize * GROUP),
+            default: AtomicU32::new(0),
+        }
+    }
+
+    #[inline(always)]
+    fn second(&self, first: u32, dst: u32) -> u32 {
+        let at = (first & VALUE) as usize * GROUP + (dst & 0xff) as usize;
+        self.groups
+            .get(at)
+            .map_or(0, |entry| entry.load(Ordering::Acquire))
+    }
+
+    #[inline(always)]
+    fn finish(entry: u32, default: u32) -> u32 {
+        if entry == 0 { default } else { entry & VALUE }
+    }
+
+    /// Value of the longest route that covers `dst`, or 0.
+    #[inline]
+    pub fn lookup(&self, dst: u32) -> u32 {
+        let mut found = self.root[(dst >> 8) as usize].load(Ordering::Acquire);
+        if found & EXTENDED != 0 {
+            found = self.second(found, dst);
+        }
+        Self::finish(found, self.default.load(Ordering::Acquire))
+    }
+
+    /// Looks all of `dst` up; `found` is as long as `dst`.
+    #[inline]
+    pub fn lookup_batch(&self, dst: &[u32], found: &mut [u32]) {
+        let default = self.default.load(Ordering::Acquire);
+        let mut extended = 0;
+        // Independent loads one after the other, so that their misses overlap.
+        for (dst, found) in dst.iter().zip(found.iter_mut()) {
+            let first = self.root[(*dst >> 8) as usize].load(Ordering::Acquire);
+            extended |= first;
+            *found = first;
+        }
+        if extended & EXTENDED != 0 {
+            for (dst, found) in dst.iter().zip(found.iter_mut()) {
+                if *found & EXTENDED != 0 {
+                    *found = self.second(*found, *dst);
+                }
+            }
+        }
+        for found in found.iter_mut() {
+            *found = Self::finish(*found, default);
+        }
+    }
+}
+
+/// The one writer.
+pub struct Fib4Writer {
+    fib: Arc<Fib4>,
+    limit: u32,
+    next: u32,
+    free: Vec<u32>,
+    unlinked: Vec<u32>,
+    retired: Retired<u32>,
+}
+
+impl Fib4Writer {
+    /// An empty table with room for `groups` groups; memory is taken as it is used.
+    pub fn new(groups: u32) -> Self {
+        Self {
+            fib: Arc::new(Fib4::new(groups)),
+            limit: groups,
+            next: 0,
+            free: Vec::new(),
+            unlinked: Vec::new(),
+            retired: Retired::default(),
+        }
+    }
+
+    /// What readers hold.
+    pub fn table(&self) -> &Arc<Fib4> {
+        &self.fib
+    }
+
+    /// Groups in use, those that wait for readers included.
+    pub fn groups(&self) -> u32 {
+        self.next - self.free.len() as u32
+    }
+
+    fn take_group(&mut self) -> Option<u32> {
+        if let Some(group) = self.free.pop() {
+            return Some(group);
+        }
+        (self.next < self.limit).then(|| {
+            self.next += 1;
+            self.next - 1
+        })
+    }
+
+    fn group(&self, group: u32) -> &[AtomicU32] {
+        &self.fib.groups[group as usize * GROUP..][..GROUP]
+    }
+
+    /// The group below a root entry, made if there is none.
+    fn extend(&mut self, slot: usize) -> Result<u32, FibFull> {
+        let first = self.fib.root[slot].load(Ordering::Relaxed);
+        if first & EXTENDED != 0 {
+            return Ok(first & VALUE);
+        }
+        let group = self.take_group().ok_or(FibFull { limit: self.limit })?;
+        for entry in self.group(group) {
+            entry.store(first, Ordering::Relaxed);
+        }
+        self.fib.root[slot].store(EXTENDED | group, Ordering::Release);
+        Ok(group)
+    }
+
+    /// Sets the value of a route; `value` is from 1 to [`MAX_VALUE`].
+    ///
+    /// # Errors
+    /// When a route longer than /24 needs a group and none is free; nothing has changed then.
+    pub fn insert(&mut self, prefix: u32, len: u8, value: u32) -> Result<(), FibFull> {
+        let new = entry(len, value);
+        if len > 24 {
+            self.extend((prefix >> 8) as usize)?;
+        }
+        self.rewrite(prefix, len, |old| if depth(old) <= len { new } else { old });
+        Ok(())
+    }
+
+    /// Removes a route. `cover` is the next shorter route that remains: its length and value.
+    pub fn remove(&mut self, prefix: u32, len: u8, cover: Option<(u8, u32)>) {
+        // The default route is not in the root: what it covers reads as empty.
+        let new = cover
+            .filter(|&(len, _)| len > 0)
+            .map_or(0, |(len, value)| entry(len, value));
+        self.rewrite(prefix, len, |old| if depth(old) == len { new } else { old });
+        if len > 24 {
+            self.collapse((prefix >> 8) as usize);
+        }
+    }
+
+    fn rewrite(&mut self, prefix: u32, len: u8, change: impl Fn(u32) -> u32) {
+        if len == 0 {
+            self.fib.default.store(change(0) & VALUE, Ordering::Release);
+            return;
+        }
+        let store = |slot: &AtomicU32| {
+            let old = slot.load(Ordering::Relaxed);
+            let new = change(old);
+            if new != old {
+                slot.store(new, Ordering::Release);
+            }
+        };
+        let first = (prefix >> 8) as usize;
+        if len > 24 {
+            let group = self.fib.root[first].load(Ordering::Relaxed);
+            if group & EXTENDED != 0 {
+                let start = (prefix & 0xff) as usize;
+                self.group(group & VALUE)[start..][..1 << (32 - len)]
+                    .iter()
+                    .for_each(store);
+            }
+            return;
+        }
+        for slot in &self.fib.root[first..][..1 << (24 - len)] {
+            let old = slot.load(Ordering::Relaxed);
+            if old & EXTENDED == 0 {
+                store(slot);
+            } else {
+                self.group(old & VALUE).iter().for_each(store);
+            }
+        }
+    }
+
+    /// Gives a group up when no route longer than /24 is left in it.
+    fn collapse(&mut self, slot: usize) {
+        let first = self.fib.root[slot].load(Ordering::Relaxed);
+        if first & EXTENDED == 0 {
+            return;
+        }
+        let group = self.group(first & VALUE);
+        let value = group[0].load(Ordering::Relaxed);
+        let uniform =
+            depth(value) <= 24 && group.iter().all(|e| e.load(Ordering::Relaxed) == value);
+        if uniform {
+            self.fib.root[slot].store(value, Ordering::Release);
+            self.unlinked.push(first & VALUE);
+        }
+    }
+
+    /// True when groups were given up since the last [`Fib4Writer::retire`].
+    pub fn has_unlinked(&self) -> bool {
+        !self.unlinked.is_empty()
+    }
+
+    /// Tags groups that were given up with an epoch that began after that.
+    pub fn retire(&mut self, epoch: Epoch) {
+        for group in self.unlinked.drain(..) {
+            self.retired.push(epoch, group);
+        }
+    }
+
+    /// Makes groups free that no reader can hold.
+    pub fn reclaim(&mut self, safe: Epoch) {
+        while let Some(group) = self.retired.pop(safe) {
+            self.free.push(group);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Longest match by looking at every route.
+    #[derive(Default)]
+    struct Plain(BTreeMap<(u8, u32), u32>);
+
+    impl Plain {
+        fn covers(len: u8, prefix: u32, dst: u32) -> bool {
+            len == 0 || (dst ^ prefix) >> (32 - len) == 0
+        }
+
+        fn lookup(&self, dst: u32) -> u32 {
+            let mut covering = self
+                .0
+                .iter()
+                .rev()
+                .filter(|((l, p), _)| Self::covers(*l, *p, dst));
+            covering.next().map_or(0, |(_, value)| *value)
+        }
+
+        fn cover(&self, prefix: u32, len: u8) -> Option<(u8, u32)> {
+            let shorter = self.0.iter().rev().filter(|((l, _), _)| *l < len);
+            shorter
+                .filter(|((l, p), _)| Self::covers(*l, *p, prefix))
+                .map(|((l, _), v)| (*l, *v))
+                .next()
+        }
+    }
+
+    fn mask(prefix: u32, len: u8) -> u32 {
+        if len == 0 {
+            0
+        } else {
+            prefix & u32::MAX << (32 - len)
+        }
+    }
+
+    fn assert_equal(fib: &Fib4, plain: &Plain, seed: u32) {
+        let edges = plain.0.keys().flat_map(|&(len, prefix)| {
+            let last = prefix
+                | if len == 0 {
+                    u32::MAX
+                } else {
+                    !(u32::MAX << (32 - len) as u64 as u32)
+                };
+            [prefix, last, prefix.wrapping_sub(1), last.wrapping_add(1)]
+        });
+        let dst: Vec<u32> = edges
+            .chain((0..64).map(|n| seed.wrapping_mul(0x9e37_79b1 ^ n)))
+            .collect();
+        let mut found = vec![0; dst.len()];
+        fib.lookup_batch(&dst, &mut found);
+        for (dst, found) in dst.iter().zip(found) {
+            assert_eq!(found, plain.lookup(*dst), "{dst:08x} with {:x?}", plain.0);
+            assert_eq!(found, fib.lookup(*dst));
+        }
+    }
+
+    #[test]
+    fn any_order_of_changes_gives_the_longest_match() {
+        let writer = std::cell::RefCell::new(Fib4Writer::new(64));
+        bolero::check!()
+            .with_type::<Vec<(bool, u16, u8, u8)>>()
+            .with_max_len(64)
+            .with_iterations(300)
+            .for_each(|steps| {
+                let mut writer = writer.borrow_mut();
+                let mut plain = Plain::default();
+                for (number, &(add, high, low, len)) in steps.iter().enumerate() {
+                    // Few distinct prefixes, so that routes nest and are removed again.
+                    let len = [0, 8, 9, 15, 16, 22, 23, 24, 25, 26, 28, 30, 31, 32]
+                        [usize::from(len % 14)];
+                    let spread = u32::from(high & 3) << 24
+                        | u32::from(high >> 14) << 8
+                        | u32::from(low & 0xc3);
+                    let prefix = mask(0x0a00_0000 + spread, len);
+                    if add {
+                        let value = number as u32 + 1;
+                        if writer.insert(prefix, len, value).is_ok() {
+                            plain.0.insert((len, prefix), value);
+                        }
+                    } else if plain.0.remove(&(len, prefix)).is_some() {
+                        let cover = plain.cover(prefix, len);
+                        writer.remove(prefix, len, cover);
+                    }
+                    writer.retire(Epoch(1));
+                    writer.reclaim(Epoch(1));
+                }
+                assert_equal(writer.table(), &plain, steps.len() as u32);
+                for (len, prefix) in plain.0.keys().copied().collect::<Vec<_>>() {
+                    plain.0.remove(&(len, prefix));
+                    writer.remove(prefix, len, plain.cover(prefix, len));
+                }
+                writer.retire(Epoch(1));
+                writer.reclaim(Epoch(1));
+                assert_eq!(writer.groups(), 0, "every group is given back");
+            });
+    }
+
+    #[test]
+    fn a_full_table_refuses_and_changes_nothing() {
+        let mut writer = Fib4Writer::new(1);
+        assert!(writer.insert(0x0a00_0000, 25, 1).is_ok());
+        assert_eq!(writer.insert(0x0b00_0000, 25, 2), Err(FibFull { limit: 1 }));
+        assert_eq!(writer.table().lookup(0x0b00_0001), 0);
+        assert!(writer.insert(0x0b00_0000, 24, 3).is_ok());
+        assert_eq!(writer.table().lookup(0x0b00_0001), 3);
+    }
+
+    #[test]
+    fn a_group_is_not_reused_before_its_epoch() {
+        let mut writer = Fib4Writer::new(1);
+        assert!(writer.insert(0x0a00_0000, 32, 1).is_ok());
+        writer.remove(0x0a00_0000, 32, None);
+        writer.retire(Epoch(5));
+        writer.reclaim(Epoch(4));
+        assert!(writer.insert(0x0b00_0000, 32, 1).is_err());
+        writer.reclaim(Epoch(5));
+        assert!(writer.insert(0x0b00_0000, 32, 1).is_ok());
+    }
+}

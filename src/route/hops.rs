@@ -1,0 +1,345 @@
+//! The management core's side of the hop table: which hops exist, who uses them, when one is free.
+//!
+//! Equal requests share one hop, as routes share a `fib_info` in the kernel [5.25 to 5.28]. A hop
+//! that nobody uses is retired and reused only when no worker can hold its index.
+
+use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
+
+use thiserror::Error;
+
+use super::table::{HopKind, HopOut, HopTable};
+use crate::publish::{Epoch, Retired};
+
+/// What a hop is asked to be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HopSpec {
+    /// A kind that needs nothing else.
+    Plain(HopKind),
+    /// By an interface, to a gateway or to whoever the destination is.
+    Via {
+        /// Interface.
+        iface: u16,
+        /// Gateway; `None` for destinations on the link.
+        gateway: Option<Ipv4Addr>,
+        /// MTU of the route, when it has one of its own.
+        mtu: Option<u16>,
+        /// Preferred source, unspecified to choose by the interface.
+        prefsrc: Ipv4Addr,
+    },
+    /// One of several, with weights from 1.
+    Group(Vec<(u32, u16)>),
+}
+
+/// No hop or bucket is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("all {limit} forwarding entries are in use; raise `limits.nexthops`")]
+pub struct HopsFull {
+    /// The configured limit.
+    pub limit: u32,
+}
+
+/// What must happen at the interface and neighbour side after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A hop to a neighbour came into being and needs its header.
+    Added(u32),
+    /// A hop is no longer used.
+    Removed(u32, HopSpec),
+}
+
+struct Record {
+    spec: HopSpec,
+    users: u32,
+    buckets: Option<(u32, u32)>,
+}
+
+/// The hops in use.
+pub struct Hops {
+    table: Arc<HopTable>,
+    limit: u32,
+    next: u32,
+    free: Vec<u32>,
+    records: HashMap<u32, Record>,
+    by_spec: HashMap<HopSpec, u32>,
+    next_bucket: u32,
+    free_buckets: HashMap<u32, Vec<u32>>,
+    unlinked: Vec<(u32, Option<(u32, u32)>)>,
+    retired: Retired<(u32, Option<(u32, u32)>)>,
+    changes: Vec<Change>,
+}
+
+/// Most buckets of one group.
+const MAX_BUCKETS: u32 = 1024;
+
+impl Hops {
+    /// Keeps up to `limit` hops.
+    pub fn new(limit: u32) -> Self {
+        let table = Arc::new(HopTable::new(limit, limit.max(4096)));
+        Self {
+            table,
+            limit,
+            // Index 0 stands for no route.
+            next: 1,
+            free: Vec::new(),
+            records: HashMap::new(),
+            by_spec: HashMap::new(),
+            next_bucket: 0,
+            free_buckets: HashMap::new(),
+            unlinked: Vec::new(),
+            retired: Retired::default(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The table that workers read.
+    pub fn table(&self) -> &Arc<HopTable> {
+        &self.table
+    }
+
+    /// Hops in use.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// True when no hop is in use.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What a hop was asked to be.
+    pub fn spec(&self, index: u32) -> Option<&HopSpec> {
+        self.records.get(&index).map(|record| &record.spec)
+    }
+
+    /// Takes a hop that is as `spec` says, an existing one where there is one.
+    ///
+    /// # Errors
+    /// When all hops are in use; nothing has changed then.
+    pub fn acquire(&mut self, spec: HopSpec) -> Result<u32, HopsFull> {
+        if let Some(&index) = self.by_spec.get(&spec)
+            && let Some(record) = self.records.get_mut(&index)
+        {
+            record.users += 1;
+            return Ok(index);
+        }
+        let full = HopsFull { limit: self.limit };
+        let buckets = match &spec {
+            HopSpec::Group(members) => Some(self.fill_buckets(members).ok_or(full)?),
+            _ => None,
+        };
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.next < self.limit => {
+                self.next += 1;
+                self.next - 1
+            }
+            None => {
+                if let Some((first, count)) = buckets {
+                    self.free_buckets.entry(count).or_default().push(first);
+                }
+                return Err(full);
+            }
+        };
+        match &spec {
+            HopSpec::Plain(kind) => {
+                let out = HopOut {
+                    kind: *kind,
+                    ..HopOut::default()
+                };
+                self.table
+                    .write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
+            }
+            HopSpec::Via {
+                gateway, prefsrc, ..
+            } => {
+                let gateway = gateway.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                // Not forwarding until the interface's side has filled it in.
+                self.table
+                    .write(index, HopOut::default(), gateway, *prefsrc);
+                self.changes.push(Change::Added(index));
+            }
+            HopSpec::Group(members) => {
+                for &(member, _) in members {
+                    if let Some(record) = self.records.get_mut(&member) {
+                        record.users += 1;
+                    }
+                }
+                let (first, count) = buckets.unwrap_or_default();
+                self.table.set_group(index, first, count - 1);
+                let out = HopOut {
+                    kind: HopKind::Group,
+                    ..HopOut::default()
+                };
+                self.table
+                    .write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
+            }
+        }
+        self.by_spec.insert(spec.clone(), index);
+        self.records.insert(
+            index,
+            Record {
+                spec,
+                users: 1,
+                buckets,
+            },
+        );
+        Ok(index)
+    }
+
+    /// Gives a hop back. Its place is free again once [`Hops::retire`] and the workers allow it.
+    pub fn release(&mut self, index: u32) {
+        let Some(record) = self.records.get_mut(&index) else {
+            return;
+        };
+        record.users -= 1;
+        if record.users > 0 {
+            return;
+        }
+        let Some(record) = self.records.remove(&index) else {
+            return;
+        };
+        self.by_spec.remove(&record.spec);
+        self.unlinked.push((index, record.buckets));
+        if let HopSpec::Group(members) = &record.spec {
+            for &(member, _) in members {
+                self.release(member);
+            }
+        }
+        self.changes.push(Change::Removed(index, record.spec));
+    }
+
+    /// What has changed since the last call.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// True when released hops wait for an epoch.
+    pub fn has_unlinked(&self) -> bool {
+        !self.unlinked.is_empty()
+    }
+
+    /// Tags what was released with an epoch that began after it was unlinked.
+    pub fn retire(&mut self, epoch: Epoch) {
+        for place in self.unlinked.drain(..) {
+            self.retired.push(epoch, place);
+        }
+    }
+
+    /// Makes the places free that no worker can hold.
+    pub fn reclaim(&mut self, safe: Epoch) {
+        while let Some((index, buckets)) = self.retired.pop(safe) {
+            self.free.push(index);
+            if let Some((first, count)) = buckets {
+                self.free_buckets.entry(count).or_default().push(first);
+            }
+        }
+    }
+
+    /// Lays out members by weight over a power of two of buckets.
+    fn fill_buckets(&mut self, members: &[(u32, u16)]) -> Option<(u32, u32)> {
+        let total: u32 = members
+            .iter()
+            .map(|&(_, weight)| u32::from(weight.max(1)))
+            .sum();
+        // 64 buckets a unit of weight hold each share within 1 % as long as the bound allows.
+        let count = (total.max(1) * 64).next_power_of_two().min(MAX_BUCKETS);
+        let first = match self.free_buckets.get_mut(&count).and_then(Vec::pop) {
+            Some(first) => first,
+            None if self.next_bucket + count <= self.table.bucket_capacity() => {
+                self.next_bucket += count;
+                self.next_bucket - count
+            }
+            None => return None,
+        };
+        let (mut bucket, mut sum) = (0, 0);
+        for &(member, weight) in members {
+            sum += u64::from(weight.max(1));
+            let end = (sum * u64::from(count)).div_ceil(u64::from(total.max(1))) as u32;
+            while bucket < end.min(count) {
+                self.table.set_bucket(first + bucket, member);
+                bucket += 1;
+            }
+        }
+        Some((first, count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn via(last: u8) -> HopSpec {
+        HopSpec::Via {
+            iface: 1,
+            gateway: Some(Ipv4Addr::new(192, 0, 2, last)),
+            mtu: None,
+            prefsrc: Ipv4Addr::UNSPECIFIED,
+        }
+    }
+
+    #[test]
+    fn equal_requests_share_a_hop_until_the_last_user_leaves() {
+        let mut hops = Hops::new(16);
+        let a = hops.acquire(via(1)).unwrap();
+        assert_eq!(hops.acquire(via(1)), Ok(a));
+        assert_ne!(hops.acquire(via(2)), Ok(a));
+        hops.release(a);
+        assert_eq!(hops.acquire(via(1)), Ok(a));
+        hops.release(a);
+        hops.release(a);
+        assert_ne!(
+            hops.acquire(via(3)),
+            Ok(a),
+            "its index may still be in a worker's hands"
+        );
+        hops.retire(Epoch(2));
+        hops.reclaim(Epoch(1));
+        assert_ne!(hops.acquire(via(4)), Ok(a));
+        hops.reclaim(Epoch(2));
+        assert_eq!(hops.acquire(via(5)), Ok(a));
+    }
+
+    #[test]
+    fn a_full_table_refuses_and_loses_nothing() {
+        let mut hops = Hops::new(4);
+        let taken: Vec<_> = (1..=3)
+            .map(|last| hops.acquire(via(last)).unwrap())
+            .collect();
+        assert_eq!(hops.acquire(via(9)), Err(HopsFull { limit: 4 }));
+        assert_eq!(hops.len(), 3);
+        hops.release(taken[0]);
+        hops.retire(Epoch(1));
+        hops.reclaim(Epoch(1));
+        assert!(hops.acquire(via(9)).is_ok());
+    }
+
+    #[test]
+    fn a_group_shares_flows_by_weight_within_two_percent() {
+        let mut hops = Hops::new(16);
+        let (a, b, c) = (
+            hops.acquire(via(1)).unwrap(),
+            hops.acquire(via(2)).unwrap(),
+            hops.acquire(via(3)).unwrap(),
+        );
+        let group = hops
+            .acquire(HopSpec::Group(vec![(a, 1), (b, 2), (c, 4)]))
+            .unwrap();
+        let hop = hops.table.get(group);
+        let mut counts = HashMap::new();
+        for flow in 0..100_000_u32 {
+            let hash = crate::packet::l3_hash(flow, 0x0a00_0001, 7);
+            *counts.entry(hops.table.member(hop, hash)).or_insert(0) += 1;
+        }
+        for (member, weight) in [(a, 1), (b, 2), (c, 4)] {
+            let share = f64::from(counts[&member]) / 100_000.0;
+            assert!(
+                (share - f64::from(weight) / 7.0).abs() < 0.02,
+                "{member}: {share}"
+            );
+        }
+        hops.release(a);
+        assert!(hops.spec(a).is_some(), "the group still uses it");
+        hops.release(group);
+        assert!(hops.spec(a).is_none());
+    }
+}

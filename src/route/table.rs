@@ -1,0 +1,307 @@
+//! What crosses to the workers: the hops that the forwarding table's indices stand for.
+//!
+//! A hop is one cache line: what to do with a packet, and for a forwarded one the ready-made
+//! Ethernet header. Hops are changed in place, one word at a time, in an order that leaves no
+//! moment at which a worker could send a packet wrong: the address before the flag that says it is
+//! valid. A freed hop is reused only when every worker has let go of its index.
+//!
+//! - obeys: ledger 5.7 to 5.9 (the result of a look-up), 5.34 to 5.49 (types and their answers)
+
+use std::{
+    net::Ipv4Addr,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+/// What a packet meets at a hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum HopKind {
+    /// No route: ICMP network unreachable.
+    #[default]
+    NoRoute = 0,
+    /// To the neighbour that the hop names.
+    Neighbour = 1,
+    /// To a neighbour on the link that the packet's destination names.
+    Link = 2,
+    /// To this router.
+    Local = 3,
+    /// To this router as broadcast.
+    Broadcast = 4,
+    /// Dropped in silence.
+    Blackhole = 5,
+    /// ICMP host unreachable.
+    Unreachable = 6,
+    /// ICMP communication prohibited.
+    Prohibit = 7,
+    /// To one of several hops, by the flow's hash.
+    Group = 8,
+}
+
+impl HopKind {
+    #[inline]
+    const fn from_bits(bits: u8) -> Self {
+        match bits {
+            1 => Self::Neighbour,
+            2 => Self::Link,
+            3 => Self::Local,
+            4 => Self::Broadcast,
+            5 => Self::Blackhole,
+            6 => Self::Unreachable,
+            7 => Self::Prohibit,
+            8 => Self::Group,
+            _ => Self::NoRoute,
+        }
+    }
+}
+
+/// Where and how a hop sends: one word, so that it is read and written as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct HopOut {
+    /// What a packet meets.
+    pub kind: HopKind,
+    /// The Ethernet header is complete.
+    pub resolved: bool,
+    /// The frame carries an 802.1Q tag.
+    pub tagged: bool,
+    /// DPDK port.
+    pub port: u16,
+    /// Interface.
+    pub iface: u16,
+    /// Largest IPv4 packet.
+    pub mtu: u16,
+}
+
+impl HopOut {
+    const fn to_bits(self) -> u64 {
+        self.kind as u64
+            | (self.resolved as u64) << 8
+            | (self.tagged as u64) << 9
+            | (self.port as u64) << 16
+            | (self.iface as u64) << 32
+            | (self.mtu as u64) << 48
+    }
+
+    #[inline]
+    const fn from_bits(bits: u64) -> Self {
+        Self {
+            kind: HopKind::from_bits(bits as u8),
+            resolved: bits & 1 << 8 != 0,
+            tagged: bits & 1 << 9 != 0,
+            port: (bits >> 16) as u16,
+            iface: (bits >> 32) as u16,
+            mtu: (bits >> 48) as u16,
+        }
+    }
+}
+
+const WORDS: usize = 8;
+const OUT: usize = 0;
+/// Bytes 0 to 7 of the frame: destination, and two bytes of the source.
+const HEAD: usize = 1;
+/// Bytes 6 to 13 of the frame: source, and ethertype or tag protocol.
+const TAIL: usize = 2;
+/// Bytes 14 to 17 of a tagged frame.
+const TAG: usize = 3;
+/// Gateway (high half, 0 for the destination itself) and preferred source.
+const ADDRESSES: usize = 4;
+/// First bucket (high half) and number of buckets less one of a group.
+const GROUP: usize = 5;
+
+/// What an index out of range reads as; never written.
+static NOWHERE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
+
+/// All hops, by index.
+pub struct HopTable {
+    words: Box<[AtomicU64]>,
+    buckets: Box<[AtomicU32]>,
+}
+
+/// One hop, as a worker reads it.
+#[derive(Clone, Copy)]
+pub struct Hop<'a>(&'a [AtomicU64; WORDS]);
+
+impl HopTable {
+    /// Room for `hops` hops and `buckets` buckets of groups; memory is taken as it is used.
+    pub fn new(hops: u32, buckets: u32) -> Self {
+        Self {
+            words: bytemuck::zeroed_slice_box(hops as usize * WORDS),
+            buckets: bytemuck::zeroed_slice_box(buckets as usize),
+        }
+    }
+
+    /// Number of hops there is room for.
+    pub fn capacity(&self) -> u32 {
+        (self.words.len() / WORDS) as u32
+    }
+
+    /// Number of buckets there is room for.
+    pub fn bucket_capacity(&self) -> u32 {
+        self.buckets.len() as u32
+    }
+
+    /// The hop of an index; one that is out of range reads as no route.
+    #[inline]
+    pub fn get(&self, index: u32) -> Hop<'_> {
+        let at = index as usize * WORDS;
+        let words = self
+            .words
+            .get(at..)
+            .and_then(|rest| rest.first_chunk::<WORDS>());
+        Hop(words.unwrap_or(&NOWHERE))
+    }
+
+    /// The member of a group that takes flows of this hash.
+    #[inline]
+    pub fn member(&self, group: Hop<'_>, hash: u32) -> u32 {
+        let word = group.0[GROUP].load(Ordering::Relaxed);
+        let (first, mask) = ((word >> 32) as u32, word as u32);
+        let bucket = first.wrapping_add(hash & mask) as usize;
+        self.buckets
+            .get(bucket)
+            .map_or(0, |member| member.load(Ordering::Relaxed))
+    }
+
+    /// Writes a hop that no worker can see yet. Only the management core calls this and the
+    /// `set_` functions.
+    pub fn write(&self, index: u32, out: HopOut, gateway: Ipv4Addr, prefsrc: Ipv4Addr) {
+        let hop = self.get(index);
+        let addresses = u64::from(gateway.to_bits()) << 32 | u64::from(prefsrc.to_bits());
+        hop.0[ADDRESSES].store(addresses, Ordering::Relaxed);
+        hop.0[OUT].store(out.to_bits(), Ordering::Release);
+    }
+
+    /// Sets the Ethernet header. The caller has `resolved` off, or changes only the destination.
+    pub fn set_header(&self, index: u32, dst: [u8; 6], src: [u8; 6], vlan: Option<u16>) {
+        let hop = self.get(index);
+        let protocol: [u8; 2] = if vlan.is_some() {
+            [0x81, 0x00]
+        } else {
+            [0x08, 0x00]
+        };
+        let head = [
+            dst[0], dst[1], dst[2], dst[3], dst[4], dst[5], src[0], src[1],
+        ];
+        let tail = [
+            src[0],
+            src[1],
+            src[2],
+            src[3],
+            src[4],
+            src[5],
+            protocol[0],
+            protocol[1],
+        ];
+        let [high, low] = vlan.unwrap_or(0).to_be_bytes();
+        let tag = [high, low, 0x08, 0x00, 0, 0, 0, 0];
+        hop.0[TAIL].store(u64::from_ne_bytes(tail), Ordering::Relaxed);
+        hop.0[TAG].store(u64::from_ne_bytes(tag), Ordering::Relaxed);
+        hop.0[HEAD].store(u64::from_ne_bytes(head), Ordering::Relaxed);
+    }
+
+    /// Sets where and how the hop sends, after the header that it vouches for.
+    pub fn set_out(&self, index: u32, out: HopOut) {
+        self.get(index).0[OUT].store(out.to_bits(), Ordering::Release);
+    }
+
+    /// Points a group at its buckets; `mask + 1` of them from `first`, all written before.
+    pub fn set_group(&self, index: u32, first: u32, mask: u32) {
+        self.get(index).0[GROUP].store(u64::from(first) << 32 | u64::from(mask), Ordering::Release);
+    }
+
+    /// Writes one bucket.
+    pub fn set_bucket(&self, bucket: u32, member: u32) {
+        if let Some(slot) = self.buckets.get(bucket as usize) {
+            slot.store(member, Ordering::Release);
+        }
+    }
+}
+
+impl Hop<'_> {
+    /// Where and how the hop sends.
+    #[inline]
+    pub fn out(self) -> HopOut {
+        HopOut::from_bits(self.0[OUT].load(Ordering::Acquire))
+    }
+
+    /// What a packet meets here.
+    #[inline]
+    pub fn kind(self) -> HopKind {
+        HopKind::from_bits(self.0[OUT].load(Ordering::Acquire) as u8)
+    }
+
+    /// The 14 bytes of the Ethernet header: bytes 0 to 7 and, overlapping, 6 to 13.
+    #[inline]
+    pub fn header(self) -> ([u8; 8], [u8; 8]) {
+        let word = |at: usize| self.0[at].load(Ordering::Relaxed).to_ne_bytes();
+        (word(HEAD), word(TAIL))
+    }
+
+    /// The four bytes behind the header of a tagged frame.
+    #[inline]
+    pub fn tag(self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.0[TAG].load(Ordering::Relaxed).to_ne_bytes();
+        [a, b, c, d]
+    }
+
+    /// The gateway, or `None` when the next hop is the packet's destination.
+    #[inline]
+    pub fn gateway(self) -> Option<Ipv4Addr> {
+        let bits = (self.0[ADDRESSES].load(Ordering::Relaxed) >> 32) as u32;
+        (bits != 0).then(|| Ipv4Addr::from_bits(bits))
+    }
+
+    /// The address that the router's own packets carry on this way.
+    #[inline]
+    pub fn prefsrc(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.0[ADDRESSES].load(Ordering::Relaxed) as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hop_reads_back_as_written() {
+        let table = HopTable::new(8, 4);
+        let out = HopOut {
+            kind: HopKind::Neighbour,
+            resolved: true,
+            tagged: true,
+            port: 3,
+            iface: 700,
+            mtu: 9000,
+        };
+        table.set_header(5, [1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12], Some(42));
+        table.write(
+            5,
+            out,
+            Ipv4Addr::new(192, 0, 2, 1),
+            Ipv4Addr::new(192, 0, 2, 9),
+        );
+        let hop = table.get(5);
+        assert_eq!(hop.out(), out);
+        assert_eq!(
+            hop.header(),
+            ([1, 2, 3, 4, 5, 6, 7, 8], [7, 8, 9, 10, 11, 12, 0x81, 0])
+        );
+        assert_eq!(hop.tag(), [0, 42, 8, 0]);
+        assert_eq!(hop.gateway(), Some(Ipv4Addr::new(192, 0, 2, 1)));
+        assert_eq!(hop.prefsrc(), Ipv4Addr::new(192, 0, 2, 9));
+        assert_eq!(table.get(4).kind(), HopKind::NoRoute);
+        assert_eq!(table.get(99).kind(), HopKind::NoRoute);
+    }
+
+    #[test]
+    fn a_group_leads_each_hash_to_a_member() {
+        let table = HopTable::new(8, 8);
+        for (bucket, member) in [(4, 2), (5, 3), (6, 2), (7, 2)] {
+            table.set_bucket(bucket, member);
+        }
+        table.set_group(1, 4, 3);
+        let members: Vec<_> = (0..8)
+            .map(|hash| table.member(table.get(1), hash))
+            .collect();
+        assert_eq!(members, [2, 3, 2, 2, 2, 3, 2, 2]);
+    }
+}
