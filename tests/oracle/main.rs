@@ -107,6 +107,7 @@ families! {
     routes: corpus::routes::family();
     default_route: corpus::routes::with_default();
     error_limit: corpus::routes::error_limit();
+    default_limits: corpus::routes::default_limits();
     mtu: corpus::mtu::family();
     mtu_576: corpus::mtu::small("mtu-576", 576);
     mtu_68: corpus::mtu::small("mtu-68", 68);

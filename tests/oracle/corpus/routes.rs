@@ -192,6 +192,80 @@ pub(crate) fn with_default() -> Family {
     f
 }
 
+/// The limits that Linux starts with: [3.53] to [3.56].
+pub(crate) fn default_limits() -> Family {
+    let mut f = Family::new("default-limits");
+    f.topology = f
+        .topology
+        .sysctl("net.ipv4.icmp_ratelimit", "1000")
+        .sysctl("net.ipv4.icmp_ratemask", "6168");
+    let from = |host: u8, to: [u8; 4]| Ip::new([10, 1, 0, host].into(), to.into());
+    for n in 1..=8 {
+        let expect = if n <= 6 { "lan: icmp 11/0" } else { "nothing" };
+        f.lan(
+            format!("hop error {n} in a row"),
+            &from(100, [192, 0, 2, 10]).ttl(1).udp(1, 2, b""),
+            expect,
+        );
+    }
+    for n in 1..=8 {
+        let expect = if n <= 6 { "lan: icmp 3/3" } else { "nothing" };
+        f.lan(
+            format!("port error {n} in a row"),
+            &from(101, [10, 1, 0, 1]).udp(1, 33434, b""),
+            expect,
+        );
+    }
+    // An error about a route is weighed twice, before it is made and when it is sent.
+    for n in 1..=5 {
+        let expect = if n <= 2 { "lan: icmp 3/1" } else { "nothing" };
+        f.lan(
+            format!("route error {n} in a row"),
+            &from(102, [10, 20, 0, 1]).udp(1, 2, b""),
+            expect,
+        );
+    }
+    for n in 1..=3 {
+        f.lan(
+            format!("hop error {n}, then"),
+            &from(103, [192, 0, 2, 10]).ttl(1).udp(1, 2, b""),
+            "lan: icmp 11/0",
+        );
+    }
+    for (n, expect) in [
+        (1, "lan: icmp 3/3"),
+        (2, "lan: icmp 3/3"),
+        (3, "lan: icmp 3/3"),
+        (4, "nothing"),
+    ] {
+        f.lan(
+            format!("port error {n} to the same host counts on"),
+            &from(103, [10, 1, 0, 1]).udp(1, 33434, b""),
+            expect,
+        );
+    }
+    for n in 1..=9 {
+        f.lan(
+            format!("too-big error {n} is never limited"),
+            &from(100, [198, 51, 100, 10])
+                .flags(DF)
+                .udp(1, 2, &filler(1472)),
+            "lan: icmp 3/4 mtu 1400",
+        );
+        f.lan(
+            format!("echo reply {n} is never limited"),
+            &from(100, [10, 1, 0, 1]).echo(1, n, b""),
+            "lan: icmp 0/0",
+        );
+        f.lan(
+            format!("TCP reset {n} is never limited"),
+            &from(100, [10, 1, 0, 1]).tcp((n, 81), 1, 0, 2, b""),
+            "lan: tcp RA",
+        );
+    }
+    f
+}
+
 /// Errors about routes are limited by receiver: five at once, then one a second.
 pub(crate) fn error_limit() -> Family {
     let mut f = Family::new("error-limit");
