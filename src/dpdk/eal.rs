@@ -150,9 +150,7 @@ pub(super) fn last_error() -> String {
 /// An error number in DPDK's words.
 pub(super) fn describe(number: i32) -> String {
     // SAFETY: `rte_strerror` returns a string that lives until the next call on this thread.
-    unsafe { CStr::from_ptr(sys::rte_strerror(number.abs())) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(sys::rte_strerror(number.abs())) }.to_string_lossy().into_owned()
 }
 
 /// Free hugepages in MiB, of all sizes.
@@ -162,11 +160,7 @@ fn free_hugepages_mib() -> u64 {
     };
     let free = |dir: std::fs::DirEntry| {
         let name = dir.file_name().into_string().ok()?;
-        let kib: u64 = name
-            .strip_prefix("hugepages-")?
-            .strip_suffix("kB")?
-            .parse()
-            .ok()?;
+        let kib: u64 = name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
         let free = std::fs::read_to_string(dir.path().join("free_hugepages")).ok()?;
         Some(free.trim().parse::<u64>().ok()? * kib / 1024)
     };
@@ -270,9 +264,7 @@ fn allowed_cpus() -> Vec<usize> {
         first.set(0);
         first
     });
-    (0..CpuSet::MAX_CPU.min(sys::RTE_MAX_LCORE as usize))
-        .filter(|cpu| set.is_set(*cpu))
-        .collect()
+    (0..CpuSet::MAX_CPU.min(sys::RTE_MAX_LCORE as usize)).filter(|cpu| set.is_set(*cpu)).collect()
 }
 
 impl Eal {
@@ -305,18 +297,9 @@ impl Eal {
             // SAFETY: reads a thread-local variable.
             let errno = unsafe { sys::dpdk_errno() };
             RUNNING.store(false, Ordering::SeqCst);
-            return Err(explain(
-                options,
-                huge,
-                pages.free_mib,
-                errno,
-                log::since(mark),
-            ));
+            return Err(explain(options, huge, pages.free_mib, errno, log::since(mark)));
         }
-        Ok(Self {
-            huge,
-            notes: note.into_iter().collect(),
-        })
+        Ok(Self { huge, notes: note.into_iter().collect() })
     }
 
     /// True when packet memory comes from hugepages.
@@ -373,10 +356,7 @@ fn explain(options: &EalOptions, huge: bool, free: u64, errno: i32, log: String)
         }
         Errno::ACCESS | Errno::PERM => EalError::NoPermission(why),
         Errno::NODEV | Errno::NOTSUP | Errno::INVAL => match devices().find(named) {
-            Some(device) => EalError::DeviceFailed {
-                device: device.clone(),
-                why,
-            },
+            Some(device) => EalError::DeviceFailed { device: device.clone(), why },
             None => EalError::Other(why),
         },
         _ if log.contains("Permission denied") => EalError::NoPermission(why),
@@ -430,9 +410,7 @@ pub fn socket_of_cpu(cpu: usize) -> Option<u32> {
 /// The version of DPDK that runs, such as `DPDK 22.11.11`.
 pub fn version() -> String {
     // SAFETY: returns a string that lives as long as the process.
-    unsafe { CStr::from_ptr(sys::rte_version()) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(sys::rte_version()) }.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -440,19 +418,12 @@ mod tests {
     use super::*;
 
     fn quick(prefix: &str) -> EalOptions {
-        EalOptions {
-            prefix: prefix.into(),
-            huge: Huge::Never,
-            ..EalOptions::default()
-        }
+        EalOptions { prefix: prefix.into(), huge: Huge::Never, ..EalOptions::default() }
     }
 
     #[test]
     fn hugepages_are_used_when_they_are_there_and_may_be() {
-        let pages = |free_mib, reachable| Pages {
-            free_mib,
-            reachable,
-        };
+        let pages = |free_mib, reachable| Pages { free_mib, reachable };
         let of = |huge, in_memory| EalOptions {
             huge,
             in_memory,
@@ -460,43 +431,25 @@ mod tests {
             ..EalOptions::default()
         };
         let auto = of(Huge::Auto, false);
-        assert!(matches!(
-            choose_pages(&auto, &pages(512, true)),
-            Ok((true, None))
-        ));
+        assert!(matches!(choose_pages(&auto, &pages(512, true)), Ok((true, None))));
         let Ok((false, Some(note))) = choose_pages(&auto, &pages(511, true)) else {
             panic!();
         };
-        assert!(
-            note.contains("512 MiB") && note.contains("511 MiB"),
-            "{note}"
-        );
+        assert!(note.contains("512 MiB") && note.contains("511 MiB"), "{note}");
         let Ok((false, Some(note))) = choose_pages(&auto, &pages(1024, false)) else {
             panic!();
         };
         assert!(note.contains("hugetlbfs"), "{note}");
         let in_memory = of(Huge::Auto, true);
-        assert!(matches!(
-            choose_pages(&in_memory, &pages(512, false)),
-            Ok((true, None))
-        ));
+        assert!(matches!(choose_pages(&in_memory, &pages(512, false)), Ok((true, None))));
         let never = of(Huge::Never, false);
-        assert!(matches!(
-            choose_pages(&never, &pages(4096, true)),
-            Ok((false, None))
-        ));
+        assert!(matches!(choose_pages(&never, &pages(4096, true)), Ok((false, None))));
         let always = of(Huge::Always, false);
         assert!(matches!(
             choose_pages(&always, &pages(100, true)),
-            Err(EalError::NoHugepages {
-                needed: 512,
-                free: 100
-            })
+            Err(EalError::NoHugepages { needed: 512, free: 100 })
         ));
-        assert!(matches!(
-            choose_pages(&always, &pages(512, false)),
-            Err(EalError::NoHugetlbfs)
-        ));
+        assert!(matches!(choose_pages(&always, &pages(512, false)), Err(EalError::NoHugetlbfs)));
     }
 
     #[test]
@@ -511,10 +464,7 @@ mod tests {
     fn the_command_line_pins_nobody_and_looks_at_no_bus_it_need_not() {
         let line = arguments(&quick("one"), false, &[0, 2, 3]).join(" ");
         assert!(line.contains("--lcores 0@(0,2,3)"), "{line}");
-        assert!(
-            line.contains("--no-pci") && line.contains("--file-prefix=one"),
-            "{line}"
-        );
+        assert!(line.contains("--no-pci") && line.contains("--file-prefix=one"), "{line}");
         assert!(line.contains("--no-huge -m 64"), "{line}");
         let options = EalOptions {
             pci: vec!["0000:01:00.0".into()],
@@ -523,31 +473,19 @@ mod tests {
             ..EalOptions::default()
         };
         let line = arguments(&options, true, &[0]).join(" ");
-        assert!(
-            line.contains("-a 0000:01:00.0") && !line.contains("--no-pci"),
-            "{line}"
-        );
+        assert!(line.contains("-a 0000:01:00.0") && !line.contains("--no-pci"), "{line}");
         assert!(line.contains("--force-max-simd-bitwidth=512"), "{line}");
-        assert!(
-            line.ends_with("--match-allocations") && !line.contains("--no-huge"),
-            "{line}"
-        );
+        assert!(line.ends_with("--match-allocations") && !line.contains("--no-huge"), "{line}");
     }
 
     #[test]
     fn starting_twice_is_refused_and_leaves_the_first_running() {
         let options = quick("started-twice");
         let eal = Eal::start(&options).unwrap();
-        assert!(matches!(
-            Eal::start(&options),
-            Err(EalError::AlreadyStarted)
-        ));
+        assert!(matches!(Eal::start(&options), Err(EalError::AlreadyStarted)));
         assert!(tsc_hz() > 1_000_000);
         drop(eal);
-        assert!(matches!(
-            Eal::start(&options),
-            Err(EalError::AlreadyStarted)
-        ));
+        assert!(matches!(Eal::start(&options), Err(EalError::AlreadyStarted)));
     }
 
     /// The second instance is this test in another process.
@@ -570,35 +508,17 @@ mod tests {
             .output()
             .unwrap();
         assert!(second.status.success(), "{second:?}");
-        assert!(
-            String::from_utf8_lossy(&second.stdout).contains("1 passed"),
-            "{second:?}"
-        );
-        assert!(
-            !String::from_utf8_lossy(&second.stderr).contains("EAL"),
-            "{second:?}"
-        );
+        assert!(String::from_utf8_lossy(&second.stdout).contains("1 passed"), "{second:?}");
+        assert!(!String::from_utf8_lossy(&second.stderr).contains("EAL"), "{second:?}");
     }
 
     #[test]
     fn hugepages_that_are_not_there_are_told_with_how_many() {
         // More than any machine that runs tests has.
-        let options = EalOptions {
-            huge: Huge::Always,
-            memory_mib: Some(u32::MAX),
-            ..EalOptions::default()
-        };
+        let options =
+            EalOptions { huge: Huge::Always, memory_mib: Some(u32::MAX), ..EalOptions::default() };
         let error = Eal::start(&options).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                EalError::NoHugepages {
-                    needed: u32::MAX,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, EalError::NoHugepages { needed: u32::MAX, .. }), "{error}");
     }
 
     #[test]
@@ -618,10 +538,7 @@ mod tests {
 
     #[test]
     fn an_argument_that_eal_does_not_know_is_told() {
-        let options = EalOptions {
-            extra: vec!["--no-such-thing".into()],
-            ..quick("no-argument")
-        };
+        let options = EalOptions { extra: vec!["--no-such-thing".into()], ..quick("no-argument") };
         let error = Eal::start(&options).unwrap_err().to_string();
         assert!(error.contains("no-such-thing"), "{error}");
     }
@@ -630,9 +547,8 @@ mod tests {
     fn workers_get_a_place_and_give_it_back() {
         let _eal = Eal::start(&quick("workers")).unwrap();
         for _ in 0..3 {
-            let threads: Vec<_> = (0..50)
-                .map(|_| std::thread::spawn(|| Registration::new().is_ok()))
-                .collect();
+            let threads: Vec<_> =
+                (0..50).map(|_| std::thread::spawn(|| Registration::new().is_ok())).collect();
             assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
         }
     }

@@ -60,11 +60,8 @@ struct Kept {
     next: u64,
 }
 
-static KEPT_LINES: Mutex<Kept> = Mutex::new(Kept {
-    lines: VecDeque::new(),
-    unfinished: String::new(),
-    next: 0,
-});
+static KEPT_LINES: Mutex<Kept> =
+    Mutex::new(Kept { lines: VecDeque::new(), unfinished: String::new(), next: 0 });
 
 static SHOWN: AtomicU32 = AtomicU32::new(0);
 
@@ -79,11 +76,7 @@ impl Kept {
             if self.lines.len() == KEPT {
                 self.lines.pop_front();
             }
-            self.lines.push_back(Line {
-                number: self.next,
-                level,
-                text,
-            });
+            self.lines.push_back(Line { number: self.next, level, text });
             self.next += 1;
         }
     }
@@ -97,11 +90,7 @@ impl Kept {
                 .collect()
         };
         let errors = at(sys::RTE_LOG_ERR, 0);
-        if errors.is_empty() {
-            at(sys::RTE_LOG_WARNING, sys::RTE_LOG_WARNING)
-        } else {
-            errors
-        }
+        if errors.is_empty() { at(sys::RTE_LOG_WARNING, sys::RTE_LOG_WARNING) } else { errors }
     }
 }
 
@@ -168,11 +157,7 @@ mod tests {
     use super::*;
 
     fn kept(lines: &[(u32, &str)]) -> Kept {
-        let mut kept = Kept {
-            lines: VecDeque::new(),
-            unfinished: String::new(),
-            next: 0,
-        };
+        let mut kept = Kept { lines: VecDeque::new(), unfinished: String::new(), next: 0 };
         for (level, text) in lines {
             kept.add(*level, text);
         }
@@ -183,14 +168,8 @@ mod tests {
     fn a_failure_is_told_in_the_drivers_words_without_its_function_names() {
         let log = kept(&[
             (sys::RTE_LOG_INFO, "init_internals(): Zero copy enabled.\n"),
-            (
-                sys::RTE_LOG_ERR,
-                "init_internals(): Queue count 4 is larger than 1.\n",
-            ),
-            (
-                sys::RTE_LOG_ERR,
-                "EAL: Driver cannot attach the device (net_af_xdp0)\n",
-            ),
+            (sys::RTE_LOG_ERR, "init_internals(): Queue count 4 is larger than 1.\n"),
+            (sys::RTE_LOG_ERR, "EAL: Driver cannot attach the device (net_af_xdp0)\n"),
         ]);
         assert_eq!(log.worst_since(0), ["Queue count 4 is larger than 1"]);
     }

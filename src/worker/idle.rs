@@ -70,8 +70,7 @@ mod tests {
     #[test]
     fn an_adaptive_worker_spins_first_and_sleeps_longer_each_time() {
         let micros = Duration::from_micros;
-        let mut napper =
-            Napper::new(Idle::Adaptive { spin: micros(50), max_sleep: micros(40) });
+        let mut napper = Napper::new(Idle::Adaptive { spin: micros(50), max_sleep: micros(40) });
         assert_eq!(napper.nap(0, 0), None);
         assert_eq!(napper.nap(0, 49 * US), None);
         let naps: Vec<_> = (50..55).map(|at| napper.nap(0, at * US)).collect();

@@ -34,13 +34,8 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 /// Types that no allowed function mentions by itself.
-const TYPES: &[&str] = &[
-    "rte_mbuf.*",
-    "rte_ether_addr",
-    "rte_eth_.*",
-    "rte_ipv[46]_tuple",
-    "dpdk_.*",
-];
+const TYPES: &[&str] =
+    &["rte_mbuf.*", "rte_ether_addr", "rte_eth_.*", "rte_ipv[46]_tuple", "dpdk_.*"];
 
 /// Constants, as macros and as members of enums.
 const VARS: &[&str] = &[
@@ -53,23 +48,11 @@ const VARS: &[&str] = &[
 ];
 
 /// Types whose Rust form would be wrong or unaligned: packed structures inside packed ones.
-const OPAQUE: &[&str] = &[
-    "rte_arp_.*",
-    "rte_gtp_.*",
-    "rte_l2tpv2_.*",
-    "rte_ether_hdr",
-    "rte_vlan_hdr",
-];
+const OPAQUE: &[&str] =
+    &["rte_arp_.*", "rte_gtp_.*", "rte_l2tpv2_.*", "rte_ether_hdr", "rte_vlan_hdr"];
 
 fn main() {
-    for file in [
-        "build.rs",
-        "c/wrapper.h",
-        "c/kernel.h",
-        "c/kernel.c",
-        "c/shim.h",
-        "c/shim.c",
-    ] {
+    for file in ["build.rs", "c/wrapper.h", "c/kernel.h", "c/kernel.c", "c/shim.h", "c/shim.c"] {
         println!("cargo:rerun-if-changed={file}");
     }
     println!("cargo:rerun-if-env-changed=CC");
@@ -176,10 +159,7 @@ fn cflags() -> Vec<String> {
         .args(["--cflags", "libdpdk"])
         .output()
         .unwrap_or_else(|error| fail(&format!("cannot run pkg-config: {error}")));
-    String::from_utf8_lossy(&output.stdout)
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect()
+    String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
 }
 
 fn version(text: &str) -> (u32, u32) {
@@ -193,10 +173,7 @@ fn find_libclang() -> Result<(), String> {
     let loaded = std::panic::catch_unwind(bindgen::clang_version);
     let _ = std::panic::take_hook();
     loaded.map(|_| ()).map_err(|panic| {
-        panic
-            .downcast_ref::<String>()
-            .cloned()
-            .unwrap_or_else(|| "no reason given".to_owned())
+        panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "no reason given".to_owned())
     })
 }
 

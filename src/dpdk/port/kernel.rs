@@ -29,12 +29,7 @@ impl Interface {
         let name = CString::new(name).map_err(|_| io::ErrorKind::InvalidInput)?;
         // SAFETY: the name is a C string that outlives the call.
         check(unsafe { sys::dpdk_if_index(name.as_ptr()) })?;
-        Ok(Self {
-            name,
-            brought_up: false,
-            gro_was_on: false,
-            old_mtu: None,
-        })
+        Ok(Self { name, brought_up: false, gro_was_on: false, old_mtu: None })
     }
 
     /// Its name.

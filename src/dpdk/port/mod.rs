@@ -75,11 +75,7 @@ impl Port {
         if unsafe { sys::dpdk_link(self.started.id, &mut up, &mut speed, &mut full) } != 0 {
             return Link::default();
         }
-        Link {
-            up: up != 0,
-            speed: (speed != 0).then_some(speed),
-            full_duplex: full != 0,
-        }
+        Link { up: up != 0, speed: (speed != 0).then_some(speed), full_duplex: full != 0 }
     }
 
     /// What the device has counted.
@@ -133,9 +129,7 @@ impl Port {
     /// # Errors
     /// When the driver cannot.
     pub fn set_mac(&mut self, mac: MacAddr) -> Result<(), PortError> {
-        let mut address = sys::rte_ether_addr {
-            addr_bytes: mac.octets(),
-        };
+        let mut address = sys::rte_ether_addr { addr_bytes: mac.octets() };
         // SAFETY: the port is started and the address is read only.
         let code = unsafe { sys::rte_eth_dev_default_mac_addr_set(self.started.id, &mut address) };
         self.check("set link-layer address", code)?;
@@ -218,15 +212,9 @@ impl Port {
         on: bool,
     ) -> Result<(), PortError> {
         match &self.started.interface {
-            Some(interface) if code != 0 => {
-                interface
-                    .set_flag(flag, on)
-                    .map_err(|error| PortError::Kernel {
-                        device: self.info.name.clone(),
-                        step,
-                        error,
-                    })
-            }
+            Some(interface) if code != 0 => interface
+                .set_flag(flag, on)
+                .map_err(|error| PortError::Kernel { device: self.info.name.clone(), step, error }),
             _ => self.check(step, code),
         }
     }
@@ -235,10 +223,6 @@ impl Port {
         if code == 0 {
             return Ok(());
         }
-        Err(PortError::Device {
-            device: self.info.name.clone(),
-            step,
-            why: describe(code),
-        })
+        Err(PortError::Device { device: self.info.name.clone(), step, why: describe(code) })
     }
 }

@@ -55,20 +55,12 @@ impl Opening<'_> {
         PortError::Device {
             device: self.text.into(),
             step,
-            why: if told.is_empty() {
-                describe(code)
-            } else {
-                told
-            },
+            why: if told.is_empty() { describe(code) } else { told },
         }
     }
 
     fn check(&self, step: &'static str, mark: u64, code: i32) -> Result<(), PortError> {
-        if code == 0 {
-            Ok(())
-        } else {
-            Err(self.refused(step, code, mark))
-        }
+        if code == 0 { Ok(()) } else { Err(self.refused(step, code, mark)) }
     }
 
     /// Drivers whose transmit queue is the other side of a receive queue. A receive queue that
@@ -86,9 +78,7 @@ impl Opening<'_> {
             "net_vhost" => "queues",
             _ => return (wanted, None),
         };
-        let given = args
-            .split(',')
-            .find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+        let given = args.split(',').find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
         if let Some(given) = given.and_then(|number| number.parse().ok()) {
             return (given, None);
         }
@@ -112,36 +102,22 @@ impl Opening<'_> {
         let have = u32::from(pool.data_room());
         let (least, most) = match self.driver.as_str() {
             "net_af_packet" => {
-                let ring = args
-                    .split(',')
-                    .find_map(|word| word.strip_prefix("framesz="));
+                let ring = args.split(',').find_map(|word| word.strip_prefix("framesz="));
                 // The driver wants room for a frame of the ring without the kernel's note.
                 let frame = ring.and_then(|size| size.parse().ok()).unwrap_or(2048);
                 (frame - 32 + sys::RTE_PKTMBUF_HEADROOM, u32::MAX)
             }
             // The kernel writes into the buffer itself, which lies within a page.
-            "net_af_xdp" => (
-                frame + sys::RTE_PKTMBUF_HEADROOM + XDP_HEADROOM,
-                4096 - BUFFER_HEAD,
-            ),
+            "net_af_xdp" => (frame + sys::RTE_PKTMBUF_HEADROOM + XDP_HEADROOM, 4096 - BUFFER_HEAD),
             _ => return Ok(()),
         };
         if have < least || have > most {
-            return Err(PortError::BufferSize {
-                device: self.text.into(),
-                least,
-                most,
-                have,
-            });
+            return Err(PortError::BufferSize { device: self.text.into(), least, most, have });
         }
         let needed = XDP_RING * u32::from(queues);
         let free = pool.available();
         if self.driver == "net_af_xdp" && free < needed {
-            return Err(PortError::BufferCount {
-                device: self.text.into(),
-                needed,
-                free,
-            });
+            return Err(PortError::BufferCount { device: self.text.into(), needed, free });
         }
         Ok(())
     }
@@ -154,10 +130,7 @@ impl Opening<'_> {
         } else {
             18
         };
-        let longest = facts
-            .max_rx_pktlen
-            .saturating_sub(overhead)
-            .min(u16::MAX.into()) as u16;
+        let longest = facts.max_rx_pktlen.saturating_sub(overhead).min(u16::MAX.into()) as u16;
         let max = match self.driver.as_str() {
             // Its frames are as long as its ring was made for, whatever it says.
             "net_af_packet" => u16::MAX,
@@ -278,14 +251,9 @@ impl Opening<'_> {
 
     /// Why a PCI device that exists is not DPDK's.
     fn unbound(&self, address: &str) -> PortError {
-        let link = Path::new("/sys/bus/pci/devices")
-            .join(address)
-            .join("driver");
+        let link = Path::new("/sys/bus/pci/devices").join(address).join("driver");
         let driver = std::fs::read_link(link).ok();
-        let driver = driver
-            .as_deref()
-            .and_then(Path::file_name)
-            .and_then(|name| name.to_str());
+        let driver = driver.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
         let bind = format!("`dpdk-devbind.py -b vfio-pci {address}`");
         PortError::Device {
             device: self.text.into(),
@@ -315,12 +283,7 @@ impl Port {
         config: &PortConfig,
         pool: &Pool,
     ) -> Result<(Self, Vec<RxQueue>, Vec<TxQueue>), PortError> {
-        let mut opening = Opening {
-            text,
-            config,
-            driver: String::new(),
-            notes: Vec::new(),
-        };
+        let mut opening = Opening { text, config, driver: String::new(), notes: Vec::new() };
         let (started, pairs) = opening.plug(number, pool)?;
         let id = started.id;
         let started = Arc::new(started);
@@ -353,17 +316,13 @@ impl Port {
             unsafe { sys::rte_eth_dev_stop(id) };
             result = opening.start(id, &conf, (rx_queues, tx_queues), pool);
             if result.is_ok() {
-                opening
-                    .notes
-                    .push("the device has no receive interrupts".into());
+                opening.notes.push("the device has no receive interrupts".into());
             }
         }
         result?;
         let rss = conf.rx_adv_conf.rss_conf.rss_hf != 0;
         if rx_queues > 1 && facts.flow_type_rss_offloads != 0 && !rss {
-            opening
-                .notes
-                .push("the device cannot spread packets over queues by flow".into());
+            opening.notes.push("the device cannot spread packets over queues by flow".into());
         }
 
         // SAFETY: DPDK's driver names are C strings that live as long as the driver.
@@ -404,12 +363,7 @@ impl Opening<'_> {
     fn plug(&mut self, number: usize, pool: &Pool) -> Result<(Started, u16), PortError> {
         let (bus, name, args, interface, pairs) = match Device::parse(self.text, self.config.mtu)? {
             Device::Pci(address) => (c"pci", address, String::new(), None, 0),
-            Device::Virtual {
-                driver,
-                name,
-                args,
-                interface,
-            } => {
+            Device::Virtual { driver, name, args, interface } => {
                 self.driver.clone_from(&driver);
                 let mut under = None;
                 if let Some(name) = interface {
@@ -422,11 +376,8 @@ impl Opening<'_> {
                 }
                 let (pairs, more) = self.queues(&args, under.as_ref());
                 self.check_buffers(pool, &args, pairs)?;
-                let args: Vec<String> = [args]
-                    .into_iter()
-                    .chain(more)
-                    .filter(|word| !word.is_empty())
-                    .collect();
+                let args: Vec<String> =
+                    [args].into_iter().chain(more).filter(|word| !word.is_empty()).collect();
                 let name = name.unwrap_or_else(|| format!("{driver}{number}"));
                 (c"vdev", name, args.join(","), under, pairs)
             }
@@ -462,21 +413,12 @@ impl Opening<'_> {
         {
             interface.ignore_outgoing();
         }
-        let started = Started {
-            id,
-            bus,
-            name: c_name,
-            interface,
-        };
+        let started = Started { id, bus, name: c_name, interface };
         Ok((started, pairs))
     }
 
     fn kernel(&self, step: &'static str, error: std::io::Error) -> PortError {
-        PortError::Kernel {
-            device: self.text.into(),
-            step,
-            error,
-        }
+        PortError::Kernel { device: self.text.into(), step, error }
     }
 
     /// Gives the device the wanted link-layer address. Where it cannot have another, it receives

@@ -25,11 +25,7 @@ pub struct TxQueue {
 
 impl RxQueue {
     pub(super) fn new(started: &Arc<Started>, queue: u16) -> Self {
-        Self {
-            started: Arc::clone(started),
-            queue,
-            one_thread: PhantomData,
-        }
+        Self { started: Arc::clone(started), queue, one_thread: PhantomData }
     }
 
     /// Number of the queue in its port.
@@ -76,11 +72,7 @@ impl RxQueue {
 
 impl TxQueue {
     pub(super) fn new(started: &Arc<Started>, queue: u16) -> Self {
-        Self {
-            started: Arc::clone(started),
-            queue,
-            one_thread: PhantomData,
-        }
+        Self { started: Arc::clone(started), queue, one_thread: PhantomData }
     }
 
     /// Number of the queue in its port.

@@ -68,19 +68,13 @@ pub enum Device {
 fn is_driver(name: &str) -> bool {
     name.strip_prefix("net_").is_some_and(|rest| {
         !rest.is_empty()
-            && rest
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && rest.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     })
 }
 
 fn interface(kind: &'static str, name: &str) -> Result<String, SpecError> {
     if name.is_empty() {
-        return Err(SpecError::Missing {
-            kind,
-            what: "the name of an interface",
-            example: "eth0",
-        });
+        return Err(SpecError::Missing { kind, what: "the name of an interface", example: "eth0" });
     }
     match Interface::find(name) {
         Ok(_) => Ok(name.into()),
@@ -103,11 +97,7 @@ fn pci(text: &str) -> Option<String> {
 
 /// Words behind the first, as driver arguments.
 fn join(first: String, more: &str) -> String {
-    if more.is_empty() {
-        first
-    } else {
-        format!("{first},{more}")
-    }
+    if more.is_empty() { first } else { format!("{first},{more}") }
 }
 
 fn needed(
@@ -117,11 +107,7 @@ fn needed(
     example: &'static str,
 ) -> Result<String, SpecError> {
     if first.is_empty() {
-        return Err(SpecError::Missing {
-            kind,
-            what,
-            example,
-        });
+        return Err(SpecError::Missing { kind, what, example });
     }
     Ok(first.to_owned())
 }
@@ -186,12 +172,7 @@ impl Device {
             }
             _ => return Err(SpecError::Unknown(text.into())),
         };
-        Ok(Self::Virtual {
-            driver: driver.into(),
-            name: None,
-            args,
-            interface: under,
-        })
+        Ok(Self::Virtual { driver: driver.into(), name: None, args, interface: under })
     }
 }
 
@@ -225,18 +206,13 @@ fn packet_ring(mtu: u16) -> String {
     }
     // The driver divides the number of frames by those of a block, and must get a whole number.
     // Both rings are locked in memory, so long frames get fewer places.
-    let count = (MOST / frame)
-        .clamp(64, 1024)
-        .next_multiple_of(block / frame);
+    let count = (MOST / frame).clamp(64, 1024).next_multiple_of(block / frame);
     format!("framesz={frame},blocksz={block},framecnt={count},qdisc_bypass=0")
 }
 
 /// `IN`, then `OUT` and driver options in any order; either capture may be left out.
 fn pcap(input: &str, more: &str) -> Result<String, SpecError> {
-    let fail = |path: &str, error| SpecError::File {
-        path: path.into(),
-        error,
-    };
+    let fail = |path: &str, error| SpecError::File { path: path.into(), error };
     let (mut words, mut has_output) = (Vec::new(), false);
     if !input.is_empty() {
         readable(input).map_err(|error| fail(input, error))?;
@@ -276,9 +252,7 @@ mod tests {
 
     fn of(text: &str) -> String {
         match Device::parse(text, 1500) {
-            Ok(Device::Virtual {
-                driver, name, args, ..
-            }) => {
+            Ok(Device::Virtual { driver, name, args, .. }) => {
                 format!("{} {args}", name.unwrap_or(driver))
             }
             other => format!("{other:?}"),
@@ -300,19 +274,12 @@ mod tests {
             "net_memif socket=/run/m,socket-abstract=no,role=client"
         );
         assert_eq!(of("vhost:/run/v"), "net_vhost iface=/run/v");
-        assert_eq!(
-            of("af_xdp:lo,start_queue=1"),
-            "net_af_xdp iface=lo,start_queue=1"
-        );
+        assert_eq!(of("af_xdp:lo,start_queue=1"), "net_af_xdp iface=lo,start_queue=1");
     }
 
     #[test]
     fn a_port_on_a_kernel_interface_knows_which() {
-        for text in [
-            "af_xdp:lo",
-            "af_packet:lo",
-            "net_af_packet0,iface=lo,qpairs=2",
-        ] {
+        for text in ["af_xdp:lo", "af_packet:lo", "net_af_packet0,iface=lo,qpairs=2"] {
             let Ok(Device::Virtual { interface, .. }) = Device::parse(text, 1500) else {
                 panic!("{text}");
             };
@@ -328,10 +295,7 @@ mod tests {
     fn eals_own_words_are_taken_as_they_are() {
         assert_eq!(of("net_null0"), "net_null0 ");
         assert_eq!(of("net_null"), "net_null ");
-        assert_eq!(
-            of("net_pcap12,rx_pcap=a:b.pcap"),
-            "net_pcap12 rx_pcap=a:b.pcap"
-        );
+        assert_eq!(of("net_pcap12,rx_pcap=a:b.pcap"), "net_pcap12 rx_pcap=a:b.pcap");
     }
 
     #[test]
@@ -362,14 +326,7 @@ mod tests {
     fn a_pci_address_may_leave_out_the_domain() {
         assert_eq!(pci("01:00.0").as_deref(), Some("0000:01:00.0"));
         assert_eq!(pci("0000:0A:00.1").as_deref(), Some("0000:0a:00.1"));
-        for no in [
-            "1:00.0",
-            "0000:01:00",
-            "0000:01.00.0",
-            "01:00:0",
-            "zz:00.0",
-            "null:0",
-        ] {
+        for no in ["1:00.0", "0000:01:00", "0000:01.00.0", "01:00:0", "zz:00.0", "null:0"] {
             assert_eq!(pci(no), None, "{no}");
         }
     }

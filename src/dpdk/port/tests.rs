@@ -99,18 +99,13 @@ fn talk(a: &str, b: &str) {
     {
         let (one, mut rx_one, mut tx_one) = open(a, 0, &pool);
         let (_two, mut rx_two, mut tx_two) = open(b, 1, &pool);
-        let frames: Vec<_> = (1..=100)
-            .map(|n| frame(n, 60 + 14 * usize::from(n)))
-            .collect();
+        let frames: Vec<_> = (1..=100).map(|n| frame(n, 60 + 14 * usize::from(n))).collect();
         send(&mut tx_one[0], &pool, &frames);
         assert_eq!(receive(&mut rx_two, 100, is_ours), frames);
         send(&mut tx_two[0], &pool, &frames);
         assert_eq!(receive(&mut rx_one, 100, is_ours), frames);
         let stats = one.stats();
-        assert!(
-            stats.rx_packets >= 100 && stats.tx_packets >= 100,
-            "{stats:?}"
-        );
+        assert!(stats.rx_packets >= 100 && stats.tx_packets >= 100, "{stats:?}");
         assert_eq!(one.info().interface.as_deref(), Some("a"));
     }
 }
@@ -134,10 +129,7 @@ fn an_af_xdp_port_talks_to_an_af_packet_port() {
 fn several_workers_on_af_packet_lose_no_packet() {
     cable();
     let (_eal, pool) = eal();
-    let config = PortConfig {
-        tx_queues: 3,
-        ..PortConfig::default()
-    };
+    let config = PortConfig { tx_queues: 3, ..PortConfig::default() };
     let (one, mut rx, tx) = Port::open("af_packet:a", 0, &config, &pool).unwrap();
     assert_eq!((rx.len(), tx.len()), (3, 3), "{:?}", one.info());
     let (_two, _, mut tx) = open("af_packet:b", 1, &pool);
@@ -152,11 +144,7 @@ fn several_workers_on_af_packet_lose_no_packet() {
 fn several_workers_on_af_xdp_share_the_queues_there_are() {
     cable();
     let (_eal, pool) = eal();
-    let config = PortConfig {
-        rx_queues: 2,
-        tx_queues: 2,
-        ..PortConfig::default()
-    };
+    let config = PortConfig { rx_queues: 2, tx_queues: 2, ..PortConfig::default() };
     let (port, rx, tx) = Port::open("af_xdp:a", 0, &config, &pool).unwrap();
     assert_eq!((rx.len(), tx.len()), (1, 1), "{:?}", port.info());
 }
@@ -182,9 +170,7 @@ fn an_af_packet_port_does_not_see_what_the_host_sends() {
     let (_far, mut rx_far, _) = open("af_packet:b", 1, &pool);
     ip("address add 192.0.2.1/24 dev a");
     // Nobody answers; what counts is that the host asks.
-    let asked = Command::new("ping")
-        .args(["-c1", "-W1", "192.0.2.2"])
-        .output();
+    let asked = Command::new("ping").args(["-c1", "-W1", "192.0.2.2"]).output();
     assert!(!asked.unwrap().status.success());
     let is_from_host = |bytes: &[u8]| bytes[6..12] == near.info().mac.octets();
     assert!(!receive(&mut rx_far, 1, is_from_host).is_empty());
@@ -227,15 +213,9 @@ fn eal_once() -> (Option<Eal>, Pool) {
 fn a_port_puts_its_kernel_interface_back_as_it_was() {
     cable();
     let (_eal, pool) = eal();
-    let config = PortConfig {
-        mtu: 1400,
-        ..PortConfig::default()
-    };
+    let config = PortConfig { mtu: 1400, ..PortConfig::default() };
     let mtu_and_flags = || {
-        let out = Command::new("ip")
-            .args(["link", "show", "a"])
-            .output()
-            .unwrap();
+        let out = Command::new("ip").args(["link", "show", "a"]).output().unwrap();
         let out = String::from_utf8(out.stdout).unwrap();
         (out.contains("mtu 1400"), out.contains(",UP"))
     };
@@ -262,10 +242,7 @@ fn a_port_can_be_opened_again_after_it_was_closed() {
 fn jumbo_frames_cross_af_packet_when_buffers_hold_them() {
     cable();
     let (_eal, pool) = eal();
-    let config = PortConfig {
-        mtu: 9000,
-        ..PortConfig::default()
-    };
+    let config = PortConfig { mtu: 9000, ..PortConfig::default() };
     let error = Port::open("af_packet:a", 0, &config, &pool).unwrap_err();
     assert!(matches!(error, PortError::BufferSize { .. }), "{error}");
     let jumbo = Pool::new("jumbo", 2047, 0, 9600, -1).unwrap();
@@ -280,30 +257,14 @@ fn jumbo_frames_cross_af_packet_when_buffers_hold_them() {
 fn af_xdp_says_which_buffers_and_mtu_it_can_have() {
     cable();
     let (_eal, pool) = eal();
-    let config = |mtu| PortConfig {
-        mtu,
-        ..PortConfig::default()
-    };
+    let config = |mtu| PortConfig { mtu, ..PortConfig::default() };
     let error = |mtu, pool: &Pool| Port::open("af_xdp:a", 0, &config(mtu), pool).unwrap_err();
     let small = Pool::new("small", 4095, 0, 1600, -1).unwrap();
     let large = Pool::new("large", 2047, 0, 4096, -1).unwrap();
     let few = Pool::new("few", 1023, 0, 2176, -1).unwrap();
-    assert!(matches!(
-        error(1500, &small),
-        PortError::BufferSize { least: 1906, .. }
-    ));
-    assert!(matches!(
-        error(1500, &large),
-        PortError::BufferSize { most: 3840, .. }
-    ));
-    assert!(matches!(
-        error(1500, &few),
-        PortError::BufferCount {
-            needed: 2048,
-            free: 1023,
-            ..
-        }
-    ));
+    assert!(matches!(error(1500, &small), PortError::BufferSize { least: 1906, .. }));
+    assert!(matches!(error(1500, &large), PortError::BufferSize { most: 3840, .. }));
+    assert!(matches!(error(1500, &few), PortError::BufferCount { needed: 2048, free: 1023, .. }));
     assert!(matches!(error(9000, &pool), PortError::BufferSize { .. }));
     assert!(Port::open("af_xdp:a", 0, &config(1770), &pool).is_ok());
 }
@@ -312,10 +273,7 @@ fn af_xdp_says_which_buffers_and_mtu_it_can_have() {
 fn the_longest_frame_of_an_af_xdp_port_fits_its_buffers() {
     cable();
     let (_eal, pool) = eal();
-    let config = PortConfig {
-        mtu: 1770,
-        ..PortConfig::default()
-    };
+    let config = PortConfig { mtu: 1770, ..PortConfig::default() };
     let (_one, mut rx, _) = Port::open("af_xdp:a", 0, &config, &pool).unwrap();
     let (_two, _, mut tx) = Port::open("af_xdp:b", 1, &config, &pool).unwrap();
     let frames = [frame(1, 1784), frame(2, 1784 + 4)];
@@ -327,11 +285,7 @@ fn the_longest_frame_of_an_af_xdp_port_fits_its_buffers() {
 fn a_tap_port_is_an_interface_of_the_host() {
     own_network();
     let (_eal, pool) = eal();
-    let config = PortConfig {
-        rx_interrupts: true,
-        tx_queues: 2,
-        ..PortConfig::default()
-    };
+    let config = PortConfig { rx_interrupts: true, tx_queues: 2, ..PortConfig::default() };
     let (port, mut rx, mut tx) =
         Port::open("tap:host0,mac=02:00:00:00:00:09", 0, &config, &pool).unwrap();
     assert_eq!((rx.len(), tx.len()), (2, 2));
@@ -339,9 +293,7 @@ fn a_tap_port_is_an_interface_of_the_host() {
     assert!(rx[0].interrupt_fd().is_some());
     ip("address add 192.0.2.1/24 dev host0");
     ip("link set host0 up");
-    let asked = Command::new("ping")
-        .args(["-c1", "-W1", "192.0.2.2"])
-        .output();
+    let asked = Command::new("ping").args(["-c1", "-W1", "192.0.2.2"]).output();
     assert!(!asked.unwrap().status.success());
     let is_arp = |bytes: &[u8]| bytes[12..14] == [8, 6];
     assert!(!receive(&mut rx, 1, is_arp).is_empty());
@@ -352,11 +304,7 @@ fn a_tap_port_is_an_interface_of_the_host() {
 #[test]
 fn a_null_port_gives_and_takes() {
     let (_eal, pool) = eal();
-    let config = PortConfig {
-        rx_queues: 2,
-        tx_queues: 2,
-        ..PortConfig::default()
-    };
+    let config = PortConfig { rx_queues: 2, tx_queues: 2, ..PortConfig::default() };
     let (mut port, mut rx, mut tx) = Port::open("null:size=100", 3, &config, &pool).unwrap();
     assert_eq!(port.info().name, "net_null3");
     assert_eq!(port.info().driver, "net_null");
@@ -369,10 +317,7 @@ fn a_null_port_gives_and_takes() {
     let stats = port.stats();
     assert_eq!((stats.rx_packets, stats.tx_packets), (256, 256));
     let xstats = port.xstats();
-    assert!(
-        xstats.contains(&("rx_good_packets".into(), 256)),
-        "{xstats:?}"
-    );
+    assert!(xstats.contains(&("rx_good_packets".into(), 256)), "{xstats:?}");
     assert_eq!(rx[0].interrupt_fd(), None);
     assert!(port.set_mac(MacAddr::new([2, 0, 0, 0, 0, 5])).is_ok());
     assert_eq!(port.info().mac.octets()[5], 5);
@@ -464,18 +409,12 @@ fn a_pcap_port_can_read_its_capture_again_and_again() {
 fn a_device_that_is_not_there_is_named_with_the_reason() {
     own_network();
     let (_eal, pool) = eal();
-    let why = |text: &str| {
-        Port::open(text, 0, &PortConfig::default(), &pool)
-            .unwrap_err()
-            .to_string()
-    };
+    let why =
+        |text: &str| Port::open(text, 0, &PortConfig::default(), &pool).unwrap_err().to_string();
     assert!(why("af_packet:nosuch0").contains("no interface \"nosuch0\""));
     assert!(why("pcap:/no/such.pcap").contains("/no/such.pcap"));
     let said = why("net_nosuch0,x=1");
-    assert!(
-        said.contains("net_nosuch0") && said.contains("attach"),
-        "{said}"
-    );
+    assert!(said.contains("net_nosuch0") && said.contains("attach"), "{said}");
     let said = why("null:nonsense=1");
     assert!(said.contains("attach"), "{said}");
     let dir = tempfile::tempdir().unwrap();

@@ -81,18 +81,9 @@ mod tests {
     /// The fields that every release keeps at the top level also have a plain Rust path.
     #[test]
     fn rust_and_c_agree_on_where_the_plain_fields_are() {
-        assert_eq!(
-            core::mem::offset_of!(rte_mbuf, buf_addr),
-            DPDK_MBUF_BUF_ADDR as usize
-        );
-        assert_eq!(
-            core::mem::offset_of!(rte_mbuf, ol_flags),
-            DPDK_MBUF_OL_FLAGS as usize
-        );
-        assert_eq!(
-            core::mem::offset_of!(rte_mbuf, dynfield1),
-            DPDK_MBUF_DYNFIELD1 as usize
-        );
+        assert_eq!(core::mem::offset_of!(rte_mbuf, buf_addr), DPDK_MBUF_BUF_ADDR as usize);
+        assert_eq!(core::mem::offset_of!(rte_mbuf, ol_flags), DPDK_MBUF_OL_FLAGS as usize);
+        assert_eq!(core::mem::offset_of!(rte_mbuf, dynfield1), DPDK_MBUF_DYNFIELD1 as usize);
     }
 
     #[test]

@@ -1,0 +1,148 @@
+//! Wagonway against Linux: the same configuration, the same frames, the same answers.
+//!
+//! Each test takes one family of frames. Linux, in a namespace of its own, is given every frame
+//! over TAP interfaces; Wagonway is given them as captures. What leaves each port because of each
+//! frame is compared byte for byte, except for the fields that [`outcome`] names.
+//!
+//! The frames say themselves what they are meant to cause, and Linux is held to it first: a frame
+//! that Linux drops for another reason than its name says would prove nothing about Wagonway.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod compare;
+mod corpus;
+mod known;
+mod linux;
+mod outcome;
+mod record;
+mod topology;
+mod wagonway;
+
+use std::collections::BTreeSet;
+
+use common::skip::need_root;
+use corpus::Family;
+use linux::LinuxRouter;
+use outcome::Outcome;
+
+/// Gives a family to Linux and holds Linux to what the frames' names promise.
+fn ask_linux(family: &Family) -> Vec<Outcome> {
+    let outcomes = LinuxRouter::new(&family.topology).play(&family.steps);
+    record::write(family, "linux", &outcomes);
+    let mut wrong = String::new();
+    for (step, outcome) in family.steps.iter().zip(&outcomes) {
+        let did = outcome.brief();
+        if did != step.expect {
+            wrong += &format!(
+                "{} [{}]\n    expected {}\n    Linux    {did}\n",
+                step.name, step.port, step.expect
+            );
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "family {}, and Linux does otherwise:\n{wrong}",
+        family.name
+    );
+    outcomes
+}
+
+/// Gives a family to two Linux routers, which must agree: what one machine does differently from
+/// one time to the next cannot be asked of another.
+fn ask_linux_twice(family: &Family) {
+    let first = ask_linux(family);
+    if family.steps.iter().all(|step| step.settle.is_zero()) {
+        let second = ask_linux(family);
+        if let Err(report) = compare::compare(family, &first, &second, &[]) {
+            panic!("Linux, the first time and the second: {report}");
+        }
+    }
+}
+
+/// Gives a family to both.
+fn ask_both(family: &Family) {
+    let linux = ask_linux(family);
+    let wagonway = wagonway::play(family);
+    record::write(family, "wagonway", &wagonway);
+    if let Err(report) = compare::compare(family, &linux, &wagonway, known::KNOWN) {
+        panic!("{report}");
+    }
+}
+
+/// Two tests for each family, named after it.
+macro_rules! families {
+    ($($name:ident: $family:expr;)*) => {
+        fn all() -> Vec<Family> {
+            vec![$($family),*]
+        }
+
+        /// Linux does what each frame is named for.
+        mod linux_alone {
+            use super::*;
+            $(#[test]
+            fn $name() {
+                need_root!(concat!("oracle::linux_alone::", stringify!($name)));
+                ask_linux_twice(&$family);
+            })*
+        }
+
+        /// Wagonway does what Linux does.
+        mod like_linux {
+            use super::*;
+            $(#[test]
+            #[ignore = "the replay command does not exist yet"]
+            fn $name() {
+                need_root!(concat!("oracle::like_linux::", stringify!($name)));
+                ask_both(&$family);
+            })*
+        }
+    };
+}
+
+families! {
+    forward: corpus::forward::family();
+    ttl: corpus::ttl::family();
+    local: corpus::local::family();
+    routes: corpus::routes::family();
+    default_route: corpus::routes::with_default();
+    error_limit: corpus::routes::error_limit();
+    default_limits: corpus::routes::default_limits();
+    mtu: corpus::mtu::family();
+    mtu_576: corpus::mtu::small("mtu-576", 576);
+    mtu_68: corpus::mtu::small("mtu-68", 68);
+    martian: corpus::martian::family();
+    link: corpus::link::family();
+    vlan: corpus::link::vlan();
+    header: corpus::header::family();
+    options: corpus::options::family();
+    source_route: corpus::options::source_routes();
+    reassembly: corpus::reassembly::family();
+    reassembly_timeout: corpus::reassembly::timeout();
+    arp: corpus::arp::family();
+    resolve: corpus::arp::resolve();
+    resolve_failure: corpus::arp::failure();
+    pmtu: corpus::pmtu::family();
+}
+
+#[test]
+fn the_corpus_is_large_and_every_frame_has_a_name_of_its_own() {
+    let mut names = BTreeSet::new();
+    for family in all() {
+        for step in &family.steps {
+            assert!(
+                names.insert(format!("{}: {}", family.name, step.name)),
+                "{} twice in {}",
+                step.name,
+                family.name
+            );
+        }
+    }
+    assert!(names.len() >= 1400, "only {} frames", names.len());
+    for (family, name, _) in known::KNOWN {
+        assert!(
+            names.contains(&format!("{family}: {name}")),
+            "no frame {name} in {family}"
+        );
+    }
+}

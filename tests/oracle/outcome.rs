@@ -1,0 +1,261 @@
+//! What left the router because of one frame, and which of its bytes may differ.
+
+use std::collections::BTreeMap;
+
+use crate::common::decode::brief;
+use crate::common::frame::{ARP, ETH_HEADER, ICMP, IPV4, checksum, tag, untag};
+
+/// The ports that have a cable.
+pub(crate) const PORTS: [&str; 3] = ["lan", "wan", "dmz"];
+
+/// Frames by port, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    frames: BTreeMap<&'static str, Vec<Vec<u8>>>,
+}
+
+impl Outcome {
+    /// Adds a frame that left by `port`.
+    pub(crate) fn push(&mut self, port: &'static str, frame: Vec<u8>) {
+        self.frames.entry(port).or_default().push(frame);
+    }
+
+    /// Whether nothing left.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Frames that left by one port.
+    pub(crate) fn of(&self, port: &str) -> Vec<Vec<u8>> {
+        self.frames.get(port).cloned().unwrap_or_default()
+    }
+
+    /// The outcome in a few words, such as `lan: icmp 11/0` or `nothing`.
+    pub(crate) fn brief(&self) -> String {
+        if self.is_nothing() {
+            return "nothing".to_owned();
+        }
+        let ports: Vec<String> = self
+            .frames
+            .iter()
+            .map(|(port, frames)| {
+                let frames: Vec<String> = frames.iter().map(|frame| brief(frame)).collect();
+                format!("{port}: {}", frames.join(", "))
+            })
+            .collect();
+        ports.join("; ")
+    }
+
+    /// The outcome with what two right routers may do differently taken out:
+    ///
+    /// - bytes after the end of the packet, if zero (a short frame is padded by some cards);
+    /// - the identification of packets the router makes itself, as long as it may be any: with DF
+    ///   clear. Pieces of one packet must still agree;
+    /// - times written into ICMP timestamp replies and the timestamp option.
+    ///
+    /// A checksum over such a field is replaced only if it was right.
+    pub(crate) fn normalised(&self, given: &[u8]) -> Self {
+        let mut ids = Vec::new();
+        let frames = self.frames.iter().map(|(port, frames)| {
+            let frames = frames
+                .iter()
+                .map(|frame| normalise(frame, given, &mut ids))
+                .collect();
+            (*port, frames)
+        });
+        Self {
+            frames: frames.collect(),
+        }
+    }
+}
+
+fn normalise(frame: &[u8], given: &[u8], ids: &mut Vec<[u8; 2]>) -> Vec<u8> {
+    if let Some((tci, inner)) = untag(frame) {
+        return tag(&normalise(&inner, given, ids), tci);
+    }
+    let mut frame = frame.to_vec();
+    match frame.get(12..14) {
+        Some(kind) if kind == ARP.to_be_bytes() => trim(&mut frame, ETH_HEADER + 28),
+        Some(kind) if kind == IPV4.to_be_bytes() && frame.len() >= ETH_HEADER + 20 => {
+            let total = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+            trim(&mut frame, ETH_HEADER + total);
+            normalise_ip(&mut frame[ETH_HEADER..], given, ids);
+        }
+        _ => {}
+    }
+    frame
+}
+
+/// Cuts padding that holds nothing; padding that holds something is a leak and stays to be seen.
+fn trim(frame: &mut Vec<u8>, len: usize) {
+    if frame.len() > len && frame[len..].iter().all(|byte| *byte == 0) {
+        frame.truncate(len);
+    }
+}
+
+fn normalise_ip(packet: &mut [u8], given: &[u8], ids: &mut Vec<[u8; 2]>) {
+    let header = usize::from(packet[0] & 15) * 4;
+    if header < 20 || packet.len() < header || checksum(&[&packet[..header]]) != 0 {
+        return;
+    }
+    let id = [packet[4], packet[5]];
+    let dont_fragment = packet[6] & 0x40 != 0;
+    if made_by_router(packet, given) && !dont_fragment {
+        let token = ids
+            .iter()
+            .position(|known| *known == id)
+            .unwrap_or_else(|| {
+                ids.push(id);
+                ids.len() - 1
+            });
+        packet[4..6].copy_from_slice(&(token as u16).to_be_bytes());
+    }
+    blank_timestamp_option(&mut packet[20..header]);
+    packet[10..12].fill(0);
+    let sum = checksum(&[&packet[..header]]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+
+    if packet[9] == ICMP && packet[6] & 0x1f == 0 && packet[7] == 0 {
+        normalise_icmp(&mut packet[header..]);
+    }
+}
+
+fn normalise_icmp(message: &mut [u8]) {
+    if message.len() < 8 || checksum(&[message]) != 0 {
+        return;
+    }
+    match message[0] {
+        14 if message.len() >= 20 => message[12..20].fill(0),
+        // An error quotes the options as the router had filled them in by then.
+        3 | 4 | 5 | 11 | 12 => {
+            let quote = &mut message[8..];
+            let header = quote.first().map_or(0, |first| usize::from(first & 15) * 4);
+            if let Some(options) = quote.get_mut(20..header) {
+                blank_timestamp_option(options);
+            }
+        }
+        _ => return,
+    }
+    message[2..4].fill(0);
+    let sum = checksum(&[message]);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// A packet that passes through keeps protocol, identification and source; another was made here.
+fn made_by_router(packet: &[u8], given: &[u8]) -> bool {
+    let given = untag(given).map_or_else(|| given.to_vec(), |(_, inner)| inner);
+    let Some(given) = given.get(ETH_HEADER..).filter(|given| given.len() >= 20) else {
+        return true;
+    };
+    packet[4..6] != given[4..6] || packet[9] != given[9] || packet[12..16] != given[12..16]
+}
+
+/// Zeroes the times that a timestamp option (RFC 791 §3.1) holds so far.
+fn blank_timestamp_option(options: &mut [u8]) {
+    let mut at = 0;
+    while at < options.len() {
+        match options[at] {
+            0 => return,
+            1 => at += 1,
+            kind => {
+                let Some(&len) = options.get(at + 1) else {
+                    return;
+                };
+                let (len, end) = (usize::from(len), at + usize::from(len));
+                if len < 2 || end > options.len() {
+                    return;
+                }
+                if kind == 68 && len >= 4 {
+                    let filled = (usize::from(options[at + 2]).max(5) - 1).min(len);
+                    let with_address = options[at + 3] & 15 != 0;
+                    let step = if with_address { 8 } else { 4 };
+                    let mut slot = 4;
+                    while slot + step <= filled {
+                        let time = at + slot + step - 4;
+                        options[time..time + 4].fill(0);
+                        slot += step;
+                    }
+                }
+                at = end;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::frame::{DF, Ip, MF, ether, filler};
+    use crate::topology::{LAN, LAN_HOST, LAN_MAC, WAN_HOST, mac_of};
+
+    fn frame(packet: &Ip) -> Vec<u8> {
+        ether(mac_of(LAN_HOST), LAN_MAC, IPV4, &packet.bytes())
+    }
+
+    /// Whether these two lists of frames, sent because of an echo request, count as the same.
+    fn same(left: &[Ip], right: &[Ip]) -> bool {
+        let outcome = |packets: &[Ip]| {
+            let mut outcome = Outcome::default();
+            for packet in packets {
+                outcome.push("lan", frame(packet));
+            }
+            outcome.normalised(&frame(&Ip::new(LAN_HOST, WAN_HOST).echo(1, 1, b"given")))
+        };
+        outcome(left) == outcome(right)
+    }
+
+    fn made() -> Ip {
+        Ip::new(LAN, LAN_HOST).icmp(0, 0, &filler(40))
+    }
+
+    #[test]
+    fn identification_of_the_routers_own_packets_is_free_without_df() {
+        assert!(same(&[made().id(1)], &[made().id(2)]));
+        assert!(!same(&[made().id(1).flags(DF)], &[made().id(2).flags(DF)]));
+    }
+
+    #[test]
+    fn pieces_of_one_packet_share_their_identification() {
+        let pieces = |a, b| [made().id(a).flags(MF), made().id(b).offset(40)];
+        assert!(same(&pieces(5, 5), &pieces(9, 9)));
+        assert!(!same(&pieces(5, 5), &pieces(9, 8)));
+    }
+
+    #[test]
+    fn identification_of_a_packet_passing_through_is_compared() {
+        let passing = Ip::new(LAN_HOST, WAN_HOST).echo(1, 1, b"given");
+        assert!(same(&[passing.clone()], &[passing.clone()]));
+        assert!(!same(&[passing.clone().id(0x1235)], &[passing]));
+    }
+
+    #[test]
+    fn every_other_byte_counts() {
+        let given = frame(&Ip::new(LAN_HOST, WAN_HOST).echo(1, 1, b"given"));
+        let normalised = |frame: Vec<u8>| {
+            let mut outcome = Outcome::default();
+            outcome.push("lan", frame);
+            outcome.normalised(&given)
+        };
+        let right = frame(&made());
+        for at in 0..right.len() {
+            // Changing the identification alone makes the header checksum wrong, which counts too.
+            let mut wrong = right.clone();
+            wrong[at] ^= 1;
+            assert_ne!(normalised(wrong), normalised(right.clone()), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn padding_may_only_be_zero() {
+        let given = frame(&made());
+        let padded = |byte: u8| {
+            let mut outcome = Outcome::default();
+            outcome.push("lan", [given.clone(), vec![byte; 3]].concat());
+            outcome.normalised(&given)
+        };
+        let mut bare = Outcome::default();
+        bare.push("lan", given.clone());
+        assert_eq!(padded(0), bare.normalised(&given));
+        assert_ne!(padded(1), bare.normalised(&given));
+    }
+}

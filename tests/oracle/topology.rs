@@ -1,0 +1,236 @@
+//! The router that is configured twice: as a Linux namespace and as Wagonway.
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+
+use crate::common::frame::Mac;
+
+/// A port, or a VLAN of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub(crate) name: &'static str,
+    pub(crate) mac: Mac,
+    pub(crate) mtu: u16,
+    pub(crate) addresses: Vec<&'static str>,
+    /// The port that carries it and the VLAN identifier.
+    pub(crate) vlan: Option<(&'static str, u16)>,
+}
+
+/// A neighbour that is never asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Neighbour {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) mac: Mac,
+    pub(crate) port: &'static str,
+}
+
+/// A route in the words of `ip route add`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Route {
+    /// `unreachable`, `blackhole`, ... or nothing for an ordinary one.
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) to: &'static str,
+    /// `via`, `dev`, `metric`, `mtu`, `tos`, ... each with its value.
+    pub(crate) words: Vec<(&'static str, &'static str)>,
+}
+
+/// Everything that is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Topology {
+    pub(crate) ports: Vec<Port>,
+    pub(crate) neighbours: Vec<Neighbour>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) sysctls: Vec<(String, String)>,
+}
+
+pub(crate) const LAN_MAC: Mac = [0x02, 0x77, 0, 0, 0, 1];
+pub(crate) const WAN_MAC: Mac = [0x02, 0x77, 0, 0, 0, 2];
+pub(crate) const DMZ_MAC: Mac = [0x02, 0x77, 0, 0, 0, 3];
+
+pub(crate) const LAN: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
+pub(crate) const LAN_SECOND: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
+pub(crate) const WAN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(crate) const DMZ: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+pub(crate) const VLAN10: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+
+pub(crate) const LAN_HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
+pub(crate) const LAN_OTHER: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 11);
+pub(crate) const WAN_GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+pub(crate) const WAN_HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+pub(crate) const DMZ_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+pub(crate) const VLAN10_HOST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
+/// On the wan link by a route, not by an address.
+pub(crate) const ONLINK_HOST: Ipv4Addr = Ipv4Addr::new(10, 50, 0, 1);
+/// Behind the wan gateway.
+pub(crate) const FAR_HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
+
+/// Last bytes of further lan hosts, for errors that are limited by the sender they go to.
+pub(crate) const CROWD: std::ops::Range<u8> = 100..200;
+
+/// The address of a host, made from its IPv4 address so that a dump can be read.
+pub(crate) fn mac_of(host: Ipv4Addr) -> Mac {
+    let [a, b, c, d] = host.octets();
+    [0x02, 0xaa, a, b, c, d]
+}
+
+impl Topology {
+    /// Three ports and a VLAN, static neighbours, and at least one route of each kind.
+    pub(crate) fn standard() -> Self {
+        let port = |name, mac, mtu, addresses: &[&'static str], vlan| Port {
+            name,
+            mac,
+            mtu,
+            addresses: addresses.to_vec(),
+            vlan,
+        };
+        let mut topology = Self {
+            ports: vec![
+                port("lan", LAN_MAC, 1500, &["10.1.0.1/24", "10.1.0.2/24"], None),
+                port("wan", WAN_MAC, 1500, &["192.0.2.1/24"], None),
+                port("dmz", DMZ_MAC, 1400, &["198.51.100.1/24"], None),
+                port(
+                    "wan.10",
+                    WAN_MAC,
+                    1500,
+                    &["203.0.113.1/24"],
+                    Some(("wan", 10)),
+                ),
+            ],
+            neighbours: Vec::new(),
+            routes: Vec::new(),
+            sysctls: Vec::new(),
+        };
+        for (address, port) in [
+            (LAN_HOST, "lan"),
+            (LAN_OTHER, "lan"),
+            (WAN_GATEWAY, "wan"),
+            (WAN_HOST, "wan"),
+            (ONLINK_HOST, "wan"),
+            (DMZ_HOST, "dmz"),
+            (VLAN10_HOST, "wan.10"),
+        ] {
+            topology.neighbours.push(Neighbour {
+                address,
+                mac: mac_of(address),
+                port,
+            });
+        }
+        for host in CROWD {
+            let address = Ipv4Addr::new(10, 1, 0, host);
+            topology.neighbours.push(Neighbour {
+                address,
+                mac: mac_of(address),
+                port: "lan",
+            });
+        }
+        topology
+            .route("10.9.0.0/16", &[("via", "192.0.2.9")])
+            .route("10.9.1.0/24", &[("via", "198.51.100.10")])
+            .route("10.9.1.128/25", &[("via", "192.0.2.10")])
+            .route("10.9.1.200/32", &[("via", "203.0.113.10")])
+            .special("unreachable", "10.20.0.0/16")
+            .route("10.20.1.0/24", &[("via", "192.0.2.9")])
+            .special("prohibit", "10.21.0.0/16")
+            .special("blackhole", "10.22.0.0/16")
+            .special("throw", "10.23.0.0/16")
+            .route("10.30.0.0/16", &[("via", "192.0.2.9"), ("mtu", "1300")])
+            .route("10.40.0.0/16", &[("via", "192.0.2.9"), ("metric", "20")])
+            .route(
+                "10.40.0.0/16",
+                &[("via", "198.51.100.10"), ("metric", "10")],
+            )
+            .route("10.50.0.0/16", &[("dev", "wan")])
+            .sysctl("net.ipv4.ip_forward", "1")
+            .sysctl("net.ipv4.conf.all.rp_filter", "0")
+            .sysctl("net.ipv4.conf.default.rp_filter", "0")
+            .sysctl("net.ipv4.conf.all.send_redirects", "0")
+            .sysctl("net.ipv4.conf.default.send_redirects", "0")
+            .sysctl("net.ipv4.icmp_ratelimit", "0")
+            .sysctl("net.ipv4.icmp_ratemask", "0")
+            .sysctl("net.ipv4.icmp_msgs_per_sec", "1000000")
+            .sysctl("net.ipv4.icmp_msgs_burst", "1000000")
+    }
+
+    /// Adds an ordinary route.
+    pub(crate) fn route(
+        mut self,
+        to: &'static str,
+        words: &[(&'static str, &'static str)],
+    ) -> Self {
+        self.routes.push(Route {
+            kind: None,
+            to,
+            words: words.to_vec(),
+        });
+        self
+    }
+
+    /// Adds a route that forwards nothing.
+    pub(crate) fn special(mut self, kind: &'static str, to: &'static str) -> Self {
+        self.routes.push(Route {
+            kind: Some(kind),
+            to,
+            words: Vec::new(),
+        });
+        self
+    }
+
+    /// Sets a tunable.
+    pub(crate) fn sysctl(mut self, name: &str, value: &str) -> Self {
+        self.sysctls.retain(|(known, _)| known != name);
+        self.sysctls.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Changes a port.
+    pub(crate) fn port(mut self, name: &str, change: impl FnOnce(&mut Port)) -> Self {
+        let port = self.ports.iter_mut().find(|port| port.name == name);
+        change(port.expect("a port of that name"));
+        self
+    }
+
+    /// Addresses, neighbours and routes for `ip -batch`.
+    pub(crate) fn ip_batch(&self) -> String {
+        let mut lines = String::new();
+        for port in &self.ports {
+            for address in &port.addresses {
+                put(
+                    &mut lines,
+                    format_args!("addr add {address} brd + dev {}", port.name),
+                );
+            }
+        }
+        for Neighbour { address, mac, port } in &self.neighbours {
+            let mac = colons(*mac);
+            put(
+                &mut lines,
+                format_args!("neigh replace {address} lladdr {mac} nud permanent dev {port}"),
+            );
+        }
+        for route in &self.routes {
+            let kind = route
+                .kind
+                .map(|kind| format!("{kind} "))
+                .unwrap_or_default();
+            let words: String = route
+                .words
+                .iter()
+                .map(|(word, value)| format!(" {word} {value}"))
+                .collect();
+            put(
+                &mut lines,
+                format_args!("route add {kind}{}{words}", route.to),
+            );
+        }
+        lines
+    }
+}
+
+fn put(lines: &mut String, line: std::fmt::Arguments<'_>) {
+    writeln!(lines, "{line}").expect("write to a string");
+}
+
+/// `02:77:00:00:00:01`.
+pub(crate) fn colons(mac: Mac) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}

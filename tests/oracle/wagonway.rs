@@ -1,0 +1,140 @@
+//! Wagonway as the router: a replay of captures on a virtual clock.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::common::frame::{BROADCAST, ether};
+use crate::common::{netns, pcap};
+use crate::corpus::{Family, Step};
+use crate::outcome::{Outcome, PORTS};
+use crate::record::{directory, schedule};
+use crate::topology::{Port, Topology, colons};
+
+/// Replays a family through Wagonway and tells, for each frame, what left because of it.
+pub(crate) fn play(family: &Family) -> Vec<Outcome> {
+    let here = directory(family, "wagonway-given");
+    let there = directory(family, "wagonway-wrote");
+    for directory in [&here, &there] {
+        match std::fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                panic!("clear {}: {error}", directory.display())
+            }
+            _ => std::fs::create_dir_all(directory).expect("create a directory for captures"),
+        }
+    }
+    let config = here.join("wagonway.toml");
+    std::fs::write(&config, toml(&family.topology)).expect("write the configuration");
+
+    let times = schedule(&family.steps);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
+    command
+        .arg("replay")
+        .arg("--config")
+        .arg(&config)
+        .arg("--write")
+        .arg(&there);
+    for port in PORTS {
+        let capture = here.join(format!("{port}.pcap"));
+        write_input(&capture, port, &family.steps, &times);
+        command
+            .arg("--port")
+            .arg(format!("{port}={}", capture.display()));
+    }
+    netns::check("wagonway replay", &netns::run(&mut command));
+
+    let mut outcomes = vec![Outcome::default(); family.steps.len() + 1];
+    for port in PORTS {
+        for sent in
+            pcap::read(&there.join(format!("{port}.pcap"))).expect("read what Wagonway sent")
+        {
+            let begun = times.partition_point(|begin| *begin <= sent.at);
+            let step = begun
+                .checked_sub(1)
+                .expect("nothing is sent before the first frame comes");
+            outcomes[step].push(port, sent.frame);
+        }
+    }
+    let late = outcomes.pop().expect("one more than steps");
+    assert!(
+        late.is_nothing(),
+        "sent after everything was over: {}",
+        late.brief()
+    );
+    outcomes
+}
+
+/// The frames that enter by one port, and at the very end one that means nothing to anybody, so
+/// that the clock runs on until the last step is over.
+fn write_input(path: &Path, port: &str, steps: &[Step], times: &[Duration]) {
+    let last = ether(BROADCAST, [2, 0xee, 0, 0, 0, 1], 0x88b5, &[0; 46]);
+    let mut frames: Vec<(Duration, &[u8])> = steps
+        .iter()
+        .zip(times)
+        .filter(|(step, _)| step.port == port)
+        .map(|(step, at)| (*at, step.frame.as_slice()))
+        .collect();
+    frames.push((times[steps.len()], &last));
+    pcap::write(path, frames).expect("write a capture");
+}
+
+/// The configuration file that says what `ip -batch` says to Linux.
+fn toml(topology: &Topology) -> String {
+    let mut text = String::from(
+        "[instance]\nname = \"oracle\"\n\n[dpdk]\nhuge = \"never\"\nin-memory = true\n",
+    );
+    for Port {
+        name,
+        mac,
+        mtu,
+        addresses,
+        vlan,
+    } in &topology.ports
+    {
+        let mac = colons(*mac);
+        let which = match vlan {
+            None => format!("[[port]]\nname = \"{name}\"\nmac = \"{mac}\""),
+            Some((parent, vid)) => {
+                format!("[[vlan]]\nname = \"{name}\"\nport = \"{parent}\"\nid = {vid}")
+            }
+        };
+        put(
+            &mut text,
+            format_args!("\n{which}\naddresses = {addresses:?}\nmtu = {mtu}"),
+        );
+    }
+    for route in &topology.routes {
+        put(
+            &mut text,
+            format_args!("\n[[route]]\nto = \"{}\"", route.to),
+        );
+        if let Some(kind) = route.kind {
+            put(&mut text, format_args!("type = \"{kind}\""));
+        }
+        for (word, value) in &route.words {
+            match value.parse::<u32>() {
+                Ok(number) => put(&mut text, format_args!("{word} = {number}")),
+                Err(_) => put(&mut text, format_args!("{word} = \"{value}\"")),
+            }
+        }
+    }
+    for neighbour in &topology.neighbours {
+        let (address, mac, port) = (neighbour.address, colons(neighbour.mac), neighbour.port);
+        put(
+            &mut text,
+            format_args!(
+                "\n[[neighbour]]\naddress = \"{address}\"\nlladdr = \"{mac}\"\ndev = \"{port}\""
+            ),
+        );
+    }
+    put(&mut text, format_args!("\n[sysctl]"));
+    for (name, value) in &topology.sysctls {
+        put(&mut text, format_args!("\"{name}\" = {value}"));
+    }
+    text
+}
+
+fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
+    writeln!(text, "{line}").expect("write to a string");
+}

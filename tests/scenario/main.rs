@@ -1,0 +1,43 @@
+//! Real hosts on either side of the router, and what their users see.
+//!
+//! Each story is told first with a Linux router in the middle, which shows that the story itself
+//! is true, and then with Wagonway on packet sockets and on XDP sockets.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod router;
+mod stories;
+mod world;
+
+use common::skip::need_root;
+
+macro_rules! story {
+    ([$(#[$attribute:meta])*] $module:ident $router:ty: $story:ident) => {
+        $(#[$attribute])*
+        #[test]
+        fn $story() {
+            need_root!(concat!("scenario::", stringify!($module), "::", stringify!($story)));
+            stories::$story::<$router>();
+        }
+    };
+}
+
+macro_rules! all_stories {
+    ($attributes:tt $module:ident $router:ty) => {
+        mod $module {
+            use super::*;
+            story! { $attributes $module $router: hosts_ping_each_other_and_the_router }
+            story! { $attributes $module $router: pings_larger_than_a_frame_come_back }
+            story! { $attributes $module $router: traceroute_shows_the_router }
+            story! { $attributes $module $router: tracepath_finds_the_narrow_places }
+            story! { $attributes $module $router: hosts_are_told_what_is_wrong }
+            story! { $attributes $module $router: arp_works_both_ways }
+            story! { $attributes $module $router: tcp_runs_at_a_gigabit }
+        }
+    };
+}
+
+all_stories!([] linux router::Linux);
+all_stories!([#[ignore = "the run command does not exist yet"]] af_packet router::Wagonway<router::AfPacket>);
+all_stories!([#[ignore = "the run command does not exist yet"]] af_xdp router::Wagonway<router::AfXdp>);

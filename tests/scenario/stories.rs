@@ -1,0 +1,198 @@
+//! What people on the hosts see, told for any router.
+
+use crate::router::Router;
+use crate::world::{World, on};
+
+/// [3.5], [3.15], [4.27]
+pub(crate) fn hosts_ping_each_other_and_the_router<R: Router>() {
+    let world = World::new();
+    let _router = R::start(&world);
+    for (who, whom) in [
+        (&world.alice, "10.1.0.1"),
+        (&world.alice, "192.0.2.1"),
+        (&world.alice, "192.0.2.10"),
+        (&world.alice, "10.9.0.2"),
+        (&world.alice, "198.51.100.10"),
+        (&world.bob, "10.1.0.10"),
+        (&world.bob, "198.51.100.1"),
+        (&world.carol, "10.1.0.10"),
+        (&world.carol, "10.1.0.1"),
+        (&world.dave, "10.1.0.10"),
+        (&world.dave, "192.0.2.10"),
+    ] {
+        // The first packet of a pair may wait for ARP but must not be lost.
+        on(who, &format!("ping -n -c 5 -i 0.05 -W 2 {whom}")).expect(" 0% packet loss");
+    }
+}
+
+/// [4.5], [4.92], [4.101]: the hosts cut, the router passes pieces on, or puts them together.
+pub(crate) fn pings_larger_than_a_frame_come_back<R: Router>() {
+    let world = World::new();
+    let _router = R::start(&world);
+    for whom in ["10.1.0.1", "192.0.2.10", "198.51.100.10", "10.9.0.2"] {
+        for size in [1473, 4000, 20000] {
+            on(
+                &world.alice,
+                &format!("ping -n -c 3 -i 0.05 -W 2 -M dont -s {size} {whom}"),
+            )
+            .expect(" 0% packet loss");
+        }
+    }
+}
+
+/// [1.24], [3.49]
+pub(crate) fn traceroute_shows_the_router<R: Router>() {
+    let world = World::new();
+    let _router = R::start(&world);
+    for how in ["", "-I", "-T -p 9"] {
+        let trace = on(
+            &world.alice,
+            &format!("traceroute -n -q 2 -w 2 {how} 10.9.0.2"),
+        );
+        let hops: Vec<&str> = trace
+            .text
+            .lines()
+            .skip(2)
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .collect();
+        assert_eq!(
+            hops,
+            ["10.1.0.1", "192.0.2.10", "10.9.0.2"],
+            "{}",
+            trace.text
+        );
+    }
+    // From the other side it is the other address that shows.
+    let trace = on(&world.carol, "traceroute -n -q 1 -w 2 10.1.0.10");
+    trace.expect(" 192.0.2.1 ").expect(" 10.1.0.10 ");
+}
+
+/// [3.44], [4.121]: once the router itself is the narrow place, once it only passes the news on.
+pub(crate) fn tracepath_finds_the_narrow_places<R: Router>() {
+    let world = World::new();
+    let _router = R::start(&world);
+    let own = on(&world.alice, "tracepath -n 198.51.100.10");
+    own.expect("10.1.0.1")
+        .expect("pmtu 1400")
+        .expect("Resume: pmtu 1400");
+    let behind = on(&world.alice, "tracepath -n 10.9.0.2");
+    behind
+        .expect("10.1.0.1")
+        .expect("pmtu 1300")
+        .expect("Resume: pmtu 1300");
+    on(&world.carol, "ping -n -c 1 -W 2 -M do -s 1372 10.1.0.10").expect("message too long");
+    world.alice.ip("route flush cache");
+    on(
+        &world.alice,
+        "ping -n -c 1 -W 2 -M do -s 1472 198.51.100.10",
+    )
+    .expect("Frag needed and DF set (mtu = 1400)");
+}
+
+/// [3.41], [3.42], [5.34] to [5.47]
+pub(crate) fn hosts_are_told_what_is_wrong<R: Router>() {
+    let world = World::new();
+    let _router = R::start(&world);
+    let ping = |whom: &str| {
+        let said = on(&world.alice, &format!("ping -n -c 1 -W 5 {whom}"));
+        // Errors to one host are limited, twice over when they are about routes.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        said
+    };
+    ping("10.77.0.1").expect("From 10.1.0.1 icmp_seq=1 Destination Net Unreachable");
+    ping("10.20.0.1").expect("From 10.1.0.1 icmp_seq=1 Destination Host Unreachable");
+    ping("10.21.0.1").expect("From 10.1.0.1 icmp_seq=1 Packet filtered");
+    let silence = on(&world.alice, "ping -n -c 1 -W 1 10.22.0.1");
+    silence.expect("100% packet loss");
+    assert!(
+        !silence.contains("From"),
+        "a blackhole answered:\n{}",
+        silence.text
+    );
+    // Nobody has this address: the router asks three times, then says so.
+    ping("192.0.2.77").expect("From 10.1.0.1 icmp_seq=1 Destination Host Unreachable");
+    on(&world.alice, "ping -n -c 1 -W 2 -t 1 192.0.2.10")
+        .expect("From 10.1.0.1 icmp_seq=1 Time to live exceeded");
+}
+
+/// [7.28] and on: the router is asked by hosts, and asks.
+pub(crate) fn arp_works_both_ways<R: Router>() {
+    let world = World::new();
+    let _router = R::start(&world);
+    on(&world.alice, "arping -c 2 -w 3 -I eth0 10.1.0.1").expect("Received 2 response(s)");
+    // Duplicate address detection: the router defends its address.
+    on(&world.alice, "arping -D -c 1 -w 2 -I eth0 10.1.0.1").expect("Received 1 response(s)");
+    on(&world.alice, "arping -c 1 -w 1 -I eth0 10.1.0.99").expect("Received 0 response(s)");
+    // A host changes its card: it announces itself and is reached there.
+    on(&world.bob, "ping -n -c 1 -W 2 10.1.0.10").expect(" 0% packet loss");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    world.alice.ip("link set eth0 address 02:aa:bb:cc:dd:ee");
+    on(&world.alice, "arping -U -c 1 -w 1 -I eth0 10.1.0.10");
+    on(&world.bob, "ping -n -c 3 -i 0.1 -W 2 10.1.0.10").expect(" 0% packet loss");
+}
+
+/// What a transfer of these seconds came to.
+struct Transfer {
+    gigabits: f64,
+    retransmits: u64,
+    segments: u64,
+}
+
+fn iperf(world: &World, options: &str) -> Transfer {
+    let server = world.bob.enter(|| {
+        std::process::Command::new("iperf3")
+            .args(["-s", "-1", "-J"])
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+    });
+    let mut server = server.expect("start the iperf3 server");
+    let listening = || on(&world.bob, "ss -H -l -t -n sport = :5201").contains(":5201");
+    for _ in 0..100 {
+        if listening() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let client = on(&world.alice, &format!("iperf3 -J -c 192.0.2.10 {options}"));
+    let _ = server.kill();
+    let _ = server.wait();
+    let json = client.text.split_once('\n').map_or("", |(_, json)| json);
+    let report: serde_json::Value =
+        serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}:\n{}", client.text));
+    assert!(client.ok, "{}", client.text);
+    let received = &report["end"]["sum_received"];
+    let sent = &report["end"]["sum_sent"];
+    Transfer {
+        gigabits: received["bits_per_second"]
+            .as_f64()
+            .expect("bits_per_second")
+            / 1e9,
+        retransmits: sent["retransmits"].as_u64().expect("retransmits"),
+        segments: received["bytes"].as_u64().expect("bytes") / 1448,
+    }
+}
+
+/// A bulk transfer through the router, each way.
+pub(crate) fn tcp_runs_at_a_gigabit<R: Router>() {
+    let world = World::new();
+    let _router = R::start(&world);
+    for (way, options) in [("alice to bob", "-t 4"), ("bob to alice", "-t 4 -R")] {
+        let Transfer {
+            gigabits,
+            retransmits,
+            segments,
+        } = iperf(&world, options);
+        println!("{way}: {gigabits:.2} Gb/s, {retransmits} of {segments} segments sent again");
+        assert!(
+            gigabits >= 1.0,
+            "{way}: only {gigabits:.2} Gb/s ({retransmits} of {segments} sent again)"
+        );
+        // Loss here would be a queue that runs over; a thousandth is what a window's probing costs.
+        assert!(
+            retransmits * 100 <= segments,
+            "{way}: {retransmits} of {segments} segments sent again"
+        );
+    }
+}
