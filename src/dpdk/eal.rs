@@ -223,10 +223,11 @@ fn arguments(options: &EalOptions, huge: bool, cpus: &[usize]) -> Vec<String> {
     // Reasons for failures are taken from the log, so DPDK writes it whatever the operator sees.
     let level = options.log.number().max(sys::RTE_LOG_NOTICE);
     args.push(format!("--log-level=*:{level}"));
-    if options.in_memory {
-        args.push("--in-memory".into());
-    } else {
-        args.push(format!("--file-prefix={}", options.prefix));
+    match (options.in_memory, huge) {
+        (true, true) => args.push("--in-memory".into()),
+        // Ordinary pages are in no file anyway, and EAL takes the two options for a contradiction.
+        (true, false) => args.push("--no-shconf".into()),
+        (false, _) => args.push(format!("--file-prefix={}", options.prefix)),
     }
     if huge {
         if let Some(mib) = options.memory_mib {
@@ -299,7 +300,19 @@ impl Eal {
             RUNNING.store(false, Ordering::SeqCst);
             return Err(explain(options, huge, pages.free_mib, errno, log::since(mark)));
         }
-        Ok(Self { huge, notes: note.into_iter().collect() })
+        log::capture_xdp();
+        let eal = Self { huge, notes: note.into_iter().collect() };
+        // EAL starts without a virtual device that failed.
+        let failed = |device: &&String| {
+            let name = device.split(',').next().unwrap_or(device);
+            log::has_since(mark, &format!("failed to initialize {name} device"))
+        };
+        match options.vdevs.iter().find(failed) {
+            None => Ok(eal),
+            Some(device) => {
+                Err(EalError::DeviceFailed { device: device.clone(), why: log::since(mark) })
+            }
+        }
     }
 
     /// True when packet memory comes from hugepages.

@@ -83,11 +83,14 @@ impl Kept {
 
     fn worst_since(&self, mark: u64) -> Vec<String> {
         let at = |most: u32, least: u32| -> Vec<String> {
-            self.lines
+            let mut told_lines: Vec<String> = self
+                .lines
                 .iter()
                 .filter(|line| line.number >= mark && (least..=most).contains(&line.level))
                 .filter_map(|line| told(&line.text))
-                .collect()
+                .collect();
+            told_lines.dedup();
+            told_lines
         };
         let errors = at(sys::RTE_LOG_ERR, 0);
         if errors.is_empty() { at(sys::RTE_LOG_WARNING, sys::RTE_LOG_WARNING) } else { errors }
@@ -140,6 +143,17 @@ pub(super) fn capture(shown: LogLevel) {
     // SAFETY: `sink` lives as long as the process and may be called from any thread. When there is
     // no memory for the stream, DPDK logs to standard error as it would without us.
     unsafe { sys::dpdk_log_to(Some(sink)) };
+}
+
+/// Takes over what the libraries of the `af_xdp` driver print past DPDK's log; after EAL started.
+pub(super) fn capture_xdp() {
+    // SAFETY: `capture` has set the sink, which may be called from any thread.
+    unsafe { sys::dpdk_xdp_log() };
+}
+
+/// True when a line since `mark` holds `text`.
+pub(super) fn has_since(mark: u64, text: &str) -> bool {
+    lock().lines.iter().any(|line| line.number >= mark && line.text.contains(text))
 }
 
 /// A place in the log, for [`since`].

@@ -37,11 +37,11 @@ fn ip(words: &str) {
     assert!(status.success(), "ip {words}");
 }
 
-/// A cable between the interfaces `a` and `b`.
+/// A cable between the interfaces `left` and `right`.
 fn cable() {
     own_network();
-    ip("link add a type veth peer name b");
-    ip("link set b up");
+    ip("link add name left type veth peer name right");
+    ip("link set right up");
 }
 
 fn open(text: &str, number: usize, pool: &Pool) -> (Port, Vec<RxQueue>, Vec<TxQueue>) {
@@ -106,23 +106,23 @@ fn talk(a: &str, b: &str) {
         assert_eq!(receive(&mut rx_one, 100, is_ours), frames);
         let stats = one.stats();
         assert!(stats.rx_packets >= 100 && stats.tx_packets >= 100, "{stats:?}");
-        assert_eq!(one.info().interface.as_deref(), Some("a"));
+        assert_eq!(one.info().interface.as_deref(), Some("left"));
     }
 }
 
 #[test]
 fn af_packet_ports_talk_over_a_cable() {
-    talk("af_packet:a", "af_packet:b");
+    talk("af_packet:left", "af_packet:right");
 }
 
 #[test]
 fn af_xdp_ports_talk_over_a_cable() {
-    talk("af_xdp:a", "af_xdp:b");
+    talk("af_xdp:left", "af_xdp:right");
 }
 
 #[test]
 fn an_af_xdp_port_talks_to_an_af_packet_port() {
-    talk("af_xdp:a", "af_packet:b");
+    talk("af_xdp:left", "af_packet:right");
 }
 
 #[test]
@@ -130,9 +130,9 @@ fn several_workers_on_af_packet_lose_no_packet() {
     cable();
     let (_eal, pool) = eal();
     let config = PortConfig { tx_queues: 3, ..PortConfig::default() };
-    let (one, mut rx, tx) = Port::open("af_packet:a", 0, &config, &pool).unwrap();
+    let (one, mut rx, tx) = Port::open("af_packet:left", 0, &config, &pool).unwrap();
     assert_eq!((rx.len(), tx.len()), (3, 3), "{:?}", one.info());
-    let (_two, _, mut tx) = open("af_packet:b", 1, &pool);
+    let (_two, _, mut tx) = open("af_packet:right", 1, &pool);
     let frames: Vec<_> = (0..200).map(|n| frame(n, 100)).collect();
     send(&mut tx[0], &pool, &frames);
     let mut got = receive(&mut rx, 200, is_ours);
@@ -145,7 +145,7 @@ fn several_workers_on_af_xdp_share_the_queues_there_are() {
     cable();
     let (_eal, pool) = eal();
     let config = PortConfig { rx_queues: 2, tx_queues: 2, ..PortConfig::default() };
-    let (port, rx, tx) = Port::open("af_xdp:a", 0, &config, &pool).unwrap();
+    let (port, rx, tx) = Port::open("af_xdp:left", 0, &config, &pool).unwrap();
     assert_eq!((rx.len(), tx.len()), (1, 1), "{:?}", port.info());
 }
 
@@ -153,8 +153,8 @@ fn several_workers_on_af_xdp_share_the_queues_there_are() {
 fn a_vlan_tag_survives_af_packet() {
     cable();
     let (_eal, pool) = eal();
-    let (_one, mut rx, _) = open("af_packet:a", 0, &pool);
-    let (_two, _, mut tx) = open("af_packet:b", 1, &pool);
+    let (_one, mut rx, _) = open("af_packet:left", 0, &pool);
+    let (_two, _, mut tx) = open("af_packet:right", 1, &pool);
     let mut tagged = frame(7, 100);
     tagged.splice(12..12, [0x81, 0x00, 0x20, 0x64]);
     send(&mut tx[0], &pool, std::slice::from_ref(&tagged));
@@ -166,9 +166,9 @@ fn a_vlan_tag_survives_af_packet() {
 fn an_af_packet_port_does_not_see_what_the_host_sends() {
     cable();
     let (_eal, pool) = eal();
-    let (near, mut rx_near, _) = open("af_packet:a", 0, &pool);
-    let (_far, mut rx_far, _) = open("af_packet:b", 1, &pool);
-    ip("address add 192.0.2.1/24 dev a");
+    let (near, mut rx_near, _) = open("af_packet:left", 0, &pool);
+    let (_far, mut rx_far, _) = open("af_packet:right", 1, &pool);
+    ip("address add 192.0.2.1/24 dev left");
     // Nobody answers; what counts is that the host asks.
     let asked = Command::new("ping").args(["-c1", "-W1", "192.0.2.2"]).output();
     assert!(!asked.unwrap().status.success());
@@ -179,18 +179,18 @@ fn an_af_packet_port_does_not_see_what_the_host_sends() {
 
 #[test]
 fn link_of_a_port_on_a_kernel_interface_follows_the_cable() {
-    for text in ["af_packet:a", "af_xdp:a"] {
+    for text in ["af_packet:left", "af_xdp:left"] {
         cable();
         let (eal, pool) = eal_once();
         let (port, rx, tx) = open(text, 0, &pool);
         let link = port.link();
         assert!(link.up && link.full_duplex, "{link:?}");
         assert_eq!(link.speed, Some(10_000));
-        ip("link set b down");
+        ip("link set right down");
         assert!(!port.link().up);
-        ip("link set b up");
+        ip("link set right up");
         assert!(port.link().up);
-        ip("link delete b");
+        ip("link delete right");
         assert_eq!(port.link(), Link::default());
         drop((rx, tx, port));
         std::mem::forget(eal);
@@ -215,12 +215,12 @@ fn a_port_puts_its_kernel_interface_back_as_it_was() {
     let (_eal, pool) = eal();
     let config = PortConfig { mtu: 1400, ..PortConfig::default() };
     let mtu_and_flags = || {
-        let out = Command::new("ip").args(["link", "show", "a"]).output().unwrap();
+        let out = Command::new("ip").args(["link", "show", "left"]).output().unwrap();
         let out = String::from_utf8(out.stdout).unwrap();
         (out.contains("mtu 1400"), out.contains(",UP"))
     };
     assert_eq!(mtu_and_flags(), (false, false));
-    let opened = Port::open("af_packet:a", 0, &config, &pool).unwrap();
+    let opened = Port::open("af_packet:left", 0, &config, &pool).unwrap();
     assert_eq!(mtu_and_flags(), (true, true));
     drop(opened);
     assert_eq!(mtu_and_flags(), (false, false));
@@ -230,7 +230,7 @@ fn a_port_puts_its_kernel_interface_back_as_it_was() {
 fn a_port_can_be_opened_again_after_it_was_closed() {
     cable();
     let (_eal, pool) = eal();
-    for text in ["af_packet:a", "af_xdp:a", "tap:again0", "null", "ring"] {
+    for text in ["af_packet:left", "af_xdp:left", "tap:again0", "null", "ring"] {
         for _ in 0..3 {
             let (_port, rx, _tx) = open(text, 0, &pool);
             assert!(!rx.is_empty(), "{text}");
@@ -243,11 +243,11 @@ fn jumbo_frames_cross_af_packet_when_buffers_hold_them() {
     cable();
     let (_eal, pool) = eal();
     let config = PortConfig { mtu: 9000, ..PortConfig::default() };
-    let error = Port::open("af_packet:a", 0, &config, &pool).unwrap_err();
+    let error = Port::open("af_packet:left", 0, &config, &pool).unwrap_err();
     assert!(matches!(error, PortError::BufferSize { .. }), "{error}");
     let jumbo = Pool::new("jumbo", 2047, 0, 9600, -1).unwrap();
-    let (_one, mut rx, _) = Port::open("af_packet:a", 0, &config, &jumbo).unwrap();
-    let (_two, _, mut tx) = Port::open("af_packet:b", 1, &config, &jumbo).unwrap();
+    let (_one, mut rx, _) = Port::open("af_packet:left", 0, &config, &jumbo).unwrap();
+    let (_two, _, mut tx) = Port::open("af_packet:right", 1, &config, &jumbo).unwrap();
     let frames = [frame(1, 9014), frame(2, 9000), frame(3, 60)];
     send(&mut tx[0], &jumbo, &frames);
     assert_eq!(receive(&mut rx, 3, is_ours), frames);
@@ -258,15 +258,15 @@ fn af_xdp_says_which_buffers_and_mtu_it_can_have() {
     cable();
     let (_eal, pool) = eal();
     let config = |mtu| PortConfig { mtu, ..PortConfig::default() };
-    let error = |mtu, pool: &Pool| Port::open("af_xdp:a", 0, &config(mtu), pool).unwrap_err();
+    let error = |mtu, pool: &Pool| Port::open("af_xdp:left", 0, &config(mtu), pool).unwrap_err();
     let small = Pool::new("small", 4095, 0, 1600, -1).unwrap();
     let large = Pool::new("large", 2047, 0, 4096, -1).unwrap();
     let few = Pool::new("few", 1023, 0, 2176, -1).unwrap();
     assert!(matches!(error(1500, &small), PortError::BufferSize { least: 1906, .. }));
-    assert!(matches!(error(1500, &large), PortError::BufferSize { most: 3840, .. }));
+    assert!(matches!(error(1500, &large), PortError::BufferSize { most: 3904, .. }));
     assert!(matches!(error(1500, &few), PortError::BufferCount { needed: 2048, free: 1023, .. }));
     assert!(matches!(error(9000, &pool), PortError::BufferSize { .. }));
-    assert!(Port::open("af_xdp:a", 0, &config(1770), &pool).is_ok());
+    assert!(Port::open("af_xdp:left", 0, &config(1770), &pool).is_ok());
 }
 
 #[test]
@@ -274,8 +274,8 @@ fn the_longest_frame_of_an_af_xdp_port_fits_its_buffers() {
     cable();
     let (_eal, pool) = eal();
     let config = PortConfig { mtu: 1770, ..PortConfig::default() };
-    let (_one, mut rx, _) = Port::open("af_xdp:a", 0, &config, &pool).unwrap();
-    let (_two, _, mut tx) = Port::open("af_xdp:b", 1, &config, &pool).unwrap();
+    let (_one, mut rx, _) = Port::open("af_xdp:left", 0, &config, &pool).unwrap();
+    let (_two, _, mut tx) = Port::open("af_xdp:right", 1, &config, &pool).unwrap();
     let frames = [frame(1, 1784), frame(2, 1784 + 4)];
     send(&mut tx[0], &pool, &frames[..1]);
     assert_eq!(receive(&mut rx, 1, is_ours), frames[..1]);

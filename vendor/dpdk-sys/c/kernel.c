@@ -11,12 +11,9 @@
 #include <unistd.h>
 
 #include <linux/ethtool.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
-
-#ifndef PACKET_IGNORE_OUTGOING
-#define PACKET_IGNORE_OUTGOING 23
-#endif
 
 static int interface_ioctl(const char *name, unsigned long request, struct ifreq *ifr)
 {
@@ -125,6 +122,17 @@ int dpdk_if_set_gro(const char *name, int on)
 
 int dpdk_packet_sockets_ignore_outgoing(int index)
 {
+	/*
+	 * The option PACKET_IGNORE_OUTGOING comes too late for a socket in a fanout group, which the
+	 * driver's are.
+	 */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, SKF_AD_OFF + SKF_AD_PKTTYPE),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog filter = { .len = 4, .filter = code };
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
 	int count = 0;
@@ -134,14 +142,14 @@ int dpdk_packet_sockets_ignore_outgoing(int index)
 	while ((entry = readdir(dir)) != NULL) {
 		struct sockaddr_ll address = { 0 };
 		socklen_t len = sizeof(address);
-		int fd = atoi(entry->d_name), on = 1;
+		int fd = atoi(entry->d_name);
 
 		/* Descriptor 0 also stands for the names . and .. here. */
 		if (fd == 0 || getsockname(fd, (struct sockaddr *)&address, &len) < 0)
 			continue;
 		if (address.sll_family != AF_PACKET || address.sll_ifindex != index)
 			continue;
-		if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) == 0)
+		if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0)
 			count++;
 	}
 	closedir(dir);

@@ -1,8 +1,11 @@
 #define _GNU_SOURCE
 #include "shim.h"
 
+#include <dlfcn.h>
+#include <stdarg.h>
 #include <sys/types.h>
 
+#include <rte_common.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -54,6 +57,40 @@ int dpdk_log_to(dpdk_log_sink sink)
 		setvbuf(log_stream, NULL, _IOLBF, 0);
 	}
 	return rte_openlog_stream(log_stream);
+}
+
+/* Same as libbpf_print_fn_t and libxdp_print_fn_t; levels are warning, information, debugging. */
+static int xdp_print(int level, const char *format, va_list args)
+{
+	static const unsigned int levels[] = { RTE_LOG_WARNING, RTE_LOG_INFO, RTE_LOG_DEBUG };
+	char text[512];
+	int len;
+
+	if (level < 0 || level > 2)
+		return 0;
+	len = vsnprintf(text, sizeof(text), format, args);
+	if (len > 0)
+		log_sink(levels[level], text, RTE_MIN((size_t)len, sizeof(text) - 1));
+	return len;
+}
+
+static void set_print(const char *library, const char *function)
+{
+	void *handle = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
+	void *(*set)(int (*)(int, const char *, va_list));
+
+	if (handle == NULL)
+		return;
+	*(void **)&set = dlsym(handle, function);
+	if (set != NULL)
+		set(xdp_print);
+	dlclose(handle);
+}
+
+void dpdk_xdp_log(void)
+{
+	set_print("libbpf.so.1", "libbpf_set_print");
+	set_print("libxdp.so.1", "libxdp_set_print");
 }
 
 int dpdk_eal_init(int argc, char **argv)

@@ -17,6 +17,12 @@ typedef void (*dpdk_log_sink)(unsigned int level, const char *text, size_t len);
 int dpdk_log_to(dpdk_log_sink sink);
 
 /*
+ * Sends what libbpf and libxdp print, which the af_xdp driver brings into the process, to the sink
+ * too. Does nothing before that driver has been loaded.
+ */
+void dpdk_xdp_log(void);
+
+/*
  * rte_eal_init(), with what it prints to stderr past its log sent to the sink too, and its usage
  * text on stdout dropped. dpdk_log_to() comes first.
  */
