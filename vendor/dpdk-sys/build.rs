@@ -7,7 +7,7 @@ use std::process::{Command, exit};
 /// The functions that the product or its tests call. Inline ones get a wrapper in C, so they are
 /// meant to be called once for a burst, not once for a packet.
 const FUNCTIONS: &[&str] = &[
-    "dpdk_(errno|set_errno|log_to|xdp_log|eal_init|link|if_.*|packet_.*)",
+    "dpdk_(errno|set_errno|log_to|eal_init|link|xdp_.*|if_.*|packet_.*)",
     "rte_eal_(cleanup|process_type|has_hugepages|has_pci|iova_mode|get_runtime_dir|primary_proc_alive|hotplug_add|hotplug_remove)",
     "rte_thread_(register|unregister)",
     "rte_lcore_(id|count|index|to_socket_id|to_cpu_id|is_enabled)",

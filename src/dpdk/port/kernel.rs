@@ -1,14 +1,16 @@
 //! The kernel interface under an `af_packet` or `af_xdp` port: its link, its MTU, and the settings
 //! that forwarding needs. The drivers of such ports take the link for always up.
 
-use std::{ffi::CString, io};
+use std::{ffi::CString, io, time::Duration};
 
 use dpdk_sys as sys;
 
 use super::Link;
 
 const IFF_UP: u32 = 1;
-const IFF_RUNNING: u32 = 0x40;
+
+/// The kernel takes a queue back from a closed XDP socket a moment later, and says nothing when.
+pub(super) const XDP_RELEASE: Duration = Duration::from_millis(50);
 
 /// An interface of the kernel, in the network namespace of this process.
 #[derive(Debug)]
@@ -86,11 +88,13 @@ impl Interface {
         let name = self.name.as_ptr();
         // SAFETY: the name is a C string that outlives the call.
         let flags = check(unsafe { sys::dpdk_if_flags(name) }).ok()?;
+        // SAFETY: as above.
+        let carrier = unsafe { sys::dpdk_if_carrier(name) };
         let (mut speed, mut full) = (0, 0);
         // SAFETY: as above, and both numbers are places to write.
         let known = unsafe { sys::dpdk_if_speed(name, &mut speed, &mut full) } == 0;
         Some(Link {
-            up: flags & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING,
+            up: flags & IFF_UP != 0 && carrier == 1,
             speed: (known && speed != 0).then_some(speed),
             full_duplex: !known || full != 0,
         })
@@ -107,6 +111,25 @@ impl Interface {
     pub(super) fn set_mtu(&self, mtu: u16) -> io::Result<()> {
         // SAFETY: the name is a C string that outlives the call.
         check(unsafe { sys::dpdk_if_set_mtu(self.name.as_ptr(), mtu.into()) }).map(|_| ())
+    }
+}
+
+/// XDP sockets that this process has open, by the numbers that the kernel knows them by.
+pub(super) fn xdp_sockets() -> Vec<u64> {
+    let mut inodes = vec![0; 1024];
+    // SAFETY: there is room for as many numbers as the call is told.
+    let count = unsafe { sys::dpdk_xdp_sockets(inodes.as_mut_ptr(), 1024) };
+    inodes.truncate(usize::try_from(count).unwrap_or(0));
+    inodes
+}
+
+/// Closes those of the sockets that their driver forgot.
+pub(super) fn close_xdp_sockets(inodes: &[u64]) {
+    // SAFETY: the array is as long as the call is told. A socket that is still open when its
+    // device has left DPDK belongs to nobody.
+    let closed = unsafe { sys::dpdk_xdp_close(inodes.as_ptr(), inodes.len() as i32) };
+    if closed > 0 {
+        std::thread::sleep(XDP_RELEASE);
     }
 }
 

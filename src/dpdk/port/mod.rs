@@ -14,7 +14,7 @@ mod tests;
 
 use std::{
     ffi::{CStr, CString},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use dpdk_sys as sys;
@@ -35,6 +35,8 @@ struct Started {
     name: CString,
     /// Put back to what it was after the device has let go of it.
     interface: Option<Interface>,
+    /// Sockets of an `af_xdp` device.
+    xdp_sockets: OnceLock<Vec<u64>>,
 }
 
 impl Drop for Started {
@@ -45,6 +47,9 @@ impl Drop for Started {
             sys::rte_eth_dev_stop(self.id);
             sys::rte_eth_dev_close(self.id);
             sys::rte_eal_hotplug_remove(self.bus.as_ptr(), self.name.as_ptr());
+        }
+        if let Some(sockets) = self.xdp_sockets.get() {
+            kernel::close_xdp_sockets(sockets);
         }
     }
 }

@@ -3,14 +3,22 @@
 use std::{
     ffi::{CStr, CString},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use dpdk_sys as sys;
 
-use super::{Device, Interface, Port, PortConfig, PortError, PortInfo, RxQueue, Started, TxQueue};
+use super::{
+    Device, Interface, Port, PortConfig, PortError, PortInfo, RxQueue, Started, TxQueue,
+    kernel::{XDP_RELEASE, xdp_sockets},
+};
 use crate::{
-    dpdk::{eal::describe, log, mempool::Pool},
+    dpdk::{
+        eal::describe,
+        log,
+        mbuf::{BURST_MAX, Burst},
+        mempool::Pool,
+    },
     packet::MacAddr,
 };
 
@@ -231,10 +239,20 @@ impl Opening<'_> {
         for queue in 0..rx_queues {
             // SAFETY: as above; a null configuration asks for the driver's defaults, and the pool
             // lives as long as the process.
-            let code = unsafe {
+            let set_up = || unsafe {
                 let none = std::ptr::null();
                 sys::rte_eth_rx_queue_setup(id, queue, rx_desc, socket, none, pool.as_ptr())
             };
+            let mut code = set_up();
+            // The queue may still be that of a process that has just ended. A failed attempt
+            // costs the buffers of a ring, so there are few.
+            for wait in 1..=2 {
+                let again = code != 0 && self.driver == "net_af_xdp";
+                if again && pool.available() >= XDP_RING {
+                    std::thread::sleep(XDP_RELEASE * 2 * wait);
+                    code = set_up();
+                }
+            }
             self.check("set up receive queue", mark, code)?;
         }
         for queue in 0..tx_queues {
@@ -266,6 +284,19 @@ impl Opening<'_> {
                 Some(driver) => format!("the kernel's driver {driver} has it; bind it with {bind}"),
             },
         }
+    }
+}
+
+/// Drops what came in before the port was open: among it may be what the host itself sent, before
+/// the socket was told to leave that out.
+fn empty(queue: &mut RxQueue) {
+    let mut burst = Burst::new();
+    // As many as a ring holds, since a busy wire never falls silent.
+    for _ in 0..1024 / BURST_MAX {
+        if queue.recv(&mut burst, BURST_MAX) == 0 {
+            break;
+        }
+        burst.clear();
     }
 }
 
@@ -308,6 +339,7 @@ impl Port {
         // Some devices take an address only while they stand still.
         let mac = opening.set_mac(id, mark)?;
         let mut conf = opening.configuration(&facts, pool, rx_queues, config.rx_interrupts);
+        let before = xdp_sockets();
         let mut result = opening.start(id, &conf, (rx_queues, tx_queues), pool);
         if result.is_err() && config.rx_interrupts {
             // Some drivers refuse to start with interrupts that they cannot have.
@@ -318,6 +350,11 @@ impl Port {
             if result.is_ok() {
                 opening.notes.push("the device has no receive interrupts".into());
             }
+        }
+        if opening.driver == "net_af_xdp" {
+            let opened = xdp_sockets().into_iter().filter(|socket| !before.contains(socket));
+            // Nobody else has set them: the device has just been made.
+            let _ = started.xdp_sockets.set(opened.collect());
         }
         result?;
         let rss = conf.rx_adv_conf.rss_conf.rss_hf != 0;
@@ -352,9 +389,12 @@ impl Port {
         if config.promiscuous {
             port.set_promiscuous(true)?;
         }
-        let rx = (0..rx_queues).map(|queue| RxQueue::new(&started, queue));
-        let tx = (0..tx_queues).map(|queue| TxQueue::new(&started, queue));
-        Ok((port, rx.collect(), tx.collect()))
+        let mut rx: Vec<_> = (0..rx_queues).map(|queue| RxQueue::new(&started, queue)).collect();
+        let tx = (0..tx_queues).map(|queue| TxQueue::new(&started, queue)).collect();
+        if opening.driver == "net_af_packet" {
+            rx.iter_mut().for_each(empty);
+        }
+        Ok((port, rx, tx))
     }
 }
 
@@ -413,7 +453,7 @@ impl Opening<'_> {
         {
             interface.ignore_outgoing();
         }
-        let started = Started { id, bus, name: c_name, interface };
+        let started = Started { id, bus, name: c_name, interface, xdp_sockets: OnceLock::new() };
         Ok((started, pairs))
     }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/ethtool.h>
@@ -79,6 +80,18 @@ int dpdk_if_set_mtu(const char *name, int mtu)
 	return interface_ioctl(name, SIOCSIFMTU, &ifr);
 }
 
+int dpdk_if_carrier(const char *name)
+{
+	struct ethtool_value value = { .cmd = ETHTOOL_GLINK };
+	int ret = ethtool(name, &value);
+
+	if (ret == -EOPNOTSUPP) {
+		ret = dpdk_if_flags(name);
+		return ret < 0 ? ret : (ret & IFF_RUNNING) != 0;
+	}
+	return ret < 0 ? ret : value.data != 0;
+}
+
 int dpdk_if_speed(const char *name, uint32_t *mbps, int *full_duplex)
 {
 	struct ethtool_cmd settings = { .cmd = ETHTOOL_GSET };
@@ -120,7 +133,29 @@ int dpdk_if_set_gro(const char *name, int on)
 	return ethtool(name, &value);
 }
 
-int dpdk_packet_sockets_ignore_outgoing(int index)
+/* Calls `visit` with each open descriptor of this process until it returns something else than 0. */
+static int each_descriptor(int (*visit)(int fd, void *arg), void *arg)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int ret = 0;
+
+	if (dir == NULL)
+		return -errno;
+	while (ret == 0 && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir))
+			ret = visit(atoi(entry->d_name), arg);
+	}
+	closedir(dir);
+	return ret;
+}
+
+struct packet_sockets {
+	int index;
+	int count;
+};
+
+static int ignore_outgoing(int fd, void *arg)
 {
 	/*
 	 * The option PACKET_IGNORE_OUTGOING comes too late for a socket in a fanout group, which the
@@ -133,25 +168,85 @@ int dpdk_packet_sockets_ignore_outgoing(int index)
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 	};
 	struct sock_fprog filter = { .len = 4, .filter = code };
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry;
-	int count = 0;
+	struct packet_sockets *sockets = arg;
+	struct sockaddr_ll address = { 0 };
+	socklen_t len = sizeof(address);
 
-	if (dir == NULL)
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return 0;
+	if (address.sll_family != AF_PACKET || address.sll_ifindex != sockets->index)
+		return 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0)
 		return -errno;
-	while ((entry = readdir(dir)) != NULL) {
-		struct sockaddr_ll address = { 0 };
-		socklen_t len = sizeof(address);
-		int fd = atoi(entry->d_name);
+	sockets->count++;
+	return 0;
+}
 
-		/* Descriptor 0 also stands for the names . and .. here. */
-		if (fd == 0 || getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-			continue;
-		if (address.sll_family != AF_PACKET || address.sll_ifindex != index)
-			continue;
-		if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0)
-			count++;
+int dpdk_packet_sockets_ignore_outgoing(int index)
+{
+	struct packet_sockets sockets = { .index = index };
+	int ret = each_descriptor(ignore_outgoing, &sockets);
+
+	return ret < 0 ? ret : sockets.count;
+}
+
+struct xdp_sockets {
+	uint64_t *inodes;
+	int max;
+	int count;
+	int closed;
+};
+
+/* The inode of an XDP socket, or 0. */
+static uint64_t xdp_inode(int fd)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+	struct stat status;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain != AF_XDP)
+		return 0;
+	return fstat(fd, &status) < 0 ? 0 : status.st_ino;
+}
+
+static int list_xdp(int fd, void *arg)
+{
+	struct xdp_sockets *sockets = arg;
+	uint64_t inode = xdp_inode(fd);
+
+	if (inode != 0 && sockets->count < sockets->max)
+		sockets->inodes[sockets->count++] = inode;
+	return 0;
+}
+
+int dpdk_xdp_sockets(uint64_t *inodes, int max)
+{
+	struct xdp_sockets sockets = { .inodes = inodes, .max = max };
+	int ret = each_descriptor(list_xdp, &sockets);
+
+	return ret < 0 ? ret : sockets.count;
+}
+
+static int close_xdp(int fd, void *arg)
+{
+	struct xdp_sockets *sockets = arg;
+	uint64_t inode = xdp_inode(fd);
+	int i;
+
+	for (i = 0; inode != 0 && i < sockets->count; i++) {
+		if (sockets->inodes[i] == inode) {
+			close(fd);
+			sockets->closed++;
+			break;
+		}
 	}
-	closedir(dir);
-	return count;
+	return 0;
+}
+
+int dpdk_xdp_close(const uint64_t *inodes, int count)
+{
+	struct xdp_sockets sockets = { .inodes = (uint64_t *)inodes, .count = count };
+
+	each_descriptor(close_xdp, &sockets);
+	return sockets.closed;
 }

@@ -16,6 +16,8 @@ int dpdk_if_flags(const char *name);
 int dpdk_if_change_flags(const char *name, unsigned int set, unsigned int clear);
 int dpdk_if_mtu(const char *name);
 int dpdk_if_set_mtu(const char *name, int mtu);
+/* Whether there is a carrier, at once: IFF_RUNNING follows it up to a second later. */
+int dpdk_if_carrier(const char *name);
 /* Speed in Mb/s (0 when unknown) and duplex (1 for full). */
 int dpdk_if_speed(const char *name, uint32_t *mbps, int *full_duplex);
 /* Queues that take the interface's traffic, as the af_xdp driver counts them. */
@@ -28,5 +30,16 @@ int dpdk_if_set_gro(const char *name, int on);
  * there. Returns the number of such sockets.
  */
 int dpdk_packet_sockets_ignore_outgoing(int index);
+
+/*
+ * Inodes of the XDP sockets that this process has open; up to `max` of them are written to
+ * `inodes`. Returns their number.
+ */
+int dpdk_xdp_sockets(uint64_t *inodes, int max);
+/*
+ * Closes those of the sockets that are still open; returns how many were. DPDK 22.11 forgets the first socket of a port
+ * when it closes the port, and a forgotten socket keeps its queue.
+ */
+int dpdk_xdp_close(const uint64_t *inodes, int count);
 
 #endif
