@@ -41,8 +41,8 @@ mod tests {
     use crate::capture::tests::everything_in_bytes;
     use std::time::Duration;
 
-    #[test]
-    fn damaged_files_keep_every_promise() {
+    /// Sound files of every kind.
+    fn sound() -> Vec<Vec<u8>> {
         let dir = tempfile::TempDir::new().unwrap();
         let mut sound = everything_in_bytes();
         for name in ["sample.pcap", "sample.pcap.gz"] {
@@ -50,6 +50,22 @@ mod tests {
             SampleSpec::default().write(&path, 5).unwrap();
             sound.push(std::fs::read(&path).unwrap());
         }
+        sound
+    }
+
+    #[test]
+    #[ignore = "writes fuzz/seeds/capture anew"]
+    fn seeds_are_written() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/capture");
+        std::fs::create_dir_all(dir).unwrap();
+        for (at, bytes) in sound().iter().enumerate() {
+            std::fs::write(format!("{dir}/{at:02}"), bytes).unwrap();
+        }
+    }
+
+    #[test]
+    fn damaged_files_keep_every_promise() {
+        let sound = sound();
         for bytes in &sound {
             file(bytes);
         }

@@ -186,6 +186,16 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "writes fuzz/seeds/frame anew"]
+    fn seeds_are_written() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/frame");
+        std::fs::create_dir_all(dir).unwrap();
+        for (at, bytes) in sound().iter().enumerate() {
+            std::fs::write(format!("{dir}/{at:02}"), bytes).unwrap();
+        }
+    }
+
+    #[test]
     fn damaged_frames_keep_every_promise() {
         let sound = sound();
         bolero::check!()
