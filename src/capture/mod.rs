@@ -5,6 +5,8 @@
 //! - obeys: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng
 
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod input;
 mod link;
 mod pcap;

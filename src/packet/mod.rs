@@ -10,6 +10,8 @@ pub mod build;
 pub mod checksum;
 pub mod ethernet;
 pub mod flow;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod generate;
 pub mod icmp4;
 pub mod ipv4;
