@@ -94,12 +94,83 @@ mtu = "1500"
 to = "10.1.0.1/16"
 type = "blakhole"
 "#;
-    assert_snapshot!(errors(text), @"");
+    assert_snapshot!(errors(text), @r#"
+    test.toml:3:8: "Lab" is not a name of small letters, digits and hyphens
+      |
+    3 | name = "Lab"
+      |        ^^^^^
+
+    test.toml:6:9: `burst` must be 1 to 256
+      |
+    6 | burst = 300
+      |         ^^^
+
+    test.toml:7:1: unknown key `idel`
+      |
+    7 | idel = "poll"
+      | ^^^^
+      = hint: did you mean `idle`?
+
+    test.toml:11:10: "af_xpd:eth0" is not a device
+       |
+    11 | device = "af_xpd:eth0"
+       |          ^^^^^^^^^^^^^
+       = hint: did you mean "af_xdp:eth0"?
+
+    test.toml:12:1: unknown key `adresses`
+       |
+    12 | adresses = ["10.0.0.1/24"]
+       | ^^^^^^^^
+       = hint: did you mean `addresses`?
+
+    test.toml:13:14: "10.0.0.1" lacks the length of its prefix
+       |
+    13 | addresses = ["10.0.0.1", "10.0.0.300/24"]
+       |              ^^^^^^^^^^
+       = hint: write "10.0.0.1/24", or "10.0.0.1/32" for the address alone
+
+    test.toml:13:26: "10.0.0.300/24" is not an address with the length of its prefix
+       |
+    13 | addresses = ["10.0.0.1", "10.0.0.300/24"]
+       |                          ^^^^^^^^^^^^^^^
+
+    test.toml:14:7: expected an integer, found a string
+       |
+    14 | mtu = "1500"
+       |       ^^^^^^
+       = hint: take the quotes away
+
+    test.toml:17:6: "10.1.0.1/16" has bits set behind its length
+       |
+    17 | to = "10.1.0.1/16"
+       |      ^^^^^^^^^^^^^
+       = hint: did you mean "10.1.0.0/16"?
+
+    test.toml:18:8: "blakhole" is none of the words that may stand here
+       |
+    18 | type = "blakhole"
+       |        ^^^^^^^^^^
+       = hint: did you mean "blackhole"?
+
+    10 errors in test.toml
+    "#);
 }
 
 #[test]
 fn a_broken_text_is_shown_where_it_breaks() {
-    assert_snapshot!(errors("[instance]\nname = \"a\n\n[workers\nburst = 1\n"), @"");
+    assert_snapshot!(errors("[instance]\nname = \"a\n\n[workers\nburst = 1\n"), @r#"
+    test.toml:2:10: invalid basic string, expected `"`
+      |
+    2 | name = "a
+      |          ^
+
+    test.toml:4:9: unclosed table, expected `]`
+      |
+    4 | [workers
+      |         ^
+
+    2 errors in test.toml
+    "#);
 }
 
 #[test]
@@ -142,14 +213,118 @@ dev = "wan"
 [sysctl]
 "net.ipv4.conf.lann.forwarding" = 0
 "#;
-    assert_snapshot!(errors(text), @"");
+    assert_snapshot!(errors(text), @r#"
+    test.toml:3:9: a core is listed twice
+      |
+    3 | cores = [1, 1]
+      |         ^^^^^^
+
+    test.toml:4:9: `cores` and `count` are both given
+      |
+    4 | count = 2
+      |         ^
+      = hint: leave one of them out: `cores` says how many workers there are, too
+
+    test.toml:9:29: "lan" has this address already
+      |
+    9 | addresses = ["10.0.0.1/24", "10.0.0.1/24"]
+      |                             ^^^^^^^^^^^^^
+
+    test.toml:11:28: 10.0.0.1 belongs to "lan" already
+       |
+    11 |     { id = 5, addresses = ["10.0.0.1/25"] },
+       |                            ^^^^^^^^^^^^^
+       = hint: interfaces can share an address only when one of them has it as /32
+
+    test.toml:12:12: there is another VLAN 5 on "lan"
+       |
+    12 |     { id = 5, name = "five", mtu = 9000 },
+       |            ^
+
+    test.toml:12:36: the MTU of a VLAN cannot exceed its port's, which is 1500
+       |
+    12 |     { id = 5, name = "five", mtu = 9000 },
+       |                                    ^^^^
+
+    test.toml:16:8: there is another interface named "lan.5"
+       |
+    16 | name = "lan.5"
+       |        ^^^^^^^
+
+    test.toml:19:8: there is no port "lna"
+       |
+    19 | port = "lna"
+       |        ^^^^^
+       = hint: did you mean "lan"?
+
+    test.toml:25:7: there is no interface "lan.6"
+       |
+    25 | dev = "lan.6"
+       |       ^^^^^^^
+       = hint: did you mean "lan.5"?
+
+    test.toml:28:6: there is another route to this destination with the same metric
+       |
+    28 | to = "0.0.0.0/0"
+       |      ^^^^^^^^^^^
+       = hint: give it another `metric`, or put several gateways into `nexthops`
+
+    test.toml:34:7: there is no interface "wan"
+       |
+    34 | dev = "wan"
+       |       ^^^^^
+       = hint: did you mean "lan"?
+
+    test.toml:37:1: there is no interface "lann"
+       |
+    37 | "net.ipv4.conf.lann.forwarding" = 0
+       | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       = hint: did you mean "lan"?
+
+    12 errors in test.toml
+    "#);
 }
 
 #[test]
 fn a_value_of_the_wrong_kind_tells_what_belongs_there() {
     let text = "[dpdk]\nhuge = true\nin-memory = \"true\"\nmax-simd = 96\nmemory-mib = 1.5\n\
                 extra-args = \"-v\"\n[port]\nname = \"lan\"\n";
-    assert_snapshot!(errors(text), @"");
+    assert_snapshot!(errors(text), @r#"
+    test.toml:2:8: expected "auto", "always" or "never", found a boolean
+      |
+    2 | huge = true
+      |        ^^^^
+
+    test.toml:3:13: expected true or false, found a string
+      |
+    3 | in-memory = "true"
+      |             ^^^^^^
+      = hint: take the quotes away
+
+    test.toml:4:12: expected 64, 128, 256 or 512
+      |
+    4 | max-simd = 96
+      |            ^^
+
+    test.toml:5:14: expected an integer, found a float
+      |
+    5 | memory-mib = 1.5
+      |              ^^^
+
+    test.toml:6:14: expected an array, each item a string, found a string
+      |
+    6 | extra-args = "-v"
+      |              ^^^^
+      = hint: put it in brackets, [ ]
+
+    test.toml:7:1: expected an array of tables, found a table
+      |
+    7 | [port]
+      | ^^^^^^
+      = hint: write it in double brackets, [[ ]]
+
+    6 errors in test.toml
+    "#);
 }
 
 #[test]
@@ -297,7 +472,19 @@ fn routes_come_from_a_file_beside_the_configuration() {
 #[test]
 fn a_line_that_is_no_route_is_shown() {
     let text = "10.0.0.0/8 via 192.0.2.1\n10.0.0.0/33 via 192.0.2.1\n10.2.0.0/16 via\n";
-    assert_snapshot!(read_routes("full.routes", text.into()).unwrap_err().to_string(), @"");
+    assert_snapshot!(read_routes("full.routes", text.into()).unwrap_err().to_string(), @r#"
+    full.routes:2:1: Error: any valid prefix is expected rather than "10.0.0.0/33".
+      |
+    2 | 10.0.0.0/33 via 192.0.2.1
+      | ^^^^^^^^^^^
+
+    full.routes:3:16: Command line is not complete. Try option "help"
+      |
+    3 | 10.2.0.0/16 via
+      |                ^
+
+    2 errors in full.routes
+    "#);
 }
 
 #[test]

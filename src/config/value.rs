@@ -258,9 +258,10 @@ impl<T: Value> Value for At<T> {
 
 impl<T: Value> Value for Vec<T> {
     fn what() -> String {
-        let one = T::what();
-        let one = one.strip_prefix("a ").or_else(|| one.strip_prefix("an ")).unwrap_or(&one);
-        format!("an array, each {one}")
+        match T::section() {
+            Some(_) => "an array of tables".into(),
+            None => format!("an array, each item {}", T::what()),
+        }
     }
 
     fn read(value: &Spanned<DeValue<'_>>, errors: &mut Errors) -> Option<Self> {
@@ -379,7 +380,8 @@ fn prefix(text: &str, what: &str) -> Result<Ipv4Net, (String, Option<String>)> {
     let (address, length) = text.split_once('/').unwrap_or((text, "32"));
     let address = <Ipv4Addr as Word>::parse(address)
         .map_err(|(_, hint)| (format!("{text:?} is not {what}"), hint))?;
-    let length = length.parse().ok().filter(|length| *length <= 32).ok_or_else(|| {
+    let digits = length.bytes().all(|byte| byte.is_ascii_digit());
+    let length = length.parse().ok().filter(|length| digits && *length <= 32).ok_or_else(|| {
         (format!("the length of the prefix in {text:?} is not a number of 0 to 32"), None)
     })?;
     Ipv4Net::new(address, length).map_err(|error| (error.to_string(), None))
