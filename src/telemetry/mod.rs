@@ -1,1 +1,7 @@
-//! Room `telemetry`.
+//! What the router tells of itself: the rows of every `show`, and the socket on which it answers.
+//!
+//! The router fills the rows of [`report`]; `cli` renders them, and prints the same rows as JSON.
+
+pub mod protocol;
+pub mod report;
+pub mod socket;

@@ -1,0 +1,276 @@
+//! From tables as written to a configuration: relations between keys, each error at its place.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
+
+use ipnet::Ipv4Net;
+use toml::de::DeTable;
+
+use super::{
+    Config, ConfigErrors, Cores, Neighbour, Port, Source, Sysctls, Vlan, Workers,
+    error::{ConfigError, suggest},
+    sections::{ApartVlanTable, File, PortTable, VlanTable, WorkersTable},
+    value::{At, Errors, InterfaceAddress, InterfaceName, Word},
+};
+
+/// Reads and checks the text of `source`.
+pub(super) fn build(source: Arc<Source>) -> Result<Config, ConfigErrors> {
+    let (table, wrong) = DeTable::parse_recoverable(&source.text);
+    let syntax = wrong.into_iter().map(|error| ConfigError {
+        message: error.message().to_owned(),
+        hint: None,
+        at: error.span(),
+    });
+    let mut errors = Errors(syntax.collect());
+    if !errors.0.is_empty() {
+        // What could be read of a broken text would give errors that are none.
+        return Err(ConfigErrors::new(source, errors.0));
+    }
+    let file = File::read_table(table.get_ref(), 0..0, &mut errors);
+    let config = file.and_then(|file| assemble(file, &source, &mut errors));
+    match config {
+        Some(config) if errors.0.is_empty() => Ok(config),
+        _ => Err(ConfigErrors::new(source, errors.0)),
+    }
+}
+
+fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option<Config> {
+    attach_vlans(&mut file, errors);
+    let mut sysctls = Sysctls::default();
+    file.sysctl.apply("", &mut sysctls, errors);
+    let mut names = Names::default();
+    let ports: Vec<_> =
+        file.port.iter().map(|table| port(table, &mut names, &mut sysctls, errors)).collect();
+    check_addresses(&ports, errors);
+    for (name, _) in &file.sysctl.0 {
+        if let Ok(super::SysctlName::Interface(interface, _)) = super::SysctlName::find(name) {
+            names.known(&interface, name.place(), errors);
+        }
+    }
+    let routes = routes(&file, &names, errors);
+    let neighbours = neighbours(&file, &names, errors);
+    let workers = workers(&file.workers, errors);
+    let beside = Path::new(&source.name).parent().unwrap_or(Path::new(""));
+    let route_file =
+        file.routes.file.as_ref().map(|path| At::new(beside.join(&**path), path.place()));
+    Some(Config {
+        source: Arc::clone(source),
+        instance: file.instance,
+        dpdk: file.dpdk,
+        buffers: file.buffers,
+        workers: workers?,
+        cache: file.cache,
+        limits: file.limits,
+        telemetry: file.telemetry,
+        ports,
+        routes,
+        route_file,
+        neighbours,
+        sysctls,
+    })
+}
+
+/// VLANs written apart go to their ports.
+fn attach_vlans(file: &mut File, errors: &mut Errors) {
+    for apart in std::mem::take(&mut file.vlan) {
+        let place = apart.place();
+        let ApartVlanTable { port, id, name, mtu, up, addresses, sysctl } = apart.into_inner();
+        let vlan = VlanTable { id, name, mtu, up, addresses, sysctl };
+        match file.port.iter_mut().find(|table| *table.name == *port) {
+            Some(table) => table.get_mut().vlan.push(At::new(vlan, place)),
+            None => {
+                let names = file.port.iter().map(|table| table.name.0.as_str());
+                let hint = suggest(&port.0, names).map(|near| format!("did you mean {near:?}?"));
+                errors.add(port.place(), format!("there is no port {:?}", port.0), hint);
+            }
+        }
+    }
+}
+
+/// Names of interfaces so far.
+#[derive(Default)]
+struct Names(HashMap<String, usize>);
+
+impl Names {
+    /// Takes a name, once.
+    fn take(&mut self, name: &str, place: std::ops::Range<usize>, errors: &mut Errors) {
+        if self.0.insert(name.to_owned(), place.start).is_some() {
+            errors.add(place, format!("there is another interface named {name:?}"), None);
+        }
+    }
+
+    /// Notes an error when nothing has this name.
+    fn known(&self, name: &str, place: std::ops::Range<usize>, errors: &mut Errors) {
+        if self.0.contains_key(name) {
+            return;
+        }
+        let mut names: Vec<_> = self.0.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let hint = match suggest(name, names.iter().copied()) {
+            Some(near) => Some(format!("did you mean {near:?}?")),
+            None if names.is_empty() => None,
+            None => Some(format!("interfaces are {}", names.join(", "))),
+        };
+        errors.add(place, format!("there is no interface {name:?}"), hint);
+    }
+}
+
+fn port(
+    table: &At<PortTable>,
+    names: &mut Names,
+    sysctls: &mut Sysctls,
+    errors: &mut Errors,
+) -> Port {
+    let name = table.name.0.clone();
+    names.take(&name, table.name.place(), errors);
+    table.sysctl.apply(&format!("net.ipv4.conf.{name}."), sysctls, errors);
+    let mut ids = Vec::new();
+    let vlans = table
+        .vlan
+        .iter()
+        .map(|vlan| {
+            if ids.contains(&*vlan.id) {
+                let message = format!("there is another VLAN {} on {name:?}", *vlan.id);
+                errors.add(vlan.id.place(), message, None);
+            }
+            ids.push(*vlan.id);
+            self::vlan(vlan, table, names, sysctls, errors)
+        })
+        .collect();
+    Port {
+        name: At::new(name, table.name.place()),
+        device: table.device.clone(),
+        mac: table.mac,
+        mtu: *table.mtu,
+        rx_queues: table.rx_queues,
+        rx_descriptors: table.rx_descriptors,
+        tx_descriptors: table.tx_descriptors,
+        up: table.up,
+        addresses: addresses(&table.addresses),
+        vlans,
+    }
+}
+
+fn vlan(
+    table: &VlanTable,
+    port: &PortTable,
+    names: &mut Names,
+    sysctls: &mut Sysctls,
+    errors: &mut Errors,
+) -> Vlan {
+    let name = match &table.name {
+        Some(name) => At::new(name.0.clone(), name.place()),
+        None => {
+            let name = format!("{}.{}", port.name.0, *table.id);
+            if InterfaceName::parse(&name).is_err() {
+                let message = format!("the name {name:?} would be too long for an interface");
+                errors.add(table.id.place(), message, "add a `name`".to_owned());
+            }
+            At::new(name, table.id.place())
+        }
+    };
+    names.take(&name, name.place(), errors);
+    table.sysctl.apply(&format!("net.ipv4.conf.{}.", *name), sysctls, errors);
+    let mtu = table.mtu.as_ref().map_or(*port.mtu, |mtu| **mtu);
+    if let Some(own) = table.mtu.as_ref().filter(|own| ***own > *port.mtu) {
+        let message = format!("the MTU of a VLAN cannot exceed its port's, which is {}", *port.mtu);
+        errors.add(own.place(), message, None);
+    }
+    Vlan { id: *table.id, name, mtu, up: table.up, addresses: addresses(&table.addresses) }
+}
+
+fn addresses(written: &[At<InterfaceAddress>]) -> Vec<At<Ipv4Net>> {
+    written.iter().map(|address| At::new(address.0, address.place())).collect()
+}
+
+/// An address belongs to one interface, once. Interfaces without a subnet of their own may share one.
+fn check_addresses(ports: &[Port], errors: &mut Errors) {
+    let mut seen: HashMap<_, (usize, &str, u8)> = HashMap::new();
+    let of_ports = ports.iter().map(|port| (&port.name, &port.addresses));
+    let of_vlans =
+        ports.iter().flat_map(|port| &port.vlans).map(|vlan| (&vlan.name, &vlan.addresses));
+    for (number, (name, addresses)) in of_ports.chain(of_vlans).enumerate() {
+        for address in addresses {
+            let entry = (number, name.as_str(), address.prefix_len());
+            let Some((first, owner, length)) = seen.insert(address.addr(), entry) else {
+                continue;
+            };
+            if first == number && length == address.prefix_len() {
+                let message = format!("{name:?} has this address already", name = **name);
+                errors.add(address.place(), message, None);
+            } else if first != number && length != 32 && address.prefix_len() != 32 {
+                let hint = "interfaces can share an address only when one of them has it as /32";
+                let message = format!("{} belongs to {owner:?} already", address.addr());
+                errors.add(address.place(), message, hint.to_owned());
+            }
+        }
+    }
+}
+
+fn routes(
+    file: &File,
+    names: &Names,
+    errors: &mut Errors,
+) -> Vec<At<crate::route::spec::RouteSpec>> {
+    let mut seen = HashSet::new();
+    let mut routes = Vec::with_capacity(file.route.len());
+    for table in &file.route {
+        for dev in table.devices() {
+            names.known(dev, dev.place(), errors);
+        }
+        let Some(spec) = table.spec(table.place(), errors) else { continue };
+        if !seen.insert((spec.table, spec.dst, spec.metric)) {
+            let hint = "give it another `metric`, or put several gateways into `nexthops`";
+            let message = "there is another route to this destination with the same metric";
+            errors.add(table.to.place(), message, hint.to_owned());
+        }
+        routes.push(At::new(spec, table.place()));
+    }
+    routes
+}
+
+fn neighbours(file: &File, names: &Names, errors: &mut Errors) -> Vec<At<Neighbour>> {
+    let mut seen = HashSet::new();
+    let mut neighbours = Vec::with_capacity(file.neighbour.len());
+    for table in &file.neighbour {
+        names.known(&table.dev, table.dev.place(), errors);
+        if !seen.insert((*table.address, table.dev.0.as_str())) {
+            let message = "there is another neighbour of this address on the interface";
+            errors.add(table.address.place(), message, None);
+        }
+        let neighbour =
+            Neighbour { address: *table.address, lladdr: table.lladdr, dev: table.dev.0.clone() };
+        neighbours.push(At::new(neighbour, table.place()));
+    }
+    neighbours
+}
+
+fn workers(table: &WorkersTable, errors: &mut Errors) -> Option<Workers> {
+    let cores = match (&table.cores, &table.count) {
+        (Some(cores), Some(count)) => {
+            let hint = "leave one of them out: `cores` says how many workers there are, too";
+            errors.add(count.place(), "`cores` and `count` are both given", hint.to_owned());
+            Cores::List(cores.clone())
+        }
+        (Some(cores), None) => Cores::List(cores.clone()),
+        (None, count) => Cores::Count(count.as_ref().map_or(1, |count| **count)),
+    };
+    if let Cores::List(list) = &cores {
+        let mut sorted = (**list).clone();
+        sorted.sort_unstable();
+        if sorted.is_empty() {
+            errors.add(list.place(), "there is no core to run on", None);
+        } else if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+            errors.add(list.place(), "a core is listed twice", None);
+        }
+    }
+    Some(Workers {
+        cores,
+        idle: super::idle(table.idle, table.spin_us, table.max_sleep_us),
+        burst: table.burst,
+        spread: table.spread,
+    })
+}

@@ -1,0 +1,504 @@
+//! Tunables by their names in `/proc/sys`: one list gives reading, defaults and the manual.
+//!
+//! - takes: `name = value`, as in `sysctl.conf(5)`; dots or slashes set the words apart
+//! - gives: [`Sysctls`], one value for every tunable
+//! - obeys: the kernel's `Documentation/networking/ip-sysctl.rst`; names and units are the kernel's
+//!
+//! A name that the kernel knows and this router does not act upon is refused, unless its value says
+//! what the router does anyway: a setting never seems to work while it does not.
+
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use thiserror::Error;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    error::suggest,
+    value::{At, Errors, Value, integer},
+};
+
+macro_rules! sysctls {
+    ($($Name:ident = $name:literal, $range:expr, $default:literal, linux $linux:literal, $help:literal;)+) => {
+        /// A tunable of the whole router.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Sysctl { $(#[doc = $help] $Name,)+ }
+
+        impl Sysctl {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$Name,)+];
+
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$Name => $name,)+ }
+            }
+
+            /// The values that it may have.
+            pub fn range(self) -> RangeInclusive<i64> {
+                match self { $(Self::$Name => $range,)+ }
+            }
+
+            /// Its value when none is given.
+            pub const fn default(self) -> i64 {
+                match self { $(Self::$Name => $default,)+ }
+            }
+
+            /// Its value in Linux when none is given.
+            pub const fn linux_default(self) -> i64 {
+                match self { $(Self::$Name => $linux,)+ }
+            }
+
+            /// What it does.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$Name => $help,)+ }
+            }
+        }
+    };
+}
+
+/// Most that the kernel's `int` tunables hold.
+const INT: i64 = i32::MAX as i64;
+
+sysctls! {
+    IpForward = "net.ipv4.ip_forward", 0..=1, 1, linux 0,
+        "Forward packets between interfaces; also written net.ipv4.conf.all.forwarding.";
+    IpDefaultTtl = "net.ipv4.ip_default_ttl", 1..=255, 64, linux 64,
+        "Time to live of packets that the router makes.";
+    IcmpEchoIgnoreAll = "net.ipv4.icmp_echo_ignore_all", 0..=1, 0, linux 0,
+        "Leave all echo requests unanswered.";
+    IcmpEchoIgnoreBroadcasts = "net.ipv4.icmp_echo_ignore_broadcasts", 0..=1, 1, linux 1,
+        "Leave echo and timestamp requests to broadcast and multicast addresses unanswered.";
+    IcmpErrorsUseInboundIfaddr = "net.ipv4.icmp_errors_use_inbound_ifaddr", 0..=1, 0, linux 0,
+        "Send ICMP errors from the address of the interface on which the packet came in.";
+    IcmpRatelimit = "net.ipv4.icmp_ratelimit", 0..=INT, 1000, linux 1000,
+        "Least milliseconds between two limited ICMP messages to one target; 0 for no limit.";
+    IcmpRatemask = "net.ipv4.icmp_ratemask", 0..=0xffff_ffff, 6168, linux 6168,
+        "Which ICMP types are limited: bit n for type n.";
+    IcmpMsgsPerSec = "net.ipv4.icmp_msgs_per_sec", 0..=INT, 1000, linux 1000,
+        "Most limited ICMP messages a second, to all targets together.";
+    IcmpMsgsBurst = "net.ipv4.icmp_msgs_burst", 0..=INT, 50, linux 50,
+        "Most limited ICMP messages at once, to all targets together.";
+    FibMultipathHashPolicy = "net.ipv4.fib_multipath_hash_policy", 0..=1, 0, linux 0,
+        "What chooses among the next hops of a route: 0 for addresses, 1 for addresses and ports.";
+    NeighBaseReachableTimeMs = "net.ipv4.neigh.default.base_reachable_time_ms", 1..=INT, 30_000, linux 30_000,
+        "Milliseconds for which a neighbour that answered counts as reachable, in the mean.";
+    NeighRetransTimeMs = "net.ipv4.neigh.default.retrans_time_ms", 1..=INT, 1000, linux 1000,
+        "Milliseconds between two questions for a neighbour.";
+    NeighDelayFirstProbeTime = "net.ipv4.neigh.default.delay_first_probe_time", 0..=INT, 5, linux 5,
+        "Seconds to wait before a stale neighbour in use is asked again.";
+    NeighGcStaleTime = "net.ipv4.neigh.default.gc_stale_time", 0..=INT, 60, linux 60,
+        "Seconds after which a stale neighbour that nothing uses may be forgotten.";
+    NeighLocktime = "net.ipv4.neigh.default.locktime", 0..=INT, 100, linux 100,
+        "Hundredths of a second for which a new link-layer address is not replaced by another.";
+    NeighMcastSolicit = "net.ipv4.neigh.default.mcast_solicit", 0..=INT, 3, linux 3,
+        "Most broadcast questions for a neighbour before it counts as failed.";
+    NeighUcastSolicit = "net.ipv4.neigh.default.ucast_solicit", 0..=INT, 3, linux 3,
+        "Most questions to a neighbour's old address before it counts as failed.";
+    NeighUnresQlenBytes = "net.ipv4.neigh.default.unres_qlen_bytes", 0..=INT, 212_992, linux 212_992,
+        "Most bytes of packets that wait for one neighbour's address.";
+}
+
+/// A tunable of each interface, `net.ipv4.conf.IFACE.*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfSysctl {
+    /// Forward packets that come in here.
+    Forwarding,
+}
+
+impl ConfSysctl {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Forwarding];
+
+    /// Last word of its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forwarding => "forwarding",
+        }
+    }
+
+    /// What it does.
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Forwarding => "Forward packets that come in by this interface.",
+        }
+    }
+}
+
+/// Names under `net.ipv4.` that the router does not act upon, with the value that says what it does.
+pub(super) const FIXED: &[(&str, i64)] = &[
+    ("fib_multipath_use_neigh", 0),
+    ("fwmark_reflect", 0),
+    ("icmp_echo_enable_probe", 0),
+    ("icmp_ignore_bogus_error_responses", 1),
+    ("ip_forward_use_pmtu", 0),
+    ("ip_no_pmtu_disc", 0),
+    ("neigh.default.app_solicit", 0),
+    ("neigh.default.mcast_resolicit", 0),
+];
+
+/// The same under `net.ipv4.conf.IFACE.`.
+pub(super) const FIXED_CONF: &[(&str, i64)] = &[
+    ("accept_local", 0),
+    ("accept_redirects", 0),
+    ("accept_source_route", 0),
+    ("arp_accept", 0),
+    ("arp_announce", 0),
+    ("arp_filter", 0),
+    ("arp_ignore", 0),
+    ("bc_forwarding", 0),
+    ("log_martians", 0),
+    ("mc_forwarding", 0),
+    ("proxy_arp", 0),
+    ("route_localnet", 0),
+    ("rp_filter", 0),
+    ("send_redirects", 0),
+];
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SysctlName {
+    /// Of the whole router.
+    Global(Sysctl),
+    /// Of interfaces that have no value of their own.
+    Default(ConfSysctl),
+    /// Of one interface.
+    Interface(String, ConfSysctl),
+    /// Nothing that the router acts upon; this value says what it does anyway.
+    Fixed(i64),
+}
+
+/// A tunable cannot be set so.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SysctlError {
+    /// No such name.
+    #[error("there is no sysctl `{name}`")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// One that was perhaps meant.
+        near: Option<String>,
+    },
+    /// A name of the kernel's that only one value describes.
+    #[error("`{name}` can only be {only}: this router does not act upon it")]
+    Fixed {
+        /// The name.
+        name: String,
+        /// The value that describes the router.
+        only: i64,
+    },
+    /// The value is out of range.
+    #[error("`{name}` must be {} to {}", range.start(), range.end())]
+    Range {
+        /// The name.
+        name: String,
+        /// The range.
+        range: RangeInclusive<i64>,
+    },
+}
+
+impl SysctlError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { near: Some(near), .. } => Some(format!("did you mean `{near}`?")),
+            Self::Unknown { near: None, .. } => {
+                Some("docs/configuration.md lists the names that this router knows".into())
+            }
+            Self::Fixed { only, .. } => Some(format!("write {only}, or leave it out")),
+            Self::Range { .. } => None,
+        }
+    }
+}
+
+/// A value for every tunable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sysctls {
+    global: Vec<i64>,
+    default: BTreeMap<ConfSysctl, i64>,
+    interface: BTreeMap<(String, ConfSysctl), i64>,
+}
+
+impl Default for Sysctls {
+    fn default() -> Self {
+        Self {
+            global: Sysctl::ALL.iter().map(|sysctl| sysctl.default()).collect(),
+            default: BTreeMap::new(),
+            interface: BTreeMap::new(),
+        }
+    }
+}
+
+impl Sysctls {
+    /// Value of a tunable of the whole router.
+    pub fn get(&self, sysctl: Sysctl) -> i64 {
+        self.global[sysctl as usize]
+    }
+
+    /// A switch of the whole router.
+    pub fn is_on(&self, sysctl: Sysctl) -> bool {
+        self.get(sysctl) != 0
+    }
+
+    /// Value for one interface: its own, or else that of `conf.default`, or else that of `conf.all`.
+    pub fn of_interface(&self, interface: &str, sysctl: ConfSysctl) -> i64 {
+        let own = self.interface.get(&(interface.to_owned(), sysctl));
+        let all = match sysctl {
+            ConfSysctl::Forwarding => self.get(Sysctl::IpForward),
+        };
+        own.or_else(|| self.default.get(&sysctl)).copied().unwrap_or(all)
+    }
+
+    /// Value of whatever a name stands for.
+    pub fn value(&self, name: &SysctlName) -> i64 {
+        match name {
+            SysctlName::Global(sysctl) => self.get(*sysctl),
+            SysctlName::Default(sysctl) => self.of_interface("", *sysctl),
+            SysctlName::Interface(interface, sysctl) => self.of_interface(interface, *sysctl),
+            SysctlName::Fixed(only) => *only,
+        }
+    }
+
+    /// Sets a tunable by its name. Setting `ip_forward` sets it on all interfaces, as in the kernel.
+    ///
+    /// # Errors
+    /// When there is no such name, or it cannot have this value.
+    pub fn set(&mut self, name: &str, value: i64) -> Result<SysctlName, SysctlError> {
+        let which = SysctlName::find(name)?;
+        let range = match &which {
+            SysctlName::Global(sysctl) => sysctl.range(),
+            SysctlName::Default(_) | SysctlName::Interface(..) => 0..=1,
+            SysctlName::Fixed(only) if *only == value => return Ok(which),
+            SysctlName::Fixed(only) => {
+                return Err(SysctlError::Fixed { name: name.to_owned(), only: *only });
+            }
+        };
+        if !range.contains(&value) {
+            return Err(SysctlError::Range { name: name.to_owned(), range });
+        }
+        match which.clone() {
+            SysctlName::Global(sysctl) => {
+                self.global[sysctl as usize] = value;
+                if sysctl == Sysctl::IpForward {
+                    self.default.remove(&ConfSysctl::Forwarding);
+                    self.interface.retain(|(_, sysctl), _| *sysctl != ConfSysctl::Forwarding);
+                }
+            }
+            SysctlName::Default(sysctl) => {
+                self.default.insert(sysctl, value);
+            }
+            SysctlName::Interface(interface, sysctl) => {
+                self.interface.insert((interface, sysctl), value);
+            }
+            SysctlName::Fixed(_) => {}
+        }
+        Ok(which)
+    }
+
+    /// Interfaces that have a value of their own.
+    pub fn interfaces(&self) -> impl Iterator<Item = &str> {
+        self.interface.keys().map(|(interface, _)| interface.as_str())
+    }
+}
+
+impl SysctlName {
+    /// What a name stands for.
+    ///
+    /// # Errors
+    /// When this router has no such tunable.
+    pub fn find(name: &str) -> Result<Self, SysctlError> {
+        let plain = dotted(name);
+        let unknown = || {
+            let all = known_names();
+            let near = suggest(&plain, all.iter().map(String::as_str)).map(str::to_owned);
+            SysctlError::Unknown { name: name.to_owned(), near }
+        };
+        if let Some(sysctl) = Sysctl::ALL.iter().find(|sysctl| sysctl.name() == plain) {
+            return Ok(Self::Global(*sysctl));
+        }
+        let below = plain.strip_prefix("net.ipv4.").ok_or_else(unknown)?;
+        let fixed = |list: &[(&str, i64)], word: &str| {
+            list.iter().find(|(fixed, _)| *fixed == word).map(|(_, only)| Self::Fixed(*only))
+        };
+        if let Some(fixed) = fixed(FIXED, below) {
+            return Ok(fixed);
+        }
+        // The name of an interface may contain dots itself.
+        let conf = below.strip_prefix("conf.").and_then(|rest| rest.rsplit_once('.'));
+        let (interface, word) = conf.ok_or_else(unknown)?;
+        if let Some(fixed) = fixed(FIXED_CONF, word) {
+            return Ok(fixed);
+        }
+        let sysctl = ConfSysctl::ALL.iter().find(|sysctl| sysctl.name() == word);
+        let sysctl = *sysctl.ok_or_else(unknown)?;
+        Ok(match (interface, sysctl) {
+            ("all", ConfSysctl::Forwarding) => Self::Global(Sysctl::IpForward),
+            ("default", _) => Self::Default(sysctl),
+            _ => Self::Interface(interface.to_owned(), sysctl),
+        })
+    }
+}
+
+/// A name with dots, whichever way it is written: `net/ipv4/conf/lan.5/forwarding` and
+/// `net.ipv4.conf.lan/5.forwarding` are the same as `net.ipv4.conf.lan.5.forwarding`.
+fn dotted(name: &str) -> String {
+    name.trim().replace('/', ".")
+}
+
+fn known_names() -> Vec<String> {
+    let global = Sysctl::ALL.iter().map(|sysctl| sysctl.name().to_owned());
+    let conf = ConfSysctl::ALL.iter().flat_map(|sysctl| {
+        ["all", "default"].map(|which| format!("net.ipv4.conf.{which}.{}", sysctl.name()))
+    });
+    global.chain(conf).collect()
+}
+
+/// The `[sysctl]` table as written: names, values and their places.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct SysctlTable(pub(super) Vec<(At<String>, At<i64>)>);
+
+impl Value for SysctlTable {
+    fn what() -> String {
+        "a table with names of /proc/sys as keys".into()
+    }
+
+    fn read(value: &Spanned<DeValue<'_>>, errors: &mut Errors) -> Option<Self> {
+        let DeValue::Table(table) = value.get_ref() else {
+            super::value::wrong_kind::<Self>(value, errors);
+            return None;
+        };
+        let mut read = Self::default();
+        let before = errors.0.len();
+        read.flatten("", table, errors);
+        (errors.0.len() == before).then_some(read)
+    }
+
+    fn show(&self) -> Option<String> {
+        None
+    }
+}
+
+impl SysctlTable {
+    /// Names without quotes come as tables in tables.
+    fn flatten(&mut self, above: &str, table: &DeTable<'_>, errors: &mut Errors) {
+        for (key, value) in table {
+            let name = format!("{above}{}", key.get_ref());
+            if let DeValue::Table(below) = value.get_ref() {
+                self.flatten(&format!("{name}."), below, errors);
+                continue;
+            }
+            let number = match value.get_ref() {
+                DeValue::Boolean(on) => Some(i64::from(*on)),
+                other => integer(other).and_then(|number| number.try_into().ok()),
+            };
+            match number {
+                Some(number) => {
+                    self.0.push((At::new(name, key.span()), At::new(number, value.span())));
+                }
+                None => errors.add(value.span(), "expected an integer, true or false", None),
+            }
+        }
+    }
+
+    /// Puts the values into `sysctls`. `prefix` stands before each name.
+    pub(super) fn apply(&self, prefix: &str, sysctls: &mut Sysctls, errors: &mut Errors) {
+        let mut seen: Vec<(SysctlName, i64)> = Vec::new();
+        // What is said for all interfaces comes first, whatever the order in the file, so that it
+        // does not undo what is said for one.
+        let general = |name: &str| matches!(SysctlName::find(name), Ok(SysctlName::Global(_)));
+        let named = self.0.iter().map(|(name, value)| (format!("{prefix}{}", **name), name, value));
+        let (first, second): (Vec<_>, Vec<_>) = named.partition(|(name, ..)| general(name));
+        for (name, key, value) in first.into_iter().chain(second) {
+            let which = match sysctls.set(&name, **value) {
+                Ok(which) => which,
+                Err(error) => {
+                    let at = match &error {
+                        SysctlError::Unknown { .. } => key.place(),
+                        _ => value.place(),
+                    };
+                    errors.add(at, error.to_string(), error.hint());
+                    continue;
+                }
+            };
+            let twice = seen.iter().any(|(other, as_)| *other == which && *as_ != **value);
+            if twice && !matches!(which, SysctlName::Fixed(_)) {
+                let message = format!("`{name}` is another name for a sysctl that is set already");
+                errors.add(key.place(), message, Some("leave one of them out".to_owned()));
+            }
+            seen.push((which, **value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forwarding_is_decided_by_the_nearest_name() {
+        let mut sysctls = Sysctls::default();
+        let forwards =
+            |sysctls: &Sysctls, name: &str| sysctls.of_interface(name, ConfSysctl::Forwarding) == 1;
+        assert!(forwards(&sysctls, "lan"), "a router routes unless told otherwise");
+        sysctls.set("net.ipv4.conf.default.forwarding", 0).unwrap();
+        sysctls.set("net.ipv4.conf.wan.forwarding", 1).unwrap();
+        assert!(!forwards(&sysctls, "lan") && forwards(&sysctls, "wan"));
+        sysctls.set("net.ipv4.ip_forward", 0).unwrap();
+        assert!(!forwards(&sysctls, "lan") && !forwards(&sysctls, "wan"));
+        sysctls.set("net/ipv4/conf/all/forwarding", 1).unwrap();
+        assert!(forwards(&sysctls, "lan"));
+        assert_eq!(sysctls, Sysctls::default());
+    }
+
+    #[test]
+    fn the_name_of_an_interface_may_have_dots() {
+        let expected = SysctlName::Interface("lan.5".into(), ConfSysctl::Forwarding);
+        for name in [
+            "net.ipv4.conf.lan.5.forwarding",
+            "net.ipv4.conf.lan/5.forwarding",
+            "net/ipv4/conf/lan.5/forwarding",
+        ] {
+            assert_eq!(SysctlName::find(name), Ok(expected.clone()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_would_not_be_obeyed_is_refused() {
+        let mut sysctls = Sysctls::default();
+        assert_eq!(sysctls.set("net.ipv4.conf.all.rp_filter", 0), Ok(SysctlName::Fixed(0)));
+        let refused = sysctls.set("net.ipv4.conf.wan.rp_filter", 1).unwrap_err();
+        assert!(refused.to_string().contains("can only be 0"), "{refused}");
+        let refused = sysctls.set("net.ipv4.ip_default_ttl", 0).unwrap_err();
+        assert!(refused.to_string().contains("must be 1 to 255"), "{refused}");
+        let refused = sysctls.set("net.ipv4.icmp_rate_limit", 0).unwrap_err();
+        assert!(refused.hint().unwrap().contains("net.ipv4.icmp_ratelimit"), "{refused:?}");
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_running_kernel() {
+        // The kernel's own namespace may have been tuned by its administrator, so only a fresh one
+        // can be asked; where that is not allowed there is nothing to compare with.
+        let names: Vec<_> = Sysctl::ALL.iter().map(|sysctl| sysctl.name()).collect();
+        let output = std::process::Command::new("unshare")
+            .args(["--net", "sh", "-c"])
+            .arg("for n in \"$@\"; do cat /proc/sys/$(echo $n | tr . /) || echo; done")
+            .arg("sh")
+            .args(&names)
+            .output();
+        let Ok(output) = output else { return };
+        if !output.status.success() {
+            return;
+        }
+        let text = String::from_utf8(output.stdout).unwrap();
+        let values: Vec<_> = text.lines().collect();
+        assert_eq!(values.len(), names.len(), "{text}");
+        for (sysctl, value) in Sysctl::ALL.iter().zip(values) {
+            // Kernels without a tunable say nothing.
+            if let Ok(value) = value.parse::<i64>() {
+                assert_eq!(sysctl.linux_default(), value, "{}", sysctl.name());
+            }
+        }
+    }
+}

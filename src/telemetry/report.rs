@@ -1,0 +1,554 @@
+//! Rows of the reports: what `show` and `replay` tell, as text and as JSON alike.
+//!
+//! Names are iproute2's and the kernel's where they have one. Rates and shares are computed when a
+//! row is made, so that text and JSON cannot differ.
+
+use serde::{Deserialize, Serialize};
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// `numerator / denominator`, 0 when there is nothing to divide by.
+pub fn ratio(numerator: f64, denominator: f64) -> f64 {
+    if denominator > 0.0 { numerator / denominator } else { 0.0 }
+}
+
+/// What kind of interface it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InterfaceKind {
+    /// A device.
+    Port,
+    /// A VLAN on a port.
+    Vlan,
+}
+
+/// An address of an interface, as in `ip -j address`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressRow {
+    /// The address.
+    pub local: String,
+    /// Length of its subnet's prefix.
+    pub prefixlen: u8,
+    /// Broadcast address of the subnet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broadcast: Option<String>,
+    /// `global`, `link` or `host`.
+    pub scope: String,
+    /// Not the first address of its subnet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secondary: bool,
+}
+
+/// An interface: `show interfaces`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceRow {
+    /// Number, from 1.
+    pub index: u32,
+    /// Name.
+    pub name: String,
+    /// Port or VLAN.
+    pub kind: InterfaceKind,
+    /// Port that a VLAN is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// VLAN id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
+    /// Device of a port, as the configuration writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Driver of a port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// Link-layer address.
+    pub mac: String,
+    /// Largest IPv4 packet.
+    pub mtu: u32,
+    /// `BROADCAST`, `MULTICAST`, `UP`, `LOWER_UP`, `NO-CARRIER`, as `ip link` prints them.
+    pub flags: Vec<String>,
+    /// `UP`, `DOWN`, `LOWERLAYERDOWN` or `UNKNOWN`.
+    pub state: String,
+    /// Speed of the link in Mb/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<u32>,
+    /// Addresses.
+    pub addresses: Vec<AddressRow>,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Bytes received, Ethernet header included.
+    pub rx_bytes: u64,
+    /// Packets received and dropped by the router.
+    pub rx_dropped: u64,
+    /// Broken packets that the device received.
+    pub rx_errors: u64,
+    /// Packets that the device lost because nobody took them in time.
+    pub rx_missed: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets dropped on the way out.
+    pub tx_dropped: u64,
+    /// Packets that the device could not send.
+    pub tx_errors: u64,
+}
+
+/// A worker: `show workers`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerRow {
+    /// Number, from 0.
+    pub id: u32,
+    /// Processor core; none when it may run anywhere.
+    pub core: Option<u32>,
+    /// Idle policy.
+    pub idle: String,
+    /// Share of the time spent on turns that found work.
+    pub busy_percent: f64,
+    /// Share of the time spent asleep.
+    pub asleep_percent: f64,
+    /// Turns of the loop.
+    pub loops: u64,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Packets given to devices.
+    pub tx_packets: u64,
+    /// Packets dropped.
+    pub dropped: u64,
+    /// Packets given to the management core.
+    pub punted: u64,
+    /// Packets taken from the management core.
+    pub injected: u64,
+    /// Packets taken over from other workers.
+    pub handed_in: u64,
+    /// Packets handed to other workers.
+    pub handed_out: u64,
+    /// Cycles of busy turns for each packet received.
+    pub cycles_per_packet: f64,
+}
+
+/// Where a node's packets went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeRow {
+    /// Node, or drop reason.
+    pub to: String,
+    /// The packets end there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop: bool,
+    /// Packets.
+    pub packets: u64,
+}
+
+/// A node or an input of the graph: `show graph`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// Name.
+    pub name: String,
+    /// Packets enter the graph here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub input: bool,
+    /// Packets.
+    pub packets: u64,
+    /// Frames.
+    pub batches: u64,
+    /// TSC cycles.
+    pub cycles: u64,
+    /// Packets in a frame, in the mean.
+    pub packets_per_batch: f64,
+    /// Cycles for a packet, in the mean.
+    pub cycles_per_packet: f64,
+    /// Ways out.
+    pub edges: Vec<EdgeRow>,
+}
+
+impl NodeRow {
+    /// A row with its means. All workers' numbers are added before.
+    pub fn new(
+        name: impl Into<String>,
+        input: bool,
+        (packets, batches, cycles): (u64, u64, u64),
+        edges: Vec<EdgeRow>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            input,
+            packets,
+            batches,
+            cycles,
+            packets_per_batch: ratio(packets as f64, batches as f64),
+            cycles_per_packet: ratio(cycles as f64, packets as f64),
+            edges,
+        }
+    }
+}
+
+/// A drop reason: `show drops`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropRow {
+    /// Stable name.
+    pub reason: String,
+    /// Node that dropped, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Packets.
+    pub count: u64,
+    /// What it means.
+    pub help: String,
+}
+
+/// A counter of the kernel's MIBs: `show counters`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterRow {
+    /// `Ip`, `IpExt`, `Icmp`, `Tcp`, `Udp`, as in `/proc/net/snmp` and `/proc/net/netstat`.
+    pub group: String,
+    /// Name in the group.
+    pub name: String,
+    /// Value.
+    pub value: u64,
+    /// What it counts.
+    pub help: String,
+}
+
+/// A neighbour, as in `ip -j neigh`: `show neighbours`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeighbourRow {
+    /// Address.
+    pub dst: String,
+    /// Interface.
+    pub dev: String,
+    /// Link-layer address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lladdr: Option<String>,
+    /// `REACHABLE`, `STALE`, ...
+    pub state: Vec<String>,
+}
+
+/// A next hop of a route with several, as in `ip -j route`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NextHopRow {
+    /// Gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// Interface.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev: Option<String>,
+    /// Share of the flows.
+    pub weight: u16,
+    /// `onlink`, `linkdown`, ...
+    pub flags: Vec<String>,
+}
+
+/// A route, as in `ip -j route`: `show routes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteRow {
+    /// `blackhole`, `local`, ...; none for a unicast route.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Destination; `default` for 0.0.0.0/0, and no length for a single address.
+    pub dst: String,
+    /// Type of service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos: Option<String>,
+    /// Gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// Interface.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev: Option<String>,
+    /// Routing table, when not `main`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Who the route is from; none for `boot`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// `link` or `host`; none for `global`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Source of the router's own packets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefsrc: Option<String>,
+    /// Preference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
+    /// `onlink`, `linkdown`, `dead`, ...
+    pub flags: Vec<String>,
+    /// Path metrics: one object of `mtu`, `advmss`, ...
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// Next hops, when there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nexthops: Vec<NextHopRow>,
+}
+
+/// How full something is: `show memory`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryRow {
+    /// What it is: `packet buffers`, `routes`, `punt ring 0`, ...
+    pub name: String,
+    /// In use.
+    pub used: u64,
+    /// Most that fit.
+    pub limit: u64,
+    /// Memory taken in bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes: u64,
+    /// What happens when it is full.
+    pub help: String,
+}
+
+/// What a port of a replay saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortReport {
+    /// Name of the interface.
+    pub name: String,
+    /// Packets in.
+    pub rx_packets: u64,
+    /// Bytes in.
+    pub rx_bytes: u64,
+    /// Packets out.
+    pub tx_packets: u64,
+    /// Bytes out.
+    pub tx_bytes: u64,
+    /// Packets dropped on the way out.
+    pub tx_dropped: u64,
+    /// Capture that was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+}
+
+/// How long packets took, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half of them at most.
+    pub p50: u64,
+    /// Nine in ten at most.
+    pub p90: u64,
+    /// 99 in a hundred at most.
+    pub p99: u64,
+    /// 999 in a thousand at most.
+    pub p999: u64,
+    /// 9999 in ten thousand at most.
+    pub p9999: u64,
+    /// All of them.
+    pub max: u64,
+}
+
+impl Percentiles {
+    /// From upper bounds of buckets in rising order and their counts; `None` when all are empty.
+    pub fn from_buckets(buckets: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
+        let buckets: Vec<_> = buckets.into_iter().filter(|(_, count)| *count > 0).collect();
+        let total: u64 = buckets.iter().map(|(_, count)| count).sum();
+        let max = buckets.last()?.0;
+        let at = |per: u64| {
+            // The least number of packets that is not below the share.
+            let wanted = (u128::from(total) * u128::from(per)).div_ceil(10_000) as u64;
+            let mut seen = 0;
+            let found = buckets.iter().find(|(_, count)| {
+                seen += count;
+                seen >= wanted
+            });
+            found.map_or(max, |(high, _)| *high)
+        };
+        Some(Self {
+            p50: at(5000),
+            p90: at(9000),
+            p99: at(9900),
+            p999: at(9990),
+            p9999: at(9999),
+            max,
+        })
+    }
+}
+
+/// One round of a replay.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RoundReport {
+    /// Time it took.
+    pub seconds: f64,
+    /// Millions of packets a second.
+    pub mpps: f64,
+}
+
+/// What a replay did: `replay`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReplayReport {
+    /// Name of the configuration.
+    pub config: String,
+    /// Workers that shared the work.
+    pub workers: u32,
+    /// Packets in.
+    pub packets_in: u64,
+    /// Bytes in.
+    pub bytes_in: u64,
+    /// Time from the first packet to the last, start and end of the router not counted.
+    pub seconds: f64,
+    /// Millions of packets a second.
+    pub mpps: f64,
+    /// Gigabits a second, frame check sequence and gaps not counted.
+    pub gbps: f64,
+    /// TSC cycles of workers for each packet.
+    pub cycles_per_packet: f64,
+    /// Time that the captures span, in seconds.
+    pub capture_seconds: f64,
+    /// Packets given to ports.
+    pub transmitted: u64,
+    /// Packets that the router took for itself.
+    pub delivered: u64,
+    /// Packets that went to the management core.
+    pub punted: u64,
+    /// Packets that the router made.
+    pub made: u64,
+    /// Packets dropped.
+    pub dropped: u64,
+    /// What came in or was made less what has ended: always 0.
+    pub unaccounted: i64,
+    /// Packet buffers that did not come back: always 0.
+    pub leaked: i64,
+    /// By port.
+    pub ports: Vec<PortReport>,
+    /// By node.
+    pub nodes: Vec<NodeRow>,
+    /// By reason.
+    pub drops: Vec<DropRow>,
+    /// Counters that are not 0.
+    pub counters: Vec<CounterRow>,
+    /// From receive to transmit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Percentiles>,
+    /// Each round, when there were several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<RoundReport>,
+    /// Things worth knowing, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl ReplayReport {
+    /// Every packet is accounted for, and every buffer came back.
+    pub fn is_sound(&self) -> bool {
+        self.unaccounted == 0 && self.leaked == 0
+    }
+}
+
+/// One measurement of `bench`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BenchRow {
+    /// Size of frames in bytes, or `imix`.
+    pub size: String,
+    /// Flows.
+    pub flows: u64,
+    /// Routes in the table.
+    pub routes: u64,
+    /// Workers.
+    pub workers: u32,
+    /// Packets forwarded.
+    pub packets: u64,
+    /// Time it took.
+    pub seconds: f64,
+    /// Millions of packets a second.
+    pub mpps: f64,
+    /// Gigabits a second, frame check sequence and gaps not counted.
+    pub gbps: f64,
+    /// TSC cycles of workers for each packet.
+    pub cycles_per_packet: f64,
+    /// From receive to transmit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Percentiles>,
+}
+
+/// What `bench` measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BenchReport {
+    /// Processor, as the kernel names it.
+    pub machine: String,
+    /// Measurements.
+    pub rows: Vec<BenchRow>,
+    /// Things worth knowing, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// One step of one packet: `trace`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceRow {
+    /// Number of the packet, from 1.
+    pub packet: u32,
+    /// When, in nanoseconds since the first step of the trace.
+    pub at: u64,
+    /// Name of the input, of the node that the packet enters, or of the node that it leaves.
+    pub node: String,
+    /// Where it goes from there; none for an entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The packet ends here: `to` is the reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop: bool,
+    /// The packet came in here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub input: bool,
+    /// What the packet is, in a line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+    /// Length of the packet.
+    pub len: u32,
+    /// Its first bytes in hexadecimal.
+    pub head: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_the_values_of_the_sorted_list() {
+        bolero::check!().with_type::<Vec<u16>>().for_each(|values| {
+            let mut sorted: Vec<u64> = values.iter().map(|value| u64::from(*value)).collect();
+            sorted.sort_unstable();
+            let found = Percentiles::from_buckets(sorted.iter().map(|value| (*value, 1)));
+            let Some(found) = found else {
+                assert!(sorted.is_empty());
+                return;
+            };
+            let at = |share: f64| {
+                let place = (sorted.len() as f64 * share).ceil() as usize;
+                sorted[place.clamp(1, sorted.len()) - 1]
+            };
+            assert_eq!(found.p50, at(0.5));
+            assert_eq!(found.p90, at(0.9));
+            assert_eq!(found.max, sorted[sorted.len() - 1]);
+            assert!(found.p99 <= found.p999 && found.p999 <= found.p9999);
+            assert!(found.p9999 <= found.max);
+        });
+    }
+
+    #[test]
+    fn one_slow_packet_in_ten_thousand_is_beyond_the_last_percentile() {
+        let found = Percentiles::from_buckets([(10, 9_999), (500, 1)]).unwrap();
+        assert_eq!((found.p9999, found.max), (10, 500));
+        let found = Percentiles::from_buckets([(10, 9_998), (500, 2)]).unwrap();
+        assert_eq!(found.p9999, 500);
+    }
+
+    #[test]
+    fn a_route_in_json_has_the_fields_of_ip() {
+        let row = RouteRow {
+            dst: "default".into(),
+            gateway: Some("192.0.2.2".into()),
+            dev: Some("wan".into()),
+            protocol: Some("static".into()),
+            metric: Some(20),
+            ..RouteRow::default()
+        };
+        assert_eq!(
+            serde_json::to_string(&row).unwrap(),
+            r#"{"dst":"default","gateway":"192.0.2.2","dev":"wan","protocol":"static","metric":20,"flags":[]}"#
+        );
+    }
+}
