@@ -128,4 +128,6 @@ fn read_action(words: &mut Words<'_>) -> Parse<Action> {
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;
