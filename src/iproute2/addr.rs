@@ -279,7 +279,7 @@ pub(super) fn read_filter(words: &mut Words<'_>, object: Object) -> Parse<AddrFi
     while let Some(word) = words.take() {
         let is = |full: &str| abbreviates(word, full);
         if word == "to" {
-            filter.to = Some(words.prefix()?.lenient_net());
+            filter.to = words.filter_net()?;
         } else if word == "scope" {
             let value = words.value()?;
             filter.scope = match (named_number(names::SCOPES, value, 0), value) {

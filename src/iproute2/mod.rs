@@ -17,6 +17,7 @@ pub mod names;
 mod neigh;
 mod options;
 mod route;
+pub mod show;
 mod usage;
 mod words;
 

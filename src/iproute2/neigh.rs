@@ -314,7 +314,7 @@ fn read_filter(words: &mut Words<'_>) -> Parse<NeighFilter> {
                 return words.fail(Fact::Usage(Usage(Some(Object::Neigh))));
             }
             words.back();
-            filter.to = Some(words.prefix()?.lenient_net());
+            filter.to = words.filter_net()?;
         }
     }
     Ok(filter)

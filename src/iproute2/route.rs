@@ -520,26 +520,26 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RouteFilter> {
             return words.unsupported(format!("route show {word}"));
         } else if word == "via" {
             words.via_family()?;
-            filter.via = Some(words.prefix()?.lenient_net());
+            filter.via = words.filter_net()?;
         } else if word == "src" {
-            filter.src = Some(words.prefix()?.lenient_net());
+            filter.src = words.filter_net()?;
         } else if word == "nhid" || is("from") {
             return words.unsupported(format!("route show {word}"));
         } else {
             let word = if is("to") { words.value()? } else { word };
             let is = |full: &str| abbreviates(word, full);
             if is("root") {
-                filter.dst.root = Some(words.prefix()?.lenient_net());
+                filter.dst.root = words.filter_net()?;
             } else if is("match") {
-                filter.dst.matching = Some(words.prefix()?.lenient_net());
+                filter.dst.matching = words.filter_net()?;
             } else {
                 if !is("exact") {
                     words.back();
                 }
-                let net = words.prefix()?.lenient_net();
+                let net = words.filter_net()?;
                 filter.dst = PrefixFilter {
-                    root: Some(net),
-                    matching: Some(net),
+                    root: net,
+                    matching: net,
                 };
             }
         }
