@@ -181,11 +181,11 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
             metric = Some(words.number(u32::MAX, "\"metric\" value is invalid")?);
         } else if is("valid_lft") {
             let value = words.value()?;
-            words.once(valid_lft.is_some(), "valid_lft", value)?;
+            words.once(valid_lft.is_some(), "valid_lft", "valid_lft")?;
             valid_lft = Some(read_lifetime(words, value, "valid_lft value")?);
         } else if is("preferred_lft") {
             let value = words.value()?;
-            words.once(preferred_lft.is_some(), "preferred_lft", value)?;
+            words.once(preferred_lft.is_some(), "preferred_lft", "preferred_lft")?;
             preferred_lft = Some(read_lifetime(words, value, "preferred_lft value")?);
         } else if word == "noprefixroute" {
             noprefixroute = true;
@@ -211,12 +211,11 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
     let Some(dev) = dev else {
         return words.fail_end(Fact::DevRequired);
     };
-    let (valid_lft, preferred_lft) = (
-        valid_lft.unwrap_or_default(),
-        preferred_lft.unwrap_or_default(),
-    );
-    if preferred_lft.unwrap_or(u32::MAX) > valid_lft.unwrap_or(u32::MAX) && preferred_lft.is_some()
-    {
+    let (valid_lft, preferred_lft) = (valid_lft.flatten(), preferred_lft.flatten());
+    if valid_lft == Some(0) {
+        return words.fail_end(Fact::LifetimeZero);
+    }
+    if preferred_lft.unwrap_or(u32::MAX) > valid_lft.unwrap_or(u32::MAX) {
         return words.fail_end(Fact::LifetimeOrder);
     }
     let local_addr = local.and_then(|p| p.addr);
@@ -280,7 +279,7 @@ pub(super) fn read_filter(words: &mut Words<'_>, object: Object) -> Parse<AddrFi
     while let Some(word) = words.take() {
         let is = |full: &str| abbreviates(word, full);
         if word == "to" {
-            filter.to = Some(words.prefix()?.lenient_net());
+            filter.to = words.filter_net()?;
         } else if word == "scope" {
             let value = words.value()?;
             filter.scope = match (named_number(names::SCOPES, value, 0), value) {

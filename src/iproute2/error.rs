@@ -30,6 +30,7 @@ impl ParseError {
             | Fact::RouteFlushRequiresArguments
             | Fact::DestinationRequired
             | Fact::LifetimeOrder
+            | Fact::LifetimeZero
             | Fact::BadLladdr(_)
             | Fact::UnknownTypeArgument { .. }
             | Fact::LladdrLength { .. }
@@ -148,6 +149,9 @@ pub enum Fact {
     /// A preferred lifetime beyond the valid one.
     #[error("preferred_lft is greater than valid_lft")]
     LifetimeOrder,
+    /// A lifetime that is over before it begins.
+    #[error("valid_lft is zero")]
+    LifetimeZero,
     /// A word is not a link layer address.
     #[error("\"{0}\" is invalid lladdr.")]
     BadLladdr(String),

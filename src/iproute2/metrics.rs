@@ -38,6 +38,13 @@ pub(super) struct Metric {
     what: &'static str,
 }
 
+impl Metric {
+    /// The word without `lock`.
+    pub(super) fn word(&self) -> &'static str {
+        self.name.split(' ').next().unwrap_or(self.name)
+    }
+}
+
 const fn number(name: &'static str, locked: &'static str, what: &'static str) -> Metric {
     Metric {
         name,
@@ -151,9 +158,7 @@ pub(super) fn read(words: &mut Words<'_>, word: &str, spec: &mut RouteSpec) -> P
         return Ok(true);
     }
     let hit = TRIED.iter().find_map(|tried| {
-        let metric = METRICS
-            .iter()
-            .find(|m| m.name.split(' ').next() == Some(tried))?;
+        let metric = METRICS.iter().find(|m| m.word() == *tried)?;
         let same = if metric.abbreviated {
             abbreviates(word, tried)
         } else {

@@ -17,6 +17,7 @@ pub mod names;
 mod neigh;
 mod options;
 mod route;
+pub mod show;
 mod usage;
 mod words;
 
@@ -127,5 +128,7 @@ fn read_action(words: &mut Words<'_>) -> Parse<Action> {
     }
 }
 
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

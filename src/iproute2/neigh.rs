@@ -59,7 +59,7 @@ impl NudState {
     /// Not in any state yet.
     pub const NONE: Self = Self(0);
 
-    /// The words of iproute2 in the order in which it tries abbreviations.
+    /// The words of iproute2.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("permanent", Self::PERMANENT),
         ("reachable", Self::REACHABLE),
@@ -73,7 +73,12 @@ impl NudState {
     ];
 
     fn read(word: &str) -> Option<Self> {
-        match Self::NAMES.iter().find(|(name, _)| abbreviates(word, name)) {
+        // iproute2 takes only these three cut short.
+        let is = |name: &str| match name {
+            "permanent" | "reachable" | "failed" => abbreviates(word, name),
+            _ => word == name,
+        };
+        match Self::NAMES.iter().find(|(name, _)| is(name)) {
             Some((_, state)) => Some(*state),
             None => c_number(word, 0)
                 .and_then(|n| u8::try_from(n).ok())
@@ -309,7 +314,7 @@ fn read_filter(words: &mut Words<'_>) -> Parse<NeighFilter> {
                 return words.fail(Fact::Usage(Usage(Some(Object::Neigh))));
             }
             words.back();
-            filter.to = Some(words.prefix()?.lenient_net());
+            filter.to = words.filter_net()?;
         }
     }
     Ok(filter)

@@ -43,10 +43,10 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
         let name = word.strip_prefix("--").unwrap_or_else(|| &word[1..]);
         let is = |full: &str| abbreviates(name, full);
         if is("loops") || is("rcvbuf") {
-            words.value()?;
+            value(words)?;
             return words.unsupported(word);
         } else if is("family") {
-            let family = words.value()?;
+            let family = value(words)?;
             match family {
                 "inet" => options.inet = true,
                 "help" => return words.fail(Fact::Usage(Usage(None))),
@@ -68,7 +68,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
         } else if is("force") {
             options.force = true;
         } else if is("batch") {
-            options.batch = Some(words.value()?.to_owned());
+            options.batch = Some(value(words)?.to_owned());
         } else if is("brief") {
             options.brief = true;
         } else if is("json") {
@@ -77,9 +77,9 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
             options.pretty = true;
         } else if is("Numeric") {
             options.numeric = true;
-        } else if is("color") || name.starts_with("c=") || name.starts_with("color=") {
+        } else if is_colour(name) {
             // The router's output has no colours, so asking for them changes nothing that is said.
-        } else if is("help") {
+        } else if is("help") || name.is_empty() {
             return words.fail(Fact::Usage(Usage(None)));
         } else if [
             "iec",
@@ -104,4 +104,19 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
         words.set_inet();
     }
     Ok(options)
+}
+
+/// The value of an option; iproute2 prints its help if there is none.
+fn value<'a>(words: &mut Words<'a>) -> Parse<&'a str> {
+    if words.is_empty() {
+        words.fail_end(Fact::Usage(Usage(None)))
+    } else {
+        words.value()
+    }
+}
+
+/// `-c`, `-color` or one of these with `=always`, `=auto` or `=never`.
+fn is_colour(option: &str) -> bool {
+    let (name, when) = option.split_once('=').unwrap_or((option, "always"));
+    abbreviates(name, "color") && matches!(when, "always" | "auto" | "never")
 }

@@ -100,10 +100,10 @@ impl Default for RouteFilter {
 }
 
 /// The packet whose way is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteGet {
     /// Destination address.
-    pub dst: Option<Ipv4Addr>,
+    pub dst: Ipv4Addr,
     /// Source address.
     pub from: Option<Ipv4Addr>,
     /// Interface on which it arrives; without one it is the router's own packet.
@@ -241,7 +241,8 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
         weight: 1,
         ..NextHopSpec::default()
     };
-    let mut nexthops = Vec::new();
+    let mut via_given = false;
+    let mut has_nexthops = false;
     let mut spec = RouteSpec {
         dst: Ipv4Net::default(),
         kind: RouteType::Unicast,
@@ -266,6 +267,10 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
         } else if word == "as" {
             return words.unsupported("as");
         } else if word == "via" {
+            if via_given {
+                return words.wrong(word, "use nexthop syntax to specify multiple via");
+            }
+            via_given = true;
             words.via_family()?;
             single.via = words.address()?;
         } else if word == "from" {
@@ -288,7 +293,8 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
         } else if word == "onlink" {
             single.onlink = true;
         } else if word == "nexthop" {
-            read_nexthops(words, form, &mut nexthops)?;
+            has_nexthops = true;
+            break;
         } else if word == "nhid" {
             return words.unsupported("nhid");
         } else if is("protocol") {
@@ -307,8 +313,9 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
             // State of the moment, not of the route.
         } else {
             let mut word = if word == "to" { words.value()? } else { word };
-            if let Some(said) = read_type(words, word)? {
-                kind = Some(said);
+            let said = read_type(word);
+            if let Some(said) = said {
+                kind = said.ok();
                 word = words.value()?;
             }
             if abbreviates(word, "help") {
@@ -317,11 +324,18 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
             words.once_or_garbage(dst.is_some(), "to", word)?;
             words.back();
             dst = Some(words.net()?);
+            if let Some(Err(kind)) = said {
+                return words.unsupported(kind);
+            }
         }
     }
     let Some(dst) = dst else {
         return words.fail_end(Fact::Usage(Usage(Some(Object::Route))));
     };
+    let mut nexthops = Vec::new();
+    if has_nexthops {
+        read_nexthops(words, form, &mut nexthops)?;
+    }
     spec.dst = dst;
     spec.kind = kind.unwrap_or_default();
     spec.table = match (table_given, spec.kind) {
@@ -374,48 +388,48 @@ fn accept_nexthops(words: &Words<'_>, spec: &RouteSpec) -> Parse<()> {
     Ok(())
 }
 
-/// The type that a word names; `None` if it names none.
-fn read_type(words: &Words<'_>, word: &str) -> Parse<Option<RouteType>> {
-    if word.starts_with(|c: char| c.is_ascii_digit()) {
-        return Ok(None);
-    }
-    Ok(Some(match word {
+/// The type that a word names, or the name of one that this router does not have; `None` if the
+/// word names no type.
+fn read_type(word: &str) -> Option<Result<RouteType, &'static str>> {
+    Some(Ok(match word {
+        _ if word.starts_with(|c: char| c.is_ascii_digit()) => return None,
         "local" => RouteType::Local,
         "throw" => RouteType::Throw,
         "brd" => RouteType::Broadcast,
-        "nat" => return words.unsupported("nat"),
+        "nat" => return Some(Err("nat")),
         _ if abbreviates(word, "broadcast") => RouteType::Broadcast,
         _ if abbreviates(word, "anycast") => RouteType::Anycast,
         _ if abbreviates(word, "multicast") => RouteType::Multicast,
         _ if abbreviates(word, "prohibit") => RouteType::Prohibit,
         _ if abbreviates(word, "unreachable") => RouteType::Unreachable,
         _ if abbreviates(word, "blackhole") => RouteType::Blackhole,
-        _ if abbreviates(word, "xresolve") => return words.unsupported("xresolve"),
+        _ if abbreviates(word, "xresolve") => return Some(Err("xresolve")),
         _ if abbreviates(word, "unicast") => RouteType::Unicast,
-        _ => return Ok(None),
+        _ => return None,
     }))
 }
 
 /// A route type by name or by its number (`RTN_*`), as filters take it.
 fn read_filter_type(words: &mut Words<'_>) -> Parse<RouteType> {
+    const BY_NUMBER: [RouteType; 9] = [
+        RouteType::Unicast,
+        RouteType::Local,
+        RouteType::Broadcast,
+        RouteType::Anycast,
+        RouteType::Multicast,
+        RouteType::Blackhole,
+        RouteType::Unreachable,
+        RouteType::Prohibit,
+        RouteType::Throw,
+    ];
     let word = words.value()?;
-    if let Some(kind) = read_type(words, word)? {
-        return Ok(kind);
+    match (read_type(word), c_number(word, 0)) {
+        (Some(Ok(kind)), _) => Ok(kind),
+        (Some(Err(kind)), _) => words.unsupported(kind),
+        (None, Some(n @ 1..=9)) => Ok(BY_NUMBER[n as usize - 1]),
+        (None, Some(0..=255)) => words.unsupported(format!("type {word}")),
+        _ => words.wrong(word, "node type value is invalid"),
     }
-    let by_number = match c_number(word, 0) {
-        Some(1) => RouteType::Unicast,
-        Some(2) => RouteType::Local,
-        Some(3) => RouteType::Broadcast,
-        Some(4) => RouteType::Anycast,
-        Some(5) => RouteType::Multicast,
-        Some(6) => RouteType::Blackhole,
-        Some(7) => RouteType::Unreachable,
-        Some(8) => RouteType::Prohibit,
-        Some(9) => RouteType::Throw,
-        Some(0..=255) => return words.unsupported(format!("type {word}")),
-        _ => return words.wrong(word, "node type value is invalid"),
-    };
-    Ok(by_number)
 }
 
 /// The words from the first `nexthop` to the end.
@@ -506,26 +520,26 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RouteFilter> {
             return words.unsupported(format!("route show {word}"));
         } else if word == "via" {
             words.via_family()?;
-            filter.via = Some(words.prefix()?.lenient_net());
+            filter.via = words.filter_net()?;
         } else if word == "src" {
-            filter.src = Some(words.prefix()?.lenient_net());
+            filter.src = words.filter_net()?;
         } else if word == "nhid" || is("from") {
             return words.unsupported(format!("route show {word}"));
         } else {
             let word = if is("to") { words.value()? } else { word };
             let is = |full: &str| abbreviates(word, full);
             if is("root") {
-                filter.dst.root = Some(words.prefix()?.lenient_net());
+                filter.dst.root = words.filter_net()?;
             } else if is("match") {
-                filter.dst.matching = Some(words.prefix()?.lenient_net());
+                filter.dst.matching = words.filter_net()?;
             } else {
                 if !is("exact") {
                     words.back();
                 }
-                let net = words.prefix()?.lenient_net();
+                let net = words.filter_net()?;
                 filter.dst = PrefixFilter {
-                    root: Some(net),
-                    matching: Some(net),
+                    root: net,
+                    matching: net,
                 };
             }
         }
@@ -548,7 +562,19 @@ fn read_or_all(
 }
 
 fn read_get(words: &mut Words<'_>) -> Parse<RouteGet> {
-    let mut get = RouteGet::default();
+    let mut dst = None;
+    let mut get = RouteGet {
+        dst: Ipv4Addr::UNSPECIFIED,
+        from: None,
+        iif: None,
+        oif: None,
+        tos: 0,
+        mark: 0,
+        ipproto: None,
+        sport: None,
+        dport: None,
+        fibmatch: false,
+    };
     while let Some(word) = words.take() {
         let is = |full: &str| abbreviates(word, full);
         if word == "tos" || is("dsfield") {
@@ -583,16 +609,13 @@ fn read_get(words: &mut Words<'_>) -> Parse<RouteGet> {
                 return words.fail(Fact::Usage(Usage(Some(Object::Route))));
             }
             words.back();
-            let prefix = words.prefix()?;
-            if prefix.len < 32 {
-                get.dst = if prefix.len == 0 { None } else { prefix.addr };
-            } else {
-                get.dst = prefix.addr;
-            }
+            // A prefix stands for its address; iproute2 warns of the rest.
+            dst = Some(words.prefix()?.addr.unwrap_or(Ipv4Addr::UNSPECIFIED));
         }
     }
-    if get.dst.is_none() {
-        return words.fail_end(Fact::DestinationRequired);
+    match dst {
+        Some(dst) => get.dst = dst,
+        None => return words.fail_end(Fact::DestinationRequired),
     }
     Ok(get)
 }

@@ -234,6 +234,12 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// A prefix to compare with; `None` for `any` and `all`, which anything fits.
+    pub(super) fn filter_net(&mut self) -> Parse<Option<Ipv4Net>> {
+        let prefix = self.prefix()?;
+        Ok(prefix.addr.map(|_| prefix.lenient_net()))
+    }
+
     /// A prefix of a route: host bits must be zero, as the kernel demands.
     pub(super) fn net(&mut self) -> Parse<Ipv4Net> {
         let prefix = self.prefix()?;

@@ -1,0 +1,70 @@
+//! Side by side with the real `ip`, in a network namespace of its own.
+//!
+//! These tests need root and `ip` with `unshare`; without them they say so and pass.
+
+mod errors;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// What the real `ip` did with one line.
+#[derive(Debug)]
+struct Outcome {
+    status: u8,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs lines of `ip` one after another in one fresh namespace that has the pair of interfaces
+/// `d0` (192.0.2.1/24, up) and `d1` (up). `None` when this machine cannot do it.
+fn run(lines: &[String]) -> Option<Vec<Outcome>> {
+    const SETUP: &str = "ip link add d0 type veth peer name d1 && ip link set lo up && \
+        ip link set d0 up && ip link set d1 up && ip addr add 192.0.2.1/24 dev d0 || exit 77\n";
+    let mut script = String::from("LC_ALL=C; export LC_ALL\n");
+    script.push_str(SETUP);
+    script.push_str("dir=$(mktemp -d) || exit 77; trap 'rm -r $dir' EXIT\n");
+    for line in lines {
+        let quoted: Vec<String> = line
+            .split_whitespace()
+            .map(|w| format!("'{}'", w.replace('\'', "'\\''")))
+            .collect();
+        let quoted = quoted.join(" ");
+        script.push_str(&format!(
+            "ip {quoted} >$dir/out 2>$dir/err </dev/null; status=$?\n"
+        ));
+        script.push_str("printf '%s\\001' $status; cat $dir/out; printf '\\001'; ");
+        script.push_str("cat $dir/err; printf '\\002'\n");
+    }
+    let mut child = Command::new("unshare")
+        .args(["-n", "sh", "-s"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut stdin = child.stdin.take().expect("piped");
+    let writer = std::thread::spawn(move || {
+        // A namespace that was refused closes the pipe early; the exit status tells.
+        let _ = stdin.write_all(script.as_bytes());
+    });
+    let output = child.wait_with_output().expect("output of the shell");
+    writer.join().expect("writer of the script");
+    if !output.status.success() {
+        eprintln!("skipped: needs root, unshare, ip and veth");
+        return None;
+    }
+    let text = String::from_utf8(output.stdout).expect("ip writes UTF-8");
+    let outcomes: Vec<Outcome> = text
+        .split_terminator('\u{2}')
+        .map(|record| {
+            let mut parts = record.split('\u{1}');
+            Outcome {
+                status: parts.next().expect("status").parse().expect("number"),
+                stdout: parts.next().expect("stdout").to_owned(),
+                stderr: parts.next().expect("stderr").to_owned(),
+            }
+        })
+        .collect();
+    assert_eq!(outcomes.len(), lines.len(), "one outcome for each line");
+    Some(outcomes)
+}

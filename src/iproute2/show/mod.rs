@@ -1,0 +1,16 @@
+//! Prints state as `ip` prints it: text, `-oneline`, `-brief`, `-details`, `-json` and `-pretty`.
+//!
+//! - takes: plain views that the management core fills ([`RouteView`], [`NeighView`], [`LinkView`])
+//! - gives: the bytes that `ip` would write to its standard output
+//! - obeys: the output of iproute2 6.1, blanks at line ends included; differential tests compare
+
+mod link;
+mod neigh;
+mod out;
+mod route;
+mod stats;
+
+pub use link::{AddrView, LinkDetails, LinkView, iff, show_addresses, show_links};
+pub use neigh::{NeighStats, NeighView, show_neighbours};
+pub use route::{NextHopView, RouteGetView, RouteView, show_route_get, show_routes};
+pub use stats::{LinkStats, RxStats, TxStats};
