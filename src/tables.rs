@@ -71,6 +71,8 @@ pub struct Tables {
     pub limits: Arc<Limits>,
     /// Tunables.
     pub tunables: Tunables,
+    /// Grows when `features` or `trace` change.
+    pub wiring: u64,
     /// Feature nodes that are on.
     pub features: Vec<&'static str>,
     /// Packets to follow.

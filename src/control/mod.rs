@@ -1,1 +1,10 @@
-//! Room `control`.
+//! The management core: the one writer of every table that workers read.
+//!
+//! [`Router`] is a machine without threads or clocks: commands and punted packets go in with the
+//! time, packets to inject come out, and [`Router::commit`] publishes what has changed. The live
+//! loop and deterministic replay drive the same machine.
+
+mod links;
+mod router;
+
+pub use router::{AddressError, IfaceSpec, Limits, LinkError, NeighbourError, Router};

@@ -83,15 +83,13 @@ pub struct Eal {
 /// The last error of this thread, in DPDK's words.
 pub(super) fn last_error() -> String {
     // SAFETY: the shim reads a thread-local variable.
-    describe(unsafe { dpdk_sys::wagonway_errno() })
+    describe(unsafe { dpdk_sys::dpdk_errno() })
 }
 
 /// An error number in DPDK's words.
 pub(super) fn describe(number: i32) -> String {
     // SAFETY: `rte_strerror` returns a string that lives until the next call on this thread.
-    unsafe { CStr::from_ptr(dpdk_sys::rte_strerror(number.abs())) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(dpdk_sys::rte_strerror(number.abs())) }.to_string_lossy().into_owned()
 }
 
 /// Free hugepages in MiB, of all sizes.
@@ -101,11 +99,7 @@ fn free_hugepages_mib() -> u64 {
     };
     let free = |dir: std::fs::DirEntry| {
         let name = dir.file_name().into_string().ok()?;
-        let kib: u64 = name
-            .strip_prefix("hugepages-")?
-            .strip_suffix("kB")?
-            .parse()
-            .ok()?;
+        let kib: u64 = name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
         let free = std::fs::read_to_string(dir.path().join("free_hugepages")).ok()?;
         Some(free.trim().parse::<u64>().ok()? * kib / 1024)
     };
@@ -148,11 +142,8 @@ impl Eal {
             return Err(EalError::AlreadyStarted);
         }
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut args = vec![
-            "wagonway".to_owned(),
-            "--lcores".into(),
-            format!("0@(0-{})", cpus - 1),
-        ];
+        let mut args =
+            vec!["wagonway".to_owned(), "--lcores".into(), format!("0@(0-{})", cpus - 1)];
         args.extend(["--log-level", "lib.eal:error", "--log-level", "*:error"].map(str::to_owned));
         args.push("--no-telemetry".into());
         if options.in_memory {
@@ -187,7 +178,7 @@ impl Eal {
         // SAFETY: `strings` are `count` C strings that are never freed.
         if unsafe { dpdk_sys::rte_eal_init(count, strings.as_mut_ptr()) } < 0 {
             // SAFETY: reads a thread-local variable.
-            let number = unsafe { dpdk_sys::wagonway_errno() };
+            let number = unsafe { dpdk_sys::dpdk_errno() };
             return Err(match number {
                 libc_errno::EACCES | libc_errno::EPERM => EalError::NoPermission(describe(number)),
                 libc_errno::EAGAIN => EalError::InstanceRunning(options.prefix.clone()),
@@ -232,10 +223,7 @@ impl Registration {
     pub fn new() -> Result<Self, EalError> {
         // SAFETY: EAL runs when threads of the router do.
         if unsafe { dpdk_sys::rte_thread_register() } < 0 {
-            return Err(EalError::Other(format!(
-                "no place for another thread: {}",
-                last_error()
-            )));
+            return Err(EalError::Other(format!("no place for another thread: {}", last_error())));
         }
         Ok(Self(()))
     }

@@ -342,9 +342,7 @@ impl Packet {
         if len > old {
             // SAFETY: `data_off + len` lies within the buffer, which we own.
             unsafe {
-                head.buf_addr
-                    .add(usize::from(head.data_off) + old)
-                    .write_bytes(0, len - old);
+                head.buf_addr.add(usize::from(head.data_off) + old).write_bytes(0, len - old);
             }
         }
         head.data_len = len as u16;

@@ -46,22 +46,14 @@ impl Pool {
         data_room: u16,
         socket: i32,
     ) -> Result<Self, PoolError> {
-        let fail = |reason: String| PoolError {
-            count,
-            data_room,
-            reason,
-        };
+        let fail = |reason: String| PoolError { count, data_room, reason };
         let c_name = CString::new(name).map_err(|_| fail("name holds a zero byte".into()))?;
         // SAFETY: the name is a C string that outlives the call.
         let pool = unsafe {
             dpdk_sys::rte_pktmbuf_pool_create(c_name.as_ptr(), count, cache, 0, data_room, socket)
         };
         match NonNull::new(pool) {
-            Some(pool) => Ok(Self {
-                pool,
-                count,
-                data_room,
-            }),
+            Some(pool) => Ok(Self { pool, count, data_room }),
             None => Err(fail(super::eal::last_error())),
         }
     }

@@ -112,20 +112,12 @@ impl<T> Graph<T> {
     ) -> Self {
         assert!(nodes.len() <= MAX_NODES, "{} nodes", nodes.len());
         let stats = Arc::new(Stats::new(nodes.len(), inputs.len()));
-        let waiting = nodes
-            .iter()
-            .map(|_| VecDeque::with_capacity(POOL_FRAMES))
-            .collect();
+        let waiting = nodes.iter().map(|_| VecDeque::with_capacity(POOL_FRAMES)).collect();
         let slots: Vec<_> = nodes
             .into_iter()
             .map(|node| {
                 let edges = node.edges();
-                assert!(
-                    edges.len() <= MAX_EDGES,
-                    "{}: {} edges",
-                    node.name(),
-                    edges.len()
-                );
+                assert!(edges.len() <= MAX_EDGES, "{}: {} edges", node.name(), edges.len());
                 let arc = arcs.iter().find(|arc| arc.features.contains(&node.name()));
                 Slot {
                     node,
@@ -170,14 +162,9 @@ impl<T> Graph<T> {
         let spec = self.arcs.iter().find(|spec| spec.name == arc);
         let spec = spec.unwrap_or_else(|| panic!("an edge leads to {arc:?}, which is not an arc"));
         let start = after.map_or(0, |name| {
-            spec.features
-                .iter()
-                .position(|feature| *feature == name)
-                .map_or(0, |at| at + 1)
+            spec.features.iter().position(|feature| *feature == name).map_or(0, |at| at + 1)
         });
-        let next = spec.features[start..]
-            .iter()
-            .find(|feature| enabled(feature));
+        let next = spec.features[start..].iter().find(|feature| enabled(feature));
         self.find(next.unwrap_or(&spec.end))
     }
 
@@ -208,18 +195,12 @@ impl<T> Graph<T> {
 
     /// Name and edges of every node, in order.
     pub fn shape(&self) -> Vec<(&'static str, &'static [Edge])> {
-        self.slots
-            .iter()
-            .map(|slot| (slot.node.name(), slot.edges))
-            .collect()
+        self.slots.iter().map(|slot| (slot.node.name(), slot.edges)).collect()
     }
 
     /// Names of the inputs, in order.
     pub fn input_names(&self) -> Vec<String> {
-        self.inputs
-            .iter()
-            .map(|(input, _)| input.name().to_owned())
-            .collect()
+        self.inputs.iter().map(|(input, _)| input.name().to_owned()).collect()
     }
 
     /// The recorder of traced packets.
@@ -229,10 +210,7 @@ impl<T> Graph<T> {
 
     /// Number of the node called `name`, for [`Graph::enqueue`].
     pub fn node(&self, name: &str) -> Option<u8> {
-        self.slots
-            .iter()
-            .position(|slot| slot.node.name() == name)
-            .map(|place| place as u8)
+        self.slots.iter().position(|slot| slot.node.name() == name).map(|place| place as u8)
     }
 
     /// Puts a packet before a node, from outside of the graph.

@@ -121,10 +121,7 @@ pub struct Out {
 
 impl Default for Out {
     fn default() -> Self {
-        Self {
-            next: [0; FRAME_LEN],
-            emitted: ArrayVec::new(),
-        }
+        Self { next: [0; FRAME_LEN], emitted: ArrayVec::new() }
     }
 }
 
@@ -152,9 +149,7 @@ impl Out {
     /// # Errors
     /// Gives the packet back when the node has made [`EMIT_LEN`] in this run already.
     pub fn emit(&mut self, edge: u8, packet: Packet) -> Result<(), Packet> {
-        self.emitted
-            .try_push((edge, packet))
-            .map_err(|full| full.element().1)
+        self.emitted.try_push((edge, packet)).map_err(|full| full.element().1)
     }
 
     /// How many more packets can be emitted in this run.

@@ -6,7 +6,7 @@
 macro_rules! reasons {
     ($($(#[doc = $help:literal])+ $variant:ident = $name:literal [$($snmp:ident),*],)+) => {
         /// Why a packet was dropped.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Reason {
             $($(#[doc = $help])+ $variant,)+
@@ -158,12 +158,7 @@ mod tests {
         assert_eq!(names.len(), REASONS);
         for (number, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, number);
-            assert!(
-                reason.help().ends_with('.'),
-                "{}: {:?}",
-                reason.name(),
-                reason.help()
-            );
+            assert!(reason.help().ends_with('.'), "{}: {:?}", reason.name(), reason.help());
         }
     }
 }

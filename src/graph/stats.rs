@@ -18,10 +18,7 @@ impl Count {
     /// Adds; only the owning worker does.
     #[inline]
     pub fn add(&self, by: u64) {
-        self.0.store(
-            self.0.load(Ordering::Relaxed).wrapping_add(by),
-            Ordering::Relaxed,
-        );
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
     /// The value now.
@@ -84,9 +81,7 @@ pub struct Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self {
-            buckets: (0..LATENCY_BUCKETS).map(|_| Count::default()).collect(),
-        }
+        Self { buckets: (0..LATENCY_BUCKETS).map(|_| Count::default()).collect() }
     }
 }
 
@@ -103,15 +98,13 @@ impl Latency {
 
     /// Highest value of each bucket that is not empty, in cycles, and its count.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.buckets
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| count.get() > 0)
-            .map(|(bucket, count)| {
+        self.buckets.iter().enumerate().filter(|(_, count)| count.get() > 0).map(
+            |(bucket, count)| {
                 let (octave, step) = (bucket / LATENCY_STEPS, (bucket % LATENCY_STEPS) as u64);
                 let low = (LATENCY_STEPS as u64 + step) << octave;
                 (low + (1 << octave) - 1, count.get())
-            })
+            },
+        )
     }
 }
 
@@ -197,13 +190,8 @@ mod tests {
             let latency = Latency::default();
             latency.record(cycles, 3);
             let found: Vec<_> = latency.iter().collect();
-            let [(high, 3)] = found[..] else {
-                panic!("{found:?}")
-            };
-            assert!(
-                high >= cycles && (high - cycles) * 8 <= cycles,
-                "{cycles} in {high}"
-            );
+            let [(high, 3)] = found[..] else { panic!("{found:?}") };
+            assert!(high >= cycles && (high - cycles) * 8 <= cycles, "{cycles} in {high}");
         }
     }
 }

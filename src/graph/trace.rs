@@ -56,9 +56,7 @@ impl Filter {
         };
         self.port.is_none_or(|wanted| wanted == port)
             && self.ethertype.is_none_or(|wanted| wanted == ethertype)
-            && self
-                .proto
-                .is_none_or(|wanted| ip.is_some_and(|ip| ip[9] == wanted))
+            && self.proto.is_none_or(|wanted| ip.is_some_and(|ip| ip[9] == wanted))
             && within(self.src, 12)
             && within(self.dst, 16)
     }
@@ -243,49 +241,12 @@ mod tests {
         let frame = udp_frame();
         let net = |text: &str| Some(text.parse().unwrap());
         assert!(Filter::default().matches(0, &frame));
-        assert!(
-            Filter {
-                dst: net("198.51.100.0/24"),
-                ..Filter::default()
-            }
-            .matches(0, &frame)
-        );
-        assert!(
-            !Filter {
-                dst: net("198.51.101.0/24"),
-                ..Filter::default()
-            }
-            .matches(0, &frame)
-        );
-        assert!(
-            !Filter {
-                src: net("198.51.100.0/24"),
-                ..Filter::default()
-            }
-            .matches(0, &frame)
-        );
-        assert!(
-            Filter {
-                proto: Some(17),
-                port: Some(2),
-                ..Filter::default()
-            }
-            .matches(2, &frame)
-        );
-        assert!(
-            !Filter {
-                proto: Some(6),
-                ..Filter::default()
-            }
-            .matches(2, &frame)
-        );
-        assert!(
-            !Filter {
-                ethertype: Some(0x0806),
-                ..Filter::default()
-            }
-            .matches(0, &frame)
-        );
+        assert!(Filter { dst: net("198.51.100.0/24"), ..Filter::default() }.matches(0, &frame));
+        assert!(!Filter { dst: net("198.51.101.0/24"), ..Filter::default() }.matches(0, &frame));
+        assert!(!Filter { src: net("198.51.100.0/24"), ..Filter::default() }.matches(0, &frame));
+        assert!(Filter { proto: Some(17), port: Some(2), ..Filter::default() }.matches(2, &frame));
+        assert!(!Filter { proto: Some(6), ..Filter::default() }.matches(2, &frame));
+        assert!(!Filter { ethertype: Some(0x0806), ..Filter::default() }.matches(0, &frame));
         assert!(!Filter::default().matches(0, &frame[..10]));
     }
 }

@@ -137,10 +137,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            targets: bytemuck::zeroed_slice_box(WAYS * SETS),
-            global: AtomicU64::new(0),
-        }
+        Self { targets: bytemuck::zeroed_slice_box(WAYS * SETS), global: AtomicU64::new(0) }
     }
 }
 
@@ -183,11 +180,9 @@ impl Limits {
         // Offset so that a fresh router, whose clock may start at 0, has its full burst.
         let now = now / 1000 + 1_000_000_000;
         let gap = Self::global_gap(rules);
-        let _ = self
-            .global
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-                Some(full_at.max(now) + gap)
-            });
+        let _ = self.global.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+            Some(full_at.max(now) + gap)
+        });
     }
 
     fn target_allows(&self, rules: &LimitRules, target: Ipv4Addr, now: Nanos) -> bool {
@@ -199,22 +194,14 @@ impl Limits {
         let set = (target.to_bits().wrapping_mul(0x9e37_79b1) >> 18) as usize % SETS;
         let ways = &self.targets[set * WAYS..][..WAYS];
         loop {
-            let found = ways
-                .iter()
-                .find(|way| way.load(Ordering::Relaxed) >> 32 == key >> 32);
+            let found = ways.iter().find(|way| way.load(Ordering::Relaxed) >> 32 == key >> 32);
             // No entry yet: take the place of the target whose bucket has been full for longest.
             let way = found.unwrap_or_else(|| {
-                let idle = ways
-                    .iter()
-                    .min_by_key(|way| way.load(Ordering::Relaxed) as u32);
+                let idle = ways.iter().min_by_key(|way| way.load(Ordering::Relaxed) as u32);
                 idle.unwrap_or(&ways[0])
             });
             let old = way.load(Ordering::Relaxed);
-            let full_at = if found.is_some() {
-                old & 0xffff_ffff
-            } else {
-                0
-            };
+            let full_at = if found.is_some() { old & 0xffff_ffff } else { 0 };
             if full_at > now + gap * (BURST - 1) {
                 return false;
             }
@@ -231,12 +218,8 @@ impl Limits {
 mod tests {
     use super::*;
 
-    const RULES: LimitRules = LimitRules {
-        ratelimit_ms: 1000,
-        ratemask: 0x1818,
-        msgs_per_sec: 1000,
-        msgs_burst: 50,
-    };
+    const RULES: LimitRules =
+        LimitRules { ratelimit_ms: 1000, ratemask: 0x1818, msgs_per_sec: 1000, msgs_burst: 50 };
     const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
     fn sent(
@@ -247,9 +230,8 @@ mod tests {
         times: u32,
         now: Nanos,
     ) -> u32 {
-        (0..times)
-            .filter(|_| limits.allow(rules, kind, code, A, now) == Verdict::Allowed)
-            .count() as u32
+        (0..times).filter(|_| limits.allow(rules, kind, code, A, now) == Verdict::Allowed).count()
+            as u32
     }
 
     #[test]
@@ -279,23 +261,15 @@ mod tests {
         let limits = Limits::default();
         assert_eq!(sent(&limits, &RULES, 3, 4, 1000, 0), 1000);
         assert_eq!(sent(&limits, &RULES, 0, 0, 1000, 0), 1000);
-        let off = LimitRules {
-            ratelimit_ms: 0,
-            msgs_per_sec: 1_000_000,
-            msgs_burst: 2000,
-            ..RULES
-        };
+        let off =
+            LimitRules { ratelimit_ms: 0, msgs_per_sec: 1_000_000, msgs_burst: 2000, ..RULES };
         assert_eq!(sent(&limits, &off, 11, 0, 1000, 0), 1000);
     }
 
     #[test]
     fn a_million_targets_take_no_more_memory_and_the_limit_still_holds() {
         let limits = Limits::default();
-        let rules = LimitRules {
-            msgs_per_sec: 1_000_000,
-            msgs_burst: 5_000_000,
-            ..RULES
-        };
+        let rules = LimitRules { msgs_per_sec: 1_000_000, msgs_burst: 5_000_000, ..RULES };
         for n in 0..1_000_000 {
             limits.allow(&rules, 11, 0, Ipv4Addr::from_bits(n), 0);
         }
@@ -304,13 +278,7 @@ mod tests {
 
     #[test]
     fn notes_carry_the_cause_and_the_pointer() {
-        assert_eq!(
-            Cause::from_note(Cause::option_note(21)),
-            (Cause::Option, 21)
-        );
-        assert_eq!(
-            Cause::from_note(Cause::NeighbourFailed.note()),
-            (Cause::NeighbourFailed, 0)
-        );
+        assert_eq!(Cause::from_note(Cause::option_note(21)), (Cause::Option, 21));
+        assert_eq!(Cause::from_note(Cause::NeighbourFailed.note()), (Cause::NeighbourFailed, 0));
     }
 }

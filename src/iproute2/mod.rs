@@ -1,1 +1,131 @@
-//! Room `iproute2`.
+//! The command line of iproute2: an operator's `ip ...` words become typed commands, and state is
+//! printed as `ip` prints it.
+//!
+//! - takes: words, as a shell splits them or as a batch file writes them ([`batch`])
+//! - gives: a [`Command`] for the management core, or the error that `ip` would print
+//! - obeys: `ip(8)`, `ip-link(8)`, `ip-address(8)`, `ip-route(8)`, `ip-neighbour(8)`
+//!
+//! Parsing is pure: whether a device exists is the executor's to say. A word that iproute2 knows and
+//! this router does not is an error, never ignored.
+
+mod addr;
+pub mod batch;
+mod error;
+mod link;
+mod metrics;
+pub mod names;
+mod neigh;
+mod options;
+mod route;
+mod usage;
+mod words;
+
+pub use addr::{AddrCommand, AddrFilter, AddrFlags, AddrSpec, Broadcast};
+pub use batch::parse_batch;
+pub use error::{Fact, ParseError};
+pub use link::{LinkChange, LinkCommand, LinkFilter, VlanProtocol, VlanSpec};
+pub use neigh::{NeighCommand, NeighFilter, NeighSpec, NudState};
+pub use options::Options;
+pub use route::{PrefixFilter, RouteCommand, RouteFilter, RouteGet, parse_route_words};
+pub use usage::{Object, Usage};
+
+use words::{Parse, Words, abbreviates};
+
+/// One command line of `ip`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What stands before the object.
+    pub options: Options,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What one command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `ip link ...`
+    Link(LinkCommand),
+    /// `ip address ...`
+    Addr(AddrCommand),
+    /// `ip route ...`
+    Route(RouteCommand),
+    /// `ip neighbour ...`
+    Neigh(NeighCommand),
+    /// `ip -batch FILE`; `-` is the standard input.
+    Batch(String),
+}
+
+/// The objects of iproute2 in the order in which it tries abbreviations.
+const OBJECTS: &[(&str, Option<Object>)] = &[
+    ("address", Some(Object::Address)),
+    ("addrlabel", None),
+    ("maddress", None),
+    ("route", Some(Object::Route)),
+    ("rule", None),
+    ("neighbor", Some(Object::Neigh)),
+    ("neighbour", Some(Object::Neigh)),
+    ("ntable", None),
+    ("ntbl", None),
+    ("link", Some(Object::Link)),
+    ("l2tp", None),
+    ("fou", None),
+    ("ila", None),
+    ("macsec", None),
+    ("tunnel", None),
+    ("tunl", None),
+    ("tuntap", None),
+    ("tap", None),
+    ("token", None),
+    ("tcpmetrics", None),
+    ("tcp_metrics", None),
+    ("monitor", None),
+    ("xfrm", None),
+    ("mroute", None),
+    ("mrule", None),
+    ("netns", None),
+    ("netconf", None),
+    ("vrf", None),
+    ("sr", None),
+    ("nexthop", None),
+    ("mptcp", None),
+    ("ioam", None),
+    ("stats", None),
+];
+
+/// Reads the words after `ip`.
+///
+/// # Errors
+/// The error that `ip` would print, or that the router cannot do it yet.
+pub fn parse(words: &[&str]) -> Result<Command, ParseError> {
+    let mut words = Words::new(words);
+    let options = options::read(&mut words)?;
+    if let Some(file) = &options.batch {
+        let action = Action::Batch(file.clone());
+        return Ok(Command { options, action });
+    }
+    let action = read_action(&mut words)?;
+    Ok(Command { options, action })
+}
+
+fn read_action(words: &mut Words<'_>) -> Parse<Action> {
+    let Some(word) = words.take() else {
+        return words.fail_end(Fact::Usage(Usage(None)));
+    };
+    let Some((name, object)) = OBJECTS.iter().find(|(name, _)| abbreviates(word, name)) else {
+        return if abbreviates(word, "help") {
+            words.fail(Fact::Usage(Usage(None)))
+        } else {
+            words.fail(Fact::UnknownObject(word.to_owned()))
+        };
+    };
+    match object {
+        Some(Object::Address) => addr::read(words).map(Action::Addr),
+        Some(Object::Route) => route::read(words).map(Action::Route),
+        Some(Object::Neigh) => neigh::read(words).map(Action::Neigh),
+        Some(Object::Link) => link::read(words).map(Action::Link),
+        None => words.unsupported(*name),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -50,10 +50,7 @@ pub struct Verdict {
 
 /// The decision.
 pub fn consider(arp: &ArpView<'_>, facts: Facts) -> Verdict {
-    const NOTHING: Verdict = Verdict {
-        reply: false,
-        learn: Learn::No,
-    };
+    const NOTHING: Verdict = Verdict { reply: false, learn: Learn::No };
     let (operation, sender, target) = (arp.operation(), arp.sender_ip(), arp.target_ip());
     if !matches!(operation, REQUEST | REPLY) {
         return NOTHING;
@@ -63,26 +60,14 @@ pub fn consider(arp: &ArpView<'_>, facts: Facts) -> Verdict {
     }
     if sender.is_unspecified() {
         // Somebody asks whether it may take the address (RFC 5227): defend ours, learn nothing.
-        return Verdict {
-            reply: operation == REQUEST && facts.target_local,
-            ..NOTHING
-        };
+        return Verdict { reply: operation == REQUEST && facts.target_local, ..NOTHING };
     }
     if operation == REQUEST && facts.target_local && usable_source(sender, facts) {
-        return Verdict {
-            reply: true,
-            learn: Learn::Create,
-        };
+        return Verdict { reply: true, learn: Learn::Create };
     }
     let confirmed = operation == REPLY && facts.unicast;
     let gratuitous = sender == target;
-    Verdict {
-        reply: false,
-        learn: Learn::Update {
-            confirmed,
-            gratuitous,
-        },
-    }
+    Verdict { reply: false, learn: Learn::Update { confirmed, gratuitous } }
 }
 
 /// A source that the routing code would not call martian.
@@ -108,74 +93,34 @@ mod tests {
         let bytes = spec.to_bytes();
         let arp = ArpView::new_checked(&bytes).unwrap();
         let sender_local = arp.sender_ip() == OURS;
-        consider(
-            &arp,
-            Facts {
-                target_local,
-                sender_local,
-                unicast: true,
-            },
-        )
+        consider(&arp, Facts { target_local, sender_local, unicast: true })
     }
 
     #[test]
     fn a_request_for_us_is_answered_and_its_sender_learned() {
         let asked = verdict(ArpSpec::request(MAC, PEER, OURS), true);
-        assert_eq!(
-            asked,
-            Verdict {
-                reply: true,
-                learn: Learn::Create
-            }
-        );
+        assert_eq!(asked, Verdict { reply: true, learn: Learn::Create });
     }
 
     #[test]
     fn a_request_for_another_teaches_only_what_we_use_already() {
-        let other = verdict(
-            ArpSpec::request(MAC, PEER, Ipv4Addr::new(192, 0, 2, 7)),
-            false,
-        );
+        let other = verdict(ArpSpec::request(MAC, PEER, Ipv4Addr::new(192, 0, 2, 7)), false);
         assert!(!other.reply);
-        assert_eq!(
-            other.learn,
-            Learn::Update {
-                confirmed: false,
-                gratuitous: false
-            }
-        );
+        assert_eq!(other.learn, Learn::Update { confirmed: false, gratuitous: false });
     }
 
     #[test]
     fn a_probe_for_our_address_is_answered_and_teaches_nothing() {
         let probe = verdict(ArpSpec::request(MAC, Ipv4Addr::UNSPECIFIED, OURS), true);
-        assert_eq!(
-            probe,
-            Verdict {
-                reply: true,
-                learn: Learn::No
-            }
-        );
+        assert_eq!(probe, Verdict { reply: true, learn: Learn::No });
     }
 
     #[test]
     fn a_reply_confirms_and_an_announcement_overrides() {
         let reply = verdict(ArpSpec::reply(MAC, PEER, MAC, OURS), true);
-        assert_eq!(
-            reply.learn,
-            Learn::Update {
-                confirmed: true,
-                gratuitous: false
-            }
-        );
+        assert_eq!(reply.learn, Learn::Update { confirmed: true, gratuitous: false });
         let announcement = verdict(ArpSpec::request(MAC, PEER, PEER), false);
-        assert_eq!(
-            announcement.learn,
-            Learn::Update {
-                confirmed: false,
-                gratuitous: true
-            }
-        );
+        assert_eq!(announcement.learn, Learn::Update { confirmed: false, gratuitous: true });
     }
 
     #[test]

@@ -461,10 +461,7 @@ impl<P> Neighbours<P> {
 mod tests {
     use super::*;
 
-    const KEY: Key = Key {
-        iface: 1,
-        address: Ipv4Addr::new(192, 0, 2, 9),
-    };
+    const KEY: Key = Key { iface: 1, address: Ipv4Addr::new(192, 0, 2, 9) };
     const MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 9]);
     const OTHER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 8]);
 
@@ -473,11 +470,7 @@ mod tests {
     }
 
     fn said(table: &mut Neighbours<u32>) -> Vec<String> {
-        table
-            .take_actions()
-            .iter()
-            .map(|action| format!("{action:?}"))
-            .collect()
+        table.take_actions().iter().map(|action| format!("{action:?}")).collect()
     }
 
     #[test]
@@ -486,19 +479,13 @@ mod tests {
         for packet in 1..=3 {
             table.handle_packet(0, KEY, packet, 100);
         }
-        assert!(matches!(
-            table.take_actions()[..],
-            [Action::Solicit(KEY, None)]
-        ));
+        assert!(matches!(table.take_actions()[..], [Action::Solicit(KEY, None)]));
         assert_eq!(table.held(), 3);
         table.handle_hint(10, KEY, MAC, true, false);
         let actions = table.take_actions();
         assert!(matches!(&actions[..],
             [Action::Resolved(KEY, MAC), Action::Release(KEY, packets)] if packets[..] == [1, 2, 3]));
-        assert_eq!(
-            (table.held(), table.get(KEY).unwrap().state),
-            (0, State::Reachable)
-        );
+        assert_eq!((table.held(), table.get(KEY).unwrap().state), (0, State::Reachable));
     }
 
     #[test]
@@ -515,10 +502,7 @@ mod tests {
         );
         assert_eq!(table.get(KEY).unwrap().state, State::Failed);
         table.handle_packet(4 * SECOND, KEY, 2, 100);
-        assert!(
-            matches!(table.take_actions()[..], [Action::Solicit(KEY, None)]),
-            "asked afresh"
-        );
+        assert!(matches!(table.take_actions()[..], [Action::Solicit(KEY, None)]), "asked afresh");
     }
 
     #[test]
@@ -530,13 +514,7 @@ mod tests {
         let dropped: Vec<u32> = table
             .take_actions()
             .into_iter()
-            .flat_map(|action| {
-                if let Action::Drop(packets) = action {
-                    packets
-                } else {
-                    vec![]
-                }
-            })
+            .flat_map(|action| if let Action::Drop(packets) = action { packets } else { vec![] })
             .collect();
         assert_eq!(dropped.len() + table.held(), 1000);
         assert!(table.held() < 150 && dropped[..3] == [0, 1, 2]);
@@ -549,21 +527,14 @@ mod tests {
         table.handle_hint(0, KEY, MAC, true, false);
         table.take_actions();
         table.poll(50 * SECOND);
-        assert!(matches!(
-            table.take_actions()[..],
-            [Action::Solicit(KEY, Some(MAC))]
-        ));
+        assert!(matches!(table.take_actions()[..], [Action::Solicit(KEY, Some(MAC))]));
         assert!(table.get(KEY).unwrap().state.is_valid());
         table.handle_hint(50 * SECOND, KEY, MAC, true, false);
         assert!(said(&mut table).is_empty(), "no packet notices");
         for second in 100..110 {
             table.poll(second * SECOND);
         }
-        assert!(
-            said(&mut table)
-                .last()
-                .is_some_and(|last| last.starts_with("Unresolved"))
-        );
+        assert!(said(&mut table).last().is_some_and(|last| last.starts_with("Unresolved")));
         table.poll(200 * SECOND);
         assert!(table.get(KEY).is_none(), "a failed entry is collected");
     }
@@ -591,17 +562,8 @@ mod tests {
 
     #[test]
     fn a_full_table_sheds_failed_entries_and_refuses_beyond() {
-        let mut table = Neighbours::new(
-            Rules {
-                limit: 2,
-                ..Rules::default()
-            },
-            7,
-        );
-        let key = |last| Key {
-            iface: 1,
-            address: Ipv4Addr::new(10, 0, 0, last),
-        };
+        let mut table = Neighbours::new(Rules { limit: 2, ..Rules::default() }, 7);
+        let key = |last| Key { iface: 1, address: Ipv4Addr::new(10, 0, 0, last) };
         assert!(table.set(0, key(1), MAC, State::Permanent));
         table.handle_packet(0, key(2), 2, 60);
         table.handle_packet(0, key(3), 3, 60);

@@ -97,11 +97,7 @@ mod tests {
         assert!(table.set(1, address, 7, &mut used));
         assert!(table.set(2, address, 8, &mut used));
         assert_eq!(
-            (
-                table.get(1, address),
-                table.get(2, address),
-                table.get(3, address)
-            ),
+            (table.get(1, address), table.get(2, address), table.get(3, address)),
             (7, 8, 0)
         );
         assert!(table.set(1, address, 0, &mut used));
@@ -112,9 +108,8 @@ mod tests {
     fn a_full_table_refuses_new_neighbours_and_keeps_the_old() {
         let table = NeighbourTable::new(32);
         let mut used = 0;
-        let fits = (0..1000)
-            .take_while(|n| table.set(1, Ipv4Addr::from_bits(*n), 9, &mut used))
-            .count();
+        let fits =
+            (0..1000).take_while(|n| table.set(1, Ipv4Addr::from_bits(*n), 9, &mut used)).count();
         assert_eq!(fits, table.capacity());
         assert!((0..fits as u32).all(|n| table.get(1, Ipv4Addr::from_bits(n)) == 9));
         assert_eq!(table.get(1, Ipv4Addr::from_bits(999)), 0);

@@ -49,18 +49,11 @@ impl<'a> ArpView<'a> {
         let (packet, _) = split(bytes, "arp")?;
         let view = Self(packet);
         let not = |field, found: u16| {
-            Err(Malformed::Field {
-                header: "arp",
-                field,
-                found: u32::from(found),
-            })
+            Err(Malformed::Field { header: "arp", field, found: u32::from(found) })
         };
         match *packet {
             [a, b, ..]
-                if !matches!(
-                    u16::from_be_bytes([a, b]),
-                    HARDWARE_ETHERNET | HARDWARE_IEEE802
-                ) =>
+                if !matches!(u16::from_be_bytes([a, b]), HARDWARE_ETHERNET | HARDWARE_IEEE802) =>
             {
                 not("hardware type", u16::from_be_bytes([a, b]))
             }
@@ -147,13 +140,7 @@ impl ArpSpec {
         target_mac: MacAddr,
         target_ip: Ipv4Addr,
     ) -> Self {
-        Self {
-            operation: REPLY,
-            sender_mac,
-            sender_ip,
-            target_mac,
-            target_ip,
-        }
+        Self { operation: REPLY, sender_mac, sender_ip, target_mac, target_ip }
     }
 
     /// The packet's bytes.
@@ -181,9 +168,8 @@ mod tests {
 
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-    const REQUEST_BYTES: [u8; 28] = [
-        0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 0, 2,
-    ];
+    const REQUEST_BYTES: [u8; 28] =
+        [0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 0, 2];
 
     #[test]
     fn a_request_has_the_bytes_of_rfc_826() {
@@ -194,35 +180,33 @@ mod tests {
 
     #[test]
     fn a_packet_reads_back_as_written() {
-        bolero::check!()
-            .with_type::<(u16, [u8; 6], u32, [u8; 6], u32)>()
-            .for_each(
-                |&(operation, sender_mac, sender_ip, target_mac, target_ip)| {
-                    let spec = ArpSpec {
-                        operation,
-                        sender_mac: MacAddr(sender_mac),
-                        sender_ip: sender_ip.into(),
-                        target_mac: MacAddr(target_mac),
-                        target_ip: target_ip.into(),
-                    };
-                    let bytes = spec.to_bytes();
-                    let view = ArpView::new_checked(&bytes).unwrap();
-                    let back = ArpSpec {
-                        operation: view.operation(),
-                        sender_mac: view.sender_mac(),
-                        sender_ip: view.sender_ip(),
-                        target_mac: view.target_mac(),
-                        target_ip: view.target_ip(),
-                    };
-                    assert_eq!(back, spec);
-                    let theirs = etherparse::ArpPacketSlice::from_slice(&bytes).unwrap();
-                    assert_eq!(theirs.operation().0, operation);
-                    assert_eq!(theirs.sender_hw_addr(), sender_mac);
-                    assert_eq!(theirs.sender_protocol_addr(), sender_ip.to_be_bytes());
-                    assert_eq!(theirs.target_hw_addr(), target_mac);
-                    assert_eq!(theirs.target_protocol_addr(), target_ip.to_be_bytes());
-                },
-            );
+        bolero::check!().with_type::<(u16, [u8; 6], u32, [u8; 6], u32)>().for_each(
+            |&(operation, sender_mac, sender_ip, target_mac, target_ip)| {
+                let spec = ArpSpec {
+                    operation,
+                    sender_mac: MacAddr(sender_mac),
+                    sender_ip: sender_ip.into(),
+                    target_mac: MacAddr(target_mac),
+                    target_ip: target_ip.into(),
+                };
+                let bytes = spec.to_bytes();
+                let view = ArpView::new_checked(&bytes).unwrap();
+                let back = ArpSpec {
+                    operation: view.operation(),
+                    sender_mac: view.sender_mac(),
+                    sender_ip: view.sender_ip(),
+                    target_mac: view.target_mac(),
+                    target_ip: view.target_ip(),
+                };
+                assert_eq!(back, spec);
+                let theirs = etherparse::ArpPacketSlice::from_slice(&bytes).unwrap();
+                assert_eq!(theirs.operation().0, operation);
+                assert_eq!(theirs.sender_hw_addr(), sender_mac);
+                assert_eq!(theirs.sender_protocol_addr(), sender_ip.to_be_bytes());
+                assert_eq!(theirs.target_hw_addr(), target_mac);
+                assert_eq!(theirs.target_protocol_addr(), target_ip.to_be_bytes());
+            },
+        );
     }
 
     #[test]
@@ -249,10 +233,8 @@ mod tests {
     fn probes_and_announcements_are_known() {
         let probe = ArpSpec::request(MAC, Ipv4Addr::UNSPECIFIED, IP).to_bytes();
         let announcement = ArpSpec::request(MAC, IP, IP).to_bytes();
-        let (probe, announcement) = (
-            ArpView::new_checked(&probe).unwrap(),
-            ArpView::new_checked(&announcement).unwrap(),
-        );
+        let (probe, announcement) =
+            (ArpView::new_checked(&probe).unwrap(), ArpView::new_checked(&announcement).unwrap());
         assert!(probe.is_probe() && !probe.is_gratuitous());
         assert!(announcement.is_gratuitous() && !announcement.is_probe());
     }

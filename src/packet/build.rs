@@ -185,13 +185,7 @@ impl FrameBuilder {
 
     /// A TCP header over the payload, with the bits of [`tcp::flag`].
     pub fn tcp(self, src_port: u16, dst_port: u16, flags: u8) -> Self {
-        self.tcp_spec(TcpSpec {
-            src_port,
-            dst_port,
-            flags,
-            window: 0xffff,
-            ..TcpSpec::default()
-        })
+        self.tcp_spec(TcpSpec { src_port, dst_port, flags, window: 0xffff, ..TcpSpec::default() })
     }
 
     /// A TCP header over the payload, in full.
@@ -202,21 +196,13 @@ impl FrameBuilder {
 
     /// An ICMP echo request that carries the payload.
     pub fn echo_request(mut self, id: u16, seq: u16) -> Self {
-        self.layer4 = Layer4::Echo {
-            reply: false,
-            id,
-            seq,
-        };
+        self.layer4 = Layer4::Echo { reply: false, id, seq };
         self
     }
 
     /// An ICMP echo reply that carries the payload.
     pub fn echo_reply(mut self, id: u16, seq: u16) -> Self {
-        self.layer4 = Layer4::Echo {
-            reply: true,
-            id,
-            seq,
-        };
+        self.layer4 = Layer4::Echo { reply: true, id, seq };
         self
     }
 
@@ -347,11 +333,7 @@ impl FrameBuilder {
         // Each type announces what follows it: the next tag, or in the end the payload.
         let mut types = self.tags.iter().map(|tag| tag.tpid).chain([inner]);
         let ethertype = types.next().unwrap_or(inner);
-        let link = EthernetSpec {
-            dst: self.dst_mac,
-            src: self.src_mac,
-            ethertype,
-        };
+        let link = EthernetSpec { dst: self.dst_mac, src: self.src_mac, ethertype };
         frame.extend_from_slice(&link.to_bytes());
         for (tag, following) in self.tags.iter().zip(types) {
             frame.extend_from_slice(&tag.tci.0.to_be_bytes());
@@ -382,8 +364,7 @@ impl FrameBuilder {
             options: &self.options,
             payload_len: frame.len() - l4,
         };
-        spec.emit(&mut frame[l3..])
-            .expect("options and payload that IPv4 can carry");
+        spec.emit(&mut frame[l3..]).expect("options and payload that IPv4 can carry");
         let header = &mut frame[l3..l4];
         if let Some(total_len) = self.total_len {
             header[ipv4::field::TOTAL_LEN].copy_from_slice(&total_len.to_be_bytes());
@@ -401,18 +382,12 @@ impl FrameBuilder {
             Layer4::Udp(spec) => (spec.emit(segment, self.src, self.dst), udp::field::CHECKSUM),
             Layer4::Tcp(spec) => (spec.emit(segment, self.src, self.dst), tcp::field::CHECKSUM),
             Layer4::Echo { reply, id, seq } => {
-                let echo = EchoSpec {
-                    reply,
-                    id,
-                    seq,
-                    data: payload,
-                };
+                let echo = EchoSpec { reply, id, seq, data: payload };
                 (echo.emit(segment), icmp4::field::CHECKSUM)
             }
-            Layer4::Error(kind) => (
-                icmp4::emit_error(segment, kind, payload),
-                icmp4::field::CHECKSUM,
-            ),
+            Layer4::Error(kind) => {
+                (icmp4::emit_error(segment, kind, payload), icmp4::field::CHECKSUM)
+            }
         };
         debug_assert_eq!(written, Ok(segment.len()));
         if self.no_udp_checksum && matches!(self.layer4, Layer4::Udp(_)) {
@@ -451,21 +426,11 @@ mod tests {
             .build();
         let sliced = SlicedPacket::from_ethernet(&frame).unwrap();
         let ids = sliced.vlan_ids();
-        assert_eq!(
-            ids.iter().map(|id| id.value()).collect::<Vec<_>>(),
-            [7, 100]
-        );
-        let Some(NetSlice::Ipv4(ip)) = sliced.net else {
-            panic!()
-        };
-        assert_eq!(
-            (ip.header().source_addr(), ip.header().destination_addr()),
-            (A, B)
-        );
+        assert_eq!(ids.iter().map(|id| id.value()).collect::<Vec<_>>(), [7, 100]);
+        let Some(NetSlice::Ipv4(ip)) = sliced.net else { panic!() };
+        assert_eq!((ip.header().source_addr(), ip.header().destination_addr()), (A, B));
         assert_eq!(ip.header().ttl(), 3);
-        let Some(TransportSlice::Udp(udp)) = sliced.transport else {
-            panic!()
-        };
+        let Some(TransportSlice::Udp(udp)) = sliced.transport else { panic!() };
         assert_eq!((udp.source_port(), udp.destination_port()), (1111, 53));
         assert_eq!(udp.payload(), b"hello");
     }
@@ -486,14 +451,7 @@ mod tests {
                 assert_eq!(builder.build().len(), len, "{builder:?}");
             }
         }
-        assert_eq!(
-            FrameBuilder::new()
-                .payload_len(100)
-                .frame_len(60)
-                .build()
-                .len(),
-            134
-        );
+        assert_eq!(FrameBuilder::new().payload_len(100).frame_len(60).build().len(), 134);
         assert_eq!(FrameBuilder::new().udp(1, 2).padded().build().len(), 60);
     }
 
@@ -517,36 +475,20 @@ mod tests {
 
     #[test]
     fn fragments_say_where_they_belong() {
-        let frame = FrameBuilder::new()
-            .fragment_offset(1480)
-            .more_fragments()
-            .build();
+        let frame = FrameBuilder::new().fragment_offset(1480).more_fragments().build();
         let ip = Ipv4View::new_checked(&frame[14..]).unwrap();
-        assert_eq!(
-            (ip.fragment_offset(), ip.mf(), ip.df()),
-            (1480, true, false)
-        );
+        assert_eq!((ip.fragment_offset(), ip.mf(), ip.df()), (1480, true, false));
     }
 
     #[test]
     fn an_arp_request_goes_to_all_and_a_reply_to_who_asked() {
         let (ours, theirs) = (MacAddr([2; 6]), MacAddr([4; 6]));
-        let request = FrameBuilder::new()
-            .arp(ArpSpec::request(ours, A, B))
-            .padded()
-            .build();
+        let request = FrameBuilder::new().arp(ArpSpec::request(ours, A, B)).padded().build();
         let peeled = vlan::peel(&request).unwrap();
         assert_eq!((request.len(), peeled.ethertype), (60, ethertype::ARP));
         assert_eq!(request[..6], MacAddr::BROADCAST.0);
-        assert_eq!(
-            arp::ArpView::new_checked(peeled.payload)
-                .unwrap()
-                .target_ip(),
-            B
-        );
-        let reply = FrameBuilder::new()
-            .arp(ArpSpec::reply(ours, A, theirs, B))
-            .build();
+        assert_eq!(arp::ArpView::new_checked(peeled.payload).unwrap().target_ip(), B);
+        let reply = FrameBuilder::new().arp(ArpSpec::reply(ours, A, theirs, B)).build();
         assert_eq!((&reply[..6], &reply[6..12]), (&theirs.0[..], &ours.0[..]));
     }
 }

@@ -185,10 +185,7 @@ pub fn transport(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, segment: &[u8]) -> 
 /// caller's case.
 #[inline]
 pub fn transport_holds(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, segment: &[u8]) -> bool {
-    add(
-        pseudo_header(src, dst, protocol, segment.len() as u16),
-        sum(segment),
-    ) == 0xffff
+    add(pseudo_header(src, dst, protocol, segment.len() as u16), sum(segment)) == 0xffff
 }
 
 #[cfg(test)]
@@ -213,10 +210,7 @@ mod tests {
 
     #[test]
     fn the_sum_is_that_of_rfc_1071() {
-        assert_eq!(
-            sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]),
-            0xddf2
-        );
+        assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
         assert_eq!(sum(&[]), 0);
         assert_eq!(sum(&[0xab]), 0xab00);
         bolero::check!().for_each(|bytes: &[u8]| assert_eq!(sum(bytes), plain(bytes)));
@@ -232,17 +226,15 @@ mod tests {
 
     #[test]
     fn pieces_sum_like_the_whole_wherever_they_are_cut() {
-        bolero::check!()
-            .with_type::<(Vec<u8>, u8, u8)>()
-            .for_each(|(bytes, a, b)| {
-                let a = usize::from(*a).min(bytes.len());
-                let b = usize::from(*b).clamp(a, bytes.len().max(a));
-                let mut pieces = Pieces::default();
-                for piece in [&bytes[..a], &bytes[a..b], &bytes[b..]] {
-                    pieces.push(piece);
-                }
-                assert_eq!(pieces.sum(), plain(bytes));
-            });
+        bolero::check!().with_type::<(Vec<u8>, u8, u8)>().for_each(|(bytes, a, b)| {
+            let a = usize::from(*a).min(bytes.len());
+            let b = usize::from(*b).clamp(a, bytes.len().max(a));
+            let mut pieces = Pieces::default();
+            for piece in [&bytes[..a], &bytes[a..b], &bytes[b..]] {
+                pieces.push(piece);
+            }
+            assert_eq!(pieces.sum(), plain(bytes));
+        });
     }
 
     #[test]
@@ -251,10 +243,7 @@ mod tests {
         for bit in 0..160 {
             let mut header = EXAMPLE;
             header[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                !ipv4_header20(&header) && !ipv4_header(&header),
-                "bit {bit}"
-            );
+            assert!(!ipv4_header20(&header) && !ipv4_header(&header), "bit {bit}");
         }
     }
 
@@ -266,16 +255,14 @@ mod tests {
 
     #[test]
     fn the_short_check_agrees_with_the_long_one() {
-        bolero::check!()
-            .with_type::<([u8; 20], bool)>()
-            .for_each(|(header, mend)| {
-                let mut header = *header;
-                if *mend {
-                    ipv4_header_fill(&mut header);
-                    assert!(ipv4_header20(&header) || header == [0; 20]);
-                }
-                assert_eq!(ipv4_header20(&header), plain(&header) == 0xffff);
-            });
+        bolero::check!().with_type::<([u8; 20], bool)>().for_each(|(header, mend)| {
+            let mut header = *header;
+            if *mend {
+                ipv4_header_fill(&mut header);
+                assert!(ipv4_header20(&header) || header == [0; 20]);
+            }
+            assert_eq!(ipv4_header20(&header), plain(&header) == 0xffff);
+        });
     }
 
     /// Shows [1.24] for every checksum and every TTL that may be forwarded.
@@ -305,12 +292,8 @@ mod tests {
 
     /// A full computation that is quick enough for sixteen million headers.
     fn checksum_of_words(header: &[u8; 20]) -> u16 {
-        let total: u32 = header
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|word| u32::from(u16::from_be_bytes(*word)))
-            .sum();
+        let total: u32 =
+            header.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
         let total = (total & 0xffff) + (total >> 16);
         !(((total & 0xffff) + (total >> 16)) as u16)
     }
@@ -335,9 +318,8 @@ mod tests {
 
     #[test]
     fn mending_after_a_change_keeps_the_checksum_right() {
-        bolero::check!()
-            .with_type::<([u8; 20], u8, u16, u32)>()
-            .for_each(|(header, word, new16, new32)| {
+        bolero::check!().with_type::<([u8; 20], u8, u16, u32)>().for_each(
+            |(header, word, new16, new32)| {
                 let mut header = *header;
                 header[0] = 0x45; // A header of zeros has no right checksum.
                 ipv4_header_fill(&mut header);
@@ -354,7 +336,8 @@ mod tests {
                 let check = update32(check, old, *new32);
                 header[10..12].copy_from_slice(&check.to_be_bytes());
                 assert!(ipv4_header20(&header));
-            });
+            },
+        );
     }
 
     /// The case for which RFC 1624 §4 replaced the equation of RFC 1141.

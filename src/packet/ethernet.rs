@@ -156,10 +156,7 @@ mod tests {
         assert_eq!(spec.emit(&mut frame), Ok(14));
         assert_eq!(frame, [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 6, 0, 0]);
         let view = EthernetView::new_checked(&frame).unwrap();
-        assert_eq!(
-            (view.dst(), view.src(), view.ethertype()),
-            (spec.dst, spec.src, 0x0806)
-        );
+        assert_eq!((view.dst(), view.src(), view.ethertype()), (spec.dst, spec.src, 0x0806));
         assert_eq!(view.payload(), [0, 0]);
         assert_eq!(frame[field::SRC], spec.src.0);
         assert!(!view.is_802_3());
@@ -170,11 +167,7 @@ mod tests {
         for len in 0..HEADER_LEN {
             assert!(EthernetView::new_checked(&[0; 14][..len]).is_err());
         }
-        let spec = EthernetSpec {
-            dst: MacAddr::ZERO,
-            src: MacAddr::ZERO,
-            ethertype: 0,
-        };
+        let spec = EthernetSpec { dst: MacAddr::ZERO, src: MacAddr::ZERO, ethertype: 0 };
         assert!(spec.emit(&mut [0; 13]).is_err());
     }
 

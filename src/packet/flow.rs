@@ -10,11 +10,7 @@
 use super::ipv4::{self, protocol};
 
 /// Odd constants without a pattern (digits of pi), so that no plain input multiplies to zero.
-const PI: [u64; 3] = [
-    0x243f_6a88_85a3_08d3,
-    0x1319_8a2e_0370_7345,
-    0xa409_3822_299f_31d1,
-];
+const PI: [u64; 3] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345, 0xa409_3822_299f_31d1];
 
 /// The two halves of a full product, mixed.
 #[inline(always)]
@@ -63,52 +59,20 @@ pub fn flow_hash(l3: &[u8], seed: u32) -> u32 {
     let Some(header) = l3.first_chunk::<{ ipv4::HEADER_LEN }>() else {
         return tuple_hash(0, 0, 0, 0, 0, seed);
     };
-    let &[
-        ihl,
-        _,
-        _,
-        _,
-        _,
-        _,
-        frag_high,
-        frag_low,
-        _,
-        proto,
-        _,
-        _,
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-        g,
-        h,
-    ] = header;
-    let (src, dst) = (
-        u32::from_be_bytes([a, b, c, d]),
-        u32::from_be_bytes([e, f, g, h]),
-    );
+    let &[ihl, _, _, _, _, _, frag_high, frag_low, _, proto, _, _, a, b, c, d, e, f, g, h] = header;
+    let (src, dst) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
     let fragment = u16::from_be_bytes([frag_high, frag_low]);
     let has_ports = matches!(
         proto,
         protocol::TCP | protocol::UDP | protocol::UDPLITE | protocol::DCCP | protocol::SCTP
     ) && fragment & (ipv4::MORE_FRAGMENTS | ipv4::OFFSET_MASK) == 0;
     let ports = if has_ports {
-        l3.get(usize::from(ihl & 0x0f) * 4..)
-            .and_then(|l4| l4.first_chunk::<4>())
+        l3.get(usize::from(ihl & 0x0f) * 4..).and_then(|l4| l4.first_chunk::<4>())
     } else {
         None
     };
     let &[i, j, k, l] = ports.unwrap_or(&[0; 4]);
-    tuple_hash(
-        src,
-        dst,
-        proto,
-        u16::from_be_bytes([i, j]),
-        u16::from_be_bytes([k, l]),
-        seed,
-    )
+    tuple_hash(src, dst, proto, u16::from_be_bytes([i, j]), u16::from_be_bytes([k, l]), seed)
 }
 
 #[cfg(test)]
@@ -127,15 +91,15 @@ mod tests {
 
     #[test]
     fn both_directions_of_a_conversation_hash_alike() {
-        bolero::check!()
-            .with_type::<(u32, u32, u8, u16, u16, u32)>()
-            .for_each(|&(src, dst, proto, sport, dport, seed)| {
+        bolero::check!().with_type::<(u32, u32, u8, u16, u16, u32)>().for_each(
+            |&(src, dst, proto, sport, dport, seed)| {
                 assert_eq!(
                     tuple_hash(src, dst, proto, sport, dport, seed),
                     tuple_hash(dst, src, proto, dport, sport, seed)
                 );
                 assert_eq!(l3_hash(src, dst, seed), l3_hash(dst, src, seed));
-            });
+            },
+        );
         let there = FrameBuilder::new().ipv4(A, B).tcp(1000, 80, 0x02);
         let back = FrameBuilder::new().ipv4(B, A).tcp(80, 1000, 0x12);
         assert_eq!(hash(there), hash(back));
@@ -157,22 +121,13 @@ mod tests {
 
     #[test]
     fn all_fragments_of_a_datagram_hash_alike() {
-        let first = FrameBuilder::new()
-            .ipv4(A, B)
-            .udp(1000, 80)
-            .more_fragments();
+        let first = FrameBuilder::new().ipv4(A, B).udp(1000, 80).more_fragments();
         let other_ports = FrameBuilder::new().ipv4(A, B).udp(9, 9).more_fragments();
-        let later = FrameBuilder::new()
-            .ipv4(A, B)
-            .protocol(17)
-            .fragment_offset(1480)
-            .payload(b"xyzw");
+        let later =
+            FrameBuilder::new().ipv4(A, B).protocol(17).fragment_offset(1480).payload(b"xyzw");
         assert_eq!(hash(first.clone()), hash(later));
         assert_eq!(hash(first.clone()), hash(other_ports));
-        assert_ne!(
-            hash(first),
-            hash(FrameBuilder::new().ipv4(A, B).udp(1000, 80))
-        );
+        assert_ne!(hash(first), hash(FrameBuilder::new().ipv4(A, B).udp(1000, 80)));
     }
 
     #[test]
@@ -197,14 +152,8 @@ mod tests {
         let mut workers = [0u32; 6];
         for host in 0..256 {
             for port in 0..256 {
-                let hash = tuple_hash(
-                    0x0a00_0000 + host,
-                    0xc000_0201,
-                    17,
-                    1024 + port as u16,
-                    53,
-                    1,
-                );
+                let hash =
+                    tuple_hash(0x0a00_0000 + host, 0xc000_0201, 17, 1024 + port as u16, 53, 1);
                 hashes.insert(hash);
                 workers[((u64::from(hash) * 6) >> 32) as usize] += 1;
             }

@@ -114,12 +114,7 @@ impl<'a> Icmp4View<'a> {
 
     /// Gateway of a Redirect.
     pub const fn gateway(&self) -> Ipv4Addr {
-        Ipv4Addr::new(
-            self.header[4],
-            self.header[5],
-            self.header[6],
-            self.header[7],
-        )
+        Ipv4Addr::new(self.header[4], self.header[5], self.header[6], self.header[7])
     }
 
     /// What follows the header: the data of a query or the quotation of an error.
@@ -213,17 +208,9 @@ impl ErrorKind {
 /// `culprit_len` counts from the culprit's IPv4 header on; `option_len` is that of the error's own
 /// IPv4 options.
 pub const fn quote_len(culprit_len: usize, option_len: usize, path_mtu: usize) -> usize {
-    let most = if path_mtu < MAX_ERROR_LEN {
-        path_mtu
-    } else {
-        MAX_ERROR_LEN
-    };
+    let most = if path_mtu < MAX_ERROR_LEN { path_mtu } else { MAX_ERROR_LEN };
     let room = most.saturating_sub(ipv4::HEADER_LEN + option_len + HEADER_LEN);
-    if culprit_len < room {
-        culprit_len
-    } else {
-        room
-    }
+    if culprit_len < room { culprit_len } else { room }
 }
 
 /// Writes an error message that quotes `quote` (the culprit from its IPv4 header on, cut by
@@ -253,11 +240,7 @@ impl EchoSpec<'_> {
     pub fn emit(&self, buf: &mut [u8]) -> Result<usize, Malformed> {
         let message = room(buf, HEADER_LEN + self.data.len(), "icmp")?;
         message[HEADER_LEN..].copy_from_slice(self.data);
-        let ty = if self.reply {
-            ty::ECHO_REPLY
-        } else {
-            ty::ECHO_REQUEST
-        };
+        let ty = if self.reply { ty::ECHO_REPLY } else { ty::ECHO_REQUEST };
         emit_header(message, ty, 0, query_rest(self.id, self.seq));
         Ok(message.len())
     }
@@ -290,11 +273,7 @@ impl TimestampSpec {
         message[8..12].copy_from_slice(&self.originate.to_be_bytes());
         message[12..16].copy_from_slice(&self.receive.to_be_bytes());
         message[16..20].copy_from_slice(&self.transmit.to_be_bytes());
-        let ty = if self.reply {
-            ty::TIMESTAMP_REPLY
-        } else {
-            ty::TIMESTAMP_REQUEST
-        };
+        let ty = if self.reply { ty::TIMESTAMP_REPLY } else { ty::TIMESTAMP_REQUEST };
         emit_header(message, ty, 0, query_rest(self.id, self.seq));
         Ok(Self::LEN)
     }
@@ -343,41 +322,22 @@ mod tests {
     fn each_error_has_the_bytes_of_its_rfc() {
         let culprit = [0x45, 0, 0, 20];
         for (kind, first_words) in [
+            (ErrorKind::Unreachable { code: 1 }, [3, 1, 0xb7, 0xea, 0, 0, 0, 0]),
+            (ErrorKind::FragmentationNeeded { mtu: 1400 }, [3, 4, 0xb2, 0x6f, 0, 0, 5, 0x78]),
+            (ErrorKind::TimeExceeded { code: 0 }, [11, 0, 0xaf, 0xeb, 0, 0, 0, 0]),
             (
-                ErrorKind::Unreachable { code: 1 },
-                [3, 1, 0xb7, 0xea, 0, 0, 0, 0],
-            ),
-            (
-                ErrorKind::FragmentationNeeded { mtu: 1400 },
-                [3, 4, 0xb2, 0x6f, 0, 0, 5, 0x78],
-            ),
-            (
-                ErrorKind::TimeExceeded { code: 0 },
-                [11, 0, 0xaf, 0xeb, 0, 0, 0, 0],
-            ),
-            (
-                ErrorKind::ParameterProblem {
-                    code: 0,
-                    pointer: 20,
-                },
+                ErrorKind::ParameterProblem { code: 0, pointer: 20 },
                 [12, 0, 0x9a, 0xeb, 20, 0, 0, 0],
             ),
             (
-                ErrorKind::Redirect {
-                    code: 1,
-                    gateway: Ipv4Addr::new(10, 0, 0, 254),
-                },
+                ErrorKind::Redirect { code: 1, gateway: Ipv4Addr::new(10, 0, 0, 254) },
                 [5, 1, 0xaa, 0xec, 10, 0, 0, 254],
             ),
             (ErrorKind::SourceQuench, [4, 0, 0xb6, 0xeb, 0, 0, 0, 0]),
         ] {
             let mut buf = [0xee; 16];
             assert_eq!(emit_error(&mut buf, kind, &culprit), Ok(12));
-            assert_eq!(
-                (&buf[..8], &buf[8..12]),
-                (&first_words[..], &culprit[..]),
-                "{kind:?}"
-            );
+            assert_eq!((&buf[..8], &buf[8..12]), (&first_words[..], &culprit[..]), "{kind:?}");
             let view = Icmp4View::new_checked(&buf[..12]).unwrap();
             assert!(view.checksum_holds() && is_error(view.ty()));
             assert_eq!((view.ty(), view.code()), (kind.ty(), kind.code()));
@@ -396,17 +356,9 @@ mod tests {
         let view = Icmp4View::new_checked(&buf[..len]).unwrap();
         assert_eq!(view.gateway(), gateway);
         assert_eq!(view.quoted().unwrap().total_len(), 1500);
-        emit_error(
-            &mut buf,
-            ErrorKind::FragmentationNeeded { mtu: 1280 },
-            &quote,
-        )
-        .unwrap();
+        emit_error(&mut buf, ErrorKind::FragmentationNeeded { mtu: 1280 }, &quote).unwrap();
         assert_eq!(Icmp4View::new_checked(&buf[..len]).unwrap().mtu(), 1280);
-        let problem = ErrorKind::ParameterProblem {
-            code: 0,
-            pointer: 22,
-        };
+        let problem = ErrorKind::ParameterProblem { code: 0, pointer: 22 };
         emit_error(&mut buf, problem, &quote).unwrap();
         assert_eq!(Icmp4View::new_checked(&buf[..len]).unwrap().pointer(), 22);
     }
@@ -424,16 +376,10 @@ mod tests {
 
     #[test]
     fn echo_messages_agree_with_an_independent_reader() {
-        bolero::check!()
-            .with_type::<(bool, u16, u16, Vec<u8>)>()
-            .for_each(|(reply, id, seq, data)| {
+        bolero::check!().with_type::<(bool, u16, u16, Vec<u8>)>().for_each(
+            |(reply, id, seq, data)| {
                 let mut buf = vec![0xee; data.len() + 8];
-                let spec = EchoSpec {
-                    reply: *reply,
-                    id: *id,
-                    seq: *seq,
-                    data,
-                };
+                let spec = EchoSpec { reply: *reply, id: *id, seq: *seq, data };
                 assert_eq!(spec.emit(&mut buf), Ok(buf.len()));
                 let view = Icmp4View::new_checked(&buf).unwrap();
                 assert_eq!((view.id(), view.seq(), view.data()), (*id, *seq, &data[..]));
@@ -446,40 +392,26 @@ mod tests {
                 };
                 assert_eq!(theirs.icmp_type(), want);
                 assert_eq!(view.checksum(), want.calc_checksum(data));
-            });
+            },
+        );
     }
 
     /// Shows [3.15].
     #[test]
     fn an_echo_request_turned_in_place_is_the_reply_written_anew() {
-        bolero::check!()
-            .with_type::<(u16, u16, Vec<u8>)>()
-            .for_each(|(id, seq, data)| {
-                let mut asked = vec![0; data.len() + 8];
-                let mut answered = asked.clone();
-                let spec = EchoSpec {
-                    reply: false,
-                    id: *id,
-                    seq: *seq,
-                    data,
-                };
-                spec.emit(&mut asked).unwrap();
-                EchoSpec {
-                    reply: true,
-                    ..spec
-                }
-                .emit(&mut answered)
-                .unwrap();
-                assert!(echo_reply_in_place(&mut asked));
-                let view = Icmp4View::new_checked(&asked).unwrap();
-                // A reply of zeros alone has no right checksum but 0xffff, which mending cannot know.
-                assert!(view.checksum_holds() || answered[4..].iter().all(|byte| *byte == 0));
-                assert_eq!(asked[4..], answered[4..]);
-                assert!(
-                    !echo_reply_in_place(&mut asked),
-                    "it is no request any more"
-                );
-            });
+        bolero::check!().with_type::<(u16, u16, Vec<u8>)>().for_each(|(id, seq, data)| {
+            let mut asked = vec![0; data.len() + 8];
+            let mut answered = asked.clone();
+            let spec = EchoSpec { reply: false, id: *id, seq: *seq, data };
+            spec.emit(&mut asked).unwrap();
+            EchoSpec { reply: true, ..spec }.emit(&mut answered).unwrap();
+            assert!(echo_reply_in_place(&mut asked));
+            let view = Icmp4View::new_checked(&asked).unwrap();
+            // A reply of zeros alone has no right checksum but 0xffff, which mending cannot know.
+            assert!(view.checksum_holds() || answered[4..].iter().all(|byte| *byte == 0));
+            assert_eq!(asked[4..], answered[4..]);
+            assert!(!echo_reply_in_place(&mut asked), "it is no request any more");
+        });
         assert!(!echo_reply_in_place(&mut [8, 0, 0]));
     }
 
@@ -510,12 +442,7 @@ mod tests {
     /// Shows [3.33].
     #[test]
     fn no_error_is_sent_about_an_error_or_an_unknown_type() {
-        let answerable: Vec<u8> = (0..=255)
-            .filter(|ty| may_be_answered_by_error(*ty))
-            .collect();
-        assert_eq!(
-            answerable,
-            [0, 1, 2, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 18]
-        );
+        let answerable: Vec<u8> = (0..=255).filter(|ty| may_be_answered_by_error(*ty)).collect();
+        assert_eq!(answerable, [0, 1, 2, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 18]);
     }
 }

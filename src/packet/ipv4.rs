@@ -166,18 +166,10 @@ impl<'a> Ipv4View<'a> {
         let view = Self::new_quoted(bytes)?;
         let (total, header_len) = (usize::from(view.total_len()), view.header.len());
         if bytes.len() < total {
-            return Err(Malformed::Truncated {
-                header: "ipv4",
-                need: total,
-                have: bytes.len(),
-            });
+            return Err(Malformed::Truncated { header: "ipv4", need: total, have: bytes.len() });
         }
         let Some(payload_len) = total.checked_sub(header_len) else {
-            return Err(Malformed::LengthField {
-                header: "ipv4",
-                found: total,
-                least: header_len,
-            });
+            return Err(Malformed::LengthField { header: "ipv4", found: total, least: header_len });
         };
         let payload = view.payload.get(..payload_len).unwrap_or_default();
         Ok(Self { payload, ..view })
@@ -189,10 +181,7 @@ impl<'a> Ipv4View<'a> {
         let (fixed, _) = split::<HEADER_LEN>(bytes, "ipv4")?;
         let version = fixed[0] >> 4;
         if version != 4 {
-            return Err(Malformed::Version {
-                header: "ipv4",
-                found: version,
-            });
+            return Err(Malformed::Version { header: "ipv4", found: version });
         }
         let header_len = usize::from(fixed[0] & 0x0f) * 4;
         if header_len < HEADER_LEN {
@@ -202,18 +191,12 @@ impl<'a> Ipv4View<'a> {
                 least: HEADER_LEN,
             });
         }
-        let (header, payload) = bytes
-            .split_at_checked(header_len)
-            .ok_or(Malformed::Truncated {
-                header: "ipv4",
-                need: header_len,
-                have: bytes.len(),
-            })?;
-        Ok(Self {
-            fixed,
-            header,
-            payload,
-        })
+        let (header, payload) = bytes.split_at_checked(header_len).ok_or(Malformed::Truncated {
+            header: "ipv4",
+            need: header_len,
+            have: bytes.len(),
+        })?;
+        Ok(Self { fixed, header, payload })
     }
 
     /// Version; always 4 in a view.
@@ -303,22 +286,12 @@ impl<'a> Ipv4View<'a> {
 
     /// Source address.
     pub const fn src(&self) -> Ipv4Addr {
-        Ipv4Addr::new(
-            self.fixed[12],
-            self.fixed[13],
-            self.fixed[14],
-            self.fixed[15],
-        )
+        Ipv4Addr::new(self.fixed[12], self.fixed[13], self.fixed[14], self.fixed[15])
     }
 
     /// Destination address.
     pub const fn dst(&self) -> Ipv4Addr {
-        Ipv4Addr::new(
-            self.fixed[16],
-            self.fixed[17],
-            self.fixed[18],
-            self.fixed[19],
-        )
+        Ipv4Addr::new(self.fixed[16], self.fixed[17], self.fixed[18], self.fixed[19])
     }
 
     /// Whether the header checksum holds, options included.
@@ -385,11 +358,7 @@ impl Ipv4Spec<'_> {
         let len = self.header_len();
         let total = len + self.payload_len;
         if len > MAX_HEADER_LEN {
-            return Err(Malformed::NoRoom {
-                header: "ipv4",
-                need: len,
-                have: MAX_HEADER_LEN,
-            });
+            return Err(Malformed::NoRoom { header: "ipv4", need: len, have: MAX_HEADER_LEN });
         }
         let total_len = u16::try_from(total).map_err(|_| Malformed::NoRoom {
             header: "ipv4",
@@ -448,36 +417,14 @@ mod tests {
             Ipv4View::new_checked(&bytes).map(|view| view.payload().len())
         };
         assert_eq!(with(&[]), Ok(3));
-        assert_eq!(
-            with(&[(0, 0x65)]),
-            Err(Malformed::Version {
-                header: "ipv4",
-                found: 6
-            })
-        );
-        let short = Malformed::HeaderLength {
-            header: "ipv4",
-            found: 16,
-            least: 20,
-        };
+        assert_eq!(with(&[(0, 0x65)]), Err(Malformed::Version { header: "ipv4", found: 6 }));
+        let short = Malformed::HeaderLength { header: "ipv4", found: 16, least: 20 };
         assert_eq!(with(&[(0, 0x44)]), Err(short));
-        let cut = Malformed::Truncated {
-            header: "ipv4",
-            need: 28,
-            have: 24,
-        };
+        let cut = Malformed::Truncated { header: "ipv4", need: 28, have: 24 };
         assert_eq!(with(&[(0, 0x47)]), Err(cut));
-        let cut = Malformed::Truncated {
-            header: "ipv4",
-            need: 25,
-            have: 24,
-        };
+        let cut = Malformed::Truncated { header: "ipv4", need: 25, have: 24 };
         assert_eq!(with(&[(3, 25)]), Err(cut));
-        let below = Malformed::LengthField {
-            header: "ipv4",
-            found: 19,
-            least: 20,
-        };
+        let below = Malformed::LengthField { header: "ipv4", found: 19, least: 20 };
         assert_eq!(with(&[(3, 19)]), Err(below));
         for len in 0..23 {
             let cut = Ipv4View::new_checked(&PLAIN[..len]);
@@ -495,88 +442,76 @@ mod tests {
 
     #[test]
     fn headers_agree_with_an_independent_reader() {
-        bolero::check!()
-            .with_type::<(bool, Vec<u8>)>()
-            .for_each(|(steer, bytes)| {
-                let mut bytes = bytes.clone();
-                if *steer && bytes.len() >= 20 {
-                    bytes[0] = 0x40 | (bytes[0] & 0x0f).max(5);
-                    let len = bytes.len() as u16;
-                    bytes[2..4].copy_from_slice(&len.to_be_bytes());
-                }
-                let (Ok(ours), Ok(theirs)) = (
-                    Ipv4View::new_checked(&bytes),
-                    etherparse::Ipv4HeaderSlice::from_slice(&bytes),
-                ) else {
-                    let theirs = etherparse::Ipv4HeaderSlice::from_slice(&bytes);
-                    // They look at the header only, we at the total length too.
-                    assert!(Ipv4View::new_quoted(&bytes).is_ok() == theirs.is_ok());
-                    return;
-                };
-                assert_eq!(ours.ihl(), theirs.ihl());
-                assert_eq!(ours.total_len(), theirs.total_len());
-                assert_eq!(ours.dscp(), theirs.dcp().value());
-                assert_eq!(ours.ecn(), theirs.ecn().value());
-                assert_eq!(ours.id(), theirs.identification());
-                assert_eq!(ours.df(), theirs.dont_fragment());
-                assert_eq!(ours.mf(), theirs.more_fragments());
-                assert_eq!(ours.is_fragment(), theirs.is_fragmenting_payload());
-                assert_eq!(
-                    ours.fragment_offset(),
-                    theirs.fragments_offset().value() as usize * 8
-                );
-                assert_eq!(ours.ttl(), theirs.ttl());
-                assert_eq!(ours.protocol(), theirs.protocol().0);
-                assert_eq!(ours.src(), theirs.source_addr());
-                assert_eq!(ours.dst(), theirs.destination_addr());
-                assert_eq!(ours.option_bytes(), theirs.options());
-                // Their header has no place for the reserved flag, so it is lost to their checksum.
-                if !ours.reserved() {
-                    let want = theirs.to_header().calc_header_checksum();
-                    // Both spellings of zero hold.
-                    let both = want == 0 && ours.checksum() == 0xffff;
-                    assert_eq!(ours.checksum_holds(), both || want == ours.checksum());
-                }
-            });
+        bolero::check!().with_type::<(bool, Vec<u8>)>().for_each(|(steer, bytes)| {
+            let mut bytes = bytes.clone();
+            if *steer && bytes.len() >= 20 {
+                bytes[0] = 0x40 | (bytes[0] & 0x0f).max(5);
+                let len = bytes.len() as u16;
+                bytes[2..4].copy_from_slice(&len.to_be_bytes());
+            }
+            let (Ok(ours), Ok(theirs)) =
+                (Ipv4View::new_checked(&bytes), etherparse::Ipv4HeaderSlice::from_slice(&bytes))
+            else {
+                let theirs = etherparse::Ipv4HeaderSlice::from_slice(&bytes);
+                // They look at the header only, we at the total length too.
+                assert!(Ipv4View::new_quoted(&bytes).is_ok() == theirs.is_ok());
+                return;
+            };
+            assert_eq!(ours.ihl(), theirs.ihl());
+            assert_eq!(ours.total_len(), theirs.total_len());
+            assert_eq!(ours.dscp(), theirs.dcp().value());
+            assert_eq!(ours.ecn(), theirs.ecn().value());
+            assert_eq!(ours.id(), theirs.identification());
+            assert_eq!(ours.df(), theirs.dont_fragment());
+            assert_eq!(ours.mf(), theirs.more_fragments());
+            assert_eq!(ours.is_fragment(), theirs.is_fragmenting_payload());
+            assert_eq!(ours.fragment_offset(), theirs.fragments_offset().value() as usize * 8);
+            assert_eq!(ours.ttl(), theirs.ttl());
+            assert_eq!(ours.protocol(), theirs.protocol().0);
+            assert_eq!(ours.src(), theirs.source_addr());
+            assert_eq!(ours.dst(), theirs.destination_addr());
+            assert_eq!(ours.option_bytes(), theirs.options());
+            // Their header has no place for the reserved flag, so it is lost to their checksum.
+            if !ours.reserved() {
+                let want = theirs.to_header().calc_header_checksum();
+                // Both spellings of zero hold.
+                let both = want == 0 && ours.checksum() == 0xffff;
+                assert_eq!(ours.checksum_holds(), both || want == ours.checksum());
+            }
+        });
     }
 
     #[test]
     fn a_written_header_reads_back_and_its_checksum_holds() {
-        bolero::check!()
-            .with_type::<(u8, u16, u16, u8, u8, u32, u32, Vec<u8>)>()
-            .for_each(
-                |(tos, id, fragment_word, ttl, protocol, src, dst, options)| {
-                    let spec = Ipv4Spec {
-                        tos: *tos,
-                        id: *id,
-                        fragment_word: *fragment_word,
-                        ttl: *ttl,
-                        protocol: *protocol,
-                        src: (*src).into(),
-                        dst: (*dst).into(),
-                        options,
-                        payload_len: 4,
-                    };
-                    let mut buf = [0x55; 64];
-                    let Ok(len) = spec.emit(&mut buf) else {
-                        assert!(options.len() > 40);
-                        return;
-                    };
-                    let view = Ipv4View::new_checked(&buf[..len + 4]).unwrap();
-                    assert!(view.checksum_holds());
-                    assert_eq!((view.tos(), view.id(), view.ttl()), (*tos, *id, *ttl));
-                    assert_eq!(view.fragment_word(), *fragment_word);
-                    assert_eq!(view.src().to_bits(), *src);
-                    assert_eq!(view.dst().to_bits(), *dst);
-                    assert_eq!(view.payload().len(), 4);
-                    assert!(view.option_bytes().starts_with(options));
-                    assert!(
-                        view.option_bytes()[options.len()..]
-                            .iter()
-                            .all(|byte| *byte == 0)
-                    );
-                },
-            );
+        bolero::check!().with_type::<(u8, u16, u16, u8, u8, u32, u32, Vec<u8>)>().for_each(
+            |(tos, id, fragment_word, ttl, protocol, src, dst, options)| {
+                let spec = Ipv4Spec {
+                    tos: *tos,
+                    id: *id,
+                    fragment_word: *fragment_word,
+                    ttl: *ttl,
+                    protocol: *protocol,
+                    src: (*src).into(),
+                    dst: (*dst).into(),
+                    options,
+                    payload_len: 4,
+                };
+                let mut buf = [0x55; 64];
+                let Ok(len) = spec.emit(&mut buf) else {
+                    assert!(options.len() > 40);
+                    return;
+                };
+                let view = Ipv4View::new_checked(&buf[..len + 4]).unwrap();
+                assert!(view.checksum_holds());
+                assert_eq!((view.tos(), view.id(), view.ttl()), (*tos, *id, *ttl));
+                assert_eq!(view.fragment_word(), *fragment_word);
+                assert_eq!(view.src().to_bits(), *src);
+                assert_eq!(view.dst().to_bits(), *dst);
+                assert_eq!(view.payload().len(), 4);
+                assert!(view.option_bytes().starts_with(options));
+                assert!(view.option_bytes()[options.len()..].iter().all(|byte| *byte == 0));
+            },
+        );
     }
 
     #[test]

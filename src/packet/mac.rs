@@ -159,12 +159,8 @@ mod tests {
     #[test]
     fn spellings_that_iproute2_takes_are_taken() {
         let want = MacAddr([2, 0, 0, 0xa, 0xb, 0xcc]);
-        for text in [
-            "02:00:00:0a:0b:cc",
-            "2:0:0:a:b:cc",
-            "02:00:00:0A:0B:CC",
-            "02-00-00-0a-0b-cc",
-        ] {
+        for text in ["02:00:00:0a:0b:cc", "2:0:0:a:b:cc", "02:00:00:0A:0B:CC", "02-00-00-0a-0b-cc"]
+        {
             assert_eq!(text.parse(), Ok(want), "{text}");
         }
     }

@@ -10,6 +10,7 @@ pub mod build;
 pub mod checksum;
 pub mod ethernet;
 pub mod flow;
+pub mod generate;
 pub mod icmp4;
 pub mod ipv4;
 pub mod mac;
@@ -103,6 +104,5 @@ fn room<'a>(
     header: &'static str,
 ) -> Result<&'a mut [u8], Malformed> {
     let have = buf.len();
-    buf.get_mut(..need)
-        .ok_or(Malformed::NoRoom { header, need, have })
+    buf.get_mut(..need).ok_or(Malformed::NoRoom { header, need, have })
 }

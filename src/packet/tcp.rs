@@ -76,17 +76,9 @@ impl<'a> TcpView<'a> {
         }
         if segment.len() < header_len {
             let have = segment.len();
-            return Err(Malformed::Truncated {
-                header: "tcp",
-                need: header_len,
-                have,
-            });
+            return Err(Malformed::Truncated { header: "tcp", need: header_len, have });
         }
-        Ok(Self {
-            fixed,
-            segment,
-            header_len,
-        })
+        Ok(Self { fixed, segment, header_len })
     }
 
     /// Source port.
@@ -141,9 +133,7 @@ impl<'a> TcpView<'a> {
 
     /// The option bytes.
     pub fn option_bytes(&self) -> &'a [u8] {
-        self.segment
-            .get(HEADER_LEN..self.header_len)
-            .unwrap_or_default()
+        self.segment.get(HEADER_LEN..self.header_len).unwrap_or_default()
     }
 
     /// The maximum segment size option of a SYN, where there is one.
@@ -209,43 +199,40 @@ mod tests {
 
     #[test]
     fn a_segment_reads_back_and_agrees_with_an_independent_checksum() {
-        bolero::check!()
-            .with_type::<(u16, u16, u32, u32, u8, u16, u32, Vec<u8>)>()
-            .for_each(
-                |(src_port, dst_port, seq, ack, flags, window, src, payload)| {
-                    let (src, dst) = (Ipv4Addr::from_bits(*src), Ipv4Addr::new(192, 0, 2, 1));
-                    let spec = TcpSpec {
-                        src_port: *src_port,
-                        dst_port: *dst_port,
-                        seq: *seq,
-                        ack: *ack,
-                        flags: *flags,
-                        window: *window,
-                    };
-                    let mut buf = vec![0xee; HEADER_LEN];
-                    buf.extend(payload);
-                    assert_eq!(spec.emit(&mut buf, src, dst), Ok(buf.len()));
-                    let view = TcpView::new_checked(&buf).unwrap();
-                    let back = TcpSpec {
-                        src_port: view.src_port(),
-                        dst_port: view.dst_port(),
-                        seq: view.seq(),
-                        ack: view.ack(),
-                        flags: view.flags(),
-                        window: view.window(),
-                    };
-                    assert_eq!(back, spec);
-                    assert_eq!((view.payload(), view.urgent()), (&payload[..], 0));
-                    assert!(view.checksum_holds(src, dst));
-                    let theirs = etherparse::TcpHeaderSlice::from_slice(&buf).unwrap();
-                    let want = theirs
-                        .calc_checksum_ipv4_raw(src.octets(), dst.octets(), payload)
-                        .unwrap();
-                    assert_eq!(view.checksum(), want);
-                    assert_eq!(theirs.syn(), flags & flag::SYN != 0);
-                    assert_eq!(theirs.cwr(), flags & flag::CWR != 0);
-                },
-            );
+        bolero::check!().with_type::<(u16, u16, u32, u32, u8, u16, u32, Vec<u8>)>().for_each(
+            |(src_port, dst_port, seq, ack, flags, window, src, payload)| {
+                let (src, dst) = (Ipv4Addr::from_bits(*src), Ipv4Addr::new(192, 0, 2, 1));
+                let spec = TcpSpec {
+                    src_port: *src_port,
+                    dst_port: *dst_port,
+                    seq: *seq,
+                    ack: *ack,
+                    flags: *flags,
+                    window: *window,
+                };
+                let mut buf = vec![0xee; HEADER_LEN];
+                buf.extend(payload);
+                assert_eq!(spec.emit(&mut buf, src, dst), Ok(buf.len()));
+                let view = TcpView::new_checked(&buf).unwrap();
+                let back = TcpSpec {
+                    src_port: view.src_port(),
+                    dst_port: view.dst_port(),
+                    seq: view.seq(),
+                    ack: view.ack(),
+                    flags: view.flags(),
+                    window: view.window(),
+                };
+                assert_eq!(back, spec);
+                assert_eq!((view.payload(), view.urgent()), (&payload[..], 0));
+                assert!(view.checksum_holds(src, dst));
+                let theirs = etherparse::TcpHeaderSlice::from_slice(&buf).unwrap();
+                let want =
+                    theirs.calc_checksum_ipv4_raw(src.octets(), dst.octets(), payload).unwrap();
+                assert_eq!(view.checksum(), want);
+                assert_eq!(theirs.syn(), flags & flag::SYN != 0);
+                assert_eq!(theirs.cwr(), flags & flag::CWR != 0);
+            },
+        );
     }
 
     #[test]

@@ -37,11 +37,7 @@ impl<'a> UdpView<'a> {
         let (header, _) = split::<HEADER_LEN>(bytes, "udp")?;
         let len = usize::from(u16::from_be_bytes([header[4], header[5]]));
         if len < HEADER_LEN {
-            return Err(Malformed::LengthField {
-                header: "udp",
-                found: len,
-                least: HEADER_LEN,
-            });
+            return Err(Malformed::LengthField { header: "udp", found: len, least: HEADER_LEN });
         }
         let segment = bytes.get(..len).ok_or(Malformed::Truncated {
             header: "udp",
@@ -123,23 +119,16 @@ mod tests {
 
     #[test]
     fn a_datagram_reads_back_and_agrees_with_an_independent_checksum() {
-        bolero::check!()
-            .with_type::<(u16, u16, u32, u32, Vec<u8>)>()
-            .for_each(|(src_port, dst_port, src, dst, payload)| {
+        bolero::check!().with_type::<(u16, u16, u32, u32, Vec<u8>)>().for_each(
+            |(src_port, dst_port, src, dst, payload)| {
                 let (src, dst) = (Ipv4Addr::from_bits(*src), Ipv4Addr::from_bits(*dst));
                 let mut buf = vec![0xee; HEADER_LEN];
                 buf.extend(payload);
-                let spec = UdpSpec {
-                    src_port: *src_port,
-                    dst_port: *dst_port,
-                };
+                let spec = UdpSpec { src_port: *src_port, dst_port: *dst_port };
                 assert_eq!(spec.emit(&mut buf, src, dst), Ok(buf.len()));
                 let view = UdpView::new_checked(&buf).unwrap();
                 assert_eq!((view.src_port(), view.dst_port()), (*src_port, *dst_port));
-                assert_eq!(
-                    (view.payload(), view.is_empty()),
-                    (&payload[..], payload.is_empty())
-                );
+                assert_eq!((view.payload(), view.is_empty()), (&payload[..], payload.is_empty()));
                 assert!(view.checksum_holds(src, dst));
                 let theirs = etherparse::UdpHeader::with_ipv4_checksum(
                     *src_port,
@@ -156,7 +145,8 @@ mod tests {
                 )
                 .unwrap();
                 assert_eq!(view.checksum(), theirs.checksum);
-            });
+            },
+        );
     }
 
     #[test]
@@ -168,26 +158,15 @@ mod tests {
         }
         let mut short = bytes;
         short[5] = 7;
-        assert!(matches!(
-            UdpView::new_checked(&short),
-            Err(Malformed::LengthField { .. })
-        ));
+        assert!(matches!(UdpView::new_checked(&short), Err(Malformed::LengthField { .. })));
     }
 
     #[test]
     fn no_checksum_holds_and_a_wrong_one_does_not() {
         let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
         let mut bytes = [0, 1, 0, 2, 0, 9, 0, 0, 0xff];
-        assert!(
-            UdpView::new_checked(&bytes)
-                .unwrap()
-                .checksum_holds(src, dst)
-        );
+        assert!(UdpView::new_checked(&bytes).unwrap().checksum_holds(src, dst));
         bytes[7] = 1;
-        assert!(
-            !UdpView::new_checked(&bytes)
-                .unwrap()
-                .checksum_holds(src, dst)
-        );
+        assert!(!UdpView::new_checked(&bytes).unwrap().checksum_holds(src, dst));
     }
 }

@@ -48,18 +48,12 @@ pub struct Tag {
 impl Tag {
     /// An IEEE 802.1Q tag.
     pub const fn dot1q(vid: u16) -> Self {
-        Self {
-            tpid: ethertype::VLAN,
-            tci: Tci::new(vid, 0),
-        }
+        Self { tpid: ethertype::VLAN, tci: Tci::new(vid, 0) }
     }
 
     /// An IEEE 802.1ad service tag.
     pub const fn dot1ad(vid: u16) -> Self {
-        Self {
-            tpid: ethertype::QINQ,
-            tci: Tci::new(vid, 0),
-        }
+        Self { tpid: ethertype::QINQ, tci: Tci::new(vid, 0) }
     }
 }
 
@@ -100,22 +94,13 @@ pub fn peel(frame: &[u8]) -> Result<Peeled<'_>, Malformed> {
             break;
         }
         let (&[a, b, c, d], rest) = split::<TAG_LEN>(payload, "vlan")?;
-        *slot = Tag {
-            tpid: ethertype,
-            tci: Tci(u16::from_be_bytes([a, b])),
-        };
+        *slot = Tag { tpid: ethertype, tci: Tci(u16::from_be_bytes([a, b])) };
         ethertype = u16::from_be_bytes([c, d]);
         payload = rest;
         count += 1;
     }
     let offset = ethernet::HEADER_LEN + count * TAG_LEN;
-    Ok(Peeled {
-        tags,
-        count,
-        ethertype,
-        offset,
-        payload,
-    })
+    Ok(Peeled { tags, count, ethertype, offset, payload })
 }
 
 #[cfg(test)]
@@ -132,10 +117,7 @@ mod tests {
     fn an_untagged_frame_has_no_tags() {
         let frame = frame(&[0x0800, 0x4500]);
         let peeled = peel(&frame).unwrap();
-        assert_eq!(
-            (peeled.tags(), peeled.ethertype, peeled.offset),
-            (&[][..], 0x0800, 14)
-        );
+        assert_eq!((peeled.tags(), peeled.ethertype, peeled.offset), (&[][..], 0x0800, 14));
         assert_eq!(peeled.payload, [0x45, 0x00]);
     }
 
@@ -157,10 +139,7 @@ mod tests {
     fn a_third_tag_is_left_as_the_payload() {
         let three = frame(&[0x8100, 1, 0x8100, 2, 0x8100, 3, 0x0800]);
         let peeled = peel(&three).unwrap();
-        assert_eq!(
-            (peeled.tags().len(), peeled.ethertype, peeled.offset),
-            (2, 0x8100, 22)
-        );
+        assert_eq!((peeled.tags().len(), peeled.ethertype, peeled.offset), (2, 0x8100, 22));
     }
 
     #[test]
@@ -173,25 +152,23 @@ mod tests {
 
     #[test]
     fn tags_agree_with_an_independent_reader() {
-        bolero::check!()
-            .with_type::<([u8; 12], bool, Vec<u8>)>()
-            .for_each(|(macs, ad, rest)| {
-                let mut frame = macs.to_vec();
-                frame.extend(if *ad { [0x88, 0xa8] } else { [0x81, 0x00] });
-                frame.extend(rest);
-                let theirs = etherparse::SingleVlanSlice::from_slice(&frame[14..]);
-                match (peel(&frame), theirs) {
-                    (Ok(ours), Ok(theirs)) => {
-                        let tci = ours.tags()[0].tci;
-                        assert_eq!(tci.vid(), theirs.vlan_identifier().value());
-                        assert_eq!(tci.pcp(), theirs.priority_code_point().value());
-                        assert_eq!(tci.dei(), theirs.drop_eligible_indicator());
-                    }
-                    (Err(_), Err(_)) => {}
-                    // A second tag that is cut is our affair and not that of a single-tag reader.
-                    (Err(_), Ok(theirs)) => assert!(is_tag(theirs.ether_type().0)),
-                    (Ok(_), Err(error)) => panic!("{error}"),
+        bolero::check!().with_type::<([u8; 12], bool, Vec<u8>)>().for_each(|(macs, ad, rest)| {
+            let mut frame = macs.to_vec();
+            frame.extend(if *ad { [0x88, 0xa8] } else { [0x81, 0x00] });
+            frame.extend(rest);
+            let theirs = etherparse::SingleVlanSlice::from_slice(&frame[14..]);
+            match (peel(&frame), theirs) {
+                (Ok(ours), Ok(theirs)) => {
+                    let tci = ours.tags()[0].tci;
+                    assert_eq!(tci.vid(), theirs.vlan_identifier().value());
+                    assert_eq!(tci.pcp(), theirs.priority_code_point().value());
+                    assert_eq!(tci.dei(), theirs.drop_eligible_indicator());
                 }
-            });
+                (Err(_), Err(_)) => {}
+                // A second tag that is cut is our affair and not that of a single-tag reader.
+                (Err(_), Ok(theirs)) => assert!(is_tag(theirs.ether_type().0)),
+                (Ok(_), Err(error)) => panic!("{error}"),
+            }
+        });
     }
 }

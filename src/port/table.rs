@@ -96,11 +96,7 @@ impl Ifaces {
                     if all.ports.len() <= port {
                         all.ports.resize(port + 1, PortFacts::UNUSED);
                     }
-                    let flags = if iface.forwarding {
-                        Flags(0)
-                    } else {
-                        Flags::NO_FORWARD
-                    };
+                    let flags = if iface.forwarding { Flags(0) } else { Flags::NO_FORWARD };
                     all.ports[port] = PortFacts {
                         mac: mac_word(iface.mac),
                         iface: iface.index,
@@ -134,28 +130,19 @@ impl Ifaces {
     /// What is known of a DPDK port.
     #[inline]
     pub fn port(&self, port: u16) -> &PortFacts {
-        self.ports
-            .get(usize::from(port))
-            .unwrap_or(&PortFacts::UNUSED)
+        self.ports.get(usize::from(port)).unwrap_or(&PortFacts::UNUSED)
     }
 
     /// The sub-interface of a VLAN on a port.
     pub fn vlan(&self, port: u16, vlan: u16) -> Option<&Iface> {
-        let found = self
-            .vlans
-            .binary_search_by_key(&(port, vlan), |&(port, vlan, _)| (port, vlan));
+        let found = self.vlans.binary_search_by_key(&(port, vlan), |&(port, vlan, _)| (port, vlan));
         found.ok().and_then(|at| self.get(self.vlans[at].2))
     }
 }
 
 impl PortFacts {
-    const UNUSED: Self = Self {
-        mac: u64::MAX,
-        iface: 0,
-        flags: Flags(0),
-        any_mac: false,
-        up: false,
-    };
+    const UNUSED: Self =
+        Self { mac: u64::MAX, iface: 0, flags: Flags(0), any_mac: false, up: false };
 }
 
 fn mac_word(mac: MacAddr) -> u64 {

@@ -29,9 +29,7 @@ impl Epochs {
     pub fn new(readers: usize) -> Arc<Self> {
         Arc::new(Self {
             global: AtomicU64::new(1),
-            cells: (0..readers)
-                .map(|_| Cell(AtomicU64::new(OFFLINE)))
-                .collect(),
+            cells: (0..readers).map(|_| Cell(AtomicU64::new(OFFLINE))).collect(),
         })
     }
 
@@ -51,11 +49,7 @@ impl Epochs {
     pub fn safe(&self) -> Epoch {
         fence(Ordering::SeqCst);
         let newest = self.global.load(Ordering::Acquire);
-        let oldest = self
-            .cells
-            .iter()
-            .map(|cell| cell.0.load(Ordering::Acquire))
-            .min();
+        let oldest = self.cells.iter().map(|cell| cell.0.load(Ordering::Acquire)).min();
         Epoch(oldest.unwrap_or(newest).min(newest))
     }
 
@@ -64,15 +58,8 @@ impl Epochs {
     /// # Panics
     /// When `index` is not below the number of readers given to [`Epochs::new`].
     pub fn guard(self: &Arc<Self>, index: usize) -> Guard {
-        assert!(
-            index < self.cells.len(),
-            "reader {index} of {}",
-            self.cells.len()
-        );
-        Guard {
-            epochs: Arc::clone(self),
-            index,
-        }
+        assert!(index < self.cells.len(), "reader {index} of {}", self.cells.len());
+        Guard { epochs: Arc::clone(self), index }
     }
 }
 
@@ -89,8 +76,7 @@ impl Guard {
 
     /// From now on this reader may hold what it reads.
     pub fn online(&self) {
-        self.cell()
-            .store(self.epochs.global.load(Ordering::Acquire), Ordering::SeqCst);
+        self.cell().store(self.epochs.global.load(Ordering::Acquire), Ordering::SeqCst);
         // The store must be visible before the first table is read; see `Epochs::advance`.
         fence(Ordering::SeqCst);
     }
@@ -136,9 +122,7 @@ pub struct Retired<T> {
 
 impl<T> Default for Retired<T> {
     fn default() -> Self {
-        Self {
-            waiting: VecDeque::new(),
-        }
+        Self { waiting: VecDeque::new() }
     }
 }
 

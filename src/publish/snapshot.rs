@@ -15,10 +15,7 @@ pub struct Publisher<T> {
 impl<T> Publisher<T> {
     /// Publishes the first table.
     pub fn new(first: T) -> Self {
-        Self {
-            current: Arc::new(ArcSwap::from_pointee(first)),
-            retired: Retired::default(),
-        }
+        Self { current: Arc::new(ArcSwap::from_pointee(first)), retired: Retired::default() }
     }
 
     /// The table in force.
@@ -40,9 +37,7 @@ impl<T> Publisher<T> {
 
     /// A reader for one worker.
     pub fn reader(&self) -> Reader<T> {
-        Reader {
-            cache: Cache::new(Arc::clone(&self.current)),
-        }
+        Reader { cache: Cache::new(Arc::clone(&self.current)) }
     }
 }
 

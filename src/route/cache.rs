@@ -16,11 +16,7 @@ impl DestinationCache {
     /// Remembers up to `entries` destinations, rounded up to a power of two.
     pub fn new(entries: usize) -> Self {
         let slots = entries.next_power_of_two().max(2);
-        Self {
-            entries: vec![0; slots].into_boxed_slice(),
-            mask: slots - 1,
-            generation: 0,
-        }
+        Self { entries: vec![0; slots].into_boxed_slice(), mask: slots - 1, generation: 0 }
     }
 
     #[inline]

@@ -64,9 +64,7 @@ impl Fib4 {
     #[inline(always)]
     fn second(&self, first: u32, dst: u32) -> u32 {
         let at = (first & VALUE) as usize * GROUP + (dst & 0xff) as usize;
-        self.groups
-            .get(at)
-            .map_or(0, |entry| entry.load(Ordering::Acquire))
+        self.groups.get(at).map_or(0, |entry| entry.load(Ordering::Acquire))
     }
 
     #[inline(always)]
@@ -185,9 +183,7 @@ impl Fib4Writer {
     /// Removes a route. `cover` is the next shorter route that remains: its length and value.
     pub fn remove(&mut self, prefix: u32, len: u8, cover: Option<(u8, u32)>) {
         // The default route is not in the root: what it covers reads as empty.
-        let new = cover
-            .filter(|&(len, _)| len > 0)
-            .map_or(0, |(len, value)| entry(len, value));
+        let new = cover.filter(|&(len, _)| len > 0).map_or(0, |(len, value)| entry(len, value));
         self.rewrite(prefix, len, |old| if depth(old) == len { new } else { old });
         if len > 24 {
             self.collapse((prefix >> 8) as usize);
@@ -211,9 +207,7 @@ impl Fib4Writer {
             let group = self.fib.root[first].load(Ordering::Relaxed);
             if group & EXTENDED != 0 {
                 let start = (prefix & 0xff) as usize;
-                self.group(group & VALUE)[start..][..1 << (32 - len)]
-                    .iter()
-                    .for_each(store);
+                self.group(group & VALUE)[start..][..1 << (32 - len)].iter().for_each(store);
             }
             return;
         }
@@ -279,11 +273,7 @@ mod tests {
         }
 
         fn lookup(&self, dst: u32) -> u32 {
-            let mut covering = self
-                .0
-                .iter()
-                .rev()
-                .filter(|((l, p), _)| Self::covers(*l, *p, dst));
+            let mut covering = self.0.iter().rev().filter(|((l, p), _)| Self::covers(*l, *p, dst));
             covering.next().map_or(0, |(_, value)| *value)
         }
 
@@ -297,26 +287,17 @@ mod tests {
     }
 
     fn mask(prefix: u32, len: u8) -> u32 {
-        if len == 0 {
-            0
-        } else {
-            prefix & u32::MAX << (32 - len)
-        }
+        if len == 0 { 0 } else { prefix & u32::MAX << (32 - len) }
     }
 
     fn assert_equal(fib: &Fib4, plain: &Plain, seed: u32) {
         let edges = plain.0.keys().flat_map(|&(len, prefix)| {
-            let last = prefix
-                | if len == 0 {
-                    u32::MAX
-                } else {
-                    !(u32::MAX << (32 - len) as u64 as u32)
-                };
+            let last =
+                prefix | if len == 0 { u32::MAX } else { !(u32::MAX << (32 - len) as u64 as u32) };
             [prefix, last, prefix.wrapping_sub(1), last.wrapping_add(1)]
         });
-        let dst: Vec<u32> = edges
-            .chain((0..64).map(|n| seed.wrapping_mul(0x9e37_79b1 ^ n)))
-            .collect();
+        let dst: Vec<u32> =
+            edges.chain((0..64).map(|n| seed.wrapping_mul(0x9e37_79b1 ^ n))).collect();
         let mut found = vec![0; dst.len()];
         fib.lookup_batch(&dst, &mut found);
         for (dst, found) in dst.iter().zip(found) {

@@ -8,7 +8,10 @@ use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
 use thiserror::Error;
 
 use super::table::{HopKind, HopOut, HopTable};
-use crate::publish::{Epoch, Retired};
+use crate::{
+    packet::MacAddr,
+    publish::{Epoch, Retired},
+};
 
 /// What a hop is asked to be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +33,27 @@ pub enum HopSpec {
     Group(Vec<(u32, u16)>),
 }
 
+/// What a hop needs to know of the interface it leaves by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EgressFacts {
+    /// DPDK port.
+    pub port: u16,
+    /// MTU of the interface.
+    pub mtu: u16,
+    /// Its link-layer address.
+    pub mac: MacAddr,
+    /// VLAN id of a sub-interface.
+    pub vlan: Option<u16>,
+}
+
+/// What a hop needs to know of interfaces and neighbours.
+pub trait Egress {
+    /// An interface.
+    fn egress(&self, iface: u16) -> Option<EgressFacts>;
+    /// Where a neighbour is, if that is known.
+    fn neighbour(&self, iface: u16, address: Ipv4Addr) -> Option<MacAddr>;
+}
+
 /// No hop or bucket is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("all {limit} forwarding entries are in use; raise `limits.nexthops`")]
@@ -41,8 +65,8 @@ pub struct HopsFull {
 /// What must happen at the interface and neighbour side after a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A hop to a neighbour came into being and needs its header.
-    Added(u32),
+    /// A hop by an interface came into being.
+    Added(u32, HopSpec),
     /// A hop is no longer used.
     Removed(u32, HopSpec),
 }
@@ -115,7 +139,11 @@ impl Hops {
     ///
     /// # Errors
     /// When all hops are in use; nothing has changed then.
-    pub fn acquire(&mut self, spec: HopSpec) -> Result<u32, HopsFull> {
+    pub fn acquire(
+        &mut self,
+        spec: HopSpec,
+        links: &(impl Egress + ?Sized),
+    ) -> Result<u32, HopsFull> {
         if let Some(&index) = self.by_spec.get(&spec)
             && let Some(record) = self.records.get_mut(&index)
         {
@@ -142,21 +170,12 @@ impl Hops {
         };
         match &spec {
             HopSpec::Plain(kind) => {
-                let out = HopOut {
-                    kind: *kind,
-                    ..HopOut::default()
-                };
-                self.table
-                    .write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
+                let out = HopOut { kind: *kind, ..HopOut::default() };
+                self.table.write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
             }
-            HopSpec::Via {
-                gateway, prefsrc, ..
-            } => {
-                let gateway = gateway.unwrap_or(Ipv4Addr::UNSPECIFIED);
-                // Not forwarding until the interface's side has filled it in.
-                self.table
-                    .write(index, HopOut::default(), gateway, *prefsrc);
-                self.changes.push(Change::Added(index));
+            HopSpec::Via { .. } => {
+                self.fill(index, &spec, links);
+                self.changes.push(Change::Added(index, spec.clone()));
             }
             HopSpec::Group(members) => {
                 for &(member, _) in members {
@@ -166,23 +185,12 @@ impl Hops {
                 }
                 let (first, count) = buckets.unwrap_or_default();
                 self.table.set_group(index, first, count - 1);
-                let out = HopOut {
-                    kind: HopKind::Group,
-                    ..HopOut::default()
-                };
-                self.table
-                    .write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
+                let out = HopOut { kind: HopKind::Group, ..HopOut::default() };
+                self.table.write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
             }
         }
         self.by_spec.insert(spec.clone(), index);
-        self.records.insert(
-            index,
-            Record {
-                spec,
-                users: 1,
-                buckets,
-            },
-        );
+        self.records.insert(index, Record { spec, users: 1, buckets });
         Ok(index)
     }
 
@@ -206,6 +214,41 @@ impl Hops {
             }
         }
         self.changes.push(Change::Removed(index, record.spec));
+    }
+
+    /// Writes a hop by an interface, complete before anybody is led to it.
+    fn fill(&self, index: u32, spec: &HopSpec, links: &(impl Egress + ?Sized)) {
+        let HopSpec::Via { iface, gateway, mtu, prefsrc } = spec else { return };
+        let Some(facts) = links.egress(*iface) else {
+            self.table.set_out(index, HopOut::default());
+            return;
+        };
+        let mac = gateway.and_then(|gateway| links.neighbour(*iface, gateway));
+        if let Some(mac) = mac {
+            self.table.set_header(index, mac.octets(), facts.mac.octets(), facts.vlan);
+        }
+        let out = HopOut {
+            kind: if gateway.is_some() { HopKind::Neighbour } else { HopKind::Link },
+            resolved: mac.is_some(),
+            tagged: facts.vlan.is_some(),
+            port: facts.port,
+            iface: *iface,
+            mtu: mtu.map_or(facts.mtu, |mtu| mtu.min(facts.mtu)),
+        };
+        self.table.write(index, out, gateway.unwrap_or(Ipv4Addr::UNSPECIFIED), *prefsrc);
+    }
+
+    /// Writes a hop anew after its interface or neighbour has changed.
+    pub fn refresh(&self, index: u32, links: &(impl Egress + ?Sized)) {
+        if let Some(record) = self.records.get(&index) {
+            self.fill(index, &record.spec, links);
+        }
+    }
+
+    /// Hops that leave by an interface.
+    pub fn by_iface(&self, wanted: u16) -> Vec<u32> {
+        let by = |record: &Record| matches!(record.spec, HopSpec::Via { iface, .. } if iface == wanted);
+        self.records.iter().filter(|(_, record)| by(record)).map(|(index, _)| *index).collect()
     }
 
     /// What has changed since the last call.
@@ -237,10 +280,7 @@ impl Hops {
 
     /// Lays out members by weight over a power of two of buckets.
     fn fill_buckets(&mut self, members: &[(u32, u16)]) -> Option<(u32, u32)> {
-        let total: u32 = members
-            .iter()
-            .map(|&(_, weight)| u32::from(weight.max(1)))
-            .sum();
+        let total: u32 = members.iter().map(|&(_, weight)| u32::from(weight.max(1))).sum();
         // 64 buckets a unit of weight hold each share within 1 % as long as the bound allows.
         let count = (total.max(1) * 64).next_power_of_two().min(MAX_BUCKETS);
         let first = match self.free_buckets.get_mut(&count).and_then(Vec::pop) {
@@ -268,6 +308,18 @@ impl Hops {
 mod tests {
     use super::*;
 
+    struct NoLinks;
+
+    impl Egress for NoLinks {
+        fn egress(&self, _: u16) -> Option<EgressFacts> {
+            None
+        }
+
+        fn neighbour(&self, _: u16, _: Ipv4Addr) -> Option<MacAddr> {
+            None
+        }
+    }
+
     fn via(last: u8) -> HopSpec {
         HopSpec::Via {
             iface: 1,
@@ -280,50 +332,42 @@ mod tests {
     #[test]
     fn equal_requests_share_a_hop_until_the_last_user_leaves() {
         let mut hops = Hops::new(16);
-        let a = hops.acquire(via(1)).unwrap();
-        assert_eq!(hops.acquire(via(1)), Ok(a));
-        assert_ne!(hops.acquire(via(2)), Ok(a));
+        let a = hops.acquire(via(1), &NoLinks).unwrap();
+        assert_eq!(hops.acquire(via(1), &NoLinks), Ok(a));
+        assert_ne!(hops.acquire(via(2), &NoLinks), Ok(a));
         hops.release(a);
-        assert_eq!(hops.acquire(via(1)), Ok(a));
+        assert_eq!(hops.acquire(via(1), &NoLinks), Ok(a));
         hops.release(a);
         hops.release(a);
-        assert_ne!(
-            hops.acquire(via(3)),
-            Ok(a),
-            "its index may still be in a worker's hands"
-        );
+        assert_ne!(hops.acquire(via(3), &NoLinks), Ok(a), "its index may still be in a worker's hands");
         hops.retire(Epoch(2));
         hops.reclaim(Epoch(1));
-        assert_ne!(hops.acquire(via(4)), Ok(a));
+        assert_ne!(hops.acquire(via(4), &NoLinks), Ok(a));
         hops.reclaim(Epoch(2));
-        assert_eq!(hops.acquire(via(5)), Ok(a));
+        assert_eq!(hops.acquire(via(5), &NoLinks), Ok(a));
     }
 
     #[test]
     fn a_full_table_refuses_and_loses_nothing() {
         let mut hops = Hops::new(4);
-        let taken: Vec<_> = (1..=3)
-            .map(|last| hops.acquire(via(last)).unwrap())
-            .collect();
-        assert_eq!(hops.acquire(via(9)), Err(HopsFull { limit: 4 }));
+        let taken: Vec<_> = (1..=3).map(|last| hops.acquire(via(last), &NoLinks).unwrap()).collect();
+        assert_eq!(hops.acquire(via(9), &NoLinks), Err(HopsFull { limit: 4 }));
         assert_eq!(hops.len(), 3);
         hops.release(taken[0]);
         hops.retire(Epoch(1));
         hops.reclaim(Epoch(1));
-        assert!(hops.acquire(via(9)).is_ok());
+        assert!(hops.acquire(via(9), &NoLinks).is_ok());
     }
 
     #[test]
     fn a_group_shares_flows_by_weight_within_two_percent() {
         let mut hops = Hops::new(16);
         let (a, b, c) = (
-            hops.acquire(via(1)).unwrap(),
-            hops.acquire(via(2)).unwrap(),
-            hops.acquire(via(3)).unwrap(),
+            hops.acquire(via(1), &NoLinks).unwrap(),
+            hops.acquire(via(2), &NoLinks).unwrap(),
+            hops.acquire(via(3), &NoLinks).unwrap(),
         );
-        let group = hops
-            .acquire(HopSpec::Group(vec![(a, 1), (b, 2), (c, 4)]))
-            .unwrap();
+        let group = hops.acquire(HopSpec::Group(vec![(a, 1), (b, 2), (c, 4)]), &NoLinks).unwrap();
         let hop = hops.table.get(group);
         let mut counts = HashMap::new();
         for flow in 0..100_000_u32 {
@@ -332,10 +376,7 @@ mod tests {
         }
         for (member, weight) in [(a, 1), (b, 2), (c, 4)] {
             let share = f64::from(counts[&member]) / 100_000.0;
-            assert!(
-                (share - f64::from(weight) / 7.0).abs() < 0.02,
-                "{member}: {share}"
-            );
+            assert!((share - f64::from(weight) / 7.0).abs() < 0.02, "{member}: {share}");
         }
         hops.release(a);
         assert!(hops.spec(a).is_some(), "the group still uses it");

@@ -2,7 +2,9 @@
 //! nodes that look packets up.
 
 pub mod cache;
+pub mod control;
 pub mod fib;
 pub mod hops;
+pub mod rib;
 pub mod spec;
 pub mod table;

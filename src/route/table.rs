@@ -143,10 +143,7 @@ impl HopTable {
     #[inline]
     pub fn get(&self, index: u32) -> Hop<'_> {
         let at = index as usize * WORDS;
-        let words = self
-            .words
-            .get(at..)
-            .and_then(|rest| rest.first_chunk::<WORDS>());
+        let words = self.words.get(at..).and_then(|rest| rest.first_chunk::<WORDS>());
         Hop(words.unwrap_or(&NOWHERE))
     }
 
@@ -156,9 +153,7 @@ impl HopTable {
         let word = group.0[GROUP].load(Ordering::Relaxed);
         let (first, mask) = ((word >> 32) as u32, word as u32);
         let bucket = first.wrapping_add(hash & mask) as usize;
-        self.buckets
-            .get(bucket)
-            .map_or(0, |member| member.load(Ordering::Relaxed))
+        self.buckets.get(bucket).map_or(0, |member| member.load(Ordering::Relaxed))
     }
 
     /// Writes a hop that no worker can see yet. Only the management core calls this and the
@@ -173,24 +168,9 @@ impl HopTable {
     /// Sets the Ethernet header. The caller has `resolved` off, or changes only the destination.
     pub fn set_header(&self, index: u32, dst: [u8; 6], src: [u8; 6], vlan: Option<u16>) {
         let hop = self.get(index);
-        let protocol: [u8; 2] = if vlan.is_some() {
-            [0x81, 0x00]
-        } else {
-            [0x08, 0x00]
-        };
-        let head = [
-            dst[0], dst[1], dst[2], dst[3], dst[4], dst[5], src[0], src[1],
-        ];
-        let tail = [
-            src[0],
-            src[1],
-            src[2],
-            src[3],
-            src[4],
-            src[5],
-            protocol[0],
-            protocol[1],
-        ];
+        let protocol: [u8; 2] = if vlan.is_some() { [0x81, 0x00] } else { [0x08, 0x00] };
+        let head = [dst[0], dst[1], dst[2], dst[3], dst[4], dst[5], src[0], src[1]];
+        let tail = [src[0], src[1], src[2], src[3], src[4], src[5], protocol[0], protocol[1]];
         let [high, low] = vlan.unwrap_or(0).to_be_bytes();
         let tag = [high, low, 0x08, 0x00, 0, 0, 0, 0];
         hop.0[TAIL].store(u64::from_ne_bytes(tail), Ordering::Relaxed);
@@ -273,18 +253,10 @@ mod tests {
             mtu: 9000,
         };
         table.set_header(5, [1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12], Some(42));
-        table.write(
-            5,
-            out,
-            Ipv4Addr::new(192, 0, 2, 1),
-            Ipv4Addr::new(192, 0, 2, 9),
-        );
+        table.write(5, out, Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 9));
         let hop = table.get(5);
         assert_eq!(hop.out(), out);
-        assert_eq!(
-            hop.header(),
-            ([1, 2, 3, 4, 5, 6, 7, 8], [7, 8, 9, 10, 11, 12, 0x81, 0])
-        );
+        assert_eq!(hop.header(), ([1, 2, 3, 4, 5, 6, 7, 8], [7, 8, 9, 10, 11, 12, 0x81, 0]));
         assert_eq!(hop.tag(), [0, 42, 8, 0]);
         assert_eq!(hop.gateway(), Some(Ipv4Addr::new(192, 0, 2, 1)));
         assert_eq!(hop.prefsrc(), Ipv4Addr::new(192, 0, 2, 9));
@@ -299,9 +271,7 @@ mod tests {
             table.set_bucket(bucket, member);
         }
         table.set_group(1, 4, 3);
-        let members: Vec<_> = (0..8)
-            .map(|hash| table.member(table.get(1), hash))
-            .collect();
+        let members: Vec<_> = (0..8).map(|hash| table.member(table.get(1), hash)).collect();
         assert_eq!(members, [2, 3, 2, 2, 2, 3, 2, 2]);
     }
 }

@@ -1,1 +1,139 @@
-//! Room `worker`.
+//! Workers: one pinned thread each, from receive to transmit without waiting for anybody.
+//!
+//! A [`Worker`] is the loop's state; [`Worker::step`] is one turn of it. A live worker is a thread
+//! that turns as fast as its idle policy allows; deterministic replay turns several by hand.
+
+mod clock;
+mod idle;
+pub mod pipeline;
+mod thread;
+
+pub use clock::Clock;
+pub use idle::Idle;
+pub use thread::{Running, spawn};
+
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::{
+    dpdk::{cycles::rdtsc, mbuf::Packet, mempool::Pool},
+    graph::{Cx, Graph, Nanos, Stats},
+    publish::{Guard, Reader},
+    tables::Tables,
+};
+
+/// Where a packet of the management core enters a worker's graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// `ip4-output`: it has a hop, and waits for nothing.
+    Output,
+    /// `icmp4-error`: it ends here, and its sender is told.
+    Error,
+    /// `tx`: a complete frame.
+    Transmit,
+}
+
+/// A packet from the management core.
+pub struct Injected {
+    /// Where it enters.
+    pub entry: Entry,
+    /// The packet.
+    pub packet: Packet,
+}
+
+/// One worker.
+pub struct Worker {
+    graph: Graph<Tables>,
+    stats: Arc<Stats>,
+    reader: Reader<Tables>,
+    guard: Guard,
+    pool: Pool,
+    inject: Arc<ArrayQueue<Injected>>,
+    entries: [u8; 3],
+    wired: u64,
+    wall_offset: Nanos,
+}
+
+/// Most injected packets in one turn, so that the management core cannot starve receive.
+const INJECT_BURST: usize = 64;
+
+impl Worker {
+    /// A worker around its graph.
+    pub fn new(
+        graph: Graph<Tables>,
+        reader: Reader<Tables>,
+        guard: Guard,
+        pool: Pool,
+        inject: Arc<ArrayQueue<Injected>>,
+        wall_offset: Nanos,
+    ) -> Self {
+        let entries = ["ip4-output", "icmp4-error", "tx"]
+            .map(|name| graph.node(name).unwrap_or_else(|| panic!("there is no node {name}")));
+        let stats = Arc::clone(graph.stats());
+        Self { graph, stats, reader, guard, pool, inject, entries, wired: u64::MAX, wall_offset }
+    }
+
+    /// This worker's counters.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// The graph, to ask for its shape.
+    pub fn graph(&self) -> &Graph<Tables> {
+        &self.graph
+    }
+
+    /// One turn at time `now`: what was injected, then what the inputs have. Gives the number of
+    /// packets that came.
+    #[inline]
+    pub fn step(&mut self, now: Nanos) -> usize {
+        let seen = self.guard.observe();
+        let tables = self.reader.refresh();
+        self.guard.announce(seen);
+        if tables.wiring != self.wired {
+            self.wired = tables.wiring;
+            self.graph.rewire(|feature| tables.features.contains(&feature));
+            self.graph.tracer_mut().arm(tables.trace.as_ref());
+        }
+        let mut cx = Cx {
+            tables: &**tables,
+            now,
+            wall_offset: self.wall_offset,
+            started: rdtsc(),
+            stats: &self.stats,
+            pool: &self.pool,
+        };
+        let mut came = 0;
+        while came < INJECT_BURST
+            && let Some(injected) = self.inject.pop()
+        {
+            self.graph.enqueue(self.entries[injected.entry as usize], injected.packet);
+            came += 1;
+        }
+        if came > 0 {
+            self.stats.injected.add(came as u64);
+            self.graph.run(&mut cx);
+        }
+        came + self.graph.turn(&mut cx)
+    }
+
+    /// The worker will not look at tables for a while.
+    pub(crate) fn rest(&self) {
+        self.guard.offline();
+    }
+
+    /// The worker looks at tables again.
+    pub(crate) fn wake(&self) {
+        self.guard.online();
+    }
+
+    /// Drops what is under way.
+    pub(crate) fn finish(&mut self) {
+        while let Some(injected) = self.inject.pop() {
+            self.graph.enqueue(self.entries[2], injected.packet);
+            self.stats.injected.add(1);
+        }
+        self.graph.clear();
+    }
+}

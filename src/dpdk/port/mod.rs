@@ -154,11 +154,7 @@ impl Port {
         let fail = |step: &'static str, code: i32| PortError::Device {
             device: text.to_owned(),
             step,
-            why: if code == 0 {
-                last_error()
-            } else {
-                describe(code)
-            },
+            why: if code == 0 { last_error() } else { describe(code) },
         };
         let (name, plugged) = match Device::parse(text, config.mtu)? {
             Device::Pci(address) => (address, false),
@@ -192,10 +188,7 @@ impl Port {
         if code != 0 {
             return Err(fail("find", code));
         }
-        let started = Arc::new(Started {
-            id,
-            name: plugged.then_some(c_name),
-        });
+        let started = Arc::new(Started { id, name: plugged.then_some(c_name) });
         // SAFETY: `id` is a port, and the struct is written by DPDK.
         let facts = unsafe {
             let mut facts = sys::rte_eth_dev_info::default();
@@ -260,9 +253,7 @@ impl Port {
             }
         }
         if let Some(mac) = config.mac {
-            let mut address = sys::rte_ether_addr {
-                addr_bytes: mac.octets(),
-            };
+            let mut address = sys::rte_ether_addr { addr_bytes: mac.octets() };
             // SAFETY: as above. A device that cannot change its address receives promiscuously
             // below, and frames carry the address that `info` says.
             unsafe { sys::rte_eth_dev_default_mac_addr_set(id, &mut address) };
@@ -288,22 +279,9 @@ impl Port {
         // SAFETY: DPDK's driver names are C strings that live as long as the driver.
         let driver = unsafe { std::ffi::CStr::from_ptr(facts.driver_name) };
         let driver = driver.to_string_lossy().into_owned();
-        let info = PortInfo {
-            id,
-            driver,
-            mac,
-            socket,
-            rx_queues,
-            tx_queues,
-        };
-        let rx = (0..rx_queues).map(|queue| RxQueue {
-            started: Arc::clone(&started),
-            queue,
-        });
-        let tx = (0..tx_queues).map(|queue| TxQueue {
-            started: Arc::clone(&started),
-            queue,
-        });
+        let info = PortInfo { id, driver, mac, socket, rx_queues, tx_queues };
+        let rx = (0..rx_queues).map(|queue| RxQueue { started: Arc::clone(&started), queue });
+        let tx = (0..tx_queues).map(|queue| TxQueue { started: Arc::clone(&started), queue });
         let (rx, tx) = (rx.collect(), tx.collect());
         Ok((Self { started, info }, rx, tx))
     }
@@ -324,10 +302,7 @@ impl Port {
             0 | u32::MAX => None,
             speed => Some(speed),
         };
-        Link {
-            up: link.link_status() != 0,
-            speed,
-        }
+        Link { up: link.link_status() != 0, speed }
     }
 
     /// What the device has counted.

@@ -52,11 +52,7 @@ pub enum Device {
 
 fn interface(kind: &'static str, name: &str) -> Result<String, SpecError> {
     if name.is_empty() {
-        return Err(SpecError::Missing {
-            kind,
-            what: "the name of an interface",
-            example: "eth0",
-        });
+        return Err(SpecError::Missing { kind, what: "the name of an interface", example: "eth0" });
     }
     if !Path::new("/sys/class/net").join(name).exists() {
         return Err(SpecError::NoInterface(name.into()));
@@ -83,14 +79,9 @@ impl Device {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         let (first, more) = rest
             .split_once(',')
-            .map_or((rest, String::new()), |(first, more)| {
-                (first, format!(",{more}"))
-            });
+            .map_or((rest, String::new()), |(first, more)| (first, format!(",{more}")));
         let (driver, args) = match kind {
-            "af_xdp" => (
-                "net_af_xdp",
-                format!(",iface={}{more}", interface("af_xdp", first)?),
-            ),
+            "af_xdp" => ("net_af_xdp", format!(",iface={}{more}", interface("af_xdp", first)?)),
             "af_packet" => {
                 // The driver's default frame holds 1500 bytes of payload; a frame needs room for
                 // its headers, and a block for whole frames.
@@ -105,11 +96,7 @@ impl Device {
                 )
             }
             "tap" if first.is_empty() => {
-                return Err(SpecError::Missing {
-                    kind: "tap",
-                    what: "a name",
-                    example: "wan0",
-                });
+                return Err(SpecError::Missing { kind: "tap", what: "a name", example: "wan0" });
             }
             "tap" => ("net_tap", format!(",iface={first}{more}")),
             "pcap" if first.is_empty() => {
@@ -120,25 +107,15 @@ impl Device {
                 });
             }
             "pcap" => {
-                std::fs::File::open(first).map_err(|error| SpecError::File {
-                    path: first.into(),
-                    error,
-                })?;
-                (
-                    "net_pcap",
-                    pcap_args(first, more.strip_prefix(',').unwrap_or("")),
-                )
+                std::fs::File::open(first)
+                    .map_err(|error| SpecError::File { path: first.into(), error })?;
+                ("net_pcap", pcap_args(first, more.strip_prefix(',').unwrap_or("")))
             }
             "null" if rest.is_empty() => ("net_null", String::new()),
             "null" => ("net_null", format!(",{rest}")),
-            "ring" => (
-                "net_ring",
-                if rest.is_empty() {
-                    String::new()
-                } else {
-                    format!(",{rest}")
-                },
-            ),
+            "ring" => {
+                ("net_ring", if rest.is_empty() { String::new() } else { format!(",{rest}") })
+            }
             "memif" if first.is_empty() => {
                 return Err(SpecError::Missing {
                     kind: "memif",
@@ -146,10 +123,7 @@ impl Device {
                     example: "/run/memif.sock",
                 });
             }
-            "memif" => (
-                "net_memif",
-                format!(",socket={first},socket-abstract=no{more}"),
-            ),
+            "memif" => ("net_memif", format!(",socket={first},socket-abstract=no{more}")),
             "vhost" if first.is_empty() => {
                 return Err(SpecError::Missing {
                     kind: "vhost",

@@ -51,9 +51,7 @@ fn is_error(kind: u8) -> bool {
 
 /// Whether the rules let a packet provoke an error at all [3.31 to 3.33].
 fn may_provoke(ip: &Ipv4View<'_>, flags: Flags) -> bool {
-    let foreign = Flags::L2_BROADCAST
-        .with(Flags::L2_MULTICAST)
-        .with(Flags::IP_BROADCAST);
+    let foreign = Flags::L2_BROADCAST.with(Flags::L2_MULTICAST).with(Flags::IP_BROADCAST);
     if flags.any(foreign) || ipv4::is_multicast(ip.dst().to_bits()) || ip.fragment_offset() != 0 {
         return false;
     }
@@ -98,10 +96,7 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let hop = reply::way(cx, ip.src())?;
     let src = source(culprit, &ip, hop, cx)?;
     let tables = cx.tables;
-    match tables
-        .limits
-        .allow(&tables.tunables.icmp, kind, code, ip.src(), cx.now)
-    {
+    match tables.limits.allow(&tables.tunables.icmp, kind, code, ip.src(), cx.now) {
         Verdict::Allowed => {}
         Verdict::TargetLimited => {
             cx.count(Snmp::IcmpOutRateLimitHost, 1);
@@ -197,10 +192,7 @@ mod tests {
     fn no_error_about_broadcast_multicast_later_fragments_or_errors() {
         let host = [198, 51, 100, 1];
         assert!(provoke(Flags(0), host, 0, 17, 0));
-        assert!(
-            provoke(Flags(0), host, 0x2000, 17, 0),
-            "a first fragment may"
-        );
+        assert!(provoke(Flags(0), host, 0x2000, 17, 0), "a first fragment may");
         assert!(provoke(Flags(0), host, 0, 1, 8), "an echo request may");
         assert!(!provoke(Flags::L2_BROADCAST, host, 0, 17, 0));
         assert!(!provoke(Flags::IP_BROADCAST, host, 0, 17, 0));

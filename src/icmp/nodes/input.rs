@@ -107,11 +107,7 @@ fn turn(packet: &mut Packet, cx: &Cx<'_, Tables>, broadcast: bool) -> u8 {
     };
     let (src, dst, tos, header_len) = (ip.src(), ip.dst(), ip.tos(), ip.header_len());
     let kind = ip.payload().first().copied().unwrap_or_default();
-    let reply_type = if kind == ECHO {
-        ECHO_REPLY
-    } else {
-        TIMESTAMP_REPLY
-    };
+    let reply_type = if kind == ECHO { ECHO_REPLY } else { TIMESTAMP_REPLY };
     let payload_len = match reply_type {
         ECHO_REPLY => ip.payload().len(),
         _ => 20,
@@ -164,20 +160,12 @@ fn turn(packet: &mut Packet, cx: &Cx<'_, Tables>, broadcast: bool) -> u8 {
     message[2..4].fill(0);
     let sum = checksum::checksum(message);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
-    packet.begin(
-        cx.tables.hops.get(hop).out().iface,
-        at as u8,
-        Flags::LOCAL_OUT,
-    );
+    packet.begin(cx.tables.hops.get(hop).out().iface, at as u8, Flags::LOCAL_OUT);
     packet.set_hop(hop);
     cx.count(Snmp::IcmpInMsgs, 1);
     cx.count(Snmp::IcmpOutMsgs, 1);
     cx.count(Snmp::OutRequests, 1);
-    let sent = if kind == ECHO {
-        Snmp::IcmpOutEchoReps
-    } else {
-        Snmp::IcmpOutTimestampReps
-    };
+    let sent = if kind == ECHO { Snmp::IcmpOutEchoReps } else { Snmp::IcmpOutTimestampReps };
     cx.count(sent, 1);
     REPLY
 }
@@ -252,16 +240,10 @@ mod tests {
 
     #[test]
     fn sysctls_silence_echo() {
-        let quiet = Tunables {
-            echo_ignore_all: true,
-            ..Tunables::default()
-        };
+        let quiet = Tunables { echo_ignore_all: true, ..Tunables::default() };
         assert_eq!(call(ECHO, &[0; 8], false, &quiet), Call::End(IGNORED));
         assert_eq!(plain(ECHO, true), Call::End(IGNORED));
-        let loud = Tunables {
-            echo_ignore_broadcasts: false,
-            ..Tunables::default()
-        };
+        let loud = Tunables { echo_ignore_broadcasts: false, ..Tunables::default() };
         assert_eq!(call(ECHO, &[0; 8], true, &loud), Call::Reply);
         assert_eq!(call(ECHO_REPLY, &[0; 8], true, &loud), Call::End(IGNORED));
     }

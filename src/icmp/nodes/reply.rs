@@ -28,18 +28,12 @@ pub(super) fn source(cx: &Cx<'_, Tables>, hop: u32, dst: Ipv4Addr) -> Option<Ipv
     }
     let towards = hop.gateway().unwrap_or(dst);
     let iface = cx.tables.ifaces.get(hop.out().iface);
-    iface
-        .and_then(|iface| iface.select_address(towards))
-        .or_else(|| any_address(cx))
+    iface.and_then(|iface| iface.select_address(towards)).or_else(|| any_address(cx))
 }
 
 /// An interface without an address speaks with another's.
 fn any_address(cx: &Cx<'_, Tables>) -> Option<Ipv4Addr> {
-    cx.tables
-        .ifaces
-        .iter()
-        .filter(|iface| iface.up)
-        .find_map(first)
+    cx.tables.ifaces.iter().filter(|iface| iface.up).find_map(first)
 }
 
 fn first(iface: &Iface) -> Option<Ipv4Addr> {
@@ -59,11 +53,7 @@ pub(super) fn new(
         return None;
     }
     header.emit(&mut packet.data_mut()[LINK_ROOM..]).ok()?;
-    packet.begin(
-        cx.tables.hops.get(hop).out().iface,
-        LINK_ROOM as u8,
-        Flags::LOCAL_OUT,
-    );
+    packet.begin(cx.tables.hops.get(hop).out().iface, LINK_ROOM as u8, Flags::LOCAL_OUT);
     packet.set_trace(provoked_by.trace());
     packet.set_hop(hop);
     cx.count(Snmp::OutRequests, 1);

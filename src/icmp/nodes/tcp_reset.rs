@@ -35,20 +35,12 @@ fn reset(segment: &TcpView<'_>) -> Option<TcpSpec> {
         ..TcpSpec::default()
     };
     if flags & flag::ACK != 0 {
-        return Some(TcpSpec {
-            seq: segment.ack(),
-            flags: flag::RST,
-            ..ports
-        });
+        return Some(TcpSpec { seq: segment.ack(), flags: flag::RST, ..ports });
     }
     let bits = u32::from(flags & flag::SYN != 0) + u32::from(flags & flag::FIN != 0);
     let len = segment.payload().len() as u32;
     let ack = segment.seq().wrapping_add(bits).wrapping_add(len);
-    Some(TcpSpec {
-        ack,
-        flags: flag::RST | flag::ACK,
-        ..ports
-    })
+    Some(TcpSpec { ack, flags: flag::RST | flag::ACK, ..ports })
 }
 
 fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
@@ -100,14 +92,7 @@ mod tests {
     fn answer_to(flags: u8, seq: u32, ack: u32, payload: usize) -> Option<TcpSpec> {
         let mut bytes = vec![0; HEADER + payload];
         let (src, dst) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
-        let segment = TcpSpec {
-            src_port: 40000,
-            dst_port: 80,
-            seq,
-            ack,
-            flags,
-            window: 1,
-        };
+        let segment = TcpSpec { src_port: 40000, dst_port: 80, seq, ack, flags, window: 1 };
         segment.emit(&mut bytes, src, dst).unwrap();
         reset(&TcpView::new_checked(&bytes).unwrap())
     }
@@ -115,10 +100,7 @@ mod tests {
     #[test]
     fn a_reset_acknowledges_what_it_refuses() {
         let syn = answer_to(flag::SYN, 100, 0, 0).unwrap();
-        assert_eq!(
-            (syn.seq, syn.ack, syn.flags),
-            (0, 101, flag::RST | flag::ACK)
-        );
+        assert_eq!((syn.seq, syn.ack, syn.flags), (0, 101, flag::RST | flag::ACK));
         assert_eq!((syn.src_port, syn.dst_port), (80, 40000));
         let data = answer_to(flag::FIN, u32::MAX, 0, 5).unwrap();
         assert_eq!((data.ack, data.flags), (5, flag::RST | flag::ACK));

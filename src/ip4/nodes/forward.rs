@@ -54,12 +54,7 @@ impl Rewrite {
     fn read(hop: Hop<'_>) -> Self {
         let out = hop.out();
         let (head, tail) = hop.header();
-        Self {
-            out,
-            head,
-            tail,
-            tag: hop.tag(),
-        }
+        Self { out, head, tail, tag: hop.tag() }
     }
 }
 
@@ -88,18 +83,11 @@ fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
 /// Every case, in the kernel's order.
 fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
     let out = rewrite.out;
-    if TRANSIT
-        && packet
-            .flags()
-            .any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST))
-    {
+    if TRANSIT && packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST)) {
         return L2_MULTICAST;
     }
     let l3 = packet.l3();
-    let Some(header) = packet
-        .data_mut()
-        .get_mut(l3..)
-        .and_then(<[u8]>::first_chunk_mut::<20>)
+    let Some(header) = packet.data_mut().get_mut(l3..).and_then(<[u8]>::first_chunk_mut::<20>)
     else {
         return NO_ROUTE;
     };

@@ -101,11 +101,7 @@ impl Node<Tables> for Fragment {
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[
-            Edge::To("ip4-output"),
-            Edge::Drop(Reason::Fragmented),
-            Edge::Drop(Reason::FragFailed),
-        ]
+        &[Edge::To("ip4-output"), Edge::Drop(Reason::Fragmented), Edge::Drop(Reason::FragFailed)]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {

@@ -68,11 +68,7 @@ fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool) -> Way {
         return Way::MartianSource;
     }
     if ipv4::is_limited_broadcast(destination) || (source, destination) == (0, 0) {
-        return if ours {
-            Way::MartianSource
-        } else {
-            Way::Broadcast
-        };
+        return if ours { Way::MartianSource } else { Way::Broadcast };
     }
     if ipv4::is_zeronet(source) {
         return Way::MartianSource;
@@ -103,10 +99,7 @@ fn check(bytes: &[u8], locals: &LocalAddresses) -> Result<(usize, Way), (u8, u16
     }
     let (src, dst) = (header.src(), header.dst());
     let way = way(src, dst, header.protocol(), locals.contains(src));
-    let martian = matches!(
-        way,
-        Way::MartianSource | Way::MartianDestination | Way::NotJoined
-    );
+    let martian = matches!(way, Way::MartianSource | Way::MartianDestination | Way::NotJoined);
     if !martian && !header.option_bytes().is_empty() {
         check_options(&header)?;
     }
@@ -117,10 +110,7 @@ fn check(bytes: &[u8], locals: &LocalAddresses) -> Result<(usize, Way), (u8, u16
 fn check_options(header: &Ipv4View<'_>) -> Result<(), (u8, u16)> {
     for found in header.options() {
         let found = found.map_err(|bad| (OPTION, Cause::option_note(bad.offset)))?;
-        if matches!(
-            found.kind,
-            option::LOOSE_SOURCE_ROUTE | option::STRICT_SOURCE_ROUTE
-        ) {
+        if matches!(found.kind, option::LOOSE_SOURCE_ROUTE | option::STRICT_SOURCE_ROUTE) {
             return Err((SOURCE_ROUTE, 0));
         }
     }
@@ -195,24 +185,14 @@ mod tests {
     #[test]
     fn addresses_that_cannot_be_on_the_wire_are_martian() {
         let host = [198, 51, 100, 1];
-        for src in [
-            [224, 0, 0, 9],
-            [255; 4],
-            [0, 1, 2, 3],
-            [127, 0, 0, 1],
-            [192, 0, 2, 1],
-        ] {
+        for src in [[224, 0, 0, 9], [255; 4], [0, 1, 2, 3], [127, 0, 0, 1], [192, 0, 2, 1]] {
             assert_eq!(of(src, host), Way::MartianSource, "{src:?}");
         }
         for dst in [[0, 1, 2, 3], [127, 0, 0, 1]] {
             assert_eq!(of(host, dst), Way::MartianDestination, "{dst:?}");
         }
         assert_eq!(of(host, [203, 0, 113, 5]), Way::Route);
-        assert_eq!(
-            of([240, 0, 0, 1], [250, 0, 0, 1]),
-            Way::Route,
-            "class E is ordinary"
-        );
+        assert_eq!(of([240, 0, 0, 1], [250, 0, 0, 1]), Way::Route, "class E is ordinary");
     }
 
     #[test]

@@ -22,9 +22,7 @@ pub struct Lookup {
 impl Lookup {
     /// The node; `entries` destinations are remembered while the cache is on.
     pub fn new(entries: usize) -> Self {
-        Self {
-            cache: DestinationCache::new(entries),
-        }
+        Self { cache: DestinationCache::new(entries) }
     }
 }
 
@@ -70,10 +68,7 @@ fn other(packet: &mut Packet, mut index: u32, cx: &Cx<'_, Tables>) -> u8 {
         HopKind::Link => {
             let ip = packet.data().get(packet.l3()..).unwrap_or_default();
             if let Some(&[a, b, c, d]) = ip.get(16..20).and_then(|dst| dst.first_chunk::<4>()) {
-                let known = cx
-                    .tables
-                    .neighbours
-                    .get(hop.out().iface, [a, b, c, d].into());
+                let known = cx.tables.neighbours.get(hop.out().iface, [a, b, c, d].into());
                 // Without a neighbour the link's own hop stays; it never resolves, so `ip4-forward`
                 // makes its checks first and then asks the management core.
                 if known != 0 {
@@ -137,8 +132,7 @@ impl Node<Tables> for Lookup {
         }
         let (dst, found) = (&dst[..count], &mut found[..count]);
         if cx.tables.tunables.destination_cache {
-            self.cache
-                .lookup_batch(&cx.tables.fib, cx.tables.generation, dst, found);
+            self.cache.lookup_batch(&cx.tables.fib, cx.tables.generation, dst, found);
         } else {
             cx.tables.fib.lookup_batch(dst, found);
         }

@@ -4,7 +4,7 @@
 //! - gives: the packet, through a bounded ring that nobody waits for; drops when it is full
 //! - obeys: ledger 1.31 (the incomplete queue is the management core's)
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -19,7 +19,8 @@ use crate::{
 pub enum PuntKind {
     /// Read this ARP packet.
     Arp,
-    /// Find the neighbour for this packet.
+    /// Find the neighbour for this packet: on [`Packet::iface`], at the address that
+    /// [`Packet::hash`] holds.
     Resolve,
 }
 
@@ -41,21 +42,24 @@ pub struct Punt {
 impl Punt {
     /// `arp-input`.
     pub fn arp(ring: Arc<ArrayQueue<Punted>>) -> Self {
-        Self {
-            name: "arp-input",
-            kind: PuntKind::Arp,
-            ring,
-        }
+        Self { name: "arp-input", kind: PuntKind::Arp, ring }
     }
 
     /// `ip4-resolve`.
     pub fn resolve(ring: Arc<ArrayQueue<Punted>>) -> Self {
-        Self {
-            name: "ip4-resolve",
-            kind: PuntKind::Resolve,
-            ring,
-        }
+        Self { name: "ip4-resolve", kind: PuntKind::Resolve, ring }
     }
+}
+
+/// Notes whom the packet needs, by interface and address: the hop's index may be given to another
+/// hop before the management core gets to the packet.
+fn note_neighbour(packet: &mut Packet, tables: &Tables) {
+    let hop = tables.hops.get(packet.hop());
+    let ip = packet.data().get(packet.l3()..).unwrap_or_default();
+    let dst = ip.get(16..20).and_then(|dst| dst.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let address = hop.gateway().map_or(dst, Ipv4Addr::to_bits);
+    packet.set_iface(hop.out().iface);
+    packet.set_hash(address);
 }
 
 impl Node<Tables> for Punt {
@@ -70,11 +74,11 @@ impl Node<Tables> for Punt {
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, _out: &mut Out) {
         let offered = frame.len();
         let mut stay = Frame::new();
-        for packet in frame.drain(..) {
-            if let Err(back) = self.ring.push(Punted {
-                kind: self.kind,
-                packet,
-            }) {
+        for mut packet in frame.drain(..) {
+            if self.kind == PuntKind::Resolve {
+                note_neighbour(&mut packet, cx.tables);
+            }
+            if let Err(back) = self.ring.push(Punted { kind: self.kind, packet }) {
                 stay.push(back.packet);
             }
         }

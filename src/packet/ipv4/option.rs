@@ -98,10 +98,7 @@ impl<'a> Options<'a> {
     /// A walk over option bytes, which start 20 bytes into the header.
     pub fn new(option_bytes: &'a [u8]) -> Self {
         let most = option_bytes.len().min(MAX_HEADER_LEN - HEADER_LEN);
-        Self {
-            rest: &option_bytes[..most],
-            offset: HEADER_LEN as u8,
-        }
+        Self { rest: &option_bytes[..most], offset: HEADER_LEN as u8 }
     }
 }
 
@@ -123,11 +120,7 @@ impl<'a> Iterator for Options<'a> {
         };
         self.rest = rest;
         self.offset += bytes.len() as u8;
-        Some(Ok(Ipv4Option {
-            kind,
-            offset,
-            bytes,
-        }))
+        Some(Ok(Ipv4Option { kind, offset, bytes }))
     }
 }
 
@@ -144,26 +137,10 @@ mod tests {
                 .collect()
         };
         assert_eq!(walk(&[]), []);
-        assert_eq!(
-            walk(&[1, 148, 4, 0, 0, 0]),
-            [Ok((1, 20, 1)), Ok((148, 21, 4)), Ok((0, 25, 1))]
-        );
-        assert_eq!(
-            walk(&[0, 9, 9, 9]),
-            [Ok((0, 20, 4))],
-            "nothing stands after the end"
-        );
+        assert_eq!(walk(&[1, 148, 4, 0, 0, 0]), [Ok((1, 20, 1)), Ok((148, 21, 4)), Ok((0, 25, 1))]);
+        assert_eq!(walk(&[0, 9, 9, 9]), [Ok((0, 20, 4))], "nothing stands after the end");
         for bad in [&[1, 7, 0, 4][..], &[1, 7, 1, 4], &[1, 7, 4, 4], &[1, 7]] {
-            assert_eq!(
-                walk(bad),
-                [
-                    Ok((1, 20, 1)),
-                    Err(BadOption {
-                        kind: 7,
-                        offset: 21
-                    })
-                ]
-            );
+            assert_eq!(walk(bad), [Ok((1, 20, 1)), Err(BadOption { kind: 7, offset: 21 })]);
         }
     }
 

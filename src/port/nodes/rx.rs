@@ -28,13 +28,7 @@ impl DeviceRx {
         burst: usize,
         target: &'static str,
     ) -> Self {
-        Self {
-            name,
-            queue,
-            iface,
-            burst,
-            target,
-        }
+        Self { name, queue, iface, burst, target }
     }
 }
 

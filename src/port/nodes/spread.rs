@@ -26,10 +26,7 @@ pub struct Handover {
 impl Handover {
     /// A way on which `frames` frames may be.
     pub fn new(frames: usize) -> Arc<Self> {
-        let way = Self {
-            full: ArrayQueue::new(frames),
-            empty: ArrayQueue::new(frames),
-        };
+        let way = Self { full: ArrayQueue::new(frames), empty: ArrayQueue::new(frames) };
         while way.empty.push(Box::default()).is_ok() {}
         Arc::new(way)
     }
@@ -118,10 +115,7 @@ pub struct HandoverRx {
 impl HandoverRx {
     /// Takes over what comes by `way` from worker `from`.
     pub fn new(from: usize, way: Arc<Handover>) -> Self {
-        Self {
-            name: format!("handover-{from}"),
-            way,
-        }
+        Self { name: format!("handover-{from}"), way }
     }
 }
 

@@ -58,11 +58,7 @@ impl Tx {
             if ways.len() <= port {
                 ways.resize_with(port + 1, || None);
             }
-            ways[port] = Some(Way {
-                sink,
-                iface,
-                waiting: Box::default(),
-            });
+            ways[port] = Some(Way { sink, iface, waiting: Box::default() });
         }
         Self { ways }
     }
@@ -106,11 +102,7 @@ impl Node<Tables> for Tx {
             differ |= packet.port() ^ first;
         }
         if differ == 0 {
-            match self
-                .ways
-                .get_mut(usize::from(first))
-                .and_then(Option::as_mut)
-            {
+            match self.ways.get_mut(usize::from(first)).and_then(Option::as_mut) {
                 Some(way) => {
                     send(&mut way.sink, way.iface, frame, cx, bytes);
                     out.edges_mut()[..frame.len()].fill(RING_FULL);
@@ -121,11 +113,7 @@ impl Node<Tables> for Tx {
         }
         let mut stay = Frame::new();
         for packet in frame.drain(..) {
-            match self
-                .ways
-                .get_mut(usize::from(packet.port()))
-                .and_then(Option::as_mut)
-            {
+            match self.ways.get_mut(usize::from(packet.port())).and_then(Option::as_mut) {
                 Some(way) => way.waiting.push(packet),
                 None => {
                     out.set(stay.len(), NO_PORT);
@@ -133,12 +121,7 @@ impl Node<Tables> for Tx {
                 }
             }
         }
-        for way in self
-            .ways
-            .iter_mut()
-            .flatten()
-            .filter(|way| !way.waiting.is_empty())
-        {
+        for way in self.ways.iter_mut().flatten().filter(|way| !way.waiting.is_empty()) {
             let bytes = way.waiting.iter().map(|packet| packet.len() as u64).sum();
             send(&mut way.sink, way.iface, &mut way.waiting, cx, bytes);
             for packet in way.waiting.drain(..) {

@@ -1,6 +1,17 @@
-//! Raw bindings to the installed DPDK, made at build time. Nothing here is safe; the safe layer is
-//! `wagonway::dpdk`.
-#![allow(non_camel_case_types, non_snake_case, non_upper_case_globals, missing_docs)]
-#![allow(unsafe_op_in_unsafe_fn, clippy::all, unnecessary_transmutes)]
+//! Raw bindings to the DPDK that is installed on the building machine.
+//!
+//! Everything here is unsafe and named as in C; `wagonway::dpdk` is the safe layer. Functions that
+//! are inline in C are wrapped by a C function, so they cost a call.
+#![allow(
+    non_camel_case_types,
+    non_upper_case_globals,
+    non_snake_case,
+    unsafe_op_in_unsafe_fn,
+    unused_imports,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks
+)]
 
 include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
+
+pub mod mbuf;

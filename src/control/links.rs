@@ -1,0 +1,48 @@
+//! Interfaces as routes and hops ask for them.
+
+use std::net::Ipv4Addr;
+
+use crate::{
+    dpdk::mbuf::Packet,
+    neighbour::control::{Key, Neighbours},
+    packet::MacAddr,
+    port::table::Iface,
+    route::{
+        control::Links,
+        hops::{Egress, EgressFacts},
+    },
+};
+
+/// A view of interfaces and neighbours for the time of one change.
+pub(super) struct View<'a> {
+    pub(super) ifaces: &'a [Iface],
+    pub(super) neighbours: &'a Neighbours<Packet>,
+}
+
+impl Egress for View<'_> {
+    fn egress(&self, index: u16) -> Option<EgressFacts> {
+        let iface = self.ifaces.iter().find(|iface| iface.index == index)?;
+        Some(EgressFacts { port: iface.port, mtu: iface.mtu, mac: iface.mac, vlan: iface.vlan })
+    }
+
+    fn neighbour(&self, iface: u16, address: Ipv4Addr) -> Option<MacAddr> {
+        let entry = self.neighbours.get(Key { iface, address })?;
+        entry.mac.filter(|_| entry.state.is_valid())
+    }
+}
+
+impl Links for View<'_> {
+    fn by_name(&self, name: &str) -> Option<u16> {
+        self.ifaces.iter().find(|iface| iface.name == name).map(|iface| iface.index)
+    }
+
+    fn is_up(&self, index: u16) -> bool {
+        self.ifaces.iter().any(|iface| iface.index == index && iface.up)
+    }
+
+    fn is_local(&self, address: Ipv4Addr) -> bool {
+        self.ifaces
+            .iter()
+            .any(|iface| iface.addresses.iter().any(|own| own.local.addr() == address))
+    }
+}

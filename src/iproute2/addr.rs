@@ -1,0 +1,333 @@
+//! `ip address`: addresses of interfaces as the operator writes them.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::error::Fact;
+use super::names;
+use super::usage::{Object, Usage};
+use super::words::{Parse, Prefix, Words, abbreviates, c_number, named_number};
+use crate::route::spec::scope;
+
+/// What `ip address` is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddrCommand {
+    /// Give an interface a new address.
+    Add(AddrSpec),
+    /// Give an interface an address, or change it if it is there.
+    Replace(AddrSpec),
+    /// Change an address; Linux adds it if it is not there.
+    Change(AddrSpec),
+    /// Take an address from an interface.
+    Del {
+        /// What was said.
+        spec: AddrSpec,
+        /// No prefix length was written: any address under `local` fits, and `ip` warns.
+        wildcard: bool,
+    },
+    /// Take away all addresses that fit.
+    Flush(AddrFilter),
+    /// Print the addresses that fit.
+    Show(AddrFilter),
+}
+
+/// The broadcast address as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Broadcast {
+    /// Nothing was said: there is none.
+    #[default]
+    None,
+    /// This one.
+    Address(Ipv4Addr),
+}
+
+/// An address as stated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddrSpec {
+    /// The router's own address; `None` only when deleting by label or peer.
+    pub local: Option<Ipv4Addr>,
+    /// Address at the other end of a point-to-point link; the same as `local` without one.
+    pub peer: Option<Ipv4Addr>,
+    /// Length of the prefix that lies on the link (of `peer` if there is one).
+    pub prefixlen: u8,
+    /// Broadcast address, `+` and `-` worked out.
+    pub broadcast: Broadcast,
+    /// Name shown beside the address.
+    pub label: Option<String>,
+    /// Where the address is valid; worked out if it was not said.
+    pub scope: u8,
+    /// The interface.
+    pub dev: String,
+    /// Metric of the prefix route.
+    pub metric: Option<u32>,
+    /// No prefix route.
+    pub noprefixroute: bool,
+    /// Seconds that the address is valid; `None` is forever.
+    pub valid_lft: Option<u32>,
+    /// Seconds that the address is preferred; `None` is forever.
+    pub preferred_lft: Option<u32>,
+}
+
+/// Flags of addresses that a filter asks for: `Some(false)` is the word with a dash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddrFlags {
+    /// `permanent` or, as its opposite, `dynamic`.
+    pub permanent: Option<bool>,
+    /// `secondary` or, as its opposite, `primary`.
+    pub secondary: Option<bool>,
+    /// `deprecated`
+    pub deprecated: Option<bool>,
+    /// `noprefixroute`
+    pub noprefixroute: Option<bool>,
+}
+
+/// Which addresses `show` and `flush` take; `None` takes all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddrFilter {
+    /// The interface.
+    pub dev: Option<String>,
+    /// Scope.
+    pub scope: Option<u8>,
+    /// Address inside this prefix.
+    pub to: Option<Ipv4Net>,
+    /// Label; `*` and `?` are wild.
+    pub label: Option<String>,
+    /// Only interfaces that are up.
+    pub up: bool,
+    /// Flags.
+    pub flags: AddrFlags,
+    /// Type of the link.
+    pub kind: Option<String>,
+}
+
+pub(super) fn read(words: &mut Words<'_>) -> Parse<AddrCommand> {
+    let Some(verb) = words.take() else {
+        return Ok(AddrCommand::Show(AddrFilter::default()));
+    };
+    let is = |full: &str| abbreviates(verb, full);
+    if is("add") {
+        read_spec(words, false).map(|(spec, _)| AddrCommand::Add(spec))
+    } else if is("change") || verb == "chg" {
+        read_spec(words, false).map(|(spec, _)| AddrCommand::Change(spec))
+    } else if is("replace") {
+        read_spec(words, false).map(|(spec, _)| AddrCommand::Replace(spec))
+    } else if is("delete") {
+        read_spec(words, true).map(|(spec, wildcard)| AddrCommand::Del { spec, wildcard })
+    } else if is("show") || is("lst") || is("list") {
+        read_filter(words, Object::Address).map(AddrCommand::Show)
+    } else if is("flush") {
+        if words.is_empty() {
+            return words.fail_end(Fact::FlushRequiresArguments);
+        }
+        read_filter(words, Object::Address).map(AddrCommand::Flush)
+    } else if is("save") || is("showdump") || is("restore") {
+        words.unsupported(format!("address {verb}"))
+    } else if is("help") {
+        words.fail(Fact::Usage(Usage(Some(Object::Address))))
+    } else {
+        words.fail(Fact::UnknownCommand {
+            word: verb.to_owned(),
+            object: "address",
+        })
+    }
+}
+
+/// The broadcast word before the prefix is known.
+enum BroadcastWord {
+    Address(Option<Ipv4Addr>),
+    HostOnes,
+    HostZeros,
+}
+
+fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
+    let mut local: Option<Prefix> = None;
+    let mut peer: Option<Prefix> = None;
+    let mut broadcast: Option<BroadcastWord> = None;
+    let mut label = None;
+    let mut scope_given = None;
+    let mut dev: Option<&str> = None;
+    let mut metric = None;
+    let mut noprefixroute = false;
+    let mut valid_lft: Option<Option<u32>> = None;
+    let mut preferred_lft: Option<Option<u32>> = None;
+    while let Some(word) = words.take() {
+        let is = |full: &str| abbreviates(word, full);
+        if word == "peer" || word == "remote" {
+            let value = words.value()?;
+            words.once(peer.is_some(), "peer", value)?;
+            words.back();
+            peer = Some(words.prefix()?);
+        } else if is("broadcast") || word == "brd" {
+            let value = words.value()?;
+            words.once(broadcast.is_some(), "broadcast", value)?;
+            broadcast = Some(match value {
+                "+" => BroadcastWord::HostOnes,
+                "-" => BroadcastWord::HostZeros,
+                _ => {
+                    words.back();
+                    BroadcastWord::Address(words.address()?)
+                }
+            });
+        } else if word == "anycast" {
+            return words.unsupported("anycast");
+        } else if word == "scope" {
+            scope_given = Some(words.named(names::SCOPES, 0, "invalid scope value.")?);
+        } else if word == "dev" {
+            dev = Some(words.value()?);
+        } else if word == "label" {
+            label = Some(words.value()?.to_owned());
+        } else if is("metric") || is("priority") || word == "preference" {
+            metric = Some(words.number(u32::MAX, "\"metric\" value is invalid")?);
+        } else if is("valid_lft") {
+            let value = words.value()?;
+            words.once(valid_lft.is_some(), "valid_lft", value)?;
+            valid_lft = Some(read_lifetime(words, value, "valid_lft value")?);
+        } else if is("preferred_lft") {
+            let value = words.value()?;
+            words.once(preferred_lft.is_some(), "preferred_lft", value)?;
+            preferred_lft = Some(read_lifetime(words, value, "preferred_lft value")?);
+        } else if word == "noprefixroute" {
+            noprefixroute = true;
+        } else if matches!(
+            word,
+            "home" | "nodad" | "mngtmpaddr" | "optimistic" | "autojoin"
+        ) {
+            return words.unsupported(word);
+        } else {
+            let word = if word == "local" {
+                words.value()?
+            } else {
+                word
+            };
+            if abbreviates(word, "help") {
+                return words.fail(Fact::Usage(Usage(Some(Object::Address))));
+            }
+            words.once_or_garbage(local.is_some(), "local", word)?;
+            words.back();
+            local = Some(words.prefix()?);
+        }
+    }
+    let Some(dev) = dev else {
+        return words.fail_end(Fact::DevRequired);
+    };
+    let (valid_lft, preferred_lft) = (
+        valid_lft.unwrap_or_default(),
+        preferred_lft.unwrap_or_default(),
+    );
+    if preferred_lft.unwrap_or(u32::MAX) > valid_lft.unwrap_or(u32::MAX) && preferred_lft.is_some()
+    {
+        return words.fail_end(Fact::LifetimeOrder);
+    }
+    let local_addr = local.and_then(|p| p.addr);
+    let peer_addr = peer.and_then(|p| p.addr);
+    if local_addr.is_none() && !del {
+        return words.fail_end(Fact::Kernel("RTNETLINK answers: Operation not supported"));
+    }
+    let whole = peer.or(local);
+    let wildcard = del && peer.is_none() && local.is_some_and(|p| !p.len_given);
+    let spec = AddrSpec {
+        local: local_addr,
+        peer: peer_addr,
+        prefixlen: whole.map_or(32, |p| p.len),
+        broadcast: work_out_broadcast(broadcast, whole),
+        label,
+        scope: scope_given.unwrap_or(match local_addr {
+            Some(addr) if addr.is_loopback() => scope::HOST,
+            _ => scope::UNIVERSE,
+        }),
+        dev: dev.to_owned(),
+        metric,
+        noprefixroute,
+        valid_lft,
+        preferred_lft,
+    };
+    Ok((spec, wildcard))
+}
+
+/// `+` sets the host bits of the prefix, `-` clears them; a prefix longer than 30 has no broadcast.
+fn work_out_broadcast(word: Option<BroadcastWord>, prefix: Option<Prefix>) -> Broadcast {
+    let ones = match word {
+        None | Some(BroadcastWord::Address(None)) => return Broadcast::None,
+        Some(BroadcastWord::Address(Some(addr))) => return Broadcast::Address(addr),
+        Some(BroadcastWord::HostOnes) => true,
+        Some(BroadcastWord::HostZeros) => false,
+    };
+    match prefix {
+        Some(prefix) if prefix.addr.is_some() && prefix.len <= 30 => {
+            let net = prefix.lenient_net();
+            Broadcast::Address(if ones { net.broadcast() } else { net.network() })
+        }
+        _ => Broadcast::None,
+    }
+}
+
+/// `forever` or seconds.
+fn read_lifetime(words: &Words<'_>, word: &str, what: &'static str) -> Parse<Option<u32>> {
+    if word == "forever" {
+        return Ok(None);
+    }
+    match c_number(word, 0).and_then(|n| u32::try_from(n).ok()) {
+        Some(u32::MAX) => Ok(None),
+        Some(seconds) => Ok(Some(seconds)),
+        None => words.wrong(word, what),
+    }
+}
+
+/// Filters of `ip address` and, with fewer fields of use, of `ip link`.
+pub(super) fn read_filter(words: &mut Words<'_>, object: Object) -> Parse<AddrFilter> {
+    let mut filter = AddrFilter::default();
+    while let Some(word) = words.take() {
+        let is = |full: &str| abbreviates(word, full);
+        if word == "to" {
+            filter.to = Some(words.prefix()?.lenient_net());
+        } else if word == "scope" {
+            let value = words.value()?;
+            filter.scope = match (named_number(names::SCOPES, value, 0), value) {
+                (Some(scope), _) => Some(scope),
+                (None, "all") => None,
+                _ => return words.wrong(value, "invalid \"scope\""),
+            };
+        } else if word == "up" {
+            filter.up = true;
+        } else if read_flag(word, &mut filter.flags) {
+        } else if matches!(
+            word.strip_prefix('-').unwrap_or(word),
+            "tentative" | "dadfailed" | "temporary" | "home" | "nodad" | "mngtmpaddr" | "autojoin"
+        ) {
+            return words.unsupported(word);
+        } else if word == "label" {
+            filter.label = Some(words.value()?.to_owned());
+        } else if matches!(word, "group" | "master" | "vrf" | "nomaster" | "proto") {
+            return words.unsupported(word);
+        } else if word == "type" {
+            filter.kind = Some(words.value()?.to_owned());
+        } else {
+            let word = if word == "dev" { words.value()? } else { word };
+            if is("help") {
+                return words.fail(Fact::Usage(Usage(Some(object))));
+            }
+            words.once_or_garbage(filter.dev.is_some(), "dev", word)?;
+            filter.dev = Some(word.to_owned());
+        }
+    }
+    Ok(filter)
+}
+
+fn read_flag(word: &str, flags: &mut AddrFlags) -> bool {
+    let (name, on) = match word.strip_prefix('-') {
+        Some(name) => (name, false),
+        None => (word, true),
+    };
+    let (field, value) = match name {
+        "permanent" => (&mut flags.permanent, on),
+        "dynamic" => (&mut flags.permanent, !on),
+        "secondary" => (&mut flags.secondary, on),
+        "primary" => (&mut flags.secondary, !on),
+        "deprecated" => (&mut flags.deprecated, on),
+        "noprefixroute" => (&mut flags.noprefixroute, on),
+        _ => return false,
+    };
+    *field = Some(value);
+    true
+}

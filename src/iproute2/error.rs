@@ -1,0 +1,177 @@
+//! What went wrong with a command line, in the sentences that iproute2 prints.
+//!
+//! Scripts compare these texts, so they are kept word for word; the `at` of [`ParseError`] adds what
+//! iproute2 does not say: which word.
+
+use thiserror::Error;
+
+use super::usage::Usage;
+
+/// A command line that cannot be carried out as written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{fact}")]
+pub struct ParseError {
+    /// Index of the offending word in the slice that was parsed; its length when a word is missing.
+    pub at: usize,
+    /// What is wrong.
+    pub fact: Fact,
+}
+
+impl ParseError {
+    /// The status with which `ip` would leave the shell.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self.fact {
+            Fact::AddressExpected { .. }
+            | Fact::PrefixExpected { .. }
+            | Fact::DevRequired
+            | Fact::TypeRequired
+            | Fact::FlushRequiresArguments
+            | Fact::RouteFlushRequiresArguments
+            | Fact::DestinationRequired
+            | Fact::LifetimeOrder
+            | Fact::BadLladdr(_)
+            | Fact::UnknownTypeArgument { .. }
+            | Fact::LladdrLength { .. }
+            | Fact::OnOff { .. }
+            | Fact::NeighbourGetIncomplete
+            | Fact::UnknownObject(_)
+            | Fact::NotSupported(_) => 1,
+            Fact::Kernel(_) => 2,
+            _ => 255,
+        }
+    }
+}
+
+/// One thing that can be wrong with a command line.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Fact {
+    /// The first word names no object of `ip`.
+    #[error("Object \"{0}\" is unknown, try \"ip help\".")]
+    UnknownObject(String),
+    /// An option before the object is not one of `ip`.
+    #[error("Option \"{0}\" is unknown, try \"ip -help\".")]
+    UnknownOption(String),
+    /// The verb is not one of this object.
+    #[error("Command \"{word}\" is unknown, try \"ip {object} help\".")]
+    UnknownCommand {
+        /// Word found where a verb belongs.
+        word: String,
+        /// Object as iproute2 names it in this sentence.
+        object: &'static str,
+    },
+    /// A value does not fit the word before it.
+    #[error("Error: argument \"{word}\" is wrong: {what}")]
+    WrongArgument {
+        /// The value.
+        word: String,
+        /// iproute2's explanation.
+        what: &'static str,
+    },
+    /// A keyword was given twice.
+    #[error("Error: duplicate \"{key}\": \"{word}\" is the second value.")]
+    Duplicate {
+        /// The keyword.
+        key: &'static str,
+        /// The second value.
+        word: String,
+    },
+    /// A word that is no keyword stands where only one address or device may stand.
+    #[error("Error: either \"{key}\" is duplicate, or \"{word}\" is a garbage.")]
+    DuplicateOrGarbage {
+        /// The keyword that may be left out.
+        key: &'static str,
+        /// The word.
+        word: String,
+    },
+    /// The line ends where a value is needed.
+    #[error("Command line is not complete. Try option \"help\"")]
+    Incomplete,
+    /// A word is not an address.
+    #[error("Error: {family} address is expected rather than \"{word}\".")]
+    AddressExpected {
+        /// `inet`, or `any valid` when the family was not said.
+        family: &'static str,
+        /// The word.
+        word: String,
+    },
+    /// A word is not a prefix.
+    #[error("Error: {family} prefix is expected rather than \"{word}\".")]
+    PrefixExpected {
+        /// `inet`, or `any valid` when the family was not said.
+        family: &'static str,
+        /// The word.
+        word: String,
+    },
+    /// An on/off word has another value.
+    #[error("Error: argument of \"{key}\" must be \"on\" or \"off\", not \"{word}\"")]
+    OnOff {
+        /// The keyword.
+        key: &'static str,
+        /// The value.
+        word: String,
+    },
+    /// Something else than `nexthop` follows a nexthop.
+    #[error("Error: \"nexthop\" or end of line is expected instead of \"{0}\"")]
+    NexthopExpected(String),
+    /// A `nexthop` without anything after it.
+    #[error("Error: unexpected end of line after \"nexthop\"")]
+    NexthopEmpty,
+    /// An address command without a device.
+    #[error("Not enough information: \"dev\" argument is required.")]
+    DevRequired,
+    /// A link command without a device.
+    #[error("Not enough information: \"dev\" argument is required.")]
+    LinkDevRequired,
+    /// `ip link add` without a type.
+    #[error("Not enough information: \"type\" argument is required")]
+    TypeRequired,
+    /// A neighbour command without device or address.
+    #[error("Device and destination are required arguments.")]
+    NeighbourIncomplete,
+    /// `ip neigh get` without device or address.
+    #[error("Device and address are required arguments.")]
+    NeighbourGetIncomplete,
+    /// `flush` that would empty everything.
+    #[error("Flush requires arguments.")]
+    FlushRequiresArguments,
+    /// `ip route flush` that would empty everything.
+    #[error("\"ip route flush\" requires arguments.")]
+    RouteFlushRequiresArguments,
+    /// `ip route get` without an address.
+    #[error("need at least a destination address")]
+    DestinationRequired,
+    /// A new link with two names.
+    #[error("both \"name\" and \"dev\" cannot be used when creating devices.")]
+    TwoNames,
+    /// A preferred lifetime beyond the valid one.
+    #[error("preferred_lft is greater than valid_lft")]
+    LifetimeOrder,
+    /// A word is not a link layer address.
+    #[error("\"{0}\" is invalid lladdr.")]
+    BadLladdr(String),
+    /// A link layer address whose length does not fit Ethernet.
+    #[error("Invalid address length {len} - must be 6 bytes")]
+    LladdrLength {
+        /// Bytes given.
+        len: usize,
+    },
+    /// A word after `type` that the link type does not know.
+    #[error("{kind}: unknown command \"{word}\"?")]
+    UnknownTypeArgument {
+        /// The link type.
+        kind: &'static str,
+        /// The word.
+        word: String,
+    },
+    /// The kernel would refuse this whatever the state of the router, in its own words.
+    #[error("{0}")]
+    Kernel(&'static str),
+    /// iproute2 knows the word; this router does not do it yet.
+    #[error("Error: \"{0}\" is not supported yet.")]
+    NotSupported(String),
+    /// Help was asked for, or the line says too little to guess more.
+    #[error("{0}")]
+    Usage(Usage),
+}

@@ -1,0 +1,107 @@
+//! The options between `ip` and the object.
+
+use super::error::Fact;
+use super::usage::Usage;
+use super::words::{Parse, Words, abbreviates};
+
+/// How a command's output is to look, and how a batch is to be run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `-4`: IPv4 was asked for by name.
+    pub inet: bool,
+    /// `-json`
+    pub json: bool,
+    /// `-pretty`: JSON with line breaks.
+    pub pretty: bool,
+    /// `-details`
+    pub details: bool,
+    /// How often `-statistics` was given.
+    pub statistics: u8,
+    /// `-brief`
+    pub brief: bool,
+    /// `-oneline`
+    pub oneline: bool,
+    /// `-human-readable`
+    pub human: bool,
+    /// `-Numeric`
+    pub numeric: bool,
+    /// `-force`: a batch goes on after an error.
+    pub force: bool,
+    /// `-batch`
+    pub batch: Option<String>,
+}
+
+/// Reads options up to the object.
+pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
+    let mut options = Options::default();
+    while let Some(word) = words.peek().filter(|word| word.starts_with('-')) {
+        words.take();
+        if word == "--" {
+            break;
+        }
+        // One dash and two are the same to iproute2.
+        let name = word.strip_prefix("--").unwrap_or_else(|| &word[1..]);
+        let is = |full: &str| abbreviates(name, full);
+        if is("loops") || is("rcvbuf") {
+            words.value()?;
+            return words.unsupported(word);
+        } else if is("family") {
+            let family = words.value()?;
+            match family {
+                "inet" => options.inet = true,
+                "help" => return words.fail(Fact::Usage(Usage(None))),
+                "inet6" | "mpls" | "bridge" | "link" => return words.unsupported(family),
+                _ => return words.wrong(family, "invalid protocol family"),
+            }
+        } else if name == "4" {
+            options.inet = true;
+        } else if matches!(name, "6" | "0" | "M" | "B") {
+            return words.unsupported(word);
+        } else if is("human-readable") || is("human") {
+            options.human = true;
+        } else if is("stats") || is("statistics") {
+            options.statistics = options.statistics.saturating_add(1);
+        } else if is("details") {
+            options.details = true;
+        } else if is("oneline") {
+            options.oneline = true;
+        } else if is("force") {
+            options.force = true;
+        } else if is("batch") {
+            options.batch = Some(words.value()?.to_owned());
+        } else if is("brief") {
+            options.brief = true;
+        } else if is("json") {
+            options.json = true;
+        } else if is("pretty") {
+            options.pretty = true;
+        } else if is("Numeric") {
+            options.numeric = true;
+        } else if is("color") || name.starts_with("c=") || name.starts_with("color=") {
+            // The router's output has no colours, so asking for them changes nothing that is said.
+        } else if is("help") {
+            return words.fail(Fact::Usage(Usage(None)));
+        } else if [
+            "iec",
+            "timestamp",
+            "tshort",
+            "Version",
+            "resolve",
+            "netns",
+            "all",
+            "echo",
+            "rc",
+        ]
+        .iter()
+        .any(|full| is(full))
+        {
+            return words.unsupported(word);
+        } else {
+            return words.fail(Fact::UnknownOption(word.to_owned()));
+        }
+    }
+    if options.inet {
+        words.set_inet();
+    }
+    Ok(options)
+}

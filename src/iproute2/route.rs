@@ -1,0 +1,609 @@
+//! `ip route`: routes as the operator writes them.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::error::{Fact, ParseError};
+use super::metrics;
+use super::names;
+use super::usage::{Object, Usage};
+use super::words::{Parse, Words, abbreviates, c_number, named_number, table_number};
+use crate::route::spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table};
+
+/// What `ip route` is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteCommand {
+    /// Add a route; it is an error if one with the same prefix, TOS and metric is there.
+    Add(RouteSpec),
+    /// Add a route in place of the one with the same prefix, TOS and metric.
+    Replace(RouteSpec),
+    /// Replace a route that must be there.
+    Change(RouteSpec),
+    /// Add a route after those with the same prefix, TOS and metric.
+    Append(RouteSpec),
+    /// Add a route before those with the same prefix, TOS and metric.
+    Prepend(RouteSpec),
+    /// Take away the first route that fits what is said.
+    Del {
+        /// What was said; origin 0, metric 0 and scope `None` fit any route.
+        spec: RouteSpec,
+        /// The type if it was said; `None` fits any route.
+        kind: Option<RouteType>,
+    },
+    /// Take away all routes that fit.
+    Flush(RouteFilter),
+    /// Print the routes that fit.
+    Show(RouteFilter),
+    /// Say which way a packet would take.
+    Get(RouteGet),
+}
+
+/// Which prefixes a filter takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrefixFilter {
+    /// Only prefixes inside this one.
+    pub root: Option<Ipv4Net>,
+    /// Only prefixes that contain this one.
+    pub matching: Option<Ipv4Net>,
+}
+
+impl PrefixFilter {
+    /// Whether a prefix passes.
+    #[must_use]
+    pub fn accepts(&self, net: &Ipv4Net) -> bool {
+        self.root.is_none_or(|root| root.contains(net))
+            && self.matching.is_none_or(|inner| net.contains(&inner))
+    }
+}
+
+/// Which routes `show` and `flush` take; `None` takes all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteFilter {
+    /// The table; `None` is `table all`, and `main` when nothing is said.
+    pub table: Option<u32>,
+    /// Only cached routes, of which this router shows none.
+    pub cached: bool,
+    /// Destination.
+    pub dst: PrefixFilter,
+    /// TOS byte.
+    pub tos: Option<u8>,
+    /// Origin.
+    pub proto: Option<u8>,
+    /// Scope.
+    pub scope: Option<u8>,
+    /// Type.
+    pub kind: Option<RouteType>,
+    /// Interface of a next hop.
+    pub dev: Option<String>,
+    /// Gateway inside this prefix.
+    pub via: Option<Ipv4Net>,
+    /// Preferred source inside this prefix.
+    pub src: Option<Ipv4Net>,
+}
+
+impl Default for RouteFilter {
+    fn default() -> Self {
+        Self {
+            table: Some(table::MAIN),
+            cached: false,
+            dst: PrefixFilter::default(),
+            tos: None,
+            proto: None,
+            scope: None,
+            kind: None,
+            dev: None,
+            via: None,
+            src: None,
+        }
+    }
+}
+
+/// The packet whose way is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteGet {
+    /// Destination address.
+    pub dst: Option<Ipv4Addr>,
+    /// Source address.
+    pub from: Option<Ipv4Addr>,
+    /// Interface on which it arrives; without one it is the router's own packet.
+    pub iif: Option<String>,
+    /// Interface by which it must leave.
+    pub oif: Option<String>,
+    /// TOS byte.
+    pub tos: u8,
+    /// Firewall mark.
+    pub mark: u32,
+    /// Transport protocol number.
+    pub ipproto: Option<u8>,
+    /// Source port.
+    pub sport: Option<u16>,
+    /// Destination port.
+    pub dport: Option<u16>,
+    /// Print the matching route of the table instead of the outcome.
+    pub fibmatch: bool,
+}
+
+pub(super) fn read(words: &mut Words<'_>) -> Parse<RouteCommand> {
+    let Some(verb) = words.take() else {
+        return Ok(RouteCommand::Show(RouteFilter::default()));
+    };
+    let is = |full: &str| abbreviates(verb, full);
+    if is("list") || is("show") || is("lst") {
+        read_filter(words).map(RouteCommand::Show)
+    } else if is("add") {
+        read_spec(words, Form::Command).map(|r| RouteCommand::Add(r.spec))
+    } else if is("change") || verb == "chg" {
+        read_spec(words, Form::Command).map(|r| RouteCommand::Change(r.spec))
+    } else if is("replace") {
+        read_spec(words, Form::Command).map(|r| RouteCommand::Replace(r.spec))
+    } else if is("prepend") {
+        read_spec(words, Form::Command).map(|r| RouteCommand::Prepend(r.spec))
+    } else if is("append") {
+        read_spec(words, Form::Command).map(|r| RouteCommand::Append(r.spec))
+    } else if is("test") {
+        words.unsupported("route test")
+    } else if is("delete") {
+        read_spec(words, Form::Delete).map(|r| RouteCommand::Del {
+            spec: r.spec,
+            kind: r.kind,
+        })
+    } else if is("get") {
+        read_get(words).map(RouteCommand::Get)
+    } else if is("flush") {
+        if words.is_empty() {
+            return words.fail_end(Fact::RouteFlushRequiresArguments);
+        }
+        read_filter(words).map(RouteCommand::Flush)
+    } else if is("save") || is("restore") || is("showdump") {
+        words.unsupported(format!("route {verb}"))
+    } else if is("help") {
+        words.fail(Fact::Usage(Usage(Some(Object::Route))))
+    } else {
+        words.fail(Fact::UnknownCommand {
+            word: verb.to_owned(),
+            object: "route",
+        })
+    }
+}
+
+/// Reads one route.
+///
+/// With `verb_known` the words are those after `ip route add`. Without it they are what
+/// `ip route show` prints, or a whole `ip route add ...` line: state flags at the end (`linkdown`,
+/// `dead`, ...) are accepted and forgotten, and a scope that is not printed is `global`.
+///
+/// # Errors
+/// The error that `ip` would print, or that the router cannot do it yet.
+pub fn parse_route_words(verb_known: bool, words: &[&str]) -> Result<RouteSpec, ParseError> {
+    let mut cursor = Words::new(words);
+    if verb_known {
+        return read_spec(&mut cursor, Form::Command).map(|r| r.spec);
+    }
+    cursor.skip("ip");
+    if cursor.skip("route") {
+        let Some(verb) = cursor.take() else {
+            return cursor.fail_end(Fact::Incomplete);
+        };
+        if !["add", "replace", "append", "prepend"].contains(&verb) {
+            return cursor.fail(Fact::UnknownCommand {
+                word: verb.to_owned(),
+                object: "route",
+            });
+        }
+        return read_spec(&mut cursor, Form::Command).map(|r| r.spec);
+    }
+    if ["add", "replace", "append", "prepend"]
+        .iter()
+        .any(|verb| cursor.skip(verb))
+    {
+        return read_spec(&mut cursor, Form::Command).map(|r| r.spec);
+    }
+    read_spec(&mut cursor, Form::Shown).map(|r| r.spec)
+}
+
+/// Where the words of a route come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Command,
+    Delete,
+    Shown,
+}
+
+/// A route and what its fields cannot say.
+struct Read {
+    spec: RouteSpec,
+    /// The type if it was said.
+    kind: Option<RouteType>,
+}
+
+/// Flags and state that `ip route show` appends to a next hop.
+const SHOWN_FLAGS: &[&str] = &[
+    "dead",
+    "pervasive",
+    "offload",
+    "trap",
+    "notify",
+    "linkdown",
+    "unresolved",
+    "rt_offload",
+    "rt_trap",
+    "rt_offload_failed",
+    "cache",
+];
+
+fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
+    let del = form == Form::Delete;
+    let mut dst: Option<Ipv4Net> = None;
+    let mut kind: Option<RouteType> = None;
+    let mut table_given: Option<u32> = None;
+    let mut single = NextHopSpec {
+        weight: 1,
+        ..NextHopSpec::default()
+    };
+    let mut nexthops = Vec::new();
+    let mut spec = RouteSpec {
+        dst: Ipv4Net::default(),
+        kind: RouteType::Unicast,
+        tos: 0,
+        table: table::MAIN,
+        metric: 0,
+        proto: if del { 0 } else { proto::BOOT },
+        scope: None,
+        prefsrc: None,
+        mtu: None,
+        mtu_locked: false,
+        metrics: Vec::new(),
+        nexthops: Vec::new(),
+    };
+    if words.is_empty() {
+        return words.fail_end(Fact::Usage(Usage(Some(Object::Route))));
+    }
+    while let Some(word) = words.take() {
+        let is = |full: &str| abbreviates(word, full);
+        if word == "src" {
+            spec.prefsrc = words.address()?;
+        } else if word == "as" {
+            return words.unsupported("as");
+        } else if word == "via" {
+            words.via_family()?;
+            single.via = words.address()?;
+        } else if word == "from" {
+            return words.unsupported("from");
+        } else if word == "tos" || is("dsfield") {
+            spec.tos = words.dsfield("\"tos\" value is invalid")?;
+        } else if word == "expires" {
+            return words.unsupported("expires");
+        } else if is("metric") || is("priority") || word == "preference" {
+            spec.metric = words.number(u32::MAX, "\"metric\" value is invalid")?;
+        } else if word == "scope" {
+            spec.scope = Some(words.named(names::SCOPES, 0, "invalid \"scope\" value")?);
+        } else if metrics::read(words, word, &mut spec)? {
+        } else if is("realms") {
+            let value = words.value()?;
+            match read_realms(value) {
+                Some(realms) => metrics::set(&mut spec.metrics, "realms", realms),
+                None => return words.wrong(value, "\"realm\" value is invalid"),
+            }
+        } else if word == "onlink" {
+            single.onlink = true;
+        } else if word == "nexthop" {
+            read_nexthops(words, form, &mut nexthops)?;
+        } else if word == "nhid" {
+            return words.unsupported("nhid");
+        } else if is("protocol") {
+            spec.proto = words.named(names::PROTOS, 0, "\"protocol\" value is invalid")?;
+        } else if is("table") {
+            table_given = Some(words.table("\"table\" value is invalid")?);
+        } else if word == "vrf" {
+            return words.unsupported("vrf");
+        } else if word == "dev" || word == "oif" {
+            single.dev = Some(words.value()?.to_owned());
+        } else if is("pref") || word == "encap" || word == "ttl-propagate" || word == "error" {
+            return words.unsupported(word);
+        } else if is("fastopen_no_cookie") {
+            return words.unsupported("fastopen_no_cookie");
+        } else if form == Form::Shown && SHOWN_FLAGS.contains(&word) {
+            // State of the moment, not of the route.
+        } else {
+            let mut word = if word == "to" { words.value()? } else { word };
+            if let Some(said) = read_type(words, word)? {
+                kind = Some(said);
+                word = words.value()?;
+            }
+            if abbreviates(word, "help") {
+                return words.fail(Fact::Usage(Usage(Some(Object::Route))));
+            }
+            words.once_or_garbage(dst.is_some(), "to", word)?;
+            words.back();
+            dst = Some(words.net()?);
+        }
+    }
+    let Some(dst) = dst else {
+        return words.fail_end(Fact::Usage(Usage(Some(Object::Route))));
+    };
+    spec.dst = dst;
+    spec.kind = kind.unwrap_or_default();
+    spec.table = match (table_given, spec.kind) {
+        (Some(table), _) if table != 0 => table,
+        (None, RouteType::Local | RouteType::Broadcast | RouteType::Anycast) => table::LOCAL,
+        _ => table::MAIN,
+    };
+    if form == Form::Shown && spec.scope.is_none() {
+        spec.scope = Some(scope::UNIVERSE);
+    }
+    if single.via.is_some() || single.dev.is_some() || single.onlink {
+        match nexthops.first() {
+            None => nexthops.push(single),
+            Some(first) => agree(words, &single, first)?,
+        }
+    }
+    spec.nexthops = nexthops;
+    if !del {
+        accept_nexthops(words, &spec)?;
+    }
+    Ok(Read { spec, kind })
+}
+
+/// What the kernel says when a next hop stands beside a list of next hops.
+fn agree(words: &Words<'_>, single: &NextHopSpec, first: &NextHopSpec) -> Parse<()> {
+    if single.dev.is_some() && single.dev != first.dev {
+        return words.fail_end(Fact::Kernel(
+            "Error: Nexthop device index does not match RTA_OIF.",
+        ));
+    }
+    if single.via.is_some() && single.via != first.via {
+        return words.fail_end(Fact::Kernel(
+            "Error: Nexthop gateway does not match RTA_GATEWAY or RTA_VIA.",
+        ));
+    }
+    Ok(())
+}
+
+/// What the kernel says of next hops that do not fit the type.
+fn accept_nexthops(words: &Words<'_>, spec: &RouteSpec) -> Parse<()> {
+    let none_taken = matches!(
+        spec.kind,
+        RouteType::Blackhole | RouteType::Unreachable | RouteType::Prohibit | RouteType::Throw
+    );
+    if none_taken && !spec.nexthops.is_empty() {
+        return words.fail_end(Fact::Kernel(
+            "Error: Gateway, device and multipath can not be specified for this route type.",
+        ));
+    }
+    Ok(())
+}
+
+/// The type that a word names; `None` if it names none.
+fn read_type(words: &Words<'_>, word: &str) -> Parse<Option<RouteType>> {
+    if word.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(None);
+    }
+    Ok(Some(match word {
+        "local" => RouteType::Local,
+        "throw" => RouteType::Throw,
+        "brd" => RouteType::Broadcast,
+        "nat" => return words.unsupported("nat"),
+        _ if abbreviates(word, "broadcast") => RouteType::Broadcast,
+        _ if abbreviates(word, "anycast") => RouteType::Anycast,
+        _ if abbreviates(word, "multicast") => RouteType::Multicast,
+        _ if abbreviates(word, "prohibit") => RouteType::Prohibit,
+        _ if abbreviates(word, "unreachable") => RouteType::Unreachable,
+        _ if abbreviates(word, "blackhole") => RouteType::Blackhole,
+        _ if abbreviates(word, "xresolve") => return words.unsupported("xresolve"),
+        _ if abbreviates(word, "unicast") => RouteType::Unicast,
+        _ => return Ok(None),
+    }))
+}
+
+/// A route type by name or by its number (`RTN_*`), as filters take it.
+fn read_filter_type(words: &mut Words<'_>) -> Parse<RouteType> {
+    let word = words.value()?;
+    if let Some(kind) = read_type(words, word)? {
+        return Ok(kind);
+    }
+    let by_number = match c_number(word, 0) {
+        Some(1) => RouteType::Unicast,
+        Some(2) => RouteType::Local,
+        Some(3) => RouteType::Broadcast,
+        Some(4) => RouteType::Anycast,
+        Some(5) => RouteType::Multicast,
+        Some(6) => RouteType::Blackhole,
+        Some(7) => RouteType::Unreachable,
+        Some(8) => RouteType::Prohibit,
+        Some(9) => RouteType::Throw,
+        Some(0..=255) => return words.unsupported(format!("type {word}")),
+        _ => return words.wrong(word, "node type value is invalid"),
+    };
+    Ok(by_number)
+}
+
+/// The words from the first `nexthop` to the end.
+fn read_nexthops(words: &mut Words<'_>, form: Form, out: &mut Vec<NextHopSpec>) -> Parse<()> {
+    loop {
+        if words.is_empty() {
+            return words.fail_end(Fact::NexthopEmpty);
+        }
+        let mut hop = NextHopSpec {
+            weight: 1,
+            ..NextHopSpec::default()
+        };
+        loop {
+            let Some(word) = words.take() else {
+                out.push(hop);
+                return Ok(());
+            };
+            if word == "via" {
+                words.via_family()?;
+                hop.via = words.address()?;
+            } else if word == "dev" {
+                hop.dev = Some(words.value()?.to_owned());
+            } else if word == "weight" {
+                let value = words.value()?;
+                match c_number(value, 0).and_then(|n| u16::try_from(n).ok()) {
+                    Some(weight @ 1..=256) => hop.weight = weight,
+                    _ => return words.wrong(value, "\"weight\" is invalid"),
+                }
+            } else if word == "onlink" {
+                hop.onlink = true;
+            } else if abbreviates(word, "realms") || word == "encap" || word == "as" {
+                return words.unsupported(format!("nexthop {word}"));
+            } else if form == Form::Shown && SHOWN_FLAGS.contains(&word) {
+                // State of the moment, not of the route.
+            } else if word == "nexthop" {
+                break;
+            } else {
+                return words.fail(Fact::NexthopExpected(word.to_owned()));
+            }
+        }
+        out.push(hop);
+    }
+}
+
+/// `TO`, `FROM/TO`, `FROM/` or a raw number: the kernel's `RTA_FLOW`, source realm above.
+fn read_realms(word: &str) -> Option<u32> {
+    const REALMS: &[(&str, u8)] = &[("cosmos", 0)];
+    match word.split_once('/') {
+        None => named_number(REALMS, word, 0)
+            .map(u32::from)
+            .or_else(|| c_number(word, 0).and_then(|n| u32::try_from(n).ok())),
+        Some((from, "")) => Some(u32::from(named_number(REALMS, from, 0)?) << 16),
+        Some((from, to)) => {
+            let from = u32::from(named_number(REALMS, from, 0)?);
+            Some(from << 16 | u32::from(named_number(REALMS, to, 0)?))
+        }
+    }
+}
+
+fn read_filter(words: &mut Words<'_>) -> Parse<RouteFilter> {
+    let mut filter = RouteFilter::default();
+    while let Some(word) = words.take() {
+        let is = |full: &str| abbreviates(word, full);
+        if is("table") {
+            let value = words.value()?;
+            match (table_number(value), value) {
+                (Some(0), _) | (None, "all") => filter.table = None,
+                (Some(table), _) => filter.table = Some(table),
+                (None, "cache") => filter.cached = true,
+                (None, "help") => return words.fail(Fact::Usage(Usage(Some(Object::Route)))),
+                (None, _) => return words.wrong(value, "table id value is invalid"),
+            }
+        } else if word == "vrf" {
+            return words.unsupported("vrf");
+        } else if is("cached") || is("cloned") {
+            filter.cached = true;
+        } else if word == "tos" || is("dsfield") {
+            filter.tos = Some(words.dsfield("TOS value is invalid")?);
+        } else if is("protocol") {
+            filter.proto = read_or_all(words, names::PROTOS, "invalid \"protocol\"")?;
+        } else if is("scope") {
+            filter.scope = read_or_all(words, names::SCOPES, "invalid \"scope\"")?;
+        } else if is("type") {
+            filter.kind = Some(read_filter_type(words)?);
+        } else if word == "dev" || word == "oif" {
+            filter.dev = Some(words.value()?.to_owned());
+        } else if word == "iif" || word == "mark" || word == "metric" || is("realms") {
+            return words.unsupported(format!("route show {word}"));
+        } else if word == "via" {
+            words.via_family()?;
+            filter.via = Some(words.prefix()?.lenient_net());
+        } else if word == "src" {
+            filter.src = Some(words.prefix()?.lenient_net());
+        } else if word == "nhid" || is("from") {
+            return words.unsupported(format!("route show {word}"));
+        } else {
+            let word = if is("to") { words.value()? } else { word };
+            let is = |full: &str| abbreviates(word, full);
+            if is("root") {
+                filter.dst.root = Some(words.prefix()?.lenient_net());
+            } else if is("match") {
+                filter.dst.matching = Some(words.prefix()?.lenient_net());
+            } else {
+                if !is("exact") {
+                    words.back();
+                }
+                let net = words.prefix()?.lenient_net();
+                filter.dst = PrefixFilter {
+                    root: Some(net),
+                    matching: Some(net),
+                };
+            }
+        }
+    }
+    Ok(filter)
+}
+
+/// A named number, or `all`, which is `None`.
+fn read_or_all(
+    words: &mut Words<'_>,
+    names: &[(&str, u8)],
+    what: &'static str,
+) -> Parse<Option<u8>> {
+    let word = words.value()?;
+    match (named_number(names, word, 0), word) {
+        (Some(n), _) => Ok(Some(n)),
+        (None, "all") => Ok(None),
+        (None, _) => words.wrong(word, what),
+    }
+}
+
+fn read_get(words: &mut Words<'_>) -> Parse<RouteGet> {
+    let mut get = RouteGet::default();
+    while let Some(word) = words.take() {
+        let is = |full: &str| abbreviates(word, full);
+        if word == "tos" || is("dsfield") {
+            get.tos = words.dsfield("TOS value is invalid")?;
+        } else if is("from") {
+            if words.peek().is_some_and(|next| abbreviates(next, "help")) {
+                words.take();
+                return words.fail(Fact::Usage(Usage(Some(Object::Route))));
+            }
+            get.from = words.prefix()?.addr;
+        } else if is("iif") {
+            get.iif = Some(words.value()?.to_owned());
+        } else if is("mark") {
+            get.mark = words.number(u32::MAX, "invalid mark value")?;
+        } else if is("oif") || word == "dev" {
+            get.oif = Some(words.value()?.to_owned());
+        } else if is("notify") || is("connected") || word == "vrf" || is("uid") {
+            return words.unsupported(format!("route get {word}"));
+        } else if is("fibmatch") {
+            get.fibmatch = true;
+        } else if word == "as" {
+            return words.unsupported("route get as");
+        } else if is("sport") {
+            get.sport = Some(read_port(words, "invalid sport")?);
+        } else if is("dport") {
+            get.dport = Some(read_port(words, "invalid dport")?);
+        } else if is("ipproto") {
+            get.ipproto = Some(read_ipproto(words)?);
+        } else {
+            let word = if word == "to" { words.value()? } else { word };
+            if abbreviates(word, "help") {
+                return words.fail(Fact::Usage(Usage(Some(Object::Route))));
+            }
+            words.back();
+            let prefix = words.prefix()?;
+            if prefix.len < 32 {
+                get.dst = if prefix.len == 0 { None } else { prefix.addr };
+            } else {
+                get.dst = prefix.addr;
+            }
+        }
+    }
+    if get.dst.is_none() {
+        return words.fail_end(Fact::DestinationRequired);
+    }
+    Ok(get)
+}
+
+fn read_port(words: &mut Words<'_>, what: &'static str) -> Parse<u16> {
+    let port = words.number(u32::from(u16::MAX), what)?;
+    #[allow(clippy::cast_possible_truncation, reason = "bounded above")]
+    Ok(port as u16)
+}
+
+fn read_ipproto(words: &mut Words<'_>) -> Parse<u8> {
+    const PROTOCOLS: &[(&str, u8)] = &[("icmp", 1), ("tcp", 6), ("udp", 17), ("ipv6-icmp", 58)];
+    words.named(PROTOCOLS, 0, "Invalid \"ipproto\" value")
+}

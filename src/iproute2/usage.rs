@@ -1,0 +1,89 @@
+//! The help of each object: the words that this router takes.
+
+use std::fmt;
+
+/// What a command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Object {
+    /// Interfaces.
+    Link,
+    /// Addresses of interfaces.
+    Address,
+    /// Routes.
+    Route,
+    /// Neighbour entries.
+    Neigh,
+}
+
+/// A help text: of one object, or of the whole command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Usage(pub Option<Object>);
+
+const IP: &str = "\
+Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }
+       ip [ -force ] -batch filename
+where  OBJECT := { address | link | neighbour | route }
+       OPTIONS := { -4 | -br[ief] | -d[etails] | -f[amily] inet | -h[uman-readable] |
+                    -j[son] | -N[umeric] | -o[neline] | -p[retty] | -s[tatistics] }";
+
+const LINK: &str = "\
+Usage: ip link add link DEV [ name ] NAME [ address LLADDR ] [ mtu MTU ]
+                   type vlan id VLANID [ protocol { 802.1q | 802.1ad } ]
+       ip link delete [ dev ] DEV
+       ip link set [ dev ] DEV [ up | down ] [ mtu MTU ] [ address LLADDR ] [ name NAME ]
+                   [ alias NAME ] [ promisc { on | off } ] [ allmulticast { on | off } ]
+                   [ arp { on | off } ] [ multicast { on | off } ] [ txqueuelen PACKETS ]
+       ip link show [ DEV ] [ up ] [ type TYPE ]";
+
+const ADDRESS: &str = "\
+Usage: ip address { add | change | replace } IFADDR dev DEV [ valid_lft LFT ]
+                  [ preferred_lft LFT ] [ noprefixroute ]
+       ip address delete IFADDR dev DEV
+       ip address flush [ dev DEV ] [ scope SCOPE ] [ to PREFIX ] [ label LABEL ] [ FLAG ... ]
+       ip address show [ [ dev ] DEV ] [ scope SCOPE ] [ to PREFIX ] [ label LABEL ] [ up ]
+                  [ FLAG ... ]
+IFADDR := PREFIX | ADDR peer PREFIX [ broadcast { ADDR | + | - } ] [ label LABEL ]
+          [ scope SCOPE ] [ metric METRIC ]
+FLAG := [ permanent | dynamic | secondary | primary | noprefixroute ]
+LFT := forever | SECONDS";
+
+const ROUTE: &str = "\
+Usage: ip route { list | flush } SELECTOR
+       ip route get ADDRESS [ from ADDRESS iif DEV ] [ oif DEV ] [ tos TOS ] [ mark NUMBER ]
+                [ ipproto PROTOCOL ] [ sport NUMBER ] [ dport NUMBER ] [ fibmatch ]
+       ip route { add | del | change | append | prepend | replace } ROUTE
+SELECTOR := [ root PREFIX ] [ match PREFIX ] [ exact PREFIX ] [ table TABLE ] [ dev DEV ]
+            [ proto PROTO ] [ type TYPE ] [ scope SCOPE ] [ via PREFIX ] [ src PREFIX ]
+            [ tos TOS ]
+ROUTE := [ TYPE ] PREFIX [ tos TOS ] [ table TABLE ] [ proto PROTO ] [ scope SCOPE ]
+         [ metric METRIC ] [ src ADDRESS ] [ realms REALM ] [ METRICS ]
+         [ via [ inet ] ADDRESS ] [ dev DEV ] [ onlink ] [ nexthop NH ] ...
+NH := [ via [ inet ] ADDRESS ] [ dev DEV ] [ weight NUMBER ] [ onlink ]
+METRICS := [ mtu [ lock ] NUMBER ] [ advmss NUMBER ] [ rtt TIME ] [ rttvar TIME ]
+           [ reordering NUMBER ] [ window NUMBER ] [ cwnd NUMBER ] [ initcwnd NUMBER ]
+           [ ssthresh NUMBER ] [ rto_min TIME ] [ hoplimit NUMBER ] [ initrwnd NUMBER ]
+           [ features ecn ] [ quickack BOOL ] [ congctl NAME ]
+TYPE := { unicast | local | broadcast | multicast | anycast | throw | unreachable |
+          prohibit | blackhole }";
+
+const NEIGH: &str = "\
+Usage: ip neigh { add | del | change | replace } { ADDR [ lladdr LLADDR ] [ nud STATE ] |
+                proxy ADDR } dev DEV [ router ] [ use ] [ managed ] [ extern_learn ]
+                [ protocol PROTO ]
+       ip neigh { show | flush } [ proxy ] [ to PREFIX ] [ dev DEV ] [ nud STATE ]
+                [ protocol PROTO ] [ unused ]
+       ip neigh get { ADDR | proxy ADDR } dev DEV
+STATE := { delay | failed | incomplete | noarp | none | permanent | probe | reachable |
+           stale }";
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            None => IP,
+            Some(Object::Link) => LINK,
+            Some(Object::Address) => ADDRESS,
+            Some(Object::Route) => ROUTE,
+            Some(Object::Neigh) => NEIGH,
+        })
+    }
+}

@@ -1,0 +1,385 @@
+//! The management core's routes: every alias of every prefix, compact enough for a full table.
+//!
+//! - obeys: ledger 5.5, 5.6, 5.25 to 5.28 (shared route information), 5.84 to 5.88 (aliases in order
+//!   of TOS and metric)
+//! - costs: 20 bytes a prefix and a slot; information is shared by all routes that are alike
+
+use std::{collections::HashMap, hash::BuildHasherDefault, net::Ipv4Addr};
+
+use super::spec::{RouteType, table};
+
+/// A hasher for keys that the operator chose, not an attacker's packets.
+type Hasher = BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>;
+
+/// A next hop with its interface found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Nexthop {
+    /// Interface.
+    pub iface: u16,
+    /// Gateway; `None` for destinations on the link.
+    pub gateway: Option<Ipv4Addr>,
+    /// Share of the flows.
+    pub weight: u16,
+    /// Stated to be on the link.
+    pub onlink: bool,
+}
+
+/// What routes share: everything but the prefix and the selectors of the alias.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RouteInfo {
+    /// Type.
+    pub kind: RouteType,
+    /// Table.
+    pub table: u32,
+    /// Who installed it.
+    pub proto: u8,
+    /// Scope.
+    pub scope: u8,
+    /// Metric.
+    pub metric: u32,
+    /// Preferred source.
+    pub prefsrc: Option<Ipv4Addr>,
+    /// MTU.
+    pub mtu: Option<u32>,
+    /// The MTU is locked.
+    pub mtu_locked: bool,
+    /// Other metrics.
+    pub metrics: Vec<(&'static str, u32)>,
+    /// Next hops.
+    pub nexthops: Vec<Nexthop>,
+}
+
+/// A prefix: address in host order with its host bits zero, and length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Prefix {
+    /// Address.
+    pub bits: u32,
+    /// Length.
+    pub len: u8,
+}
+
+impl Prefix {
+    /// The prefix of `len` bits around an address.
+    pub fn of(bits: u32, len: u8) -> Self {
+        Self { bits: bits & Self::mask(len), len }
+    }
+
+    fn mask(len: u8) -> u32 {
+        u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0)
+    }
+}
+
+/// One route of a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// Its information.
+    pub info: InfoId,
+    /// TOS that it takes, 0 for all.
+    pub tos: u8,
+}
+
+/// Names a [`RouteInfo`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InfoId(u32);
+
+struct Shared {
+    info: RouteInfo,
+    routes: u32,
+    hop: u32,
+}
+
+/// One alias inline, more of them aside: nearly all prefixes have one.
+#[derive(Clone, Copy)]
+enum Slot {
+    One(Alias),
+    Many(u32),
+}
+
+/// The routes.
+#[derive(Default)]
+pub struct Rib {
+    prefixes: HashMap<Prefix, Slot, Hasher>,
+    many: Vec<Vec<Alias>>,
+    free_many: Vec<u32>,
+    infos: Vec<Option<Shared>>,
+    free_infos: Vec<u32>,
+    by_info: HashMap<RouteInfo, u32>,
+    lengths: Lengths,
+    routes: usize,
+}
+
+/// Prefixes in use, by length.
+struct Lengths([u32; 33]);
+
+impl Default for Lengths {
+    fn default() -> Self {
+        Self([0; 33])
+    }
+}
+
+impl Rib {
+    /// Number of routes.
+    pub fn len(&self) -> usize {
+        self.routes
+    }
+
+    /// True without routes.
+    pub fn is_empty(&self) -> bool {
+        self.routes == 0
+    }
+
+    /// Number of different [`RouteInfo`]s.
+    pub fn infos(&self) -> usize {
+        self.by_info.len()
+    }
+
+    /// Routes of a prefix, the first one in force.
+    pub fn get(&self, prefix: Prefix) -> &[Alias] {
+        match self.prefixes.get(&prefix) {
+            None => &[],
+            Some(Slot::One(alias)) => std::slice::from_ref(alias),
+            Some(Slot::Many(at)) => &self.many[*at as usize],
+        }
+    }
+
+    /// What the routes with this information share.
+    pub fn info(&self, id: InfoId) -> Option<&RouteInfo> {
+        self.infos.get(id.0 as usize)?.as_ref().map(|shared| &shared.info)
+    }
+
+    /// The hop that carries this information out.
+    pub fn hop(&self, id: InfoId) -> u32 {
+        self.infos.get(id.0 as usize).and_then(Option::as_ref).map_or(0, |shared| shared.hop)
+    }
+
+    /// Sets the hop that carries this information out; gives the one before.
+    pub fn set_hop(&mut self, id: InfoId, hop: u32) -> u32 {
+        match self.infos.get_mut(id.0 as usize).and_then(Option::as_mut) {
+            Some(shared) => std::mem::replace(&mut shared.hop, hop),
+            None => 0,
+        }
+    }
+
+    /// The information if some route has it already.
+    pub fn find_info(&self, info: &RouteInfo) -> Option<InfoId> {
+        self.by_info.get(info).copied().map(InfoId)
+    }
+
+    /// The shared copy of `info`, made with `hop` if it is new.
+    pub fn share(&mut self, info: RouteInfo, hop: u32) -> InfoId {
+        if let Some(&id) = self.by_info.get(&info) {
+            return InfoId(id);
+        }
+        let shared = Some(Shared { info: info.clone(), routes: 0, hop });
+        let id = match self.free_infos.pop() {
+            Some(id) => {
+                self.infos[id as usize] = shared;
+                id
+            }
+            None => {
+                self.infos.push(shared);
+                (self.infos.len() - 1) as u32
+            }
+        };
+        self.by_info.insert(info, id);
+        InfoId(id)
+    }
+
+    /// Forgets information that no route has; gives its hop.
+    fn unshare(&mut self, id: InfoId) -> Option<u32> {
+        let place = self.infos.get_mut(id.0 as usize)?;
+        let shared = place.as_mut()?;
+        shared.routes -= 1;
+        if shared.routes > 0 {
+            return None;
+        }
+        let shared = place.take()?;
+        self.by_info.remove(&shared.info);
+        self.free_infos.push(id.0);
+        Some(shared.hop)
+    }
+
+    fn order(&self, alias: &Alias) -> (bool, u8, u32) {
+        let info = self.info(alias.info);
+        let (table_id, metric) = info.map_or((0, 0), |info| (info.table, info.metric));
+        // The local table is asked first; a higher TOS before a lower one; then the lower metric.
+        (table_id != table::LOCAL, u8::MAX - alias.tos, metric)
+    }
+
+    /// Puts a route where its TOS and metric place it, before (`first`) or behind its equals.
+    pub fn insert(&mut self, prefix: Prefix, alias: Alias, first: bool) {
+        if let Some(shared) = self.infos.get_mut(alias.info.0 as usize).and_then(Option::as_mut) {
+            shared.routes += 1;
+        }
+        self.routes += 1;
+        let old = match self.prefixes.get(&prefix).copied() {
+            None => {
+                self.lengths.0[usize::from(prefix.len)] += 1;
+                self.prefixes.insert(prefix, Slot::One(alias));
+                return;
+            }
+            Some(Slot::One(old)) => {
+                let at = match self.free_many.pop() {
+                    Some(at) => at,
+                    None => {
+                        self.many.push(Vec::new());
+                        (self.many.len() - 1) as u32
+                    }
+                };
+                self.many[at as usize].push(old);
+                self.prefixes.insert(prefix, Slot::Many(at));
+                at
+            }
+            Some(Slot::Many(at)) => at,
+        };
+        let key = self.order(&alias);
+        let list = &self.many[old as usize];
+        let place = list.partition_point(|other| {
+            let other = self.order(other);
+            if first { other < key } else { other <= key }
+        });
+        self.many[old as usize].insert(place, alias);
+    }
+
+    /// Takes the route at `place` out. Gives the hop of its information when that is gone too.
+    pub fn remove(&mut self, prefix: Prefix, place: usize) -> Option<u32> {
+        let alias = match self.prefixes.get(&prefix).copied()? {
+            Slot::One(alias) => {
+                self.prefixes.remove(&prefix);
+                self.lengths.0[usize::from(prefix.len)] -= 1;
+                alias
+            }
+            Slot::Many(at) => {
+                let alias = self.many[at as usize].remove(place);
+                if let [last] = self.many[at as usize][..] {
+                    self.many[at as usize].clear();
+                    self.free_many.push(at);
+                    self.prefixes.insert(prefix, Slot::One(last));
+                }
+                alias
+            }
+        };
+        self.routes -= 1;
+        self.unshare(alias.info)
+    }
+
+    /// Puts other information in the place of a route's. Gives the hop of the old information when
+    /// that is gone.
+    pub fn replace(&mut self, prefix: Prefix, place: usize, info: InfoId) -> Option<u32> {
+        let alias = match self.prefixes.get_mut(&prefix)? {
+            Slot::One(alias) => alias,
+            Slot::Many(at) => self.many[*at as usize].get_mut(place)?,
+        };
+        let old = std::mem::replace(&mut alias.info, info);
+        if let Some(shared) = self.infos.get_mut(info.0 as usize).and_then(Option::as_mut) {
+            shared.routes += 1;
+        }
+        self.unshare(old)
+    }
+
+    /// Prefixes around `prefix`, longest first, itself excluded.
+    pub fn covers(&self, prefix: Prefix) -> impl Iterator<Item = (Prefix, &[Alias])> + '_ {
+        (0..prefix.len)
+            .rev()
+            .filter(|len| self.lengths.0[usize::from(*len)] > 0)
+            .map(move |len| Prefix::of(prefix.bits, len))
+            .map(|cover| (cover, self.get(cover)))
+            .filter(|(_, aliases)| !aliases.is_empty())
+    }
+
+    /// Prefixes that cover an address, longest first.
+    pub fn matches(&self, address: Ipv4Addr) -> impl Iterator<Item = (Prefix, &[Alias])> + '_ {
+        let host = Prefix { bits: address.to_bits(), len: 32 };
+        std::iter::once((host, self.get(host)))
+            .filter(|(_, aliases)| !aliases.is_empty())
+            .chain(self.covers(host))
+    }
+
+    /// All prefixes with their routes, in the order of `ip route show`.
+    pub fn sorted(&self) -> Vec<Prefix> {
+        let mut prefixes: Vec<_> = self.prefixes.keys().copied().collect();
+        prefixes.sort_unstable();
+        prefixes
+    }
+
+    /// All prefixes, in no order.
+    pub fn prefixes(&self) -> impl Iterator<Item = Prefix> + '_ {
+        self.prefixes.keys().copied()
+    }
+
+    /// All information in use.
+    pub fn all_infos(&self) -> impl Iterator<Item = (InfoId, &RouteInfo)> {
+        let numbered = self.infos.iter().enumerate();
+        numbered.filter_map(|(id, shared)| Some((InfoId(id as u32), &shared.as_ref()?.info)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::spec::{proto, scope};
+
+    fn info(table: u32, metric: u32) -> RouteInfo {
+        RouteInfo {
+            kind: RouteType::Unicast,
+            table,
+            proto: proto::BOOT,
+            scope: scope::UNIVERSE,
+            metric,
+            prefsrc: None,
+            mtu: None,
+            mtu_locked: false,
+            metrics: Vec::new(),
+            nexthops: Vec::new(),
+        }
+    }
+
+    const P: Prefix = Prefix { bits: 0x0a00_0000, len: 8 };
+
+    #[test]
+    fn aliases_stand_by_table_then_tos_then_metric() {
+        let mut rib = Rib::default();
+        for (table_id, tos, metric) in
+            [(table::MAIN, 0, 5), (table::MAIN, 0, 1), (table::MAIN, 16, 9), (table::LOCAL, 0, 7)]
+        {
+            let info = rib.share(info(table_id, metric), 0);
+            rib.insert(P, Alias { info, tos }, false);
+        }
+        let order: Vec<_> = rib
+            .get(P)
+            .iter()
+            .map(|alias| (alias.tos, rib.info(alias.info).unwrap().metric))
+            .collect();
+        assert_eq!(order, [(0, 7), (16, 9), (0, 1), (0, 5)]);
+        for _ in 0..4 {
+            rib.remove(P, 0);
+        }
+        assert!(rib.is_empty() && rib.infos() == 0 && rib.get(P).is_empty());
+    }
+
+    #[test]
+    fn ten_thousand_routes_through_one_gateway_share_their_information() {
+        let mut rib = Rib::default();
+        for n in 0..10_000 {
+            let info = rib.share(info(table::MAIN, 0), 3);
+            rib.insert(Prefix { bits: n << 8, len: 24 }, Alias { info, tos: 0 }, false);
+        }
+        assert_eq!((rib.len(), rib.infos()), (10_000, 1));
+        let gone: Vec<_> =
+            (0..10_000).filter_map(|n| rib.remove(Prefix { bits: n << 8, len: 24 }, 0)).collect();
+        assert_eq!(gone, [3], "the hop is given back once, with the last route");
+    }
+
+    #[test]
+    fn covers_come_longest_first() {
+        let mut rib = Rib::default();
+        let info = rib.share(info(table::MAIN, 0), 0);
+        for len in [0, 8, 16, 24] {
+            rib.insert(Prefix::of(0x0a01_0203, len), Alias { info, tos: 0 }, false);
+        }
+        let lens: Vec<_> = rib.matches(Ipv4Addr::new(10, 1, 9, 9)).map(|(p, _)| p.len).collect();
+        assert_eq!(lens, [16, 8, 0]);
+        let cover = rib.covers(Prefix::of(0x0a01_0203, 16)).next();
+        assert_eq!(cover.map(|(p, _)| p.len), Some(8));
+    }
+}

@@ -1,0 +1,64 @@
+//! The list of nodes, in the order in which packets meet them. A new node is one line here.
+
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::{
+    graph::{ArcSpec, Graph, Input, Node},
+    icmp::{
+        nodes::{Icmp4Error, Icmp4Input, TcpReset},
+        table::Cause,
+    },
+    ip4::nodes::{Forward, Fragment, Ip4Input, Ip4Local, Lookup, Output},
+    l2::nodes::{Classify, EthernetInput},
+    neighbour::nodes::{Punt, Punted},
+    port::nodes::{Sink, Spread, Tx},
+    tables::Tables,
+};
+
+/// Where features can be switched on.
+pub const ARCS: &[ArcSpec] = &[
+    ArcSpec { name: "ip4-pre-routing", end: "ip4-lookup", features: &[] },
+    ArcSpec { name: "ip4-post-routing", end: "tx", features: &[] },
+];
+
+/// What differs between workers.
+pub struct Parts {
+    /// Where packets come from.
+    pub inputs: Vec<Box<dyn Input<Tables>>>,
+    /// Where they go: DPDK port, interface, and the way out.
+    pub sinks: Vec<(u16, u16, Sink)>,
+    /// To the management core.
+    pub punt: Arc<ArrayQueue<Punted>>,
+    /// Spreads flows over workers, where this worker's queues feed others.
+    pub spread: Option<Spread>,
+    /// Entries of the destination cache.
+    pub cache_entries: usize,
+}
+
+/// Builds a worker's graph.
+pub fn graph(parts: Parts) -> Graph<Tables> {
+    let Parts { inputs, sinks, punt, spread, cache_entries } = parts;
+    let mut nodes: Vec<Box<dyn Node<Tables>>> = Vec::new();
+    if let Some(spread) = spread {
+        nodes.push(Box::new(spread));
+    }
+    nodes.extend([
+        Box::new(Classify) as Box<dyn Node<Tables>>,
+        Box::new(EthernetInput),
+        Box::new(Punt::arp(Arc::clone(&punt))),
+        Box::new(Ip4Input),
+        Box::new(Lookup::new(cache_entries)),
+        Box::new(Ip4Local),
+        Box::new(Icmp4Input),
+        Box::new(TcpReset),
+        Box::new(Forward),
+        Box::new(Icmp4Error),
+        Box::new(Fragment),
+        Box::new(Output),
+        Box::new(Punt::resolve(punt)),
+        Box::new(Tx::new(sinks)),
+    ]);
+    Graph::new(nodes, inputs, ARCS, |packet| Cause::from_note(packet.note()).0.reason())
+}
