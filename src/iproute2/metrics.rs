@@ -39,13 +39,7 @@ pub(super) struct Metric {
 }
 
 const fn number(name: &'static str, locked: &'static str, what: &'static str) -> Metric {
-    Metric {
-        name,
-        locked: Some(locked),
-        abbreviated: true,
-        unit: Unit::Number(u32::MAX),
-        what,
-    }
+    Metric { name, locked: Some(locked), abbreviated: true, unit: Unit::Number(u32::MAX), what }
 }
 
 /// All metrics but the MTU in the order of their numbers, which is the order of printing.
@@ -74,11 +68,7 @@ pub(super) const METRICS: &[Metric] = &[
         unit: Unit::Number(u32::MAX),
         what: "\"mss\" value is invalid",
     },
-    number(
-        "reordering",
-        "reordering lock",
-        "\"reordering\" value is invalid",
-    ),
+    number("reordering", "reordering lock", "\"reordering\" value is invalid"),
     Metric {
         name: "hoplimit",
         locked: Some("hoplimit lock"),
@@ -151,14 +141,8 @@ pub(super) fn read(words: &mut Words<'_>, word: &str, spec: &mut RouteSpec) -> P
         return Ok(true);
     }
     let hit = TRIED.iter().find_map(|tried| {
-        let metric = METRICS
-            .iter()
-            .find(|m| m.name.split(' ').next() == Some(tried))?;
-        let same = if metric.abbreviated {
-            abbreviates(word, tried)
-        } else {
-            word == *tried
-        };
+        let metric = METRICS.iter().find(|m| m.name.split(' ').next() == Some(tried))?;
+        let same = if metric.abbreviated { abbreviates(word, tried) } else { word == *tried };
         same.then_some(metric)
     });
     let Some(metric) = hit else { return Ok(false) };
@@ -208,9 +192,7 @@ fn read_value(words: &mut Words<'_>, metric: &Metric) -> Parse<u32> {
 
 /// A time in the kernel's unit; a number without a suffix is in that unit already.
 fn read_time(word: &str, parts: u32) -> Option<u32> {
-    let digits = word
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(word.len());
+    let digits = word.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(word.len());
     let (number, suffix) = word.split_at(digits);
     let number: f64 = number.parse().ok()?;
     let lower = suffix.to_ascii_lowercase();
@@ -224,10 +206,6 @@ fn read_time(word: &str, parts: u32) -> Option<u32> {
     if millis >= f64::from(u32::MAX) {
         return None;
     }
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked above"
-    )]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     (millis as u32).checked_mul(parts)
 }

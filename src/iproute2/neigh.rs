@@ -75,9 +75,7 @@ impl NudState {
     fn read(word: &str) -> Option<Self> {
         match Self::NAMES.iter().find(|(name, _)| abbreviates(word, name)) {
             Some((_, state)) => Some(*state),
-            None => c_number(word, 0)
-                .and_then(|n| u8::try_from(n).ok())
-                .map(|n| Self(n.into())),
+            None => c_number(word, 0).and_then(|n| u8::try_from(n).ok()).map(|n| Self(n.into())),
         }
     }
 }
@@ -151,10 +149,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<NeighCommand> {
     } else if is("help") {
         words.fail(Fact::Usage(Usage(Some(Object::Neigh))))
     } else {
-        words.fail(Fact::UnknownCommand {
-            word: verb.to_owned(),
-            object: "neigh",
-        })
+        words.fail(Fact::UnknownCommand { word: verb.to_owned(), object: "neigh" })
     }
 }
 
@@ -262,11 +257,7 @@ fn read_get(words: &mut Words<'_>) -> Parse<NeighCommand> {
         }
     }
     match (addr, dev) {
-        (Some(Some(addr)), Some(dev)) => Ok(NeighCommand::Get {
-            addr,
-            dev: dev.to_owned(),
-            proxy,
-        }),
+        (Some(Some(addr)), Some(dev)) => Ok(NeighCommand::Get { addr, dev: dev.to_owned(), proxy }),
         _ => words.fail_end(Fact::NeighbourGetIncomplete),
     }
 }

@@ -81,19 +81,9 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
             // The router's output has no colours, so asking for them changes nothing that is said.
         } else if is("help") {
             return words.fail(Fact::Usage(Usage(None)));
-        } else if [
-            "iec",
-            "timestamp",
-            "tshort",
-            "Version",
-            "resolve",
-            "netns",
-            "all",
-            "echo",
-            "rc",
-        ]
-        .iter()
-        .any(|full| is(full))
+        } else if ["iec", "timestamp", "tshort", "Version", "resolve", "netns", "all", "echo", "rc"]
+            .iter()
+            .any(|full| is(full))
         {
             return words.unsupported(word);
         } else {

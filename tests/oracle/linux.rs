@@ -41,18 +41,11 @@ impl LinuxRouter {
                 }
             };
             debug_assert!(vlan.is_none() || port.vlan.is_some());
-            namespace.ip(&format!(
-                "link set {} address {}",
-                port.name,
-                colons(port.mac)
-            ));
+            namespace.ip(&format!("link set {} address {}", port.name, colons(port.mac)));
             namespace.ip(&format!("link set {} mtu {} up", port.name, port.mtu));
         }
         namespace.ip_batch(&topology.ip_batch());
-        Self {
-            _namespace: namespace,
-            wires,
-        }
+        Self { _namespace: namespace, wires }
     }
 
     /// Gives the router each frame in turn and takes what it does about it.
@@ -71,11 +64,7 @@ impl LinuxRouter {
         // blamed, so this is not left to belief: after the last one nothing may come.
         sleep(Duration::from_millis(20));
         let late = self.collect();
-        assert!(
-            late.is_nothing(),
-            "the kernel sent frames late: {}",
-            late.brief()
-        );
+        assert!(late.is_nothing(), "the kernel sent frames late: {}", late.brief());
         outcomes
     }
 
@@ -83,10 +72,8 @@ impl LinuxRouter {
     /// interface sees what a VLAN interface would: the frame without the tag.
     fn inject(&self, port: &str, frame: &[u8]) {
         if let Some((tci, inner)) = untag(frame) {
-            let stand_in = self
-                .wires
-                .iter()
-                .find(|wire| wire.vlan == Some((static_name(port), tci & 0xfff)));
+            let stand_in =
+                self.wires.iter().find(|wire| wire.vlan == Some((static_name(port), tci & 0xfff)));
             // A tag with no ethertype behind it is no frame for any interface; the port drops it.
             if let Some(wire) = stand_in.filter(|_| inner.len() >= ETH_HEADER) {
                 wire.tap.send(&inner);
@@ -114,9 +101,7 @@ impl LinuxRouter {
 /// Makes a VLAN interface if the kernel can (`CONFIG_VLAN_8021Q` is not in every kernel).
 fn has_vlans(namespace: &Namespace, parent: &str, name: &str, vid: u16) -> bool {
     let vid = vid.to_string();
-    let words = [
-        "link", "add", "link", parent, "name", name, "type", "vlan", "id", &vid,
-    ];
+    let words = ["link", "add", "link", parent, "name", name, "type", "vlan", "id", &vid];
     namespace.output("ip", &words).status.success()
 }
 

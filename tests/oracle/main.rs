@@ -40,11 +40,7 @@ fn ask_linux(family: &Family) -> Vec<Outcome> {
             );
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "family {}, and Linux does otherwise:\n{wrong}",
-        family.name
-    );
+    assert!(wrong.is_empty(), "family {}, and Linux does otherwise:\n{wrong}", family.name);
     outcomes
 }
 
@@ -140,9 +136,6 @@ fn the_corpus_is_large_and_every_frame_has_a_name_of_its_own() {
     }
     assert!(names.len() >= 1400, "only {} frames", names.len());
     for (family, name, _) in known::KNOWN {
-        assert!(
-            names.contains(&format!("{family}: {name}")),
-            "no frame {name} in {family}"
-        );
+        assert!(names.contains(&format!("{family}: {name}")), "no frame {name} in {family}");
     }
 }

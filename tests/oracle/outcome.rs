@@ -57,15 +57,10 @@ impl Outcome {
     pub(crate) fn normalised(&self, given: &[u8]) -> Self {
         let mut ids = Vec::new();
         let frames = self.frames.iter().map(|(port, frames)| {
-            let frames = frames
-                .iter()
-                .map(|frame| normalise(frame, given, &mut ids))
-                .collect();
+            let frames = frames.iter().map(|frame| normalise(frame, given, &mut ids)).collect();
             (*port, frames)
         });
-        Self {
-            frames: frames.collect(),
-        }
+        Self { frames: frames.collect() }
     }
 }
 
@@ -101,13 +96,10 @@ fn normalise_ip(packet: &mut [u8], given: &[u8], ids: &mut Vec<[u8; 2]>) {
     let id = [packet[4], packet[5]];
     let dont_fragment = packet[6] & 0x40 != 0;
     if made_by_router(packet, given) && !dont_fragment {
-        let token = ids
-            .iter()
-            .position(|known| *known == id)
-            .unwrap_or_else(|| {
-                ids.push(id);
-                ids.len() - 1
-            });
+        let token = ids.iter().position(|known| *known == id).unwrap_or_else(|| {
+            ids.push(id);
+            ids.len() - 1
+        });
         packet[4..6].copy_from_slice(&(token as u16).to_be_bytes());
     }
     blank_timestamp_option(&mut packet[20..header]);

@@ -27,10 +27,7 @@ pub(crate) fn schedule(steps: &[Step]) -> Vec<Duration> {
 
 /// The directory where a family's captures are.
 pub(crate) fn directory(family: &Family, router: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("oracle")
-        .join(family.name)
-        .join(router)
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle").join(family.name).join(router)
 }
 
 /// Writes `outcomes.txt` and a capture of what left each port.

@@ -29,18 +29,11 @@ pub(crate) fn play(family: &Family) -> Vec<Outcome> {
 
     let times = schedule(&family.steps);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
-    command
-        .arg("replay")
-        .arg("--config")
-        .arg(&config)
-        .arg("--write")
-        .arg(&there);
+    command.arg("replay").arg("--config").arg(&config).arg("--write").arg(&there);
     for port in PORTS {
         let capture = here.join(format!("{port}.pcap"));
         write_input(&capture, port, &family.steps, &times);
-        command
-            .arg("--port")
-            .arg(format!("{port}={}", capture.display()));
+        command.arg("--port").arg(format!("{port}={}", capture.display()));
     }
     netns::check("wagonway replay", &netns::run(&mut command));
 
@@ -50,18 +43,12 @@ pub(crate) fn play(family: &Family) -> Vec<Outcome> {
             pcap::read(&there.join(format!("{port}.pcap"))).expect("read what Wagonway sent")
         {
             let begun = times.partition_point(|begin| *begin <= sent.at);
-            let step = begun
-                .checked_sub(1)
-                .expect("nothing is sent before the first frame comes");
+            let step = begun.checked_sub(1).expect("nothing is sent before the first frame comes");
             outcomes[step].push(port, sent.frame);
         }
     }
     let late = outcomes.pop().expect("one more than steps");
-    assert!(
-        late.is_nothing(),
-        "sent after everything was over: {}",
-        late.brief()
-    );
+    assert!(late.is_nothing(), "sent after everything was over: {}", late.brief());
     outcomes
 }
 
@@ -84,14 +71,7 @@ fn toml(topology: &Topology) -> String {
     let mut text = String::from(
         "[instance]\nname = \"oracle\"\n\n[dpdk]\nhuge = \"never\"\nin-memory = true\n",
     );
-    for Port {
-        name,
-        mac,
-        mtu,
-        addresses,
-        vlan,
-    } in &topology.ports
-    {
+    for Port { name, mac, mtu, addresses, vlan } in &topology.ports {
         let mac = colons(*mac);
         let which = match vlan {
             None => format!("[[port]]\nname = \"{name}\"\nmac = \"{mac}\""),
@@ -99,16 +79,10 @@ fn toml(topology: &Topology) -> String {
                 format!("[[vlan]]\nname = \"{name}\"\nport = \"{parent}\"\nid = {vid}")
             }
         };
-        put(
-            &mut text,
-            format_args!("\n{which}\naddresses = {addresses:?}\nmtu = {mtu}"),
-        );
+        put(&mut text, format_args!("\n{which}\naddresses = {addresses:?}\nmtu = {mtu}"));
     }
     for route in &topology.routes {
-        put(
-            &mut text,
-            format_args!("\n[[route]]\nto = \"{}\"", route.to),
-        );
+        put(&mut text, format_args!("\n[[route]]\nto = \"{}\"", route.to));
         if let Some(kind) = route.kind {
             put(&mut text, format_args!("type = \"{kind}\""));
         }

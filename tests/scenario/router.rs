@@ -24,9 +24,7 @@ impl Router for Linux {
     fn start(world: &World) -> Self {
         for (port, address, mtu) in PORTS {
             world.router.ip(&format!("link set {port} mtu {mtu}"));
-            world
-                .router
-                .ip(&format!("addr add {address} brd + dev {port}"));
+            world.router.ip(&format!("addr add {address} brd + dev {port}"));
         }
         for route in ROUTES {
             world.router.ip(&format!("route add {route}"));
@@ -67,10 +65,7 @@ impl<D: Driver> Router for Wagonway<D> {
         let config = configuration(D::NAME, &instance());
         let mut process = Process::start(world, &config);
         process.wait_until_it_answers(world);
-        Self {
-            process,
-            driver: std::marker::PhantomData,
-        }
+        Self { process, driver: std::marker::PhantomData }
     }
 }
 
@@ -106,10 +101,7 @@ pub(crate) fn configuration(driver: &str, instance: &str) -> String {
             _ => (None, route),
         };
         let mut words = rest.split_whitespace();
-        put(
-            &mut text,
-            format_args!("\n[[route]]\nto = \"{}\"", words.next().unwrap_or_default()),
-        );
+        put(&mut text, format_args!("\n[[route]]\nto = \"{}\"", words.next().unwrap_or_default()));
         if let Some(kind) = kind {
             put(&mut text, format_args!("type = \"{kind}\""));
         }
@@ -163,16 +155,9 @@ impl Process {
         let deadline = Instant::now() + Duration::from_secs(30);
         while !on(&world.alice, "ping -n -c 1 -W 1 10.1.0.1").ok {
             if let Some(status) = self.child.try_wait().expect("ask for the process") {
-                panic!(
-                    "wagonway ended with {status} before it answered:\n{}",
-                    self.log()
-                );
+                panic!("wagonway ended with {status} before it answered:\n{}", self.log());
             }
-            assert!(
-                Instant::now() < deadline,
-                "wagonway does not answer:\n{}",
-                self.log()
-            );
+            assert!(Instant::now() < deadline, "wagonway does not answer:\n{}", self.log());
         }
     }
 
@@ -189,11 +174,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("ask for the process") {
                 return status;
             }
-            assert!(
-                Instant::now() < deadline,
-                "still running after {limit:?}:\n{}",
-                self.log()
-            );
+            assert!(Instant::now() < deadline, "still running after {limit:?}:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
