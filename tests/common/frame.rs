@@ -155,7 +155,7 @@ impl Ip {
 
     /// Makes the payload begin this many bytes (a multiple of eight) into its datagram.
     pub(crate) fn offset(mut self, bytes: u16) -> Self {
-        self.flags_offset = self.flags_offset & 0xe000 | bytes / 8;
+        self.flags_offset = (self.flags_offset & 0xe000) | (bytes / 8);
         self
     }
 

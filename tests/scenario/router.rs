@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::common::netns::Namespace;
 use crate::world::{PORTS, ROUTES, World, on};
 
 /// Something that routes between the router's cables until dropped.
@@ -127,15 +128,15 @@ impl Process {
     pub(crate) fn start(world: &World, config: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
         command.arg("run").arg("--config").arg(write(config));
-        Self::spawn(world, &mut command)
+        Self::spawn(&world.router, &mut command)
     }
 
-    /// Starts any command in the router's namespace with its output in a file.
-    pub(crate) fn spawn(world: &World, command: &mut Command) -> Self {
+    /// Starts any command on a machine, with its output in a file.
+    pub(crate) fn spawn(machine: &Namespace, command: &mut Command) -> Self {
         let log = scratch().join(format!("{}.log", unique()));
         let out = File::create(&log).expect("create the log");
         let err = out.try_clone().expect("share the log");
-        let child = world.router.enter(|| {
+        let child = machine.enter(|| {
             command
                 .stdin(Stdio::null())
                 .stdout(out)
