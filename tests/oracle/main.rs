@@ -18,6 +18,7 @@ mod outcome;
 mod record;
 mod topology;
 mod wagonway;
+mod wires;
 
 use std::collections::BTreeSet;
 
@@ -28,7 +29,7 @@ use outcome::Outcome;
 
 /// Gives a family to Linux and holds Linux to what the frames' names promise.
 fn ask_linux(family: &Family) -> Vec<Outcome> {
-    let outcomes = LinuxRouter::new(&family.topology).play(&family.steps);
+    let outcomes = LinuxRouter::new(&family.topology).play(family);
     record::write(family, "linux", &outcomes);
     let mut wrong = String::new();
     for (step, outcome) in family.steps.iter().zip(&outcomes) {
@@ -119,6 +120,24 @@ families! {
     resolve: corpus::arp::resolve();
     resolve_failure: corpus::arp::failure();
     pmtu: corpus::pmtu::family();
+}
+
+/// The way of telling whose effects are whose that a slower router needs gives the same answers.
+#[test]
+fn sentinels_tell_the_same_as_the_kernels_promptness() {
+    need_root!("oracle::sentinels_tell_the_same_as_the_kernels_promptness");
+    for family in [
+        corpus::local::family(),
+        corpus::link::vlan(),
+        corpus::arp::resolve(),
+        corpus::mtu::small("mtu-68", 68),
+    ] {
+        let prompt = ask_linux(&family);
+        let behind = LinuxRouter::new(&family.topology).play_with_sentinels(&family);
+        if let Err(report) = compare::compare(&family, &prompt, &behind, &[]) {
+            panic!("without sentinels and with them: {report}");
+        }
+    }
 }
 
 #[test]

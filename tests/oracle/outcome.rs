@@ -25,6 +25,12 @@ impl Outcome {
         self.frames.is_empty()
     }
 
+    /// All frames, by port and then in order.
+    pub(crate) fn frames(self) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+        let by_port = self.frames.into_iter();
+        by_port.flat_map(|(port, frames)| frames.into_iter().map(move |frame| (port, frame)))
+    }
+
     /// Frames that left by one port.
     pub(crate) fn of(&self, port: &str) -> Vec<Vec<u8>> {
         self.frames.get(port).cloned().unwrap_or_default()

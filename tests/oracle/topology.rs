@@ -64,6 +64,14 @@ pub(crate) const ONLINK_HOST: Ipv4Addr = Ipv4Addr::new(10, 50, 0, 1);
 /// Behind the wan gateway.
 pub(crate) const FAR_HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 
+/// Hosts that nothing but sentinels is exchanged with, and where they are.
+pub(crate) const SENTINELS: [(Ipv4Addr, &str); 4] = [
+    (Ipv4Addr::new(10, 1, 0, 251), "lan"),
+    (Ipv4Addr::new(192, 0, 2, 251), "wan"),
+    (Ipv4Addr::new(198, 51, 100, 251), "dmz"),
+    (Ipv4Addr::new(203, 0, 113, 251), "wan.10"),
+];
+
 /// Last bytes of further lan hosts, for errors that are limited by the sender they go to.
 pub(crate) const CROWD: std::ops::Range<u8> = 100..200;
 
@@ -102,7 +110,10 @@ impl Topology {
             (ONLINK_HOST, "wan"),
             (DMZ_HOST, "dmz"),
             (VLAN10_HOST, "wan.10"),
-        ] {
+        ]
+        .into_iter()
+        .chain(SENTINELS)
+        {
             topology.neighbours.push(Neighbour { address, mac: mac_of(address), port });
         }
         for host in CROWD {
