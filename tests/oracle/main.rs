@@ -57,17 +57,17 @@ fn ask_linux_twice(family: &Family) {
     }
 }
 
-/// Gives a family to both.
-fn ask_both(family: &Family) {
+/// Gives a family to both, Wagonway being asked by `ask`.
+fn ask_both(family: &Family, ask: impl Fn(&Family) -> Vec<Outcome>) {
     let linux = ask_linux(family);
-    let wagonway = wagonway::play(family);
+    let wagonway = ask(family);
     record::write(family, "wagonway", &wagonway);
     if let Err(report) = compare::compare(family, &linux, &wagonway, known::KNOWN) {
         panic!("{report}");
     }
 }
 
-/// Two tests for each family, named after it.
+/// Three tests for each family, named after it.
 macro_rules! families {
     ($($name:ident: $family:expr;)*) => {
         fn all() -> Vec<Family> {
@@ -91,7 +91,18 @@ macro_rules! families {
             #[ignore = "the replay command does not exist yet"]
             fn $name() {
                 need_root!(concat!("oracle::like_linux::", stringify!($name)));
-                ask_both(&$family);
+                ask_both(&$family, wagonway::play);
+            })*
+        }
+
+        /// Wagonway does so live as well.
+        mod live_like_linux {
+            use super::*;
+            $(#[test]
+            #[ignore = "the run command does not exist yet"]
+            fn $name() {
+                need_root!(concat!("oracle::live_like_linux::", stringify!($name)));
+                ask_both(&$family, wagonway::play_live);
             })*
         }
     };

@@ -97,6 +97,21 @@ impl Wires {
         played.collect()
     }
 
+    /// Whether a router on these wires answers within a moment.
+    pub(crate) fn answer(&self) -> bool {
+        for sentinel in sentinels("lan") {
+            self.inject("lan", &sentinel);
+        }
+        sleep(Duration::from_millis(100));
+        // All of what it has to say, so that nothing of it is left for later.
+        let mut said = false;
+        while let Some(more) = Some(self.collect()).filter(|outcome| !outcome.is_nothing()) {
+            said |= !more.is_nothing();
+            sleep(Duration::from_millis(100));
+        }
+        said
+    }
+
     fn inject(&self, port: &str, frame: &[u8]) {
         if let Some((tci, inner)) = untag(frame) {
             let stand_in =

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::common::process::{Process, write};
 use crate::router::{
-    AfPacket, AfXdp, Driver, Linux, Process, Router as _, Wagonway, configuration, instance, write,
+    AfPacket, AfXdp, Driver, Linux, Router as _, Wagonway, configuration, instance,
 };
 use crate::world::{World, on};
 
@@ -61,7 +62,7 @@ pub(crate) fn stops_under_load() {
 pub(crate) fn second_instance_of_a_name_is_refused() {
     let world = World::new();
     let _router = Wagonway::<AfPacket>::start(&world);
-    let mut second = Process::start(&world, &configuration(AfPacket::NAME, &instance()));
+    let mut second = Process::start(&world.router, &configuration(AfPacket::NAME, &instance()));
     let status = second.ends_within(SOON);
     let log = second.log();
     assert!(!status.success(), "{log}");
@@ -83,7 +84,7 @@ pub(crate) fn starts_again_after_being_killed<D: Driver>() {
 
 /// Starts with this configuration, which must fail at once with all of these words said.
 fn refused(world: &World, config: &str, words: &[&str]) {
-    let mut router = Process::start(world, config);
+    let mut router = Process::start(&world.router, config);
     let status = router.ends_within(SOON);
     let log = router.log();
     assert!(!status.success(), "started all the same:\n{log}");
