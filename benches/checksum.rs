@@ -12,9 +12,7 @@ use wagonway::packet::{checksum, flow_hash};
 const PACKETS: usize = 256;
 
 fn headers() -> Vec<[u8; 20]> {
-    let traffic = TrafficSpec::default()
-        .traffic()
-        .expect("the default spec is sound");
+    let traffic = TrafficSpec::default().traffic().expect("the default spec is sound");
     traffic
         .take(PACKETS)
         .map(|frame| *frame[14..].first_chunk().expect("a frame holds a header"))
@@ -26,28 +24,14 @@ fn header(c: &mut Criterion) {
     let mut group = c.benchmark_group("ipv4-header");
     group.throughput(Throughput::Elements(PACKETS as u64));
     group.bench_function("check 20 bytes", |b| {
-        b.iter(|| {
-            black_box(&headers)
-                .iter()
-                .filter(|h| checksum::ipv4_header20(h))
-                .count()
-        });
+        b.iter(|| black_box(&headers).iter().filter(|h| checksum::ipv4_header20(h)).count());
     });
     group.bench_function("check any length", |b| {
-        b.iter(|| {
-            black_box(&headers)
-                .iter()
-                .filter(|h| checksum::ipv4_header(&h[..]))
-                .count()
-        });
+        b.iter(|| black_box(&headers).iter().filter(|h| checksum::ipv4_header(&h[..])).count());
     });
     group.bench_function("lower the ttl", |b| {
         let mut headers = headers.clone();
-        b.iter(|| {
-            black_box(&mut headers)
-                .iter_mut()
-                .for_each(checksum::ttl_decrement)
-        });
+        b.iter(|| black_box(&mut headers).iter_mut().for_each(checksum::ttl_decrement));
     });
     group.bench_function("flow hash", |b| {
         let packets: Vec<_> = TrafficSpec::default()
@@ -56,9 +40,7 @@ fn header(c: &mut Criterion) {
             .take(PACKETS)
             .collect();
         b.iter(|| {
-            black_box(&packets)
-                .iter()
-                .fold(0, |all, frame| all ^ flow_hash(&frame[14..], 1))
+            black_box(&packets).iter().fold(0, |all, frame| all ^ flow_hash(&frame[14..], 1))
         });
     });
     group.finish();

@@ -19,10 +19,7 @@ pub struct CaptureError {
 impl CaptureError {
     /// Whether the file merely ends too early, so that every record before the end is sound.
     pub const fn is_truncation(&self) -> bool {
-        matches!(
-            self.fault,
-            CaptureFault::Truncated { .. } | CaptureFault::PackedCut { .. }
-        )
+        matches!(self.fault, CaptureFault::Truncated { .. } | CaptureFault::PackedCut { .. })
     }
 }
 
@@ -117,9 +114,5 @@ pub enum CaptureFault {
 
 /// Bytes as pairs of hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<Vec<_>>()
-        .join(" ")
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }

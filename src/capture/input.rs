@@ -38,11 +38,7 @@ impl Input {
     pub(super) fn open(path: &Path) -> Result<Self, CaptureError> {
         match File::open(path) {
             Ok(file) => Self::new(path, file),
-            Err(error) => Err(CaptureError {
-                path: path.into(),
-                offset: 0,
-                fault: error.into(),
-            }),
+            Err(error) => Err(CaptureError { path: path.into(), offset: 0, fault: error.into() }),
         }
     }
 
@@ -63,12 +59,7 @@ impl Input {
             _ => Box::new(whole),
         };
         let source = BufReader::with_capacity(CHUNK, unpacked);
-        Ok(Self {
-            source,
-            offset: 0,
-            path: path.into(),
-            packed_cut: false,
-        })
+        Ok(Self { source, offset: 0, path: path.into(), packed_cut: false })
     }
 
     /// Reads exactly `buf.len()` bytes, or says how many there were.

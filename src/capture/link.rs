@@ -156,24 +156,14 @@ pub fn to_ethernet(
         Some(TO_GROUP) | None => group(ethertype, payload).unwrap_or(dst),
         Some(_) => dst,
     };
-    frame.extend_from_slice(
-        &EthernetSpec {
-            dst,
-            src,
-            ethertype,
-        }
-        .to_bytes(),
-    );
+    frame.extend_from_slice(&EthernetSpec { dst, src, ethertype }.to_bytes());
     frame.extend_from_slice(payload);
     Ok(())
 }
 
 /// Splits a link header off.
 fn header<const N: usize>(data: &[u8]) -> Result<(&[u8; N], &[u8]), Unsupported> {
-    data.split_first_chunk().ok_or(Unsupported::Short {
-        need: N,
-        have: data.len(),
-    })
+    data.split_first_chunk().ok_or(Unsupported::Short { need: N, have: data.len() })
 }
 
 /// What a cooked header says: type of the payload, whom it was sent to, payload.
@@ -243,24 +233,13 @@ mod tests {
 
     fn frame(link: u32, data: &[u8]) -> Result<Vec<u8>, Unsupported> {
         let link = LinkType::from_number(link);
-        let record = Record {
-            ts_ns: 0,
-            orig_len: data.len() as u32,
-            data,
-            link,
-        };
+        let record = Record { ts_ns: 0, orig_len: data.len() as u32, data, link };
         let mut frame = vec![0xee; 3];
         to_ethernet(&record, DST, SRC, &mut frame).map(|()| frame)
     }
 
     fn expect(dst: MacAddr, ethertype: u16, payload: &[u8]) -> Result<Vec<u8>, Unsupported> {
-        let mut frame = EthernetSpec {
-            dst,
-            src: SRC,
-            ethertype,
-        }
-        .to_bytes()
-        .to_vec();
+        let mut frame = EthernetSpec { dst, src: SRC, ethertype }.to_bytes().to_vec();
         frame.extend_from_slice(payload);
         Ok(frame)
     }
@@ -276,19 +255,13 @@ mod tests {
     fn sll2(sent_to: u8, device: u16, protocol: u16, payload: &[u8]) -> Vec<u8> {
         let [c, d] = device.to_be_bytes();
         let [y, z] = protocol.to_be_bytes();
-        let mut bytes = vec![
-            y, z, 0, 0, 0, 0, 0, 3, c, d, sent_to, 6, 9, 9, 9, 9, 9, 9, 0, 0,
-        ];
+        let mut bytes = vec![y, z, 0, 0, 0, 0, 0, 3, c, d, sent_to, 6, 9, 9, 9, 9, 9, 9, 0, 0];
         bytes.extend_from_slice(payload);
         bytes
     }
 
     fn ip(dst: Ipv4Addr) -> Vec<u8> {
-        FrameBuilder::new()
-            .ipv4(Ipv4Addr::new(10, 0, 0, 1), dst)
-            .udp(1, 2)
-            .build()[14..]
-            .to_vec()
+        FrameBuilder::new().ipv4(Ipv4Addr::new(10, 0, 0, 1), dst).udp(1, 2).build()[14..].to_vec()
     }
 
     #[test]
@@ -300,60 +273,32 @@ mod tests {
 
     #[test]
     fn an_ethernet_record_is_taken_as_it_is() {
-        let bytes = FrameBuilder::new()
-            .vlan(crate::packet::vlan::Tag::dot1q(7))
-            .udp(1, 2)
-            .build();
+        let bytes = FrameBuilder::new().vlan(crate::packet::vlan::Tag::dot1q(7)).udp(1, 2).build();
         assert_eq!(frame(1, &bytes), Ok(bytes));
-        assert_eq!(
-            frame(1, &[1, 2, 3]),
-            Ok(vec![1, 2, 3]),
-            "a runt is the router's to drop"
-        );
+        assert_eq!(frame(1, &[1, 2, 3]), Ok(vec![1, 2, 3]), "a runt is the router's to drop");
     }
 
     #[test]
     fn cooked_records_get_the_given_addresses_and_the_type_of_their_header() {
         let packet = ip(Ipv4Addr::new(10, 0, 1, 1));
-        for (link, make) in [
-            (113, sll as fn(u8, u16, u16, &[u8]) -> Vec<u8>),
-            (276, sll2),
-        ] {
-            assert_eq!(
-                frame(link, &make(0, 1, 0x0800, &packet)),
-                expect(DST, 0x0800, &packet)
-            );
-            assert_eq!(
-                frame(link, &make(4, 1, 0x0800, &packet)),
-                expect(DST, 0x0800, &packet)
-            );
+        for (link, make) in [(113, sll as fn(u8, u16, u16, &[u8]) -> Vec<u8>), (276, sll2)] {
+            assert_eq!(frame(link, &make(0, 1, 0x0800, &packet)), expect(DST, 0x0800, &packet));
+            assert_eq!(frame(link, &make(4, 1, 0x0800, &packet)), expect(DST, 0x0800, &packet));
             let arp = [0; 28];
             let all = MacAddr::BROADCAST;
-            assert_eq!(
-                frame(link, &make(1, 1, 0x0806, &arp)),
-                expect(all, 0x0806, &arp)
-            );
+            assert_eq!(frame(link, &make(1, 1, 0x0806, &arp)), expect(all, 0x0806, &arp));
             let tagged = [0, 7, 8, 0, 0x45];
-            assert_eq!(
-                frame(link, &make(0, 1, 0x8100, &tagged)),
-                expect(DST, 0x8100, &tagged)
-            );
+            assert_eq!(frame(link, &make(0, 1, 0x8100, &tagged)), expect(DST, 0x8100, &tagged));
             let llc = [0x42, 0x42, 3, 0];
             assert_eq!(frame(link, &make(0, 1, 4, &llc)), expect(DST, 4, &llc));
-            assert_eq!(
-                frame(link, &make(0, 1, 3, &llc)),
-                Err(Unsupported::Protocol(3))
-            );
+            assert_eq!(frame(link, &make(0, 1, 3, &llc)), Err(Unsupported::Protocol(3)));
             assert_eq!(
                 frame(link, &make(0, 824, 0x0800, &llc)),
                 Err(Unsupported::Protocol(0x0800))
             );
             let header = make(0, 1, 0x0800, &[]);
             for len in 1..header.len() {
-                let short = Unsupported::Short {
-                    need: header.len(),
-                    have: len,
-                };
+                let short = Unsupported::Short { need: header.len(), have: len };
                 assert_eq!(frame(link, &header[..len]), Err(short));
             }
         }
@@ -378,18 +323,12 @@ mod tests {
         let group = ip(Ipv4Addr::new(224, 0, 0, 5));
         let mac = MacAddr([0x01, 0, 0x5e, 0, 0, 5]);
         assert_eq!(frame(101, &group), expect(mac, 0x0800, &group));
-        assert_eq!(
-            frame(113, &sll(2, 1, 0x0800, &group)),
-            expect(mac, 0x0800, &group)
-        );
+        assert_eq!(frame(113, &sll(2, 1, 0x0800, &group)), expect(mac, 0x0800, &group));
         let all = ip(Ipv4Addr::BROADCAST);
         assert_eq!(frame(101, &all), expect(MacAddr::BROADCAST, 0x0800, &all));
         let mut six = [0; 40];
         (six[0], six[24], six[39]) = (0x60, 0xff, 1);
-        assert_eq!(
-            frame(229, &six),
-            expect(MacAddr([0x33, 0x33, 0, 0, 0, 1]), 0x86dd, &six)
-        );
+        assert_eq!(frame(229, &six), expect(MacAddr([0x33, 0x33, 0, 0, 0, 1]), 0x86dd, &six));
     }
 
     #[test]
@@ -400,16 +339,10 @@ mod tests {
         assert_eq!(frame(0, &with([0, 0, 0, 2])), expect(DST, 0x0800, &four));
         assert_eq!(frame(108, &with([0, 0, 0, 2])), expect(DST, 0x0800, &four));
         for family in [10, 24, 28, 30] {
-            assert_eq!(
-                frame(108, &with([0, 0, 0, family])),
-                expect(DST, 0x86dd, &four)
-            );
+            assert_eq!(frame(108, &with([0, 0, 0, family])), expect(DST, 0x86dd, &four));
         }
         assert_eq!(frame(0, &with([7, 0, 0, 0])), Err(Unsupported::Protocol(7)));
-        assert_eq!(
-            frame(108, &[0, 0, 0]),
-            Err(Unsupported::Short { need: 4, have: 3 })
-        );
+        assert_eq!(frame(108, &[0, 0, 0]), Err(Unsupported::Short { need: 4, have: 3 }));
     }
 
     #[test]
@@ -420,11 +353,9 @@ mod tests {
 
     #[test]
     fn no_record_makes_it_panic() {
-        bolero::check!()
-            .with_type::<(u32, Vec<u8>)>()
-            .for_each(|(link, data)| {
-                let links = [0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 9999];
-                let _ = frame(links[*link as usize % links.len()], data);
-            });
+        bolero::check!().with_type::<(u32, Vec<u8>)>().for_each(|(link, data)| {
+            let links = [0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 9999];
+            let _ = frame(links[*link as usize % links.len()], data);
+        });
     }
 }

@@ -10,9 +10,7 @@ use crate::packet::FrameBuilder;
 
 /// What a tool printed; a tool that is missing or unhappy fails the test.
 fn run(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .expect("tshark and editcap are installed (apt: tshark)");
+    let output = command.output().expect("tshark and editcap are installed (apt: tshark)");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{command:?}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -22,16 +20,8 @@ fn run(command: &mut Command) -> String {
 fn write(path: &Path) {
     let mut writer = PcapWriter::create(path).unwrap();
     for at in 0..60 {
-        let frame = FrameBuilder::new()
-            .udp(at, 53)
-            .payload_len(usize::from(at) * 20)
-            .build();
-        writer
-            .write(
-                1_700_000_000_000_000_000 + u64::from(at) * 500_000_001,
-                &frame,
-            )
-            .unwrap();
+        let frame = FrameBuilder::new().udp(at, 53).payload_len(usize::from(at) * 20).build();
+        writer.write(1_700_000_000_000_000_000 + u64::from(at) * 500_000_001, &frame).unwrap();
     }
     assert_eq!(writer.finish().unwrap(), 60);
 }
@@ -77,9 +67,7 @@ fn what_editcap_makes_of_our_files_reads_back_the_same() {
     let want = read(&ours);
     for (format, unit) in [("pcapng", 1), ("nsecpcap", 1), ("pcap", 1000)] {
         let theirs = dir.path().join(format);
-        run(Command::new("editcap")
-            .args(["-F", format])
-            .args([&ours, &theirs]));
+        run(Command::new("editcap").args(["-F", format]).args([&ours, &theirs]));
         let want: Vec<_> = want
             .iter()
             .map(|(ts_ns, len, data)| (ts_ns / unit * unit, *len, data.clone()))
@@ -93,9 +81,7 @@ fn what_editcap_cut_short_reads_with_its_length_on_the_wire() {
     let dir = TempDir::new().unwrap();
     let (ours, cut) = (dir.path().join("ours.pcap"), dir.path().join("cut.pcapng"));
     write(&ours);
-    run(Command::new("editcap")
-        .args(["-s", "40"])
-        .args([&ours, &cut]));
+    run(Command::new("editcap").args(["-s", "40"]).args([&ours, &cut]));
     for ((_, len, data), (_, want, whole)) in read(&cut).iter().zip(read(&ours)) {
         assert_eq!((*len, &data[..]), (want, &whole[..40]));
     }

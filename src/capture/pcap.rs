@@ -18,37 +18,20 @@ impl Order {
     /// What the first four bytes of a file show.
     pub(super) const fn of(magic: [u8; 4]) -> Option<Self> {
         Some(match magic {
-            [0xd4, 0xc3, 0xb2, 0xa1] => Self {
-                big: false,
-                unit: 1000,
-            },
-            [0x4d, 0x3c, 0xb2, 0xa1] => Self {
-                big: false,
-                unit: 1,
-            },
-            [0xa1, 0xb2, 0xc3, 0xd4] => Self {
-                big: true,
-                unit: 1000,
-            },
+            [0xd4, 0xc3, 0xb2, 0xa1] => Self { big: false, unit: 1000 },
+            [0x4d, 0x3c, 0xb2, 0xa1] => Self { big: false, unit: 1 },
+            [0xa1, 0xb2, 0xc3, 0xd4] => Self { big: true, unit: 1000 },
             [0xa1, 0xb2, 0x3c, 0x4d] => Self { big: true, unit: 1 },
             _ => return None,
         })
     }
 
     const fn u32(self, bytes: [u8; 4]) -> u32 {
-        if self.big {
-            u32::from_be_bytes(bytes)
-        } else {
-            u32::from_le_bytes(bytes)
-        }
+        if self.big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
     const fn u16(self, bytes: [u8; 2]) -> u16 {
-        if self.big {
-            u16::from_be_bytes(bytes)
-        } else {
-            u16::from_le_bytes(bytes)
-        }
+        if self.big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
     }
 }
 
@@ -68,31 +51,17 @@ impl Header {
         let (major, minor) = (order.u16([a, b]), order.u16([c, d]));
         // Before 2.4 the two lengths of a record may have changed places.
         if (major, minor) != (2, 4) {
-            return Err(Stop::Fault {
-                offset: 4,
-                fault: CaptureFault::Version { major, minor },
-            });
+            return Err(Stop::Fault { offset: 4, fault: CaptureFault::Version { major, minor } });
         }
         let [.., w, x, y, z] = rest;
         let word = order.u32([w, x, y, z]);
         // The upper bits may tell that frames keep their check sequence, in units of two bytes.
-        let fcs_len = if word & 0x0400_0000 != 0 {
-            (word >> 28) as u8 * 2
-        } else {
-            0
-        };
+        let fcs_len = if word & 0x0400_0000 != 0 { (word >> 28) as u8 * 2 } else { 0 };
         let link = LinkType::from_number(word & 0x03ff_ffff);
         if let LinkType::Other(number) = link {
-            return Err(Stop::Fault {
-                offset: 20,
-                fault: CaptureFault::LinkType(number),
-            });
+            return Err(Stop::Fault { offset: 20, fault: CaptureFault::LinkType(number) });
         }
-        Ok(Self {
-            order,
-            link,
-            fcs_len,
-        })
+        Ok(Self { order, link, fcs_len })
     }
 
     /// Reads the next record's bytes into the buffer.

@@ -40,9 +40,7 @@ impl Clock {
             count * 10u128.pow(9 - exponent)
         } else {
             // Beyond 10^38 the divisor would overflow, and the quotient is zero long before.
-            10u128
-                .checked_pow(exponent - 9)
-                .map_or(0, |divisor| count / divisor)
+            10u128.checked_pow(exponent - 9).map_or(0, |divisor| count / divisor)
         };
         // 2^64 seconds, the most that ns can be here, are far from the ends of an i128.
         let ns = i128::try_from(ns).unwrap_or(i128::MAX);
@@ -72,29 +70,17 @@ pub(super) struct Section {
 impl Section {
     /// Reads the first section's header after its first four bytes.
     pub(super) fn first(source: &mut Source) -> Result<Self, Stop> {
-        let mut section = Self {
-            big: false,
-            interfaces: Vec::new(),
-            last_ts_ns: 0,
-        };
+        let mut section = Self { big: false, interfaces: Vec::new(), last_ts_ns: 0 };
         section.start(source)?;
         Ok(section)
     }
 
     const fn u32(&self, bytes: [u8; 4]) -> u32 {
-        if self.big {
-            u32::from_be_bytes(bytes)
-        } else {
-            u32::from_le_bytes(bytes)
-        }
+        if self.big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
     const fn u16(&self, bytes: [u8; 2]) -> u16 {
-        if self.big {
-            u16::from_be_bytes(bytes)
-        } else {
-            u16::from_le_bytes(bytes)
-        }
+        if self.big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
     }
 
     /// Reads a section header after its type; byte order and interfaces start anew.
@@ -108,10 +94,7 @@ impl Section {
             0x4d3c_2b1a => false,
             other => {
                 let fault = CaptureFault::ByteOrder(other);
-                return Err(Stop::Fault {
-                    offset: at + 8,
-                    fault,
-                });
+                return Err(Stop::Fault { offset: at + 8, fault });
             }
         };
         self.interfaces.clear();
@@ -123,11 +106,7 @@ impl Section {
                 fault: CaptureFault::Version { major, minor },
             });
         }
-        let block = Block {
-            at,
-            len: self.u32([a, b, c, d]),
-            used: 16,
-        };
+        let block = Block { at, len: self.u32([a, b, c, d]), used: 16 };
         // The section's length follows, then options; nothing of it is needed.
         block.check(8)?;
         self.close(source, block, "a section header")
@@ -170,14 +149,8 @@ impl Section {
         if after == block.len {
             return Ok(());
         }
-        let fault = CaptureFault::BlockTrailer {
-            before: block.len,
-            after,
-        };
-        Err(Stop::Fault {
-            offset: source.input.offset - 4,
-            fault,
-        })
+        let fault = CaptureFault::BlockTrailer { before: block.len, after };
+        Err(Stop::Fault { offset: source.input.offset - 4, fault })
     }
 
     /// Reads an interface's description.
@@ -195,10 +168,7 @@ impl Section {
         let mut interface = Interface {
             link: LinkType::from_number(u32::from(self.u16([a, b]))),
             snap_len: self.u32([e, f, g, h]),
-            clock: Clock {
-                resolution: 6,
-                offset: 0,
-            },
+            clock: Clock { resolution: 6, offset: 0 },
             fcs_len: 0,
         };
         self.options(&source.buffer, &mut interface);
@@ -233,17 +203,14 @@ impl Section {
 
     /// The interface that a packet names.
     fn interface(&self, source: &Source, at: u64, interface: u32) -> Result<Interface, Stop> {
-        self.interfaces
-            .get(interface as usize)
-            .copied()
-            .ok_or(Stop::Fault {
-                offset: at + 8,
-                fault: CaptureFault::Interface {
-                    packet: source.packets + 1,
-                    interface,
-                    described: self.interfaces.len(),
-                },
-            })
+        self.interfaces.get(interface as usize).copied().ok_or(Stop::Fault {
+            offset: at + 8,
+            fault: CaptureFault::Interface {
+                packet: source.packets + 1,
+                interface,
+                described: self.interfaces.len(),
+            },
+        })
     }
 
     /// Reads an enhanced packet block, or the obsolete one, which differs in the interface's width.
@@ -258,19 +225,13 @@ impl Section {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t]: [u8; 20] =
             source.array(within)?;
         block.used += 20;
-        let number = if obsolete {
-            u32::from(self.u16([a, b]))
-        } else {
-            self.u32([a, b, c, d])
-        };
+        let number = if obsolete { u32::from(self.u16([a, b])) } else { self.u32([a, b, c, d]) };
         let interface = self.interface(source, block.at, number)?;
         let (high, low) = (self.u32([e, f, g, h]), self.u32([i, j, k, l]));
         let (kept, orig_len) = (self.u32([m, n, o, p]), self.u32([q, r, s, t]));
         self.data(source, block, kept, within)?;
         Ok(Found {
-            ts_ns: interface
-                .clock
-                .to_ns(u64::from(high) << 32 | u64::from(low)),
+            ts_ns: interface.clock.to_ns(u64::from(high) << 32 | u64::from(low)),
             orig_len,
             link: interface.link,
             fcs_len: interface.fcs_len,
@@ -284,19 +245,12 @@ impl Section {
         let orig_len = self.u32(source.array(within)?);
         block.used += 4;
         let interface = self.interface(source, block.at, 0)?;
-        let most = if interface.snap_len == 0 {
-            u32::MAX
-        } else {
-            interface.snap_len
-        };
+        let most = if interface.snap_len == 0 { u32::MAX } else { interface.snap_len };
         // How much was kept is not said, but for the snap length and the block's own end.
         let room = block.left() as u32;
         let kept = orig_len.min(most);
-        let kept = if kept > room && orig_len as usize <= super::MAX_RECORD_LEN {
-            room
-        } else {
-            kept
-        };
+        let kept =
+            if kept > room && orig_len as usize <= super::MAX_RECORD_LEN { room } else { kept };
         self.data(source, block, kept, within)?;
         Ok(Found {
             ts_ns: self.last_ts_ns,
@@ -315,14 +269,8 @@ impl Section {
         within: &'static str,
     ) -> Result<(), Stop> {
         if u64::from(kept) > block.left() {
-            let fault = CaptureFault::PacketLength {
-                packet: source.packets + 1,
-                len: kept,
-            };
-            return Err(Stop::Fault {
-                offset: block.at,
-                fault,
-            });
+            let fault = CaptureFault::PacketLength { packet: source.packets + 1, len: kept };
+            return Err(Stop::Fault { offset: block.at, fault });
         }
         source.packet(kept, block.at)?;
         block.used += kept;
@@ -345,11 +293,7 @@ impl Block {
     /// Proves that the length can be that of a block with so many fixed bytes.
     fn check(&self, fixed: u32) -> Result<(), Stop> {
         let least = FRAME_LEN.max(self.used + 4) + fixed;
-        if self.len < least || !self.len.is_multiple_of(4) {
-            Err(self.fault())
-        } else {
-            Ok(())
-        }
+        if self.len < least || !self.len.is_multiple_of(4) { Err(self.fault()) } else { Ok(()) }
     }
 
     /// Bytes between those read and the length at the end.
@@ -358,10 +302,7 @@ impl Block {
     }
 
     const fn fault(&self) -> Stop {
-        Stop::Fault {
-            offset: self.at + 4,
-            fault: CaptureFault::BlockLength { len: self.len },
-        }
+        Stop::Fault { offset: self.at + 4, fault: CaptureFault::BlockLength { len: self.len } }
     }
 }
 

@@ -37,21 +37,14 @@ pub(super) enum Stop {
     /// The file ended where it may.
     End,
     /// The file ended where it may not.
-    Cut {
-        within: &'static str,
-        need: usize,
-        have: usize,
-    },
+    Cut { within: &'static str, need: usize, have: usize },
     /// The file is damaged or foreign.
     Fault { offset: u64, fault: CaptureFault },
 }
 
 impl From<CaptureFault> for Stop {
     fn from(fault: CaptureFault) -> Self {
-        Self::Fault {
-            offset: u64::MAX,
-            fault,
-        }
+        Self::Fault { offset: u64::MAX, fault }
     }
 }
 
@@ -70,16 +63,8 @@ impl Source {
         let mut bytes = [0; N];
         match self.input.read(&mut bytes)? {
             Filled::Whole => Ok(bytes),
-            Filled::End => Err(Stop::Cut {
-                within,
-                need: N,
-                have: 0,
-            }),
-            Filled::Part(have) => Err(Stop::Cut {
-                within,
-                need: N,
-                have,
-            }),
+            Filled::End => Err(Stop::Cut { within, need: N, have: 0 }),
+            Filled::Part(have) => Err(Stop::Cut { within, need: N, have }),
         }
     }
 
@@ -97,14 +82,8 @@ impl Source {
     /// Reads a packet's bytes into the buffer, when their number is one that a packet can have.
     pub(super) fn packet(&mut self, len: u32, said_at: u64) -> Result<(), Stop> {
         if len as usize > MAX_RECORD_LEN {
-            let fault = CaptureFault::PacketLength {
-                packet: self.packets + 1,
-                len,
-            };
-            return Err(Stop::Fault {
-                offset: said_at,
-                fault,
-            });
+            let fault = CaptureFault::PacketLength { packet: self.packets + 1, len };
+            return Err(Stop::Fault { offset: said_at, fault });
         }
         self.bytes(len as usize, "the data")
     }
@@ -114,11 +93,7 @@ impl Source {
         self.buffer.resize(need, 0);
         match self.input.read(&mut self.buffer)? {
             Filled::Whole => Ok(()),
-            Filled::End => Err(Stop::Cut {
-                within,
-                need,
-                have: 0,
-            }),
+            Filled::End => Err(Stop::Cut { within, need, have: 0 }),
             Filled::Part(have) => Err(Stop::Cut { within, need, have }),
         }
     }
@@ -130,11 +105,7 @@ impl Source {
             return Ok(());
         }
         let capped = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        Err(Stop::Cut {
-            within,
-            need: capped(len),
-            have: capped(have),
-        })
+        Err(Stop::Cut { within, need: capped(len), have: capped(have) })
     }
 }
 
@@ -169,21 +140,12 @@ impl CaptureReader {
     }
 
     fn start(input: Input) -> Result<Self, CaptureError> {
-        let mut source = Source {
-            input,
-            buffer: Vec::new(),
-            packets: 0,
-        };
+        let mut source = Source { input, buffer: Vec::new(), packets: 0 };
         let format = match Self::format(&mut source) {
             Ok(format) => format,
             Err(stop) => return Err(explain(&source, stop)),
         };
-        Ok(Self {
-            source,
-            format,
-            ended: false,
-            truncation: None,
-        })
+        Ok(Self { source, format, ended: false, truncation: None })
     }
 
     fn format(source: &mut Source) -> Result<Format, Stop> {
@@ -257,23 +219,13 @@ impl CaptureReader {
 
 /// A record without the frame check sequence that some captures keep.
 fn record(found: Found, buffer: &[u8]) -> Record<'_> {
-    let Found {
-        ts_ns,
-        orig_len,
-        link,
-        fcs_len,
-    } = found;
+    let Found { ts_ns, orig_len, link, fcs_len } = found;
     let wire_len = orig_len.saturating_sub(u32::from(fcs_len));
     let data = match fcs_len {
         0 => buffer,
         _ => buffer.get(..wire_len as usize).unwrap_or(buffer),
     };
-    Record {
-        ts_ns,
-        orig_len: wire_len,
-        data,
-        link,
-    }
+    Record { ts_ns, orig_len: wire_len, data, link }
 }
 
 /// What the first bytes of a file that is no capture tell about it.
@@ -283,42 +235,20 @@ fn not_a_capture(magic: &[u8]) -> CaptureFault {
         [0xfd, b'7', b'z', b'X'] => CaptureFault::Compressed { by: "xz" },
         [b'B', b'Z', b'h', _] => CaptureFault::Compressed { by: "bzip2" },
         [0x04, 0x22, 0x4d, 0x18] => CaptureFault::Compressed { by: "lz4" },
-        _ => CaptureFault::NotACapture {
-            magic: magic.to_vec(),
-        },
+        _ => CaptureFault::NotACapture { magic: magic.to_vec() },
     }
 }
 
 /// Adds to a stop the file and the place.
 fn explain(source: &Source, stop: Stop) -> CaptureError {
-    let Input {
-        offset: now,
-        path,
-        packed_cut,
-        ..
-    } = &source.input;
+    let Input { offset: now, path, packed_cut, .. } = &source.input;
     let (offset, fault) = match stop {
         Stop::Fault { offset, fault } => (offset.min(*now), fault),
-        Stop::Cut { within, need, have } => (
-            *now,
-            CaptureFault::Truncated {
-                packet: source.packets + 1,
-                within,
-                need,
-                have,
-            },
-        ),
-        Stop::End if *packed_cut => (
-            *now,
-            CaptureFault::PackedCut {
-                packets: source.packets,
-            },
-        ),
+        Stop::Cut { within, need, have } => {
+            (*now, CaptureFault::Truncated { packet: source.packets + 1, within, need, have })
+        }
+        Stop::End if *packed_cut => (*now, CaptureFault::PackedCut { packets: source.packets }),
         Stop::End => (*now, CaptureFault::Empty),
     };
-    CaptureError {
-        path: path.clone(),
-        offset,
-        fault,
-    }
+    CaptureError { path: path.clone(), offset, fault }
 }

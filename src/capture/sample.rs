@@ -120,11 +120,7 @@ pub struct Sampled {
 
 /// Writes the first `packets` frames of the default sample with this seed, and tells how many.
 pub fn sample_capture(path: impl AsRef<Path>, packets: u64, seed: u64) -> Result<u64, WriteError> {
-    SampleSpec {
-        seed,
-        ..SampleSpec::default()
-    }
-    .write(path, packets)
+    SampleSpec { seed, ..SampleSpec::default() }.write(path, packets)
 }
 
 impl SampleSpec {
@@ -133,15 +129,7 @@ impl SampleSpec {
         let chance = Random::new(self.seed);
         let now_ns = self.start_ns;
         let talks = [const { None }; CONVERSATIONS];
-        Sample {
-            spec: self,
-            chance,
-            now_ns,
-            deck: Vec::new(),
-            ready: Vec::new(),
-            talks,
-            id: 0,
-        }
+        Sample { spec: self, chance, now_ns, deck: Vec::new(), ready: Vec::new(), talks, id: 0 }
     }
 
     /// Writes the first `packets` frames to a capture file, and tells how many.
@@ -198,21 +186,14 @@ impl Sample {
     /// Makes the frames of the next event.
     fn event(&mut self) {
         let Some(kind) = self.deck.pop() else {
-            self.deck = DECK
-                .iter()
-                .flat_map(|(kind, count)| vec![*kind; *count])
-                .collect();
+            self.deck = DECK.iter().flat_map(|(kind, count)| vec![*kind; *count]).collect();
             self.chance.shuffle(&mut self.deck);
             return;
         };
         let mut ts_ns = self.now_ns;
         self.now_ns += 1 + self.chance.below(2 * self.spec.gap_ns.max(1));
         for builder in self.builders(kind) {
-            self.ready.push(Sampled {
-                ts_ns,
-                kind,
-                frame: builder.padded().build(),
-            });
+            self.ready.push(Sampled { ts_ns, kind, frame: builder.padded().build() });
             // The frames of one event follow each other as fast as 10 Gbit/s carries them.
             ts_ns += 1230;
         }
@@ -235,10 +216,9 @@ impl Sample {
                 talk.udp(port, service).payload_len(len as usize)
             }
             Kind::Echo => talk.echo_request(port, self.id).payload_len(56),
-            Kind::EchoToRouter => self
-                .from(host, self.spec.router)
-                .echo_request(port, self.id)
-                .payload_len(56),
+            Kind::EchoToRouter => {
+                self.from(host, self.spec.router).echo_request(port, self.id).payload_len(56)
+            }
             Kind::TtlExpires => {
                 let probe = 33_434 + self.chance.below(90) as u16;
                 talk.ttl(1).udp(port, probe).payload_len(32)
@@ -254,14 +234,9 @@ impl Sample {
                 // Room for three addresses, and the end that pads it.
                 let mut record_route = [0; 16];
                 record_route[..3].copy_from_slice(&[7, 15, 4]);
-                talk.options(&record_route)
-                    .echo_request(port, self.id)
-                    .payload_len(56)
+                talk.options(&record_route).echo_request(port, self.id).payload_len(56)
             }
-            Kind::Martian => self
-                .from(Ipv4Addr::LOCALHOST, server)
-                .udp(port, 53)
-                .payload_len(30),
+            Kind::Martian => self.from(Ipv4Addr::LOCALHOST, server).udp(port, 53).payload_len(30),
             Kind::Arp => {
                 FrameBuilder::new().arp(ArpSpec::request(mac(host), host, self.spec.router))
             }
@@ -281,10 +256,7 @@ impl Sample {
             None => Talk {
                 client: self.host(),
                 server: self.server(),
-                ports: (
-                    self.port(),
-                    [443, 443, 80, 22][self.chance.below(4) as usize],
-                ),
+                ports: (self.port(), [443, 443, 80, 22][self.chance.below(4) as usize]),
                 seq: self.chance.next_u64() as u32,
                 ack: 0,
                 said: 0,
@@ -335,11 +307,7 @@ impl Sample {
                 .protocol(protocol::UDP)
                 .fragment_offset((place * PIECE) as u16)
                 .payload(piece);
-            if place < last {
-                fragment.more_fragments()
-            } else {
-                fragment
-            }
+            if place < last { fragment.more_fragments() } else { fragment }
         };
         pieces.iter().enumerate().map(fragment).collect()
     }
@@ -347,10 +315,7 @@ impl Sample {
     /// A frame from a host to the router's port.
     fn from(&mut self, src: Ipv4Addr, dst: Ipv4Addr) -> FrameBuilder {
         self.id = self.id.wrapping_add(1);
-        FrameBuilder::new()
-            .ethernet(mac(src), self.spec.router_mac)
-            .ipv4(src, dst)
-            .id(self.id)
+        FrameBuilder::new().ethernet(mac(src), self.spec.router_mac).ipv4(src, dst).id(self.id)
     }
 
     /// A host that is neither the network, the router nor everyone.
@@ -422,17 +387,11 @@ mod tests {
     fn a_short_sample_has_every_kind_and_the_same_seed_gives_it_again() {
         let sample = first(110);
         for (kind, _) in DECK {
-            assert!(
-                sample.iter().any(|sampled| sampled.kind == kind),
-                "{kind:?}"
-            );
+            assert!(sample.iter().any(|sampled| sampled.kind == kind), "{kind:?}");
         }
         assert_eq!(DECK.iter().map(|(_, count)| count).sum::<usize>(), 100);
         assert_eq!(first(110), sample);
-        let other = SampleSpec {
-            seed: 2,
-            ..SampleSpec::default()
-        };
+        let other = SampleSpec { seed: 2, ..SampleSpec::default() };
         assert_ne!(other.frames().take(110).collect::<Vec<_>>(), sample);
     }
 
@@ -441,11 +400,7 @@ mod tests {
         let sample = first(3000);
         assert!(sample.is_sorted_by(|a, b| a.ts_ns < b.ts_ns));
         for sampled in &sample {
-            assert!(
-                (60..=1514).contains(&sampled.frame.len()),
-                "{:?}",
-                sampled.kind
-            );
+            assert!((60..=1514).contains(&sampled.frame.len()), "{:?}", sampled.kind);
         }
     }
 
@@ -478,10 +433,7 @@ mod tests {
     fn fragments_make_whole_datagrams_with_sound_checksums() {
         let mut parts: HashMap<u16, Vec<u8>> = HashMap::new();
         let mut whole = 0;
-        for sampled in first(3000)
-            .iter()
-            .filter(|sampled| sampled.kind == Kind::Fragments)
-        {
+        for sampled in first(3000).iter().filter(|sampled| sampled.kind == Kind::Fragments) {
             let ip = ip(sampled);
             let part = parts.entry(ip.id()).or_default();
             assert_eq!(part.len(), ip.fragment_offset());
@@ -501,10 +453,7 @@ mod tests {
     fn conversations_open_go_on_without_gaps_and_close() {
         let mut next: HashMap<(Ipv4Addr, u16), u32> = HashMap::new();
         let (mut opened, mut closed) = (0, 0);
-        for sampled in first(6000)
-            .iter()
-            .filter(|sampled| sampled.kind == Kind::Tcp)
-        {
+        for sampled in first(6000).iter().filter(|sampled| sampled.kind == Kind::Tcp) {
             let ip = Ipv4View::new_checked(&sampled.frame[14..]).unwrap();
             let tcp = crate::packet::tcp::TcpView::new_checked(ip.payload()).unwrap();
             assert!(tcp.checksum_holds(ip.src(), ip.dst()));

@@ -14,12 +14,7 @@ struct Kept {
 }
 
 fn kept(ts_ns: u64, link: u32, data: &[u8]) -> Kept {
-    Kept {
-        ts_ns,
-        orig_len: data.len() as u32,
-        link,
-        data: data.to_vec(),
-    }
+    Kept { ts_ns, orig_len: data.len() as u32, link, data: data.to_vec() }
 }
 
 fn open(bytes: &[u8]) -> Result<CaptureReader, CaptureError> {
@@ -35,19 +30,9 @@ fn read(bytes: &[u8]) -> (Vec<Kept>, Result<(), CaptureError>) {
     };
     loop {
         match reader.next() {
-            Ok(Some(Record {
-                ts_ns,
-                orig_len,
-                data,
-                link,
-            })) => {
+            Ok(Some(Record { ts_ns, orig_len, data, link })) => {
                 let (link, data) = (link.number(), data.to_vec());
-                records.push(Kept {
-                    ts_ns,
-                    orig_len,
-                    link,
-                    data,
-                });
+                records.push(Kept { ts_ns, orig_len, link, data });
             }
             Ok(None) => break,
             Err(error) => {
@@ -86,19 +71,11 @@ struct Order {
 
 impl Order {
     fn u16(self, n: u16) -> [u8; 2] {
-        if self.big {
-            n.to_be_bytes()
-        } else {
-            n.to_le_bytes()
-        }
+        if self.big { n.to_be_bytes() } else { n.to_le_bytes() }
     }
 
     fn u32(self, n: u32) -> [u8; 4] {
-        if self.big {
-            n.to_be_bytes()
-        } else {
-            n.to_le_bytes()
-        }
+        if self.big { n.to_be_bytes() } else { n.to_le_bytes() }
     }
 
     fn words(self, words: &[u32]) -> Vec<u8> {
@@ -108,12 +85,7 @@ impl Order {
     fn pcap(self, nano: bool, link: u32) -> Vec<u8> {
         let magic = if nano { 0xa1b2_3c4d } else { 0xa1b2_c3d4 };
         let version = [self.u16(2), self.u16(4)].concat();
-        [
-            self.words(&[magic]),
-            version,
-            self.words(&[0, 0, 65_535, link]),
-        ]
-        .concat()
+        [self.words(&[magic]), version, self.words(&[0, 0, 65_535, link])].concat()
     }
 
     fn record(self, seconds: u32, fraction: u32, data: &[u8]) -> Vec<u8> {
@@ -202,12 +174,7 @@ fn a_literal_file_of_tcpdump_is_read() {
         0x00, 0x71, 0, 0, 0, // Linux cooked
         0x10, 0x27, 0x00, 0x00, 0x40, 0xe2, 0x01, 0x00, 0x02, 0, 0, 0, 0x05, 0, 0, 0, 0xab, 0xcd,
     ];
-    let want = Kept {
-        ts_ns: 10_000_123_456_000,
-        orig_len: 5,
-        link: 113,
-        data: vec![0xab, 0xcd],
-    };
+    let want = Kept { ts_ns: 10_000_123_456_000, orig_len: 5, link: 113, data: vec![0xab, 0xcd] };
     assert_eq!(whole(&bytes), [want]);
 }
 
@@ -217,11 +184,7 @@ fn frame_check_sequences_that_a_capture_kept_are_taken_off() {
     let bytes = [LITTLE.pcap(false, 0x2400_0001), with.clone()].concat();
     assert_eq!(whole(&bytes), [kept(0, 1, &[1, 2, 3, 4])]);
     let unmarked = [LITTLE.pcap(false, 0x2000_0001), with].concat();
-    assert_eq!(
-        whole(&unmarked)[0].data.len(),
-        8,
-        "a length without its mark says nothing"
-    );
+    assert_eq!(whole(&unmarked)[0].data.len(), 8, "a length without its mark says nothing");
     let bytes = [
         BIG.section(),
         BIG.interface(1, 0, &[(13, &[4])]),
@@ -233,53 +196,25 @@ fn frame_check_sequences_that_a_capture_kept_are_taken_off() {
 
 /// A file with everything in it, and its records.
 fn everything(order: Order, other: Order) -> (Vec<Vec<u8>>, Vec<Option<Kept>>) {
-    let offset = if order.big {
-        100i64.to_be_bytes()
-    } else {
-        100i64.to_le_bytes()
-    };
+    let offset = if order.big { 100i64.to_be_bytes() } else { 100i64.to_le_bytes() };
     let pieces = [
         (order.section(), None),
         (order.block(0xbad, &[1; 33]), None),
-        (
-            order.interface(1, 0, &[(2, b"wan"), (9, &[9]), (0, &[])]),
-            None,
-        ),
+        (order.interface(1, 0, &[(2, b"wan"), (9, &[9]), (0, &[])]), None),
         (order.interface(113, 96, &[(14, &offset)]), None),
         (order.interface(101, 0, &[(9, &[0x80 | 1])]), None),
-        (
-            order.enhanced(0, 1_000_000_007, &[1; 61], &[]),
-            Some(kept(1_000_000_007, 1, &[1; 61])),
-        ),
-        (
-            order.enhanced(1, 3, &[2; 60], &[7; 12]),
-            Some(kept(100_000_003_000, 113, &[2; 60])),
-        ),
-        (
-            order.enhanced(2, 3, &[0x45; 20], &[]),
-            Some(kept(1_500_000_000, 101, &[0x45; 20])),
-        ),
-        (
-            order.obsolete(1, 1, &[3; 5]),
-            Some(kept(100_000_001_000, 113, &[3; 5])),
-        ),
-        (
-            order.simple(7, &[4; 7]),
-            Some(kept(100_000_001_000, 1, &[4; 7])),
-        ),
+        (order.enhanced(0, 1_000_000_007, &[1; 61], &[]), Some(kept(1_000_000_007, 1, &[1; 61]))),
+        (order.enhanced(1, 3, &[2; 60], &[7; 12]), Some(kept(100_000_003_000, 113, &[2; 60]))),
+        (order.enhanced(2, 3, &[0x45; 20], &[]), Some(kept(1_500_000_000, 101, &[0x45; 20]))),
+        (order.obsolete(1, 1, &[3; 5]), Some(kept(100_000_001_000, 113, &[3; 5]))),
+        (order.simple(7, &[4; 7]), Some(kept(100_000_001_000, 1, &[4; 7]))),
         (order.block(5, &[0; 20]), None),
         (other.section(), None),
         (other.interface(276, 16, &[]), None),
-        (
-            other.enhanced(0, 1 << 32, &[5; 3], &[]),
-            Some(kept(4_294_967_296_000, 276, &[5; 3])),
-        ),
+        (other.enhanced(0, 1 << 32, &[5; 3], &[]), Some(kept(4_294_967_296_000, 276, &[5; 3]))),
         (
             other.simple(1000, &[6; 16]),
-            Some(Kept {
-                orig_len: 1000,
-                ..kept(4_294_967_296_000, 276, &[6; 16])
-            }),
+            Some(Kept { orig_len: 1000, ..kept(4_294_967_296_000, 276, &[6; 16]) }),
         ),
     ];
     pieces.into_iter().unzip()
@@ -320,33 +255,16 @@ fn cut_everywhere(header_len: usize, pieces: &[Vec<u8>], records: &[Option<Kept>
     let want: Vec<_> = records.iter().flatten().cloned().collect();
     for cut in 0..bytes.len() {
         if cut < header_len {
-            let error = open(&bytes[..cut])
-                .err()
-                .expect("a header that is not whole");
+            let error = open(&bytes[..cut]).err().expect("a header that is not whole");
             assert_eq!(error.is_truncation(), cut >= 4, "{cut}: {error}");
             continue;
         }
         let mut reader = open(&bytes[..cut]).unwrap();
         let mut seen = Vec::new();
-        while let Some(Record {
-            ts_ns,
-            orig_len,
-            data,
-            link,
-        }) = reader.next().unwrap()
-        {
-            seen.push(Kept {
-                ts_ns,
-                orig_len,
-                link: link.number(),
-                data: data.to_vec(),
-            });
+        while let Some(Record { ts_ns, orig_len, data, link }) = reader.next().unwrap() {
+            seen.push(Kept { ts_ns, orig_len, link: link.number(), data: data.to_vec() });
         }
-        let before = ends
-            .iter()
-            .rev()
-            .find(|(end, _)| *end <= cut)
-            .map_or(0, |(_, count)| *count);
+        let before = ends.iter().rev().find(|(end, _)| *end <= cut).map_or(0, |(_, count)| *count);
         assert_eq!(seen, want[..before], "cut at {cut}");
         let at_an_end = ends.iter().any(|(end, _)| *end == cut);
         match reader.truncation() {
@@ -365,17 +283,9 @@ fn cut_everywhere(header_len: usize, pieces: &[Vec<u8>], records: &[Option<Kept>
 fn a_file_cut_at_any_byte_gives_what_stands_before_the_cut() {
     for order in [LITTLE, BIG] {
         let data = [9; 21];
-        let pieces = [
-            order.pcap(true, 1),
-            order.record(0, 1, &data),
-            order.record(0, 2, &[]),
-        ]
-        .to_vec();
-        cut_everywhere(
-            24,
-            &pieces,
-            &[None, Some(kept(1, 1, &data)), Some(kept(2, 1, &[]))],
-        );
+        let pieces =
+            [order.pcap(true, 1), order.record(0, 1, &data), order.record(0, 2, &[])].to_vec();
+        cut_everywhere(24, &pieces, &[None, Some(kept(1, 1, &data)), Some(kept(2, 1, &[]))]);
         let (pieces, records) = everything(order, order);
         cut_everywhere(28, &pieces, &records);
     }
@@ -383,9 +293,7 @@ fn a_file_cut_at_any_byte_gives_what_stands_before_the_cut() {
 
 #[test]
 fn a_packed_file_cut_at_any_byte_gives_whole_records_and_no_panic() {
-    let records: Vec<_> = (0..40)
-        .flat_map(|at| LITTLE.record(at, 0, &[at as u8; 90]))
-        .collect();
+    let records: Vec<_> = (0..40).flat_map(|at| LITTLE.record(at, 0, &[at as u8; 90])).collect();
     let packed = gzip(&[LITTLE.pcap(false, 1), records].concat());
     for cut in 0..packed.len() {
         let Ok(mut reader) = open(&packed[..cut]) else {
@@ -422,43 +330,25 @@ fn files_that_are_no_capture_are_told_what_they_are() {
     assert_eq!(fault(&gzip(b"hello")), (0, text.into()));
     assert!(fault(&[0xd4, 0xc3]).1.ends_with("it starts with d4 c3"));
     assert!(fault(&[0x28, 0xb5, 0x2f, 0xfd, 0]).1.contains("zstd"));
-    let error = CaptureReader::open("/nowhere/in.pcap")
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.starts_with("/nowhere/in.pcap: byte 0: cannot be read: No such file"),
-        "{error}"
-    );
+    let error = CaptureReader::open("/nowhere/in.pcap").err().unwrap().to_string();
+    assert!(error.starts_with("/nowhere/in.pcap: byte 0: cannot be read: No such file"), "{error}");
     let error = CaptureReader::open("/").err().unwrap().to_string();
-    assert!(
-        error.starts_with("/: byte 0: cannot be read: Is a directory"),
-        "{error}"
-    );
+    assert!(error.starts_with("/: byte 0: cannot be read: Is a directory"), "{error}");
 }
 
 #[test]
 fn headers_of_files_that_cannot_be_used_are_told_with_their_place() {
     let mut version = LITTLE.pcap(true, 1);
     version[6] = 3;
-    assert_eq!(
-        fault(&version),
-        (4, "version 2.3 of the capture format is not read".into())
-    );
+    assert_eq!(fault(&version), (4, "version 2.3 of the capture format is not read".into()));
     let (at, text) = fault(&BIG.pcap(false, 127));
-    assert!(
-        at == 20 && text.starts_with("link type 127 cannot be replayed"),
-        "{text}"
-    );
+    assert!(at == 20 && text.starts_with("link type 127 cannot be replayed"), "{text}");
     let mut section = BIG.section();
     section[8] = 0;
     assert_eq!(fault(&section).0, 8);
     let mut section = LITTLE.section();
     section[12] = 2;
-    assert_eq!(
-        fault(&section),
-        (12, "version 2.0 of the capture format is not read".into())
-    );
+    assert_eq!(fault(&section), (12, "version 2.0 of the capture format is not read".into()));
 }
 
 #[test]
@@ -495,10 +385,7 @@ fn damaged_blocks_are_told_with_their_place() {
         with(&block)
     };
     let (place, text) = changed(&sound, 4, 35);
-    assert_eq!(
-        (place, &text[..]),
-        (4, "a block is said to have 35 bytes: the file is damaged")
-    );
+    assert_eq!((place, &text[..]), (4, "a block is said to have 35 bytes: the file is damaged"));
     assert_eq!(changed(&sound, 4, 8).0, 4);
     assert_eq!(changed(&sound, 4, 28).0, 4, "too short for its fixed part");
     let (place, text) = changed(&sound, 32, 40);
@@ -510,15 +397,9 @@ fn damaged_blocks_are_told_with_their_place() {
     let said = "packet 2 is of interface 3, and only 1 are described";
     assert_eq!((place, &text[..]), (8, said));
     let (place, text) = changed(&sound, 20, 9);
-    assert_eq!(
-        (place, &text[..]),
-        (0, "packet 2 is said to have 9 bytes: the file is damaged")
-    );
+    assert_eq!((place, &text[..]), (0, "packet 2 is said to have 9 bytes: the file is damaged"));
     let (_, text) = with(&LITTLE.simple(u32::MAX, &[0; 8]));
-    assert!(
-        text.starts_with("packet 2 is said to have 4294967295 bytes"),
-        "{text}"
-    );
+    assert!(text.starts_with("packet 2 is said to have 4294967295 bytes"), "{text}");
     let long = LITTLE.words(&[1, 2 * 1024 * 1024]);
     assert_eq!(with(&[long, vec![0; 40]].concat()).0, 4);
     let only = [LITTLE.section(), LITTLE.simple(4, &[0; 4])].concat();
@@ -535,10 +416,7 @@ fn packets_of_a_foreign_interface_do_not_hide_those_of_others() {
         LITTLE.enhanced(1, 2, &[2; 14], &[]),
     ]
     .concat();
-    assert_eq!(
-        whole(&bytes),
-        [kept(1000, 127, &[1; 4]), kept(2000, 1, &[2; 14])]
-    );
+    assert_eq!(whole(&bytes), [kept(1000, 127, &[1; 4]), kept(2000, 1, &[2; 14])]);
     let mut reader = open(&bytes).unwrap();
     let record = reader.next().unwrap().unwrap();
     let mac = crate::packet::MacAddr::ZERO;

@@ -58,11 +58,7 @@ impl Sink {
         };
         file.flush()?;
         // A quota or a network disk may refuse bytes only now. Pipes have nothing to ask.
-        if file.metadata()?.is_file() {
-            file.sync_data()
-        } else {
-            Ok(())
-        }
+        if file.metadata()?.is_file() { file.sync_data() } else { Ok(()) }
     }
 }
 
@@ -91,11 +87,7 @@ impl PcapWriter {
         let file = match File::create(&path) {
             Ok(file) => file,
             Err(source) => {
-                return Err(WriteError::Io {
-                    path,
-                    packets: 0,
-                    source,
-                });
+                return Err(WriteError::Io { path, packets: 0, source });
             }
         };
         let sink = match path.extension() {
@@ -109,14 +101,7 @@ impl PcapWriter {
         staged.extend_from_slice(&[2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         staged.extend_from_slice(&(MAX_RECORD_LEN as u32).to_le_bytes());
         staged.extend_from_slice(&1u32.to_le_bytes());
-        Ok(Self {
-            path,
-            sink: Some(sink),
-            staged,
-            packets: 0,
-            safe: 0,
-            failed: None,
-        })
+        Ok(Self { path, sink: Some(sink), staged, packets: 0, safe: 0, failed: None })
     }
 
     /// Adds a frame that is kept as a whole.
@@ -133,11 +118,7 @@ impl PcapWriter {
         let packet = self.packets + 1;
         let len = start.len();
         if len > MAX_RECORD_LEN {
-            return Err(WriteError::TooLong {
-                path: self.path.clone(),
-                packet,
-                len,
-            });
+            return Err(WriteError::TooLong { path: self.path.clone(), packet, len });
         }
         let seconds = u32::try_from(ts_ns / 1_000_000_000).unwrap_or(u32::MAX);
         let fraction = (ts_ns % 1_000_000_000) as u32;
@@ -146,11 +127,7 @@ impl PcapWriter {
         }
         self.staged.extend_from_slice(start);
         self.packets = packet;
-        if self.staged.len() >= CHUNK {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.staged.len() >= CHUNK { self.flush() } else { Ok(()) }
     }
 
     /// How many frames were added.
@@ -191,11 +168,7 @@ impl PcapWriter {
     fn fail(&mut self, source: io::Error) -> WriteError {
         self.failed = Some((source.kind(), source.to_string()));
         self.sink = None;
-        WriteError::Io {
-            path: self.path.clone(),
-            packets: self.safe,
-            source,
-        }
+        WriteError::Io { path: self.path.clone(), packets: self.safe, source }
     }
 
     fn not_failed(&self) -> Result<(), WriteError> {
@@ -289,12 +262,7 @@ mod tests {
             writer.finish().unwrap();
             let records = read(&path);
             assert_eq!(records.len(), 1000);
-            assert!(
-                records
-                    .iter()
-                    .enumerate()
-                    .all(|(at, record)| record.2 == [at as u8; 1514])
-            );
+            assert!(records.iter().enumerate().all(|(at, record)| record.2 == [at as u8; 1514]));
         }
     }
 
@@ -316,14 +284,8 @@ mod tests {
 
     #[test]
     fn a_place_that_cannot_be_written_is_told_at_once() {
-        let error = PcapWriter::create("/nowhere/out.pcap")
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(
-            error.starts_with("/nowhere/out.pcap: cannot be written"),
-            "{error}"
-        );
+        let error = PcapWriter::create("/nowhere/out.pcap").err().unwrap().to_string();
+        assert!(error.starts_with("/nowhere/out.pcap: cannot be written"), "{error}");
     }
 
     #[test]
@@ -339,11 +301,7 @@ mod tests {
         assert_eq!(writer.finish().unwrap(), 1);
         let records = read(&path);
         assert_eq!((records.len(), records[0].2.len()), (1, MAX_RECORD_LEN));
-        assert_eq!(
-            records[0].0 / 1_000_000_000,
-            u64::from(u32::MAX),
-            "the last second"
-        );
+        assert_eq!(records[0].0 / 1_000_000_000, u64::from(u32::MAX), "the last second");
     }
 
     #[test]

@@ -466,10 +466,8 @@ impl Router {
     pub fn delete_address(&mut self, name: &str, local: Ipv4Net) -> Result<(), AddressError> {
         let place = self.find(name).ok_or_else(|| AddressError::NoDevice(name.into()))?;
         let addresses = &mut self.ifaces[place].addresses;
-        let at = addresses
-            .iter()
-            .position(|own| own.local == local)
-            .ok_or(AddressError::NotFound)?;
+        let at =
+            addresses.iter().position(|own| own.local == local).ok_or(AddressError::NotFound)?;
         let own = addresses.remove(at);
         let index = self.ifaces[place].index;
         let _ = self.subnet_routes(index, &own, Verb::Delete);

@@ -126,10 +126,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<AddrCommand> {
     } else if is("help") {
         words.fail(Fact::Usage(Usage(Some(Object::Address))))
     } else {
-        words.fail(Fact::UnknownCommand {
-            word: verb.to_owned(),
-            object: "address",
-        })
+        words.fail(Fact::UnknownCommand { word: verb.to_owned(), object: "address" })
     }
 }
 
@@ -189,17 +186,10 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
             preferred_lft = Some(read_lifetime(words, value, "preferred_lft value")?);
         } else if word == "noprefixroute" {
             noprefixroute = true;
-        } else if matches!(
-            word,
-            "home" | "nodad" | "mngtmpaddr" | "optimistic" | "autojoin"
-        ) {
+        } else if matches!(word, "home" | "nodad" | "mngtmpaddr" | "optimistic" | "autojoin") {
             return words.unsupported(word);
         } else {
-            let word = if word == "local" {
-                words.value()?
-            } else {
-                word
-            };
+            let word = if word == "local" { words.value()? } else { word };
             if abbreviates(word, "help") {
                 return words.fail(Fact::Usage(Usage(Some(Object::Address))));
             }

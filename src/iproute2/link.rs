@@ -105,10 +105,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<LinkCommand> {
         if read.kind.is_some() {
             return words.unsupported("link set type");
         }
-        Ok(LinkCommand::Set {
-            dev,
-            change: read.change,
-        })
+        Ok(LinkCommand::Set { dev, change: read.change })
     } else if is("replace") {
         words.unsupported("link replace")
     } else if is("delete") {
@@ -119,20 +116,13 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<LinkCommand> {
         Ok(LinkCommand::Del { dev })
     } else if is("show") || is("lst") || is("list") {
         let filter = addr::read_filter(words, Object::Link)?;
-        Ok(LinkCommand::Show(LinkFilter {
-            dev: filter.dev,
-            up: filter.up,
-            kind: filter.kind,
-        }))
+        Ok(LinkCommand::Show(LinkFilter { dev: filter.dev, up: filter.up, kind: filter.kind }))
     } else if is("xstats") || is("afstats") || is("property") {
         words.unsupported(format!("link {verb}"))
     } else if is("help") {
         words.fail(Fact::Usage(Usage(Some(Object::Link))))
     } else {
-        words.fail(Fact::UnknownCommand {
-            word: verb.to_owned(),
-            object: "link",
-        })
+        words.fail(Fact::UnknownCommand { word: verb.to_owned(), object: "link" })
     }
 }
 
@@ -148,13 +138,10 @@ fn read_add(words: &mut Words<'_>) -> Parse<LinkCommand> {
         Some(Kind::Vlan { id: None, .. }) => {
             words.fail_end(Fact::Kernel("Error: VLAN properties not specified."))
         }
-        Some(Kind::Vlan {
-            id: Some(0xfff..), ..
-        }) => words.fail_end(Fact::Kernel("Error: Invalid VLAN id.")),
-        Some(Kind::Vlan {
-            id: Some(id),
-            protocol,
-        }) => Ok(LinkCommand::Add {
+        Some(Kind::Vlan { id: Some(0xfff..), .. }) => {
+            words.fail_end(Fact::Kernel("Error: Invalid VLAN id."))
+        }
+        Some(Kind::Vlan { id: Some(id), protocol }) => Ok(LinkCommand::Add {
             name,
             link: read.link,
             vlan: VlanSpec { id, protocol },
@@ -165,10 +152,7 @@ fn read_add(words: &mut Words<'_>) -> Parse<LinkCommand> {
 
 /// What stands after `type`.
 enum Kind {
-    Vlan {
-        id: Option<u16>,
-        protocol: VlanProtocol,
-    },
+    Vlan { id: Option<u16>, protocol: VlanProtocol },
     Other(String),
 }
 
@@ -299,25 +283,16 @@ fn read_type(words: &mut Words<'_>) -> Parse<Kind> {
                 Some(n) => id = Some(n),
                 None => return words.wrong(value, "id is invalid"),
             }
-        } else if [
-            "reorder_hdr",
-            "gvrp",
-            "mvrp",
-            "loose_binding",
-            "bridge_binding",
-        ]
-        .iter()
-        .chain(&["ingress-qos-map", "egress-qos-map"])
-        .any(|full| is(full))
+        } else if ["reorder_hdr", "gvrp", "mvrp", "loose_binding", "bridge_binding"]
+            .iter()
+            .chain(&["ingress-qos-map", "egress-qos-map"])
+            .any(|full| is(full))
         {
             return words.unsupported(format!("vlan {word}"));
         } else if is("help") {
             return words.fail(Fact::Usage(Usage(Some(Object::Link))));
         } else {
-            return words.fail(Fact::UnknownTypeArgument {
-                kind: "vlan",
-                word: word.to_owned(),
-            });
+            return words.fail(Fact::UnknownTypeArgument { kind: "vlan", word: word.to_owned() });
         }
     }
     Ok(Kind::Vlan { id, protocol })

@@ -46,13 +46,7 @@ impl Metric {
 }
 
 const fn number(name: &'static str, locked: &'static str, what: &'static str) -> Metric {
-    Metric {
-        name,
-        locked: Some(locked),
-        abbreviated: true,
-        unit: Unit::Number(u32::MAX),
-        what,
-    }
+    Metric { name, locked: Some(locked), abbreviated: true, unit: Unit::Number(u32::MAX), what }
 }
 
 /// All metrics but the MTU in the order of their numbers, which is the order of printing.
@@ -81,11 +75,7 @@ pub(super) const METRICS: &[Metric] = &[
         unit: Unit::Number(u32::MAX),
         what: "\"mss\" value is invalid",
     },
-    number(
-        "reordering",
-        "reordering lock",
-        "\"reordering\" value is invalid",
-    ),
+    number("reordering", "reordering lock", "\"reordering\" value is invalid"),
     Metric {
         name: "hoplimit",
         locked: Some("hoplimit lock"),
@@ -159,11 +149,7 @@ pub(super) fn read(words: &mut Words<'_>, word: &str, spec: &mut RouteSpec) -> P
     }
     let hit = TRIED.iter().find_map(|tried| {
         let metric = METRICS.iter().find(|m| m.word() == *tried)?;
-        let same = if metric.abbreviated {
-            abbreviates(word, tried)
-        } else {
-            word == *tried
-        };
+        let same = if metric.abbreviated { abbreviates(word, tried) } else { word == *tried };
         same.then_some(metric)
     });
     let Some(metric) = hit else { return Ok(false) };
@@ -213,9 +199,7 @@ fn read_value(words: &mut Words<'_>, metric: &Metric) -> Parse<u32> {
 
 /// A time in the kernel's unit; a number without a suffix is in that unit already.
 fn read_time(word: &str, parts: u32) -> Option<u32> {
-    let digits = word
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(word.len());
+    let digits = word.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(word.len());
     let (number, suffix) = word.split_at(digits);
     let number: f64 = number.parse().ok()?;
     let lower = suffix.to_ascii_lowercase();
@@ -229,10 +213,6 @@ fn read_time(word: &str, parts: u32) -> Option<u32> {
     if millis >= f64::from(u32::MAX) {
         return None;
     }
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked above"
-    )]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     (millis as u32).checked_mul(parts)
 }

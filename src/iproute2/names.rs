@@ -35,21 +35,12 @@ pub const PROTOS: &[(&str, u8)] = &[
 ];
 
 /// Distances of a destination (`rt_scopes`).
-pub const SCOPES: &[(&str, u8)] = &[
-    ("global", 0),
-    ("nowhere", 255),
-    ("host", 254),
-    ("link", 253),
-    ("site", 200),
-];
+pub const SCOPES: &[(&str, u8)] =
+    &[("global", 0), ("nowhere", 255), ("host", 254), ("link", 253), ("site", 200)];
 
 /// Routing tables (`rt_tables`).
-pub const TABLES: &[(&str, u32)] = &[
-    ("unspec", 0),
-    ("default", 253),
-    ("main", 254),
-    ("local", 255),
-];
+pub const TABLES: &[(&str, u32)] =
+    &[("unspec", 0), ("default", 253), ("main", 254), ("local", 255)];
 
 /// DSCP code points as TOS bytes (`rt_dsfield`).
 pub const DSFIELDS: &[(&str, u8)] = &[
@@ -150,8 +141,5 @@ pub fn dsfield(value: u8) -> Cow<'static, str> {
 /// The word for a route type.
 #[must_use]
 pub fn route_type(value: RouteType) -> &'static str {
-    TYPES
-        .iter()
-        .find(|(_, t)| *t == value)
-        .map_or("unicast", |(name, _)| name)
+    TYPES.iter().find(|(_, t)| *t == value).map_or("unicast", |(name, _)| name)
 }

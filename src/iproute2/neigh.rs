@@ -80,9 +80,7 @@ impl NudState {
         };
         match Self::NAMES.iter().find(|(name, _)| is(name)) {
             Some((_, state)) => Some(*state),
-            None => c_number(word, 0)
-                .and_then(|n| u8::try_from(n).ok())
-                .map(|n| Self(n.into())),
+            None => c_number(word, 0).and_then(|n| u8::try_from(n).ok()).map(|n| Self(n.into())),
         }
     }
 }
@@ -156,10 +154,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<NeighCommand> {
     } else if is("help") {
         words.fail(Fact::Usage(Usage(Some(Object::Neigh))))
     } else {
-        words.fail(Fact::UnknownCommand {
-            word: verb.to_owned(),
-            object: "neigh",
-        })
+        words.fail(Fact::UnknownCommand { word: verb.to_owned(), object: "neigh" })
     }
 }
 
@@ -267,11 +262,7 @@ fn read_get(words: &mut Words<'_>) -> Parse<NeighCommand> {
         }
     }
     match (addr, dev) {
-        (Some(Some(addr)), Some(dev)) => Ok(NeighCommand::Get {
-            addr,
-            dev: dev.to_owned(),
-            proxy,
-        }),
+        (Some(Some(addr)), Some(dev)) => Ok(NeighCommand::Get { addr, dev: dev.to_owned(), proxy }),
         _ => words.fail_end(Fact::NeighbourGetIncomplete),
     }
 }

@@ -81,19 +81,9 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
             // The router's output has no colours, so asking for them changes nothing that is said.
         } else if is("help") || name.is_empty() {
             return words.fail(Fact::Usage(Usage(None)));
-        } else if [
-            "iec",
-            "timestamp",
-            "tshort",
-            "Version",
-            "resolve",
-            "netns",
-            "all",
-            "echo",
-            "rc",
-        ]
-        .iter()
-        .any(|full| is(full))
+        } else if ["iec", "timestamp", "tshort", "Version", "resolve", "netns", "all", "echo", "rc"]
+            .iter()
+            .any(|full| is(full))
         {
             return words.unsupported(word);
         } else {
@@ -108,11 +98,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
 
 /// The value of an option; iproute2 prints its help if there is none.
 fn value<'a>(words: &mut Words<'a>) -> Parse<&'a str> {
-    if words.is_empty() {
-        words.fail_end(Fact::Usage(Usage(None)))
-    } else {
-        words.value()
-    }
+    if words.is_empty() { words.fail_end(Fact::Usage(Usage(None))) } else { words.value() }
 }
 
 /// `-c`, `-color` or one of these with `=always`, `=auto` or `=never`.

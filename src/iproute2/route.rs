@@ -144,10 +144,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<RouteCommand> {
     } else if is("test") {
         words.unsupported("route test")
     } else if is("delete") {
-        read_spec(words, Form::Delete).map(|r| RouteCommand::Del {
-            spec: r.spec,
-            kind: r.kind,
-        })
+        read_spec(words, Form::Delete).map(|r| RouteCommand::Del { spec: r.spec, kind: r.kind })
     } else if is("get") {
         read_get(words).map(RouteCommand::Get)
     } else if is("flush") {
@@ -160,10 +157,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<RouteCommand> {
     } else if is("help") {
         words.fail(Fact::Usage(Usage(Some(Object::Route))))
     } else {
-        words.fail(Fact::UnknownCommand {
-            word: verb.to_owned(),
-            object: "route",
-        })
+        words.fail(Fact::UnknownCommand { word: verb.to_owned(), object: "route" })
     }
 }
 
@@ -186,17 +180,11 @@ pub fn parse_route_words(verb_known: bool, words: &[&str]) -> Result<RouteSpec, 
             return cursor.fail_end(Fact::Incomplete);
         };
         if !["add", "replace", "append", "prepend"].contains(&verb) {
-            return cursor.fail(Fact::UnknownCommand {
-                word: verb.to_owned(),
-                object: "route",
-            });
+            return cursor.fail(Fact::UnknownCommand { word: verb.to_owned(), object: "route" });
         }
         return read_spec(&mut cursor, Form::Command).map(|r| r.spec);
     }
-    if ["add", "replace", "append", "prepend"]
-        .iter()
-        .any(|verb| cursor.skip(verb))
-    {
+    if ["add", "replace", "append", "prepend"].iter().any(|verb| cursor.skip(verb)) {
         return read_spec(&mut cursor, Form::Command).map(|r| r.spec);
     }
     read_spec(&mut cursor, Form::Shown).map(|r| r.spec)
@@ -237,10 +225,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     let mut dst: Option<Ipv4Net> = None;
     let mut kind: Option<RouteType> = None;
     let mut table_given: Option<u32> = None;
-    let mut single = NextHopSpec {
-        weight: 1,
-        ..NextHopSpec::default()
-    };
+    let mut single = NextHopSpec { weight: 1, ..NextHopSpec::default() };
     let mut via_given = false;
     let mut has_nexthops = false;
     let mut spec = RouteSpec {
@@ -362,9 +347,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
 /// What the kernel says when a next hop stands beside a list of next hops.
 fn agree(words: &Words<'_>, single: &NextHopSpec, first: &NextHopSpec) -> Parse<()> {
     if single.dev.is_some() && single.dev != first.dev {
-        return words.fail_end(Fact::Kernel(
-            "Error: Nexthop device index does not match RTA_OIF.",
-        ));
+        return words.fail_end(Fact::Kernel("Error: Nexthop device index does not match RTA_OIF."));
     }
     if single.via.is_some() && single.via != first.via {
         return words.fail_end(Fact::Kernel(
@@ -438,10 +421,7 @@ fn read_nexthops(words: &mut Words<'_>, form: Form, out: &mut Vec<NextHopSpec>) 
         if words.is_empty() {
             return words.fail_end(Fact::NexthopEmpty);
         }
-        let mut hop = NextHopSpec {
-            weight: 1,
-            ..NextHopSpec::default()
-        };
+        let mut hop = NextHopSpec { weight: 1, ..NextHopSpec::default() };
         loop {
             let Some(word) = words.take() else {
                 out.push(hop);
@@ -537,10 +517,7 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RouteFilter> {
                     words.back();
                 }
                 let net = words.filter_net()?;
-                filter.dst = PrefixFilter {
-                    root: net,
-                    matching: net,
-                };
+                filter.dst = PrefixFilter { root: net, matching: net };
             }
         }
     }

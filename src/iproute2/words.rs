@@ -39,11 +39,7 @@ pub(super) struct Prefix {
 
 impl<'a> Words<'a> {
     pub(super) fn new(words: &'a [&'a str]) -> Self {
-        Self {
-            words,
-            at: 0,
-            family: "any valid",
-        }
+        Self { words, at: 0, family: "any valid" }
     }
 
     pub(super) fn set_inet(&mut self) {
@@ -74,10 +70,7 @@ impl<'a> Words<'a> {
     pub(super) fn value(&mut self) -> Parse<&'a str> {
         match self.take() {
             Some(word) => Ok(word),
-            None => Err(ParseError {
-                at: self.words.len(),
-                fact: Fact::Incomplete,
-            }),
+            None => Err(ParseError { at: self.words.len(), fact: Fact::Incomplete }),
         }
     }
 
@@ -102,25 +95,16 @@ impl<'a> Words<'a> {
 
     /// An error about the word taken last.
     pub(super) fn fail<T>(&self, fact: Fact) -> Parse<T> {
-        Err(ParseError {
-            at: self.at.saturating_sub(1),
-            fact,
-        })
+        Err(ParseError { at: self.at.saturating_sub(1), fact })
     }
 
     /// An error about the end of the line.
     pub(super) fn fail_end<T>(&self, fact: Fact) -> Parse<T> {
-        Err(ParseError {
-            at: self.words.len(),
-            fact,
-        })
+        Err(ParseError { at: self.words.len(), fact })
     }
 
     pub(super) fn wrong<T>(&self, word: &str, what: &'static str) -> Parse<T> {
-        self.fail(Fact::WrongArgument {
-            word: word.to_owned(),
-            what,
-        })
+        self.fail(Fact::WrongArgument { word: word.to_owned(), what })
     }
 
     pub(super) fn unsupported<T>(&self, what: impl Into<String>) -> Parse<T> {
@@ -129,23 +113,13 @@ impl<'a> Words<'a> {
 
     /// Errors if `seen` is already set, as iproute2 does for keywords that may stand once.
     pub(super) fn once(&self, seen: bool, key: &'static str, word: &str) -> Parse<()> {
-        if seen {
-            self.fail(Fact::Duplicate {
-                key,
-                word: word.to_owned(),
-            })
-        } else {
-            Ok(())
-        }
+        if seen { self.fail(Fact::Duplicate { key, word: word.to_owned() }) } else { Ok(()) }
     }
 
     /// Errors if `seen` is already set, for values whose keyword may be left out.
     pub(super) fn once_or_garbage(&self, seen: bool, key: &'static str, word: &str) -> Parse<()> {
         if seen {
-            self.fail(Fact::DuplicateOrGarbage {
-                key,
-                word: word.to_owned(),
-            })
+            self.fail(Fact::DuplicateOrGarbage { key, word: word.to_owned() })
         } else {
             Ok(())
         }
@@ -191,10 +165,7 @@ impl<'a> Words<'a> {
         match self.value()? {
             "on" => Ok(true),
             "off" => Ok(false),
-            word => self.fail(Fact::OnOff {
-                key,
-                word: word.to_owned(),
-            }),
+            word => self.fail(Fact::OnOff { key, word: word.to_owned() }),
         }
     }
 
@@ -209,10 +180,7 @@ impl<'a> Words<'a> {
                 }
                 Ok(address)
             }
-            None => self.fail(Fact::AddressExpected {
-                family: self.family,
-                word: word.to_owned(),
-            }),
+            None => self.fail(Fact::AddressExpected { family: self.family, word: word.to_owned() }),
         }
     }
 
@@ -227,10 +195,7 @@ impl<'a> Words<'a> {
                 }
                 Ok(prefix)
             }
-            None => self.fail(Fact::PrefixExpected {
-                family: self.family,
-                word: word.to_owned(),
-            }),
+            None => self.fail(Fact::PrefixExpected { family: self.family, word: word.to_owned() }),
         }
     }
 
@@ -245,9 +210,7 @@ impl<'a> Words<'a> {
         let prefix = self.prefix()?;
         let net = prefix.lenient_net();
         if prefix.addr.is_some_and(|addr| addr != net.addr()) {
-            return self.fail(Fact::Kernel(
-                "Error: Invalid prefix for given prefix length.",
-            ));
+            return self.fail(Fact::Kernel("Error: Invalid prefix for given prefix length."));
         }
         Ok(net)
     }
@@ -298,9 +261,7 @@ impl Prefix {
 /// C's `strtoul`: the whole word must be a number.
 pub(super) fn c_number(word: &str, base: u32) -> Option<u64> {
     let digits = word.strip_prefix('+').unwrap_or(word);
-    let hex = digits
-        .strip_prefix("0x")
-        .or_else(|| digits.strip_prefix("0X"));
+    let hex = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
     let (digits, radix) = match (base, hex) {
         (0 | 16, Some(hex)) => (hex, 16),
         (0, None) if digits.len() > 1 && digits.starts_with('0') => (digits, 8),
@@ -363,16 +324,8 @@ fn read_prefix(word: &str) -> Option<Prefix> {
         Some(len) => Some(read_masklen(len)?),
         None => None,
     };
-    let len = if addr.is_none() || host == "default" {
-        0
-    } else {
-        given.unwrap_or(32)
-    };
-    Some(Prefix {
-        addr,
-        len,
-        len_given: given.is_some() || host == "default",
-    })
+    let len = if addr.is_none() || host == "default" { 0 } else { given.unwrap_or(32) };
+    Some(Prefix { addr, len, len_given: given.is_some() || host == "default" })
 }
 
 /// A prefix length as a number or as a contiguous netmask.
@@ -390,14 +343,8 @@ fn read_masklen(word: &str) -> Option<u8> {
 /// is neither.
 fn read_lladdr(word: &str) -> Result<Vec<u8>, &str> {
     if word.contains('.') {
-        return read_dotted(word)
-            .map(|addr| addr.octets().to_vec())
-            .ok_or(word);
+        return read_dotted(word).map(|addr| addr.octets().to_vec()).ok_or(word);
     }
-    let byte = |part| {
-        c_number(part, 16)
-            .and_then(|n| u8::try_from(n).ok())
-            .ok_or(part)
-    };
+    let byte = |part| c_number(part, 16).and_then(|n| u8::try_from(n).ok()).ok_or(part);
     word.split(':').map(byte).collect()
 }

@@ -11,10 +11,7 @@ use super::{checksum, flow_hash, vlan};
 /// Reads bytes as a frame, and as what stands at each layer of one.
 pub fn frame(bytes: &[u8]) {
     if let Ok(view) = EthernetView::new_checked(bytes) {
-        assert_eq!(
-            view.payload().len() + super::ethernet::HEADER_LEN,
-            bytes.len()
-        );
+        assert_eq!(view.payload().len() + super::ethernet::HEADER_LEN, bytes.len());
         let _ = (view.dst(), view.src(), view.is_802_3());
     }
     if let Ok(peeled) = vlan::peel(bytes) {
@@ -44,21 +41,13 @@ fn network(bytes: &[u8]) {
         quoted(&view);
     }
     if let Ok(view) = Ipv4View::new_checked(bytes) {
-        assert_eq!(
-            view.header_len() + view.payload().len(),
-            usize::from(view.total_len())
-        );
+        assert_eq!(view.header_len() + view.payload().len(), usize::from(view.total_len()));
         written_again(&view);
         transport(&view);
         if view.ttl() > 0 && view.checksum_holds() {
             let mut lowered = bytes[..view.header_len()].to_vec();
             let at = super::ipv4::field::TTL;
-            let word = [
-                lowered[at],
-                lowered[at + 1],
-                lowered[at + 2],
-                lowered[at + 3],
-            ];
+            let word = [lowered[at], lowered[at + 1], lowered[at + 2], lowered[at + 3]];
             lowered[at..at + 4].copy_from_slice(&checksum::ttl_decremented(word));
             assert!(checksum::ipv4_header(&lowered));
             assert_eq!(lowered[at], view.ttl() - 1);
@@ -144,11 +133,7 @@ mod tests {
     /// One sound frame of every kind.
     fn sound() -> Vec<Vec<u8>> {
         let base = FrameBuilder::new();
-        let inner = base
-            .clone()
-            .udp(1, 2)
-            .options(&[7, 7, 4, 0, 0, 0, 0])
-            .build();
+        let inner = base.clone().udp(1, 2).options(&[7, 7, 4, 0, 0, 0, 0]).build();
         let ip = Ipv4Addr::new(10, 0, 0, 1);
         let mut syn = vec![0; 24];
         syn[12] = 6 << 4;
@@ -158,17 +143,10 @@ mod tests {
             base.clone().tcp(1, 2, 2).payload_len(30),
             base.clone().protocol(6).payload(&syn),
             base.clone().echo_request(1, 2).payload_len(56),
-            base.clone()
-                .icmp_error(ErrorKind::TimeExceeded { code: 0 })
-                .payload(&inner[14..]),
-            base.clone()
-                .options(&[1, 131, 7, 4, 10, 0, 0, 1, 68, 8, 5, 0])
-                .udp(1, 2),
+            base.clone().icmp_error(ErrorKind::TimeExceeded { code: 0 }).payload(&inner[14..]),
+            base.clone().options(&[1, 131, 7, 4, 10, 0, 0, 1, 68, 8, 5, 0]).udp(1, 2),
             base.clone().more_fragments().payload_len(64),
-            base.clone()
-                .vlan(Tag::dot1ad(3))
-                .vlan(Tag::dot1q(4))
-                .udp(1, 2),
+            base.clone().vlan(Tag::dot1ad(3)).vlan(Tag::dot1q(4)).udp(1, 2),
             base.arp(ArpSpec::request(MacAddr([2; 6]), ip, ip)),
         ]
         .iter()

@@ -203,18 +203,10 @@ impl TrafficSpec {
         }
         let most = self.src.count() * u64::from(PORTS);
         if u64::from(self.flows) > most {
-            return Err(BadSpec::TooManyFlows {
-                flows: self.flows,
-                most,
-            });
+            return Err(BadSpec::TooManyFlows { flows: self.flows, most });
         }
         let order = Random::new(self.seed);
-        Ok(Traffic {
-            spec: self,
-            sent: 0,
-            order,
-            imix: IMIX,
-        })
+        Ok(Traffic { spec: self, sent: 0, order, imix: IMIX })
     }
 
     /// The ends of a flow; two flows of one spec never have the same.
@@ -299,20 +291,11 @@ mod tests {
 
     #[test]
     fn the_same_spec_gives_the_same_frames_and_another_seed_others() {
-        let spec = TrafficSpec {
-            sizes: Sizes::Imix,
-            ..TrafficSpec::default()
-        };
+        let spec = TrafficSpec { sizes: Sizes::Imix, ..TrafficSpec::default() };
         let frames =
             |spec: &TrafficSpec| -> Vec<_> { spec.clone().traffic().unwrap().take(100).collect() };
         assert_eq!(frames(&spec), frames(&spec));
-        assert_ne!(
-            frames(&spec),
-            frames(&TrafficSpec {
-                seed: 2,
-                ..spec.clone()
-            })
-        );
+        assert_ne!(frames(&spec), frames(&TrafficSpec { seed: 2, ..spec.clone() }));
     }
 
     #[test]
@@ -325,17 +308,9 @@ mod tests {
 
     #[test]
     fn there_are_as_many_flows_as_asked_for() {
-        for (flows, src) in [
-            (1, "10.0.0.1/32"),
-            (64, "10.0.0.0/24"),
-            (70_000, "10.0.0.0/31"),
-        ] {
+        for (flows, src) in [(1, "10.0.0.1/32"), (64, "10.0.0.0/24"), (70_000, "10.0.0.0/31")] {
             let src: Ipv4Net = src.parse().unwrap();
-            let spec = TrafficSpec {
-                flows,
-                src: src.into(),
-                ..TrafficSpec::default()
-            };
+            let spec = TrafficSpec { flows, src: src.into(), ..TrafficSpec::default() };
             let frames = spec.traffic().unwrap().take(flows as usize * 2);
             let seen: HashSet<_> = frames.map(|frame| ends(&frame)).collect();
             assert_eq!(seen.len(), flows as usize);
@@ -345,44 +320,23 @@ mod tests {
 
     #[test]
     fn destinations_are_those_of_the_list_and_all_of_them() {
-        let list: Vec<Ipv4Addr> = (1..=50)
-            .map(|host| Ipv4Addr::new(203, 0, 113, host))
-            .collect();
+        let list: Vec<Ipv4Addr> = (1..=50).map(|host| Ipv4Addr::new(203, 0, 113, host)).collect();
         let dst = list.clone().into();
-        let spec = TrafficSpec {
-            flows: 2000,
-            dst,
-            ..TrafficSpec::default()
-        };
-        let seen: HashSet<_> = spec
-            .traffic()
-            .unwrap()
-            .take(2000)
-            .map(|frame| ends(&frame).1)
-            .collect();
+        let spec = TrafficSpec { flows: 2000, dst, ..TrafficSpec::default() };
+        let seen: HashSet<_> =
+            spec.traffic().unwrap().take(2000).map(|frame| ends(&frame).1).collect();
         assert_eq!(seen, list.into_iter().collect());
     }
 
     #[test]
     fn sizes_are_those_of_the_wire_without_the_check_sequence() {
         for size in [64, 65, 128, 1518, 9018] {
-            let spec = TrafficSpec {
-                sizes: Sizes::Fixed(size),
-                ..TrafficSpec::default()
-            };
+            let spec = TrafficSpec { sizes: Sizes::Fixed(size), ..TrafficSpec::default() };
             let frame = spec.traffic().unwrap().next().unwrap();
             assert_eq!(frame.len(), usize::from(size) - 4);
         }
-        let spec = TrafficSpec {
-            sizes: Sizes::Imix,
-            ..TrafficSpec::default()
-        };
-        let lens: Vec<_> = spec
-            .traffic()
-            .unwrap()
-            .take(1200)
-            .map(|frame| frame.len())
-            .collect();
+        let spec = TrafficSpec { sizes: Sizes::Imix, ..TrafficSpec::default() };
+        let lens: Vec<_> = spec.traffic().unwrap().take(1200).map(|frame| frame.len()).collect();
         for dozen in lens.chunks(12) {
             let of = |len| dozen.iter().filter(|found| **found == len).count();
             assert_eq!((of(60), of(590), of(1514)), (7, 4, 1));
@@ -408,41 +362,16 @@ mod tests {
         let none = Addresses::List(Vec::new());
         let one = Addresses::List(vec![Ipv4Addr::LOCALHOST]);
         let refused = |spec: TrafficSpec| spec.traffic().err();
-        let sizes = |size| TrafficSpec {
-            sizes: Sizes::Fixed(size),
-            ..base.clone()
-        };
+        let sizes = |size| TrafficSpec { sizes: Sizes::Fixed(size), ..base.clone() };
         assert_eq!(refused(sizes(63)), Some(BadSpec::Size(63)));
         assert_eq!(refused(sizes(16_001)), Some(BadSpec::Size(16_001)));
-        assert_eq!(
-            refused(TrafficSpec {
-                flows: 0,
-                ..base.clone()
-            }),
-            Some(BadSpec::Flows)
-        );
-        let spec = TrafficSpec {
-            dst: none.clone(),
-            ..base.clone()
-        };
+        assert_eq!(refused(TrafficSpec { flows: 0, ..base.clone() }), Some(BadSpec::Flows));
+        let spec = TrafficSpec { dst: none.clone(), ..base.clone() };
         assert_eq!(refused(spec), Some(BadSpec::Addresses("destination")));
-        let spec = TrafficSpec {
-            src: none,
-            ..base.clone()
-        };
+        let spec = TrafficSpec { src: none, ..base.clone() };
         assert_eq!(refused(spec), Some(BadSpec::Addresses("source")));
-        let spec = TrafficSpec {
-            src: one,
-            flows: 64_513,
-            ..base
-        };
-        assert_eq!(
-            refused(spec),
-            Some(BadSpec::TooManyFlows {
-                flows: 64_513,
-                most: 64_512
-            })
-        );
+        let spec = TrafficSpec { src: one, flows: 64_513, ..base };
+        assert_eq!(refused(spec), Some(BadSpec::TooManyFlows { flows: 64_513, most: 64_512 }));
     }
 
     #[test]
@@ -453,18 +382,12 @@ mod tests {
             (1 << 32, Some(Ipv4Addr::BROADCAST))
         );
         let odd = Addresses::Net("10.0.0.5/30".parse().unwrap());
-        assert_eq!(
-            (odd.at(0), odd.at(5)),
-            (odd.at(4), Some(Ipv4Addr::new(10, 0, 0, 5)))
-        );
+        assert_eq!((odd.at(0), odd.at(5)), (odd.at(4), Some(Ipv4Addr::new(10, 0, 0, 5))));
     }
 
     #[test]
     fn tcp_flows_are_tcp() {
-        let spec = TrafficSpec {
-            transport: Transport::Tcp,
-            ..TrafficSpec::default()
-        };
+        let spec = TrafficSpec { transport: Transport::Tcp, ..TrafficSpec::default() };
         let frame = spec.traffic().unwrap().next().unwrap();
         let ip = Ipv4View::new_checked(&frame[14..]).unwrap();
         let tcp = tcp::TcpView::new_checked(ip.payload()).unwrap();

@@ -308,13 +308,13 @@ mod tests {
 
     #[test]
     fn any_order_of_changes_gives_the_longest_match() {
-        let writer = std::cell::RefCell::new(Fib4Writer::new(64));
+        let writer = std::sync::Mutex::new(Fib4Writer::new(64));
         bolero::check!()
             .with_type::<Vec<(bool, u16, u8, u8)>>()
             .with_max_len(64)
             .with_iterations(300)
             .for_each(|steps| {
-                let mut writer = writer.borrow_mut();
+                let mut writer = writer.lock().unwrap();
                 let mut plain = Plain::default();
                 for (number, &(add, high, low, len)) in steps.iter().enumerate() {
                     // Few distinct prefixes, so that routes nest and are removed again.

@@ -247,7 +247,8 @@ impl Hops {
 
     /// Hops that leave by an interface.
     pub fn by_iface(&self, wanted: u16) -> Vec<u32> {
-        let by = |record: &Record| matches!(record.spec, HopSpec::Via { iface, .. } if iface == wanted);
+        let by =
+            |record: &Record| matches!(record.spec, HopSpec::Via { iface, .. } if iface == wanted);
         self.records.iter().filter(|(_, record)| by(record)).map(|(index, _)| *index).collect()
     }
 
@@ -339,7 +340,11 @@ mod tests {
         assert_eq!(hops.acquire(via(1), &NoLinks), Ok(a));
         hops.release(a);
         hops.release(a);
-        assert_ne!(hops.acquire(via(3), &NoLinks), Ok(a), "its index may still be in a worker's hands");
+        assert_ne!(
+            hops.acquire(via(3), &NoLinks),
+            Ok(a),
+            "its index may still be in a worker's hands"
+        );
         hops.retire(Epoch(2));
         hops.reclaim(Epoch(1));
         assert_ne!(hops.acquire(via(4), &NoLinks), Ok(a));
@@ -350,7 +355,8 @@ mod tests {
     #[test]
     fn a_full_table_refuses_and_loses_nothing() {
         let mut hops = Hops::new(4);
-        let taken: Vec<_> = (1..=3).map(|last| hops.acquire(via(last), &NoLinks).unwrap()).collect();
+        let taken: Vec<_> =
+            (1..=3).map(|last| hops.acquire(via(last), &NoLinks).unwrap()).collect();
         assert_eq!(hops.acquire(via(9), &NoLinks), Err(HopsFull { limit: 4 }));
         assert_eq!(hops.len(), 3);
         hops.release(taken[0]);

@@ -289,7 +289,10 @@ mod tests {
             wire(&Request::Show(Show::Routes(query))),
             r#"{"show":"routes","routes":{"within":"10.0.0.0/8","limit":5}}"#
         );
-        assert_eq!(wire(&Request::Show(Show::Routes(RouteQuery::default()))), r#"{"show":"routes"}"#);
+        assert_eq!(
+            wire(&Request::Show(Show::Routes(RouteQuery::default()))),
+            r#"{"show":"routes"}"#
+        );
         let words = ["route", "show"].map(str::to_owned).to_vec();
         assert_eq!(wire(&Request::Ip(words)), r#"{"ip":["route","show"]}"#);
         let trace = TraceRequest { count: 3, proto: Some(1), ..TraceRequest::default() };

@@ -13,7 +13,10 @@ use std::{
     os::{
         fd::AsFd as _,
         unix::{
-            fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+            fs::{
+                DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+                PermissionsExt as _,
+            },
             net::UnixListener as StdListener,
         },
     },
@@ -155,7 +158,9 @@ impl BindError {
             Self::NotASocket(_) => "remove it, or set `telemetry.socket` to another path",
             Self::Foreign(_) => "set `telemetry.socket` to a path in a directory of your own",
             Self::TooLong { .. } => "set `telemetry.socket` to a shorter path",
-            Self::System { .. } => "run as root, or set `telemetry.socket` to a path that you may write",
+            Self::System { .. } => {
+                "run as root, or set `telemetry.socket` to a path that you may write"
+            }
         }
     }
 }
@@ -213,7 +218,13 @@ impl Bound {
             let _ = fs::remove_file(&new);
             failed("make the socket")(error)
         })?;
-        Ok(Self { listener: Some(listener), path: path.to_owned(), lock_path, identity, _lock: lock })
+        Ok(Self {
+            listener: Some(listener),
+            path: path.to_owned(),
+            lock_path,
+            identity,
+            _lock: lock,
+        })
     }
 
     /// Where it is.
@@ -263,11 +274,8 @@ fn make_directory(path: &Path) -> Result<(), BindError> {
     let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
         return Ok(());
     };
-    let failed = |error| BindError::System {
-        what: "make the directory",
-        path: directory.to_owned(),
-        error,
-    };
+    let failed =
+        |error| BindError::System { what: "make the directory", path: directory.to_owned(), error };
     let user = rustix::process::geteuid();
     let mode = if user.is_root() { 0o755 } else { 0o700 };
     match DirBuilder::new().mode(mode).create(directory) {
@@ -410,6 +418,8 @@ async fn attend<C: Send + 'static>(
             Reply::LastRows(rows) => (rows, None),
             Reply::Rows { rows, next, pause } => (rows, Some((next, pause))),
         };
+        // Only this, not what `next` holds, is looked at while others run.
+        let (last, pause) = (next.is_none(), next.as_ref().map(|(_, pause)| *pause));
         let said = async {
             if !streaming {
                 say(write, &Line::stream()).await?;
@@ -418,17 +428,15 @@ async fn attend<C: Send + 'static>(
             while rows.peek().is_some() {
                 say(write, &Line::rows(rows.by_ref().take(ROWS_A_LINE).collect())).await?;
             }
-            if next.is_none() {
+            if last {
                 say(write, &Line::end()).await?;
             }
-            if let Some((_, pause)) = &next
-                && !pause.is_zero()
-            {
+            if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
                 // Nothing may be said while a client waits, so that a word is its end.
-                match timeout(*pause, read.fill_buf()).await {
+                match timeout(pause, read.fill_buf()).await {
                     Err(_) => {}
                     Ok(Ok([])) => return Err(io::ErrorKind::BrokenPipe.into()),
-                    Ok(Ok(_)) => sleep(*pause).await,
+                    Ok(Ok(_)) => sleep(pause).await,
                     Ok(Err(error)) => return Err(error),
                 }
             }

@@ -62,11 +62,8 @@ fn brief_ip(packet: &[u8]) -> String {
         (UDP, _) => "udp".to_owned(),
         (TCP, inside) if inside.len() >= 20 => {
             let names = [(2, 'S'), (1, 'F'), (4, 'R'), (8, 'P'), (16, 'A')];
-            let flags: String = names
-                .iter()
-                .filter(|(bit, _)| inside[13] & bit != 0)
-                .map(|(_, c)| c)
-                .collect();
+            let flags: String =
+                names.iter().filter(|(bit, _)| inside[13] & bit != 0).map(|(_, c)| c).collect();
             format!("tcp {flags}")
         }
         (protocol, _) => format!("proto {protocol}"),
@@ -78,9 +75,7 @@ pub(crate) fn verbose(frames: &[Vec<u8>], scratch: &Path) -> String {
     if frames.is_empty() {
         return "    (nothing)\n".to_owned();
     }
-    let numbered = frames
-        .iter()
-        .map(|frame| (Duration::ZERO, frame.as_slice()));
+    let numbered = frames.iter().map(|frame| (Duration::ZERO, frame.as_slice()));
     let decoded = pcap::write(scratch, numbered).and_then(|()| {
         Command::new("tshark")
             .args(["-n", "-V", "-o", "ip.check_checksum:TRUE", "-r"])

@@ -155,7 +155,7 @@ impl Ip {
 
     /// Makes the payload begin this many bytes (a multiple of eight) into its datagram.
     pub(crate) fn offset(mut self, bytes: u16) -> Self {
-        self.flags_offset = self.flags_offset & 0xe000 | bytes / 8;
+        self.flags_offset = (self.flags_offset & 0xe000) | (bytes / 8);
         self
     }
 
@@ -285,9 +285,7 @@ impl Ip {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let header_len = 20 + self.options.len();
         let ihl = self.ihl.unwrap_or((header_len / 4) as u8);
-        let total_len = self
-            .total_len
-            .unwrap_or((header_len + self.payload.len()) as u16);
+        let total_len = self.total_len.unwrap_or((header_len + self.payload.len()) as u16);
         let mut packet = vec![self.version << 4 | ihl & 15, self.tos];
         packet.extend(total_len.to_be_bytes());
         packet.extend(self.id.to_be_bytes());
@@ -307,13 +305,7 @@ impl Ip {
 
     fn pseudo_checksum(&self, protocol: u8, segment: &[u8]) -> u16 {
         let len = (segment.len() as u16).to_be_bytes();
-        checksum(&[
-            &self.src.octets(),
-            &self.dst.octets(),
-            &[0, protocol],
-            &len,
-            segment,
-        ])
+        checksum(&[&self.src.octets(), &self.dst.octets(), &[0, protocol], &len, segment])
     }
 }
 
@@ -354,11 +346,7 @@ impl Arp {
         target_mac: Mac,
         target: Ipv4Addr,
     ) -> Self {
-        Self {
-            operation: 2,
-            target_mac,
-            ..Self::request(sender_mac, sender, target)
-        }
+        Self { operation: 2, target_mac, ..Self::request(sender_mac, sender, target) }
     }
 
     /// The 28 bytes.

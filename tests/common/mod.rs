@@ -10,5 +10,6 @@ pub(crate) mod decode;
 pub(crate) mod frame;
 pub(crate) mod netns;
 pub(crate) mod pcap;
+pub(crate) mod process;
 pub(crate) mod skip;
 pub(crate) mod tap;

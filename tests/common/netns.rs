@@ -25,24 +25,12 @@ impl Namespace {
     /// A fresh namespace with only `lo`, which is up, and with IPv6 off for interfaces to come.
     pub(crate) fn new(label: &'static str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "wagonway-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        check(
-            "ip netns add",
-            &run(Command::new("ip").args(["netns", "add", &name])),
-        );
+        let name =
+            format!("wagonway-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        check("ip netns add", &run(Command::new("ip").args(["netns", "add", &name])));
         let fd = File::open(format!("/run/netns/{name}"));
-        check(
-            "ip netns del",
-            &run(Command::new("ip").args(["netns", "del", &name])),
-        );
-        let namespace = Self {
-            fd: fd.expect("open the new namespace"),
-            label,
-        };
+        check("ip netns del", &run(Command::new("ip").args(["netns", "del", &name])));
+        let namespace = Self { fd: fd.expect("open the new namespace"), label };
         namespace.sysctl("net.ipv6.conf.all.disable_ipv6", "1");
         namespace.sysctl("net.ipv6.conf.default.disable_ipv6", "1");
         namespace.ip("link set lo up");
@@ -77,10 +65,7 @@ impl Namespace {
     /// Runs `ip` inside with these words; panics with its complaint if it fails.
     pub(crate) fn ip(&self, words: &str) {
         let args: Vec<&str> = words.split_whitespace().collect();
-        check(
-            &format!("[{}] ip {words}", self.label),
-            &self.output("ip", &args),
-        );
+        check(&format!("[{}] ip {words}", self.label), &self.output("ip", &args));
     }
 
     /// Feeds these lines to `ip -batch -` inside.
@@ -131,9 +116,8 @@ impl Namespace {
 
     /// Makes an interface carry only what a wire would: whole checksums and no super-sized frames.
     pub(crate) fn no_offloads(&self, interface: &str) {
-        let words = [
-            "-K", interface, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off",
-        ];
+        let words =
+            ["-K", interface, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"];
         check("ethtool -K", &self.output("ethtool", &words));
     }
 }

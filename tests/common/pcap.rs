@@ -43,10 +43,7 @@ pub(crate) fn write<'a>(
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Stamped>> {
     let bytes = std::fs::read(path)?;
     let bad = |what: &str| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{}: {what}", path.display()),
-        )
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
     };
     let word = |at: usize| -> io::Result<u32> {
         bytes
@@ -71,13 +68,8 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Stamped>> {
         if stored != original {
             return Err(bad("a frame was cut when captured"));
         }
-        let frame = bytes
-            .get(at + 16..at + 16 + stored)
-            .ok_or_else(|| bad("cut short"))?;
-        frames.push(Stamped {
-            at: when,
-            frame: frame.to_vec(),
-        });
+        let frame = bytes.get(at + 16..at + 16 + stored).ok_or_else(|| bad("cut short"))?;
+        frames.push(Stamped { at: when, frame: frame.to_vec() });
         at += 16 + stored;
     }
     Ok(frames)

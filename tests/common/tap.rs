@@ -43,11 +43,8 @@ impl Tap {
                 .custom_flags(OFlags::NONBLOCK.bits() as i32)
                 .open("/dev/net/tun")
                 .expect("open /dev/net/tun");
-            let mut request = InterfaceRequest {
-                name: [0; 16],
-                flags: IFF_TAP | IFF_NO_PI,
-                rest: [0; 22],
-            };
+            let mut request =
+                InterfaceRequest { name: [0; 16], flags: IFF_TAP | IFF_NO_PI, rest: [0; 22] };
             request.name[..name.len()].copy_from_slice(name.as_bytes());
             // SAFETY: TUNSETIFF is `_IOW('T', 202, int)` and reads one `struct ifreq`, whose layout
             // and size (40 bytes on 64-bit) `InterfaceRequest` has; the name is NUL-terminated.
@@ -60,10 +57,7 @@ impl Tap {
             .unwrap_or_else(|error| panic!("create TAP interface {name}: {error}"));
             file
         });
-        Self {
-            file,
-            name: name.to_owned(),
-        }
+        Self { file, name: name.to_owned() }
     }
 
     /// The interface's name.

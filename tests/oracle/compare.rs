@@ -47,10 +47,7 @@ pub(crate) fn compare(
         return Ok(());
     }
     let of = family.steps.len();
-    Err(format!(
-        "family {}: {count} of {of} frames differ\n{report}",
-        family.name
-    ))
+    Err(format!("family {}: {count} of {of} frames differ\n{report}", family.name))
 }
 
 fn difference(
@@ -69,15 +66,9 @@ fn difference(
     }
     let scratch = directory(family, "difference.pcap");
     let given = vec![step.frame.clone()];
-    put(
-        report,
-        format_args!("  given:\n{}", verbose(&given, &scratch)),
-    );
+    put(report, format_args!("  given:\n{}", verbose(&given, &scratch)));
     for port in PORTS {
-        let (linux, wagonway) = (
-            linux.normalised(&step.frame),
-            wagonway.normalised(&step.frame),
-        );
+        let (linux, wagonway) = (linux.normalised(&step.frame), wagonway.normalised(&step.frame));
         let (linux, wagonway) = (linux.of(port), wagonway.of(port));
         if linux != wagonway {
             let linux = verbose(&linux, &scratch);
@@ -155,10 +146,7 @@ mod tests {
         assert_eq!(compare(&family, &linux, &same, &[]), Ok(()));
         assert_eq!(compare(&family, &linux, &other, known), Ok(()));
         let report = compare(&family, &linux, &other, &[]).expect_err("a difference");
-        assert!(
-            report.contains("1 of 2 frames differ") && report.contains(name),
-            "{report}"
-        );
+        assert!(report.contains("1 of 2 frames differ") && report.contains(name), "{report}");
         let report = compare(&family, &linux, &same, known).expect_err("a stale entry");
         assert!(report.contains("no longer differs"), "{report}");
     }

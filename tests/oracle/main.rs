@@ -18,6 +18,7 @@ mod outcome;
 mod record;
 mod topology;
 mod wagonway;
+mod wires;
 
 use std::collections::BTreeSet;
 
@@ -28,7 +29,7 @@ use outcome::Outcome;
 
 /// Gives a family to Linux and holds Linux to what the frames' names promise.
 fn ask_linux(family: &Family) -> Vec<Outcome> {
-    let outcomes = LinuxRouter::new(&family.topology).play(&family.steps);
+    let outcomes = LinuxRouter::new(&family.topology).play(family);
     record::write(family, "linux", &outcomes);
     let mut wrong = String::new();
     for (step, outcome) in family.steps.iter().zip(&outcomes) {
@@ -40,11 +41,7 @@ fn ask_linux(family: &Family) -> Vec<Outcome> {
             );
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "family {}, and Linux does otherwise:\n{wrong}",
-        family.name
-    );
+    assert!(wrong.is_empty(), "family {}, and Linux does otherwise:\n{wrong}", family.name);
     outcomes
 }
 
@@ -60,17 +57,17 @@ fn ask_linux_twice(family: &Family) {
     }
 }
 
-/// Gives a family to both.
-fn ask_both(family: &Family) {
+/// Gives a family to both, Wagonway being asked by `ask`.
+fn ask_both(family: &Family, ask: impl Fn(&Family) -> Vec<Outcome>) {
     let linux = ask_linux(family);
-    let wagonway = wagonway::play(family);
+    let wagonway = ask(family);
     record::write(family, "wagonway", &wagonway);
     if let Err(report) = compare::compare(family, &linux, &wagonway, known::KNOWN) {
         panic!("{report}");
     }
 }
 
-/// Two tests for each family, named after it.
+/// Three tests for each family, named after it.
 macro_rules! families {
     ($($name:ident: $family:expr;)*) => {
         fn all() -> Vec<Family> {
@@ -94,7 +91,18 @@ macro_rules! families {
             #[ignore = "the replay command does not exist yet"]
             fn $name() {
                 need_root!(concat!("oracle::like_linux::", stringify!($name)));
-                ask_both(&$family);
+                ask_both(&$family, wagonway::play);
+            })*
+        }
+
+        /// Wagonway does so live as well.
+        mod live_like_linux {
+            use super::*;
+            $(#[test]
+            #[ignore = "the run command does not exist yet"]
+            fn $name() {
+                need_root!(concat!("oracle::live_like_linux::", stringify!($name)));
+                ask_both(&$family, wagonway::play_live);
             })*
         }
     };
@@ -125,6 +133,24 @@ families! {
     pmtu: corpus::pmtu::family();
 }
 
+/// The way of telling whose effects are whose that a slower router needs gives the same answers.
+#[test]
+fn sentinels_tell_the_same_as_the_kernels_promptness() {
+    need_root!("oracle::sentinels_tell_the_same_as_the_kernels_promptness");
+    for family in [
+        corpus::local::family(),
+        corpus::link::vlan(),
+        corpus::arp::resolve(),
+        corpus::mtu::small("mtu-68", 68),
+    ] {
+        let prompt = ask_linux(&family);
+        let behind = LinuxRouter::new(&family.topology).play_with_sentinels(&family);
+        if let Err(report) = compare::compare(&family, &prompt, &behind, &[]) {
+            panic!("without sentinels and with them: {report}");
+        }
+    }
+}
+
 #[test]
 fn the_corpus_is_large_and_every_frame_has_a_name_of_its_own() {
     let mut names = BTreeSet::new();
@@ -140,9 +166,6 @@ fn the_corpus_is_large_and_every_frame_has_a_name_of_its_own() {
     }
     assert!(names.len() >= 1400, "only {} frames", names.len());
     for (family, name, _) in known::KNOWN {
-        assert!(
-            names.contains(&format!("{family}: {name}")),
-            "no frame {name} in {family}"
-        );
+        assert!(names.contains(&format!("{family}: {name}")), "no frame {name} in {family}");
     }
 }

@@ -25,12 +25,12 @@ pub(crate) fn schedule(steps: &[Step]) -> Vec<Duration> {
     times
 }
 
-/// The directory where a family's captures are.
+/// The directory where a family's captures are, apart for each test: several may run at once.
 pub(crate) fn directory(family: &Family, router: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("oracle")
-        .join(family.name)
-        .join(router)
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("main").replace("::", "/");
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle");
+    root.join(test).join(family.name).join(router)
 }
 
 /// Writes `outcomes.txt` and a capture of what left each port.

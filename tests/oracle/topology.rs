@@ -64,6 +64,14 @@ pub(crate) const ONLINK_HOST: Ipv4Addr = Ipv4Addr::new(10, 50, 0, 1);
 /// Behind the wan gateway.
 pub(crate) const FAR_HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 
+/// Hosts that nothing but sentinels is exchanged with, and where they are.
+pub(crate) const SENTINELS: [(Ipv4Addr, &str); 4] = [
+    (Ipv4Addr::new(10, 1, 0, 251), "lan"),
+    (Ipv4Addr::new(192, 0, 2, 251), "wan"),
+    (Ipv4Addr::new(198, 51, 100, 251), "dmz"),
+    (Ipv4Addr::new(203, 0, 113, 251), "wan.10"),
+];
+
 /// Last bytes of further lan hosts, for errors that are limited by the sender they go to.
 pub(crate) const CROWD: std::ops::Range<u8> = 100..200;
 
@@ -88,13 +96,7 @@ impl Topology {
                 port("lan", LAN_MAC, 1500, &["10.1.0.1/24", "10.1.0.2/24"], None),
                 port("wan", WAN_MAC, 1500, &["192.0.2.1/24"], None),
                 port("dmz", DMZ_MAC, 1400, &["198.51.100.1/24"], None),
-                port(
-                    "wan.10",
-                    WAN_MAC,
-                    1500,
-                    &["203.0.113.1/24"],
-                    Some(("wan", 10)),
-                ),
+                port("wan.10", WAN_MAC, 1500, &["203.0.113.1/24"], Some(("wan", 10))),
             ],
             neighbours: Vec::new(),
             routes: Vec::new(),
@@ -108,20 +110,15 @@ impl Topology {
             (ONLINK_HOST, "wan"),
             (DMZ_HOST, "dmz"),
             (VLAN10_HOST, "wan.10"),
-        ] {
-            topology.neighbours.push(Neighbour {
-                address,
-                mac: mac_of(address),
-                port,
-            });
+        ]
+        .into_iter()
+        .chain(SENTINELS)
+        {
+            topology.neighbours.push(Neighbour { address, mac: mac_of(address), port });
         }
         for host in CROWD {
             let address = Ipv4Addr::new(10, 1, 0, host);
-            topology.neighbours.push(Neighbour {
-                address,
-                mac: mac_of(address),
-                port: "lan",
-            });
+            topology.neighbours.push(Neighbour { address, mac: mac_of(address), port: "lan" });
         }
         topology
             .route("10.9.0.0/16", &[("via", "192.0.2.9")])
@@ -135,10 +132,7 @@ impl Topology {
             .special("throw", "10.23.0.0/16")
             .route("10.30.0.0/16", &[("via", "192.0.2.9"), ("mtu", "1300")])
             .route("10.40.0.0/16", &[("via", "192.0.2.9"), ("metric", "20")])
-            .route(
-                "10.40.0.0/16",
-                &[("via", "198.51.100.10"), ("metric", "10")],
-            )
+            .route("10.40.0.0/16", &[("via", "198.51.100.10"), ("metric", "10")])
             .route("10.50.0.0/16", &[("dev", "wan")])
             .sysctl("net.ipv4.ip_forward", "1")
             .sysctl("net.ipv4.conf.all.rp_filter", "0")
@@ -157,21 +151,13 @@ impl Topology {
         to: &'static str,
         words: &[(&'static str, &'static str)],
     ) -> Self {
-        self.routes.push(Route {
-            kind: None,
-            to,
-            words: words.to_vec(),
-        });
+        self.routes.push(Route { kind: None, to, words: words.to_vec() });
         self
     }
 
     /// Adds a route that forwards nothing.
     pub(crate) fn special(mut self, kind: &'static str, to: &'static str) -> Self {
-        self.routes.push(Route {
-            kind: Some(kind),
-            to,
-            words: Vec::new(),
-        });
+        self.routes.push(Route { kind: Some(kind), to, words: Vec::new() });
         self
     }
 
@@ -194,10 +180,7 @@ impl Topology {
         let mut lines = String::new();
         for port in &self.ports {
             for address in &port.addresses {
-                put(
-                    &mut lines,
-                    format_args!("addr add {address} brd + dev {}", port.name),
-                );
+                put(&mut lines, format_args!("addr add {address} brd + dev {}", port.name));
             }
         }
         for Neighbour { address, mac, port } in &self.neighbours {
@@ -208,19 +191,10 @@ impl Topology {
             );
         }
         for route in &self.routes {
-            let kind = route
-                .kind
-                .map(|kind| format!("{kind} "))
-                .unwrap_or_default();
-            let words: String = route
-                .words
-                .iter()
-                .map(|(word, value)| format!(" {word} {value}"))
-                .collect();
-            put(
-                &mut lines,
-                format_args!("route add {kind}{}{words}", route.to),
-            );
+            let kind = route.kind.map(|kind| format!("{kind} ")).unwrap_or_default();
+            let words: String =
+                route.words.iter().map(|(word, value)| format!(" {word} {value}")).collect();
+            put(&mut lines, format_args!("route add {kind}{}{words}", route.to));
         }
         lines
     }

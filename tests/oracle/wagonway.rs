@@ -1,4 +1,4 @@
-//! Wagonway as the router: a replay of captures on a virtual clock.
+//! Wagonway as the router: a replay of captures on a virtual clock, or live on the wires.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,11 +6,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::common::frame::{BROADCAST, ether};
-use crate::common::{netns, pcap};
+use crate::common::netns::{self, Namespace};
+use crate::common::pcap;
+use crate::common::process::Process;
 use crate::corpus::{Family, Step};
 use crate::outcome::{Outcome, PORTS};
 use crate::record::{directory, schedule};
 use crate::topology::{Port, Topology, colons};
+use crate::wires::Wires;
 
 /// Replays a family through Wagonway and tells, for each frame, what left because of it.
 pub(crate) fn play(family: &Family) -> Vec<Outcome> {
@@ -25,22 +28,15 @@ pub(crate) fn play(family: &Family) -> Vec<Outcome> {
         }
     }
     let config = here.join("wagonway.toml");
-    std::fs::write(&config, toml(&family.topology)).expect("write the configuration");
+    std::fs::write(&config, toml(&family.topology, None)).expect("write the configuration");
 
     let times = schedule(&family.steps);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
-    command
-        .arg("replay")
-        .arg("--config")
-        .arg(&config)
-        .arg("--write")
-        .arg(&there);
+    command.arg("replay").arg("--config").arg(&config).arg("--write").arg(&there);
     for port in PORTS {
         let capture = here.join(format!("{port}.pcap"));
         write_input(&capture, port, &family.steps, &times);
-        command
-            .arg("--port")
-            .arg(format!("{port}={}", capture.display()));
+        command.arg("--port").arg(format!("{port}={}", capture.display()));
     }
     netns::check("wagonway replay", &netns::run(&mut command));
 
@@ -50,19 +46,27 @@ pub(crate) fn play(family: &Family) -> Vec<Outcome> {
             pcap::read(&there.join(format!("{port}.pcap"))).expect("read what Wagonway sent")
         {
             let begun = times.partition_point(|begin| *begin <= sent.at);
-            let step = begun
-                .checked_sub(1)
-                .expect("nothing is sent before the first frame comes");
+            let step = begun.checked_sub(1).expect("nothing is sent before the first frame comes");
             outcomes[step].push(port, sent.frame);
         }
     }
     let late = outcomes.pop().expect("one more than steps");
-    assert!(
-        late.is_nothing(),
-        "sent after everything was over: {}",
-        late.brief()
-    );
+    assert!(late.is_nothing(), "sent after everything was over: {}", late.brief());
     outcomes
+}
+
+/// Runs Wagonway live on packet sockets and gives it a family frame by frame.
+pub(crate) fn play_live(family: &Family) -> Vec<Outcome> {
+    let namespace = Namespace::new("wagonway");
+    let mut wires = Wires::new();
+    for port in family.topology.ports.iter().filter(|port| port.vlan.is_none()) {
+        wires.plug(&namespace, port.name);
+        namespace.ip(&format!("link set {} address {}", port.name, colons(port.mac)));
+        namespace.ip(&format!("link set {} mtu {} up", port.name, port.mtu));
+    }
+    let mut router = Process::start(&namespace, &toml(&family.topology, Some("af_packet")));
+    router.wait_until(|| wires.answer());
+    wires.play_with_sentinels(&family.steps)
 }
 
 /// The frames that enter by one port, and at the very end one that means nothing to anybody, so
@@ -80,35 +84,29 @@ fn write_input(path: &Path, port: &str, steps: &[Step], times: &[Duration]) {
 }
 
 /// The configuration file that says what `ip -batch` says to Linux.
-fn toml(topology: &Topology) -> String {
-    let mut text = String::from(
-        "[instance]\nname = \"oracle\"\n\n[dpdk]\nhuge = \"never\"\nin-memory = true\n",
+fn toml(topology: &Topology, driver: Option<&str>) -> String {
+    let mut text = format!(
+        "[instance]\nname = \"oracle-{}\"\n\n[workers]\ncount = 1\nidle = \"adaptive\"\n\n\
+         [dpdk]\nhuge = \"never\"\nin-memory = true\n",
+        std::process::id()
     );
-    for Port {
-        name,
-        mac,
-        mtu,
-        addresses,
-        vlan,
-    } in &topology.ports
-    {
+    for Port { name, mac, mtu, addresses, vlan } in &topology.ports {
         let mac = colons(*mac);
         let which = match vlan {
-            None => format!("[[port]]\nname = \"{name}\"\nmac = \"{mac}\""),
+            None => {
+                let device = driver
+                    .map(|driver| format!("device = \"{driver}:{name}\"\n"))
+                    .unwrap_or_default();
+                format!("[[port]]\nname = \"{name}\"\n{device}mac = \"{mac}\"")
+            }
             Some((parent, vid)) => {
                 format!("[[vlan]]\nname = \"{name}\"\nport = \"{parent}\"\nid = {vid}")
             }
         };
-        put(
-            &mut text,
-            format_args!("\n{which}\naddresses = {addresses:?}\nmtu = {mtu}"),
-        );
+        put(&mut text, format_args!("\n{which}\naddresses = {addresses:?}\nmtu = {mtu}"));
     }
     for route in &topology.routes {
-        put(
-            &mut text,
-            format_args!("\n[[route]]\nto = \"{}\"", route.to),
-        );
+        put(&mut text, format_args!("\n[[route]]\nto = \"{}\"", route.to));
         if let Some(kind) = route.kind {
             put(&mut text, format_args!("type = \"{kind}\""));
         }

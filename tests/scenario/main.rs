@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod lifecycle;
 mod router;
 mod stories;
 mod world;
@@ -41,3 +42,32 @@ macro_rules! all_stories {
 all_stories!([] linux router::Linux);
 all_stories!([#[ignore = "the run command does not exist yet"]] af_packet router::Wagonway<router::AfPacket>);
 all_stories!([#[ignore = "the run command does not exist yet"]] af_xdp router::Wagonway<router::AfXdp>);
+
+macro_rules! lifecycle {
+    ($($name:ident: $story:expr;)*) => {
+        mod wagonway {
+            use super::*;
+            $(
+                #[test]
+                #[ignore = "the run command does not exist yet"]
+                fn $name() {
+                    need_root!(concat!("scenario::wagonway::", stringify!($name)));
+                    $story;
+                }
+            )*
+        }
+    };
+}
+
+lifecycle! {
+    stops_cleanly_on_sigterm: lifecycle::stops_cleanly::<router::AfPacket>(rustix::process::Signal::TERM);
+    stops_cleanly_on_sigint: lifecycle::stops_cleanly::<router::AfPacket>(rustix::process::Signal::INT);
+    stops_cleanly_on_sigterm_with_xdp: lifecycle::stops_cleanly::<router::AfXdp>(rustix::process::Signal::TERM);
+    stops_under_load: lifecycle::stops_under_load();
+    second_instance_of_a_name_is_refused: lifecycle::second_instance_of_a_name_is_refused();
+    starts_again_after_being_killed: lifecycle::starts_again_after_being_killed::<router::AfPacket>();
+    starts_again_after_being_killed_with_xdp: lifecycle::starts_again_after_being_killed::<router::AfXdp>();
+    device_that_does_not_exist_is_named: lifecycle::device_that_does_not_exist_is_named();
+    missing_rights_are_explained: lifecycle::missing_rights_are_explained();
+    mistakes_in_the_configuration_are_located: lifecycle::mistakes_in_the_configuration_are_located();
+}

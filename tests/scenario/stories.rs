@@ -31,11 +31,8 @@ pub(crate) fn pings_larger_than_a_frame_come_back<R: Router>() {
     let _router = R::start(&world);
     for whom in ["10.1.0.1", "192.0.2.10", "198.51.100.10", "10.9.0.2"] {
         for size in [1473, 4000, 20000] {
-            on(
-                &world.alice,
-                &format!("ping -n -c 3 -i 0.05 -W 2 -M dont -s {size} {whom}"),
-            )
-            .expect(" 0% packet loss");
+            on(&world.alice, &format!("ping -n -c 3 -i 0.05 -W 2 -M dont -s {size} {whom}"))
+                .expect(" 0% packet loss");
         }
     }
 }
@@ -45,22 +42,10 @@ pub(crate) fn traceroute_shows_the_router<R: Router>() {
     let world = World::new();
     let _router = R::start(&world);
     for how in ["", "-I", "-T -p 9"] {
-        let trace = on(
-            &world.alice,
-            &format!("traceroute -n -q 2 -w 2 {how} 10.9.0.2"),
-        );
-        let hops: Vec<&str> = trace
-            .text
-            .lines()
-            .skip(2)
-            .filter_map(|line| line.split_whitespace().nth(1))
-            .collect();
-        assert_eq!(
-            hops,
-            ["10.1.0.1", "192.0.2.10", "10.9.0.2"],
-            "{}",
-            trace.text
-        );
+        let trace = on(&world.alice, &format!("traceroute -n -q 2 -w 2 {how} 10.9.0.2"));
+        let hops: Vec<&str> =
+            trace.text.lines().skip(2).filter_map(|line| line.split_whitespace().nth(1)).collect();
+        assert_eq!(hops, ["10.1.0.1", "192.0.2.10", "10.9.0.2"], "{}", trace.text);
     }
     // From the other side it is the other address that shows.
     let trace = on(&world.carol, "traceroute -n -q 1 -w 2 10.1.0.10");
@@ -72,21 +57,13 @@ pub(crate) fn tracepath_finds_the_narrow_places<R: Router>() {
     let world = World::new();
     let _router = R::start(&world);
     let own = on(&world.alice, "tracepath -n 198.51.100.10");
-    own.expect("10.1.0.1")
-        .expect("pmtu 1400")
-        .expect("Resume: pmtu 1400");
+    own.expect("10.1.0.1").expect("pmtu 1400").expect("Resume: pmtu 1400");
     let behind = on(&world.alice, "tracepath -n 10.9.0.2");
-    behind
-        .expect("10.1.0.1")
-        .expect("pmtu 1300")
-        .expect("Resume: pmtu 1300");
+    behind.expect("10.1.0.1").expect("pmtu 1300").expect("Resume: pmtu 1300");
     on(&world.carol, "ping -n -c 1 -W 2 -M do -s 1372 10.1.0.10").expect("message too long");
     world.alice.ip("route flush cache");
-    on(
-        &world.alice,
-        "ping -n -c 1 -W 2 -M do -s 1472 198.51.100.10",
-    )
-    .expect("Frag needed and DF set (mtu = 1400)");
+    on(&world.alice, "ping -n -c 1 -W 2 -M do -s 1472 198.51.100.10")
+        .expect("Frag needed and DF set (mtu = 1400)");
 }
 
 /// [3.41], [3.42], [5.34] to [5.47]
@@ -104,11 +81,7 @@ pub(crate) fn hosts_are_told_what_is_wrong<R: Router>() {
     ping("10.21.0.1").expect("From 10.1.0.1 icmp_seq=1 Packet filtered");
     let silence = on(&world.alice, "ping -n -c 1 -W 1 10.22.0.1");
     silence.expect("100% packet loss");
-    assert!(
-        !silence.contains("From"),
-        "a blackhole answered:\n{}",
-        silence.text
-    );
+    assert!(!silence.contains("From"), "a blackhole answered:\n{}", silence.text);
     // Nobody has this address: the router asks three times, then says so.
     ping("192.0.2.77").expect("From 10.1.0.1 icmp_seq=1 Destination Host Unreachable");
     on(&world.alice, "ping -n -c 1 -W 2 -t 1 192.0.2.10")
@@ -165,10 +138,7 @@ fn iperf(world: &World, options: &str) -> Transfer {
     let received = &report["end"]["sum_received"];
     let sent = &report["end"]["sum_sent"];
     Transfer {
-        gigabits: received["bits_per_second"]
-            .as_f64()
-            .expect("bits_per_second")
-            / 1e9,
+        gigabits: received["bits_per_second"].as_f64().expect("bits_per_second") / 1e9,
         retransmits: sent["retransmits"].as_u64().expect("retransmits"),
         segments: received["bytes"].as_u64().expect("bytes") / 1448,
     }
@@ -179,11 +149,7 @@ pub(crate) fn tcp_runs_at_a_gigabit<R: Router>() {
     let world = World::new();
     let _router = R::start(&world);
     for (way, options) in [("alice to bob", "-t 4"), ("bob to alice", "-t 4 -R")] {
-        let Transfer {
-            gigabits,
-            retransmits,
-            segments,
-        } = iperf(&world, options);
+        let Transfer { gigabits, retransmits, segments } = iperf(&world, options);
         println!("{way}: {gigabits:.2} Gb/s, {retransmits} of {segments} segments sent again");
         assert!(
             gigabits >= 1.0,

@@ -22,11 +22,8 @@ pub(crate) struct World {
 }
 
 /// Ports of the router: name, address, MTU.
-pub(crate) const PORTS: [(&str, &str, u16); 3] = [
-    ("lan", "10.1.0.1/24", 1500),
-    ("wan", "192.0.2.1/24", 1500),
-    ("dmz", "198.51.100.1/24", 1400),
-];
+pub(crate) const PORTS: [(&str, &str, u16); 3] =
+    [("lan", "10.1.0.1/24", 1500), ("wan", "192.0.2.1/24", 1500), ("dmz", "198.51.100.1/24", 1400)];
 
 /// Routes of the router, in the words of `ip route add`.
 pub(crate) const ROUTES: [&str; 4] = [
@@ -97,18 +94,11 @@ pub(crate) fn on(machine: &Namespace, command: &str) -> Said {
     let mut words = command.split_whitespace();
     let program = words.next().expect("a program");
     let words: Vec<&str> = words.collect();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = machine.output(program, &words);
+    let Output { status, stdout, stderr } = machine.output(program, &words);
     let text = format!(
         "$ {command}\n{}{}",
         String::from_utf8_lossy(&stdout),
         String::from_utf8_lossy(&stderr)
     );
-    Said {
-        text,
-        ok: status.success(),
-    }
+    Said { text, ok: status.success() }
 }

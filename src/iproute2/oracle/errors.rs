@@ -39,19 +39,11 @@ fn wrong_lines_are_refused_in_the_words_of_ip() {
                 .then(|| format!("{} {error}", error.exit_status())),
         };
         if let Some(problem) = problem {
-            wrong.push(format!(
-                "ip {line}\n    here: {problem}\n    ip:   {} {first}",
-                real.status
-            ));
+            wrong
+                .push(format!("ip {line}\n    here: {problem}\n    ip:   {} {first}", real.status));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {}:\n{}",
-        wrong.len(),
-        lines.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), lines.len(), wrong.join("\n"));
 }
 
 /// Lines that are refused here and not by `ip`, or help where `ip` gives none: on purpose.
@@ -62,25 +54,15 @@ const STRICTER: &[(&str, &str)] = &[
         "Error: argument \"-5\" is wrong: \"rtt\" value is invalid",
     ),
     // ip forgets what follows the first hexadecimal digits.
-    (
-        "neigh add 192.0.2.5 dev d0 lladdr 0:1:2:3:4:5-6",
-        "\"5-6\" is invalid lladdr.",
-    ),
+    ("neigh add 192.0.2.5 dev d0 lladdr 0:1:2:3:4:5-6", "\"5-6\" is invalid lladdr."),
 ];
 
 #[test]
 fn lines_that_ip_takes_by_oversight_are_refused() {
-    let lines: Vec<String> = STRICTER
-        .iter()
-        .map(|(line, _)| (*line).to_owned())
-        .collect();
+    let lines: Vec<String> = STRICTER.iter().map(|(line, _)| (*line).to_owned()).collect();
     for (line, answer) in STRICTER {
         let words: Vec<&str> = line.split_whitespace().collect();
-        assert_eq!(
-            parse(&words).expect_err(line).to_string(),
-            *answer,
-            "{line}"
-        );
+        assert_eq!(parse(&words).expect_err(line).to_string(), *answer, "{line}");
     }
     let Some(outcomes) = run(&lines) else { return };
     for (line, real) in lines.iter().zip(&outcomes) {

@@ -24,14 +24,10 @@ fn run(lines: &[String]) -> Option<Vec<Outcome>> {
     script.push_str(SETUP);
     script.push_str("dir=$(mktemp -d) || exit 77; trap 'rm -r $dir' EXIT\n");
     for line in lines {
-        let quoted: Vec<String> = line
-            .split_whitespace()
-            .map(|w| format!("'{}'", w.replace('\'', "'\\''")))
-            .collect();
+        let quoted: Vec<String> =
+            line.split_whitespace().map(|w| format!("'{}'", w.replace('\'', "'\\''"))).collect();
         let quoted = quoted.join(" ");
-        script.push_str(&format!(
-            "ip {quoted} >$dir/out 2>$dir/err </dev/null; status=$?\n"
-        ));
+        script.push_str(&format!("ip {quoted} >$dir/out 2>$dir/err </dev/null; status=$?\n"));
         script.push_str("printf '%s\\001' $status; cat $dir/out; printf '\\001'; ");
         script.push_str("cat $dir/err; printf '\\002'\n");
     }

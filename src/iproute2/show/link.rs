@@ -80,10 +80,7 @@ impl AddrView {
         let flag = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
         filter.scope.is_none_or(|scope| scope == self.scope)
             && filter.to.is_none_or(|net| net.contains(&self.local))
-            && filter
-                .label
-                .as_ref()
-                .is_none_or(|label| glob(label, &self.label))
+            && filter.label.as_ref().is_none_or(|label| glob(label, &self.label))
             && flag(filter.flags.permanent, self.valid_lft.is_none())
             && flag(filter.flags.secondary, self.secondary)
             && flag(filter.flags.deprecated, self.deprecated)
@@ -195,11 +192,7 @@ pub fn show_addresses<'a>(
     filter: &AddrFilter,
     options: &Options,
 ) -> String {
-    let by_link = LinkFilter {
-        dev: filter.dev.clone(),
-        up: filter.up,
-        kind: filter.kind.clone(),
-    };
+    let by_link = LinkFilter { dev: filter.dev.clone(), up: filter.up, kind: filter.kind.clone() };
     // A prefix or `-4` asks for the addresses of a family: what has none is left out, and so is
     // the hardware.
     let inet_only = options.inet || filter.to.is_some();
@@ -215,9 +208,7 @@ pub fn show_addresses<'a>(
                 if header {
                     print_brief(entry, link);
                 }
-                entry.list("addr_info", addrs, |entry, addr| {
-                    print_addr_brief(entry, addr)
-                });
+                entry.list("addr_info", addrs, |entry, addr| print_addr_brief(entry, addr));
                 entry.text(format_args!("\n"));
                 return;
             }
@@ -228,9 +219,7 @@ pub fn show_addresses<'a>(
                 }
                 entry.text(format_args!("\n"));
             }
-            entry.list("addr_info", addrs, |entry, addr| {
-                print_addr(entry, link, addr, options)
-            });
+            entry.list("addr_info", addrs, |entry, addr| print_addr(entry, link, addr, options));
             if header && options.statistics > 0 {
                 stats::print_after_addresses(entry, &link.stats, options);
             }
@@ -246,17 +235,9 @@ fn print_brief(entry: &mut Entry<'_>, link: &LinkView) {
             let both = format!("{}@{parent}", link.ifname);
             entry.field("ifname", link.ifname.as_str(), format_args!("{both:<16} "));
         }
-        None => entry.field(
-            "ifname",
-            link.ifname.as_str(),
-            format_args!("{:<16} ", link.ifname),
-        ),
+        None => entry.field("ifname", link.ifname.as_str(), format_args!("{:<16} ", link.ifname)),
     }
-    entry.field(
-        "operstate",
-        link.operstate.as_str(),
-        format_args!("{:<14} ", link.operstate),
-    );
+    entry.field("operstate", link.operstate.as_str(), format_args!("{:<14} ", link.operstate));
 }
 
 fn print_header(entry: &mut Entry<'_>, link: &LinkView, with_mode: bool) {
@@ -264,42 +245,18 @@ fn print_header(entry: &mut Entry<'_>, link: &LinkView, with_mode: bool) {
     match &link.link {
         Some(parent) => {
             entry.json("link", parent.as_str());
-            entry.field(
-                "ifname",
-                link.ifname.as_str(),
-                format_args!("{}@{parent}: ", link.ifname),
-            );
+            entry.field("ifname", link.ifname.as_str(), format_args!("{}@{parent}: ", link.ifname));
         }
-        None => entry.field(
-            "ifname",
-            link.ifname.as_str(),
-            format_args!("{}: ", link.ifname),
-        ),
+        None => entry.field("ifname", link.ifname.as_str(), format_args!("{}: ", link.ifname)),
     }
     print_flags(entry, link);
     entry.field("mtu", link.mtu, format_args!("mtu {} ", link.mtu));
-    entry.field(
-        "qdisc",
-        link.qdisc.as_str(),
-        format_args!("qdisc {} ", link.qdisc),
-    );
-    entry.field(
-        "operstate",
-        link.operstate.as_str(),
-        format_args!("state {} ", link.operstate),
-    );
+    entry.field("qdisc", link.qdisc.as_str(), format_args!("qdisc {} ", link.qdisc));
+    entry.field("operstate", link.operstate.as_str(), format_args!("state {} ", link.operstate));
     if with_mode {
-        entry.field(
-            "linkmode",
-            link.linkmode.as_str(),
-            format_args!("mode {} ", link.linkmode),
-        );
+        entry.field("linkmode", link.linkmode.as_str(), format_args!("mode {} ", link.linkmode));
     }
-    entry.field(
-        "group",
-        link.group.as_str(),
-        format_args!("group {} ", link.group),
-    );
+    entry.field("group", link.group.as_str(), format_args!("group {} ", link.group));
     if link.txqlen != 0 {
         entry.field("txqlen", link.txqlen, format_args!("qlen {}", link.txqlen));
     }
@@ -310,12 +267,7 @@ fn print_flags(entry: &mut Entry<'_>, link: &LinkView) {
     if link.flags & (iff::UP | iff::RUNNING) == iff::UP {
         words.push("NO-CARRIER");
     }
-    words.extend(
-        FLAGS
-            .iter()
-            .filter(|(_, bit)| link.flags & bit != 0)
-            .map(|(word, _)| *word),
-    );
+    words.extend(FLAGS.iter().filter(|(_, bit)| link.flags & bit != 0).map(|(word, _)| *word));
     if link.link_down {
         words.push("M-DOWN");
     }
@@ -335,47 +287,25 @@ fn print_hardware(entry: &mut Entry<'_>, link: &LinkView, options: &Options) {
     );
     let (address, broadcast) = (mac(link.address), mac(link.broadcast));
     entry.field("address", address.as_str(), format_args!("{address}"));
-    entry.field(
-        "broadcast",
-        broadcast.as_str(),
-        format_args!(" brd {broadcast}"),
-    );
+    entry.field("broadcast", broadcast.as_str(), format_args!(" brd {broadcast}"));
     if options.details {
         print_details(entry, &link.details);
     }
     if let Some(alias) = &link.ifalias {
-        entry.field(
-            "ifalias",
-            alias.as_str(),
-            format_args!("{line}    alias {alias}"),
-        );
+        entry.field("ifalias", alias.as_str(), format_args!("{line}    alias {alias}"));
     }
 }
 
 fn print_details(entry: &mut Entry<'_>, details: &LinkDetails) {
     let line = entry.line_break;
-    let LinkDetails {
-        promiscuity,
-        allmulti,
-        min_mtu,
-        max_mtu,
-        ..
-    } = *details;
-    entry.field(
-        "promiscuity",
-        promiscuity,
-        format_args!(" promiscuity {promiscuity} "),
-    );
+    let LinkDetails { promiscuity, allmulti, min_mtu, max_mtu, .. } = *details;
+    entry.field("promiscuity", promiscuity, format_args!(" promiscuity {promiscuity} "));
     entry.field("allmulti", allmulti, format_args!(" allmulti {allmulti} "));
     entry.field("min_mtu", min_mtu, format_args!("minmtu {min_mtu} "));
     entry.field("max_mtu", max_mtu, format_args!("maxmtu {max_mtu} "));
     if let Some(kind) = &details.kind {
         entry.object("linkinfo", |entry| {
-            entry.field(
-                "info_kind",
-                kind.as_str(),
-                format_args!("{line}    {kind} "),
-            );
+            entry.field("info_kind", kind.as_str(), format_args!("{line}    {kind} "));
             if let Some((id, service)) = details.vlan {
                 let protocol = if service { "802.1ad" } else { "802.1Q" };
                 entry.object("info_data", |entry| {
@@ -425,18 +355,12 @@ fn print_addr_brief(entry: &mut Entry<'_>, addr: &AddrView) {
 
 /// The address itself; a peer takes the prefix length over.
 fn print_prefix(entry: &mut Entry<'_>, addr: &AddrView, before: &str) {
-    let AddrView {
-        local, prefixlen, ..
-    } = addr;
+    let AddrView { local, prefixlen, .. } = addr;
     entry.field("local", local.to_string(), format_args!("{before}{local}"));
     if let Some(peer) = addr.peer {
         entry.field("address", peer.to_string(), format_args!(" peer {peer}"));
     }
-    entry.field(
-        "prefixlen",
-        u32::from(*prefixlen),
-        format_args!("/{prefixlen} "),
-    );
+    entry.field("prefixlen", u32::from(*prefixlen), format_args!("/{prefixlen} "));
     if let Some(metric) = addr.metric.filter(|metric| *metric != 0) {
         entry.field("metric", metric, format_args!("metric {metric} "));
     }
@@ -444,21 +368,13 @@ fn print_prefix(entry: &mut Entry<'_>, addr: &AddrView, before: &str) {
 
 fn print_addr(entry: &mut Entry<'_>, link: &LinkView, addr: &AddrView, options: &Options) {
     if options.oneline {
-        entry.field(
-            "index",
-            link.ifindex,
-            format_args!("{}: {}", link.ifindex, link.ifname),
-        );
+        entry.field("index", link.ifindex, format_args!("{}: {}", link.ifindex, link.ifname));
         entry.json("dev", link.ifname.as_str());
     }
     entry.field("family", "inet", format_args!("    inet "));
     print_prefix(entry, addr, "");
     if let Some(broadcast) = addr.broadcast {
-        entry.field(
-            "broadcast",
-            broadcast.to_string(),
-            format_args!("brd {broadcast} "),
-        );
+        entry.field("broadcast", broadcast.to_string(), format_args!("brd {broadcast} "));
     }
     let scope = if options.numeric {
         addr.scope.to_string()

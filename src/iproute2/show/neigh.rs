@@ -64,9 +64,7 @@ impl NeighFilter {
             && self.proxy == neigh.proxy
             && self.dev.as_ref().is_none_or(|dev| *dev == neigh.dev)
             && self.to.is_none_or(|net| net.contains(&neigh.dst))
-            && self
-                .protocol
-                .is_none_or(|protocol| protocol == neigh.protocol)
+            && self.protocol.is_none_or(|protocol| protocol == neigh.protocol)
             && !(self.unused && neigh.stats.refcnt > 0)
     }
 }
@@ -91,17 +89,9 @@ pub fn show_neighbours<'a>(
 }
 
 fn print_brief(entry: &mut Entry<'_>, neigh: &NeighView, filter: &NeighFilter) {
-    entry.field(
-        "dst",
-        neigh.dst.to_string(),
-        format_args!("{:<39} ", neigh.dst.to_string()),
-    );
+    entry.field("dst", neigh.dst.to_string(), format_args!("{:<39} ", neigh.dst.to_string()));
     if filter.dev.is_none() {
-        entry.field(
-            "dev",
-            neigh.dev.as_str(),
-            format_args!("{:<16} ", neigh.dev),
-        );
+        entry.field("dev", neigh.dev.as_str(), format_args!("{:<16} ", neigh.dev));
     }
     if let Some(lladdr) = neigh.lladdr.map(mac) {
         entry.field("lladdr", lladdr.as_str(), format_args!("{lladdr}"));
@@ -112,11 +102,7 @@ fn print_brief(entry: &mut Entry<'_>, neigh: &NeighView, filter: &NeighFilter) {
 fn print_neigh(entry: &mut Entry<'_>, neigh: &NeighView, filter: &NeighFilter, options: &Options) {
     entry.field("dst", neigh.dst.to_string(), format_args!("{} ", neigh.dst));
     if filter.dev.is_none() {
-        entry.field(
-            "dev",
-            neigh.dev.as_str(),
-            format_args!("dev {} ", neigh.dev),
-        );
+        entry.field("dev", neigh.dev.as_str(), format_args!("dev {} ", neigh.dev));
     }
     if let Some(lladdr) = neigh.lladdr.map(mac) {
         entry.field("lladdr", lladdr.as_str(), format_args!("lladdr {lladdr} "));
@@ -133,24 +119,12 @@ fn print_neigh(entry: &mut Entry<'_>, neigh: &NeighView, filter: &NeighFilter, o
     if options.statistics > 0 && !neigh.proxy {
         let stats = &neigh.stats;
         if stats.refcnt > 0 {
-            entry.field(
-                "refcnt",
-                stats.refcnt,
-                format_args!(" ref {}", stats.refcnt),
-            );
+            entry.field("refcnt", stats.refcnt, format_args!(" ref {}", stats.refcnt));
         }
         entry.field("used", stats.used, format_args!(" used {}", stats.used));
-        entry.field(
-            "confirmed",
-            stats.confirmed,
-            format_args!("/{}", stats.confirmed),
-        );
+        entry.field("confirmed", stats.confirmed, format_args!("/{}", stats.confirmed));
         entry.field("updated", stats.updated, format_args!("/{}", stats.updated));
-        entry.field(
-            "probes",
-            stats.probes,
-            format_args!("probes {} ", stats.probes),
-        );
+        entry.field("probes", stats.probes, format_args!("probes {} ", stats.probes));
     }
     if neigh.state != 0 {
         let set: Vec<String> = NudState::NAMES

@@ -160,11 +160,7 @@ pub(super) struct Listing<'a> {
 
 impl<'a> Listing<'a> {
     pub(super) fn new(options: &'a Options) -> Self {
-        Self {
-            options,
-            out: String::new(),
-            entries: Vec::new(),
-        }
+        Self { options, out: String::new(), entries: Vec::new() }
     }
 
     /// Adds one entry.
@@ -246,9 +242,7 @@ impl Entry<'_> {
                 let words = words.iter().map(|word| Json::from(*word)).collect();
                 fields.push((key, Json::Array(words)));
             }
-            None => words
-                .iter()
-                .for_each(|word| push(self.text, format_args!("{word} "))),
+            None => words.iter().for_each(|word| push(self.text, format_args!("{word} "))),
         }
     }
 

@@ -73,11 +73,7 @@ impl From<&RouteSpec> for RouteView {
             prefsrc: spec.prefsrc,
             mtu: spec.mtu,
             mtu_locked: spec.mtu_locked,
-            metrics: spec
-                .metrics
-                .iter()
-                .map(|(name, n)| ((*name).to_owned(), *n))
-                .collect(),
+            metrics: spec.metrics.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
             nexthops: spec
                 .nexthops
                 .iter()
@@ -125,12 +121,8 @@ impl RouteFilter {
             && self.scope.is_none_or(|scope| scope == route.scope)
             && self.kind.is_none_or(|kind| kind == route.kind)
             && (self.dev.is_none() || self.dev.as_deref() == dev)
-            && self
-                .via
-                .is_none_or(|net| via.is_some_and(|via| net.contains(&via)))
-            && self
-                .src
-                .is_none_or(|net| route.prefsrc.is_some_and(|src| net.contains(&src)))
+            && self.via.is_none_or(|net| via.is_some_and(|via| net.contains(&via)))
+            && self.src.is_none_or(|net| route.prefsrc.is_some_and(|src| net.contains(&src)))
     }
 }
 
@@ -153,11 +145,7 @@ fn named<T: Copy + ToString>(
     value: T,
     name: fn(T) -> Cow<'static, str>,
 ) -> Cow<'static, str> {
-    if options.numeric {
-        Cow::Owned(value.to_string())
-    } else {
-        name(value)
-    }
+    if options.numeric { Cow::Owned(value.to_string()) } else { name(value) }
 }
 
 fn kind_name(options: &Options, kind: RouteType) -> Cow<'static, str> {
@@ -185,14 +173,8 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
         _ => None,
     };
     if let Some(hop) = single {
-        let via = hop
-            .via
-            .filter(|_| filter.via.is_none_or(|net| net.prefix_len() < 32));
-        print_hop(
-            entry,
-            via,
-            hop.dev.as_deref().filter(|_| filter.dev.is_none()),
-        );
+        let via = hop.via.filter(|_| filter.via.is_none_or(|net| net.prefix_len() < 32));
+        print_hop(entry, via, hop.dev.as_deref().filter(|_| filter.dev.is_none()));
     }
     if filter.table.is_none() && (route.table != table::MAIN || options.details) {
         let name = named(options, route.table, names::table);
@@ -206,18 +188,12 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
         let name = named(options, route.scope, names::scope);
         entry.field("scope", &*name, format_args!("scope {name} "));
     }
-    if let Some(src) = route
-        .prefsrc
-        .filter(|_| filter.src.is_none_or(|net| net.prefix_len() < 32))
+    if let Some(src) = route.prefsrc.filter(|_| filter.src.is_none_or(|net| net.prefix_len() < 32))
     {
         entry.field("prefsrc", src.to_string(), format_args!("src {src} "));
     }
     if route.metric != 0 {
-        entry.field(
-            "metric",
-            route.metric,
-            format_args!("metric {} ", route.metric),
-        );
+        entry.field("metric", route.metric, format_args!("metric {} ", route.metric));
     }
     print_flags(entry, single.unwrap_or(&NextHopView::default()));
     print_realms(entry, &route.metrics);
@@ -226,11 +202,7 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
         entry.list("nexthops", &route.nexthops, |entry, hop| {
             entry.text(format_args!("{}\tnexthop ", entry_break(options)));
             print_hop(entry, hop.via, hop.dev.as_deref());
-            entry.field(
-                "weight",
-                u32::from(hop.weight),
-                format_args!("weight {} ", hop.weight),
-            );
+            entry.field("weight", u32::from(hop.weight), format_args!("weight {} ", hop.weight));
             print_flags(entry, hop);
         });
     }
@@ -250,11 +222,8 @@ fn print_kind(entry: &mut Entry<'_>, kind: RouteType, options: &Options) {
 
 fn print_tos(entry: &mut Entry<'_>, tos: u8, options: &Options) {
     if tos != 0 {
-        let name = if options.numeric {
-            Cow::Owned(format!("{tos:#04x}"))
-        } else {
-            names::dsfield(tos)
-        };
+        let name =
+            if options.numeric { Cow::Owned(format!("{tos:#04x}")) } else { names::dsfield(tos) };
         entry.field("tos", &*name, format_args!("tos {name} "));
     }
 }
@@ -269,16 +238,8 @@ fn print_hop(entry: &mut Entry<'_>, via: Option<Ipv4Addr>, dev: Option<&str>) {
 }
 
 fn print_flags(entry: &mut Entry<'_>, hop: &NextHopView) {
-    let flags = [
-        ("dead", hop.dead),
-        ("onlink", hop.onlink),
-        ("linkdown", hop.linkdown),
-    ];
-    let set: Vec<&str> = flags
-        .iter()
-        .filter(|(_, on)| *on)
-        .map(|(word, _)| *word)
-        .collect();
+    let flags = [("dead", hop.dead), ("onlink", hop.onlink), ("linkdown", hop.linkdown)];
+    let set: Vec<&str> = flags.iter().filter(|(_, on)| *on).map(|(word, _)| *word).collect();
     entry.words("flags", &set);
 }
 
@@ -288,11 +249,7 @@ fn print_realms(entry: &mut Entry<'_>, metrics: &[(String, u32)]) {
     };
     let (from, to) = (realms >> 16, realms & 0xffff);
     let name = |realm: u32| {
-        if realm == 0 {
-            "cosmos".to_owned()
-        } else {
-            realm.to_string()
-        }
+        if realm == 0 { "cosmos".to_owned() } else { realm.to_string() }
     };
     entry.object("flow", |entry| {
         if from != 0 {
@@ -360,10 +317,7 @@ fn print_metric(entry: &mut Entry<'_>, metric: &Metric, locked: bool, value: u32
             }
         }
         Unit::Algorithm => {
-            let name = names::CONGCTL
-                .get(value as usize)
-                .copied()
-                .unwrap_or("reno");
+            let name = names::CONGCTL.get(value as usize).copied().unwrap_or("reno");
             entry.field("congestion", name, format_args!("{word} {lock}{name} "));
         }
     }
@@ -447,36 +401,20 @@ pub fn show_route_get(view: &RouteGetView, options: &Options) -> String {
 /// Marks from 16 on are hexadecimal in text.
 fn print_mark(entry: &mut Entry<'_>, mark: u32) {
     if mark >= 16 {
-        entry.field(
-            "mark",
-            format!("{mark:#x}"),
-            format_args!("mark {mark:#x} "),
-        );
+        entry.field("mark", format!("{mark:#x}"), format_args!("mark {mark:#x} "));
     } else {
         entry.field("mark", mark, format_args!("mark {mark} "));
     }
 }
 
 fn print_cache(entry: &mut Entry<'_>, view: &RouteGetView, options: &Options) {
-    let words = view
-        .cache
-        .iter()
-        .map(|word| Json::from(word.as_str()))
-        .collect();
+    let words = view.cache.iter().map(|word| Json::from(word.as_str())).collect();
     let line = entry_break(options);
     if view.cache.is_empty() {
-        entry.field(
-            "cache",
-            Json::Array(words),
-            format_args!("{line}    cache "),
-        );
+        entry.field("cache", Json::Array(words), format_args!("{line}    cache "));
     } else {
         let list = view.cache.join(",");
-        entry.field(
-            "cache",
-            Json::Array(words),
-            format_args!("{line}    cache <{list}> "),
-        );
+        entry.field("cache", Json::Array(words), format_args!("{line}    cache <{list}> "));
     }
     if let Some(expires) = view.expires {
         entry.field("expires", expires, format_args!("expires {expires}sec "));

@@ -135,28 +135,12 @@ fn print_text(entry: &mut Entry<'_>, stats: &LinkStats, options: &Options) {
         (
             "RX:",
             ["bytes", "packets", "errors", "dropped", "missed", "mcast"],
-            [
-                rx.bytes,
-                rx.packets,
-                rx.errors,
-                rx.dropped,
-                rx.missed_errors,
-                rx.multicast,
-            ],
+            [rx.bytes, rx.packets, rx.errors, rx.dropped, rx.missed_errors, rx.multicast],
         ),
         (
             "TX:",
-            [
-                "bytes", "packets", "errors", "dropped", "carrier", "collsns",
-            ],
-            [
-                tx.bytes,
-                tx.packets,
-                tx.errors,
-                tx.dropped,
-                tx.carrier_errors,
-                tx.collisions,
-            ],
+            ["bytes", "packets", "errors", "dropped", "carrier", "collsns"],
+            [tx.bytes, tx.packets, tx.errors, tx.dropped, tx.carrier_errors, tx.collisions],
         ),
     ];
     if options.statistics > 1 {
@@ -242,8 +226,5 @@ fn number(value: u64, options: &Options) -> String {
     };
     #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
     let scaled = value as f64 / unit as f64;
-    format!(
-        "{scaled:.precision$}{}",
-        ["k", "M", "G", "T", "P", "E"][letter]
-    )
+    format!("{scaled:.precision$}{}", ["k", "M", "G", "T", "P", "E"][letter])
 }

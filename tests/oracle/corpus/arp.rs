@@ -20,12 +20,7 @@ pub(crate) fn family() -> Family {
     let me = mac_of(LAN_HOST);
     let ask = |target| Arp::request(me, LAN_HOST, target);
     let all = |arp: &Arp| frame(BROADCAST, me, arp);
-    f.add(
-        "who has the router",
-        "lan",
-        all(&ask(LAN)),
-        "lan: arp reply 10.1.0.1",
-    );
+    f.add("who has the router", "lan", all(&ask(LAN)), "lan: arp reply 10.1.0.1");
     f.add(
         "who has the router's second address",
         "lan",
@@ -38,94 +33,48 @@ pub(crate) fn family() -> Family {
         all(&ask(WAN)),
         "lan: arp reply 192.0.2.1",
     );
-    f.add(
-        "asked by unicast",
-        "lan",
-        frame(LAN_MAC, me, &ask(LAN)),
-        "lan: arp reply 10.1.0.1",
-    );
+    f.add("asked by unicast", "lan", frame(LAN_MAC, me, &ask(LAN)), "lan: arp reply 10.1.0.1");
     f.add(
         "asked by multicast",
         "lan",
         frame([1, 0, 0x5e, 0, 0, 1], me, &ask(LAN)),
         "lan: arp reply 10.1.0.1",
     );
-    f.add(
-        "asked in a frame for somebody else",
-        "lan",
-        frame(STRANGER, me, &ask(LAN)),
-        "nothing",
-    );
+    f.add("asked in a frame for somebody else", "lan", frame(STRANGER, me, &ask(LAN)), "nothing");
     f.add(
         "frame without padding",
         "lan",
         ether(BROADCAST, me, ARP, &ask(LAN).bytes()),
         "lan: arp reply 10.1.0.1",
     );
-    f.add(
-        "who has a host of the lan",
-        "lan",
-        all(&ask(Ipv4Addr::new(10, 1, 0, 11))),
-        "nothing",
-    );
+    f.add("who has a host of the lan", "lan", all(&ask(Ipv4Addr::new(10, 1, 0, 11))), "nothing");
     f.add(
         "who has an address nobody has",
         "lan",
         all(&ask(Ipv4Addr::new(10, 1, 0, 250))),
         "nothing",
     );
-    f.add(
-        "who has a host behind the wan",
-        "lan",
-        all(&ask(WAN_HOST)),
-        "nothing",
-    );
+    f.add("who has a host behind the wan", "lan", all(&ask(WAN_HOST)), "nothing");
     f.add(
         "who has the lan broadcast address",
         "lan",
         all(&ask(Ipv4Addr::new(10, 1, 0, 255))),
         "nothing",
     );
-    f.add(
-        "who has everybody",
-        "lan",
-        all(&ask(Ipv4Addr::BROADCAST)),
-        "nothing",
-    );
-    f.add(
-        "who has all hosts",
-        "lan",
-        all(&ask(Ipv4Addr::new(224, 0, 0, 1))),
-        "nothing",
-    );
-    f.add(
-        "who has nobody",
-        "lan",
-        all(&ask(Ipv4Addr::UNSPECIFIED)),
-        "nothing",
-    );
-    f.add(
-        "who has loopback",
-        "lan",
-        all(&ask(Ipv4Addr::LOCALHOST)),
-        "nothing",
-    );
+    f.add("who has everybody", "lan", all(&ask(Ipv4Addr::BROADCAST)), "nothing");
+    f.add("who has all hosts", "lan", all(&ask(Ipv4Addr::new(224, 0, 0, 1))), "nothing");
+    f.add("who has nobody", "lan", all(&ask(Ipv4Addr::UNSPECIFIED)), "nothing");
+    f.add("who has loopback", "lan", all(&ask(Ipv4Addr::LOCALHOST)), "nothing");
     f.add(
         "probe for the router's address",
         "lan",
-        all(&Arp {
-            sender: Ipv4Addr::UNSPECIFIED,
-            ..ask(LAN)
-        }),
+        all(&Arp { sender: Ipv4Addr::UNSPECIFIED, ..ask(LAN) }),
         "lan: arp reply 10.1.0.1",
     );
     f.add(
         "probe for another address",
         "lan",
-        all(&Arp {
-            sender: Ipv4Addr::UNSPECIFIED,
-            ..ask(Ipv4Addr::new(10, 1, 0, 77))
-        }),
+        all(&Arp { sender: Ipv4Addr::UNSPECIFIED, ..ask(Ipv4Addr::new(10, 1, 0, 77)) }),
         "nothing",
     );
     f.add("gratuitous request", "lan", all(&ask(LAN_HOST)), "nothing");
@@ -148,32 +97,16 @@ pub(crate) fn family() -> Family {
         "nothing",
     );
     for (name, sender, expect) in [
-        (
-            "off every subnet",
-            Ipv4Addr::new(172, 16, 9, 9),
-            "lan: arp reply 10.1.0.1",
-        ),
+        ("off every subnet", Ipv4Addr::new(172, 16, 9, 9), "lan: arp reply 10.1.0.1"),
         ("of the wan's subnet", WAN_HOST, "lan: arp reply 10.1.0.1"),
         ("of the dmz's subnet", DMZ_HOST, "lan: arp reply 10.1.0.1"),
         ("that is loopback", Ipv4Addr::LOCALHOST, "nothing"),
         ("that is a group", Ipv4Addr::new(224, 0, 0, 9), "nothing"),
         ("that is everybody", Ipv4Addr::BROADCAST, "nothing"),
-        (
-            "that is the lan broadcast",
-            Ipv4Addr::new(10, 1, 0, 255),
-            "lan: arp reply 10.1.0.1",
-        ),
+        ("that is the lan broadcast", Ipv4Addr::new(10, 1, 0, 255), "lan: arp reply 10.1.0.1"),
         ("that is the router's wan address", WAN, "nothing"),
-        (
-            "in 240/4",
-            Ipv4Addr::new(240, 1, 1, 1),
-            "lan: arp reply 10.1.0.1",
-        ),
-        (
-            "in 0/8",
-            Ipv4Addr::new(0, 1, 1, 1),
-            "lan: arp reply 10.1.0.1",
-        ),
+        ("in 240/4", Ipv4Addr::new(240, 1, 1, 1), "lan: arp reply 10.1.0.1"),
+        ("in 0/8", Ipv4Addr::new(0, 1, 1, 1), "lan: arp reply 10.1.0.1"),
     ] {
         f.add(
             format!("asked by an address {name}"),
@@ -191,51 +124,32 @@ pub(crate) fn family() -> Family {
     f.add(
         "asked with the sender's hardware address zero",
         "lan",
-        all(&Arp {
-            sender_mac: [0; 6],
-            ..ask(LAN)
-        }),
+        all(&Arp { sender_mac: [0; 6], ..ask(LAN) }),
         "lan: arp reply 10.1.0.1",
     );
     f.add(
         "asked with the sender's hardware address broadcast",
         "lan",
-        all(&Arp {
-            sender_mac: BROADCAST,
-            ..ask(LAN)
-        }),
+        all(&Arp { sender_mac: BROADCAST, ..ask(LAN) }),
         "lan: arp reply 10.1.0.1",
     );
     f.add(
         "asked with the router's own hardware address",
         "lan",
-        frame(
-            BROADCAST,
-            LAN_MAC,
-            &Arp {
-                sender_mac: LAN_MAC,
-                ..ask(LAN)
-            },
-        ),
+        frame(BROADCAST, LAN_MAC, &Arp { sender_mac: LAN_MAC, ..ask(LAN) }),
         "lan: arp reply 10.1.0.1",
     );
     f.add(
         "asked with a target hardware address",
         "lan",
-        all(&Arp {
-            target_mac: STRANGER,
-            ..ask(LAN)
-        }),
+        all(&Arp { target_mac: STRANGER, ..ask(LAN) }),
         "lan: arp reply 10.1.0.1",
     );
     for operation in [0, 3, 4, 8, 9, 25, 0xffff] {
         f.add(
             format!("operation {operation}"),
             "lan",
-            all(&Arp {
-                operation,
-                ..ask(LAN)
-            }),
+            all(&Arp { operation, ..ask(LAN) }),
             "nothing",
         );
     }
@@ -243,10 +157,7 @@ pub(crate) fn family() -> Family {
         f.add(
             format!("hardware type {hardware}"),
             "lan",
-            all(&Arp {
-                hardware,
-                ..ask(LAN)
-            }),
+            all(&Arp { hardware, ..ask(LAN) }),
             "nothing",
         );
     }
@@ -254,20 +165,14 @@ pub(crate) fn family() -> Family {
     f.add(
         "hardware type 6",
         "lan",
-        all(&Arp {
-            hardware: 6,
-            ..ask(LAN)
-        }),
+        all(&Arp { hardware: 6, ..ask(LAN) }),
         "lan: arp reply 10.1.0.1",
     );
     for protocol in [0, 0x0806, 0x86dd, 0x1000] {
         f.add(
             format!("protocol type {protocol:#06x}"),
             "lan",
-            all(&Arp {
-                protocol,
-                ..ask(LAN)
-            }),
+            all(&Arp { protocol, ..ask(LAN) }),
             "nothing",
         );
     }
@@ -275,10 +180,7 @@ pub(crate) fn family() -> Family {
         f.add(
             format!("hardware address of {hardware_len} bytes"),
             "lan",
-            all(&Arp {
-                hardware_len,
-                ..ask(LAN)
-            }),
+            all(&Arp { hardware_len, ..ask(LAN) }),
             "nothing",
         );
     }
@@ -286,37 +188,20 @@ pub(crate) fn family() -> Family {
         f.add(
             format!("protocol address of {protocol_len} bytes"),
             "lan",
-            all(&Arp {
-                protocol_len,
-                ..ask(LAN)
-            }),
+            all(&Arp { protocol_len, ..ask(LAN) }),
             "nothing",
         );
     }
     let whole = ether(BROADCAST, me, ARP, &ask(LAN).bytes());
     for len in 14..whole.len() {
-        f.add(
-            format!("request cut to {len} bytes"),
-            "lan",
-            whole[..len].to_vec(),
-            "nothing",
-        );
+        f.add(format!("request cut to {len} bytes"), "lan", whole[..len].to_vec(), "nothing");
     }
     let reply = Arp::reply(me, LAN_HOST, LAN_MAC, LAN);
-    f.add(
-        "reply that nobody asked for",
-        "lan",
-        frame(LAN_MAC, me, &reply),
-        "nothing",
-    );
+    f.add("reply that nobody asked for", "lan", frame(LAN_MAC, me, &reply), "nothing");
     f.add(
         "permanent neighbours are not talked into another address",
         "lan",
-        frame(
-            LAN_MAC,
-            STRANGER,
-            &Arp::reply(STRANGER, LAN_HOST, LAN_MAC, LAN),
-        ),
+        frame(LAN_MAC, STRANGER, &Arp::reply(STRANGER, LAN_HOST, LAN_MAC, LAN)),
         "nothing",
     );
     f.wan(
@@ -351,12 +236,7 @@ pub(crate) fn resolve() -> Family {
         frame(STRANGER, mac_of(h), &Arp::reply(mac_of(h), h, WAN_MAC, WAN)),
         "nothing",
     );
-    f.add(
-        "the reply lets all three go in order",
-        "wan",
-        reply(h, mac_of(h)),
-        "wan: udp, udp, udp",
-    );
+    f.add("the reply lets all three go in order", "wan", reply(h, mac_of(h)), "wan: udp, udp, udp");
     f.lan("a fourth goes at once", &udp(h, 4), "wan: udp");
     f.add(
         "a second reply within a second is too early to change the address",
@@ -364,18 +244,9 @@ pub(crate) fn resolve() -> Family {
         reply(h, STRANGER),
         "nothing",
     );
-    f.lan(
-        "so the fifth goes where the fourth went",
-        &udp(h, 5),
-        "wan: udp",
-    );
+    f.lan("so the fifth goes where the fourth went", &udp(h, 5), "wan: udp");
     f.settle(Duration::from_millis(1100));
-    f.add(
-        "a later reply changes the address",
-        "wan",
-        reply(h, STRANGER),
-        "nothing",
-    );
+    f.add("a later reply changes the address", "wan", reply(h, STRANGER), "nothing");
     f.lan("and the sixth goes there", &udp(h, 6), "wan: udp");
 
     let h = host(62);
@@ -419,11 +290,7 @@ pub(crate) fn resolve() -> Family {
     f.add(
         "announcing itself by a reply to all does tell",
         "wan",
-        frame(
-            BROADCAST,
-            mac_of(h),
-            &Arp::reply(mac_of(h), h, BROADCAST, h),
-        ),
+        frame(BROADCAST, mac_of(h), &Arp::reply(mac_of(h), h, BROADCAST, h)),
         "wan: udp",
     );
     let h = host(67);
@@ -435,33 +302,15 @@ pub(crate) fn resolve() -> Family {
         "wan: udp",
     );
     let h = host(68);
-    f.add(
-        "a reply that nobody asked for",
-        "wan",
-        reply(h, mac_of(h)),
-        "nothing",
-    );
+    f.add("a reply that nobody asked for", "wan", reply(h, mac_of(h)), "nothing");
     f.lan("makes nobody known", &udp(h, 1), asked(h));
-    f.add(
-        "reply with a broadcast hardware address",
-        "wan",
-        reply(h, BROADCAST),
-        "wan: udp",
-    );
+    f.add("reply with a broadcast hardware address", "wan", reply(h, BROADCAST), "wan: udp");
 
     let h = Ipv4Addr::new(10, 1, 0, 60);
     f.add(
         "ping from a host not known",
         "lan",
-        pad(
-            ether(
-                LAN_MAC,
-                mac_of(h),
-                IPV4,
-                &Ip::new(h, LAN).echo(1, 1, b"who").bytes(),
-            ),
-            60,
-        ),
+        pad(ether(LAN_MAC, mac_of(h), IPV4, &Ip::new(h, LAN).echo(1, 1, b"who").bytes()), 60),
         "lan: arp who-has 10.1.0.60 tell 10.1.0.1",
     );
     f.add(
@@ -475,12 +324,7 @@ pub(crate) fn resolve() -> Family {
         "ping of the second address asks in that address's name",
         "lan",
         pad(
-            ether(
-                LAN_MAC,
-                mac_of(h),
-                IPV4,
-                &Ip::new(h, LAN_SECOND).echo(1, 1, b"who").bytes(),
-            ),
+            ether(LAN_MAC, mac_of(h), IPV4, &Ip::new(h, LAN_SECOND).echo(1, 1, b"who").bytes()),
             60,
         ),
         "lan: arp who-has 10.1.0.61 tell 10.1.0.2",
@@ -488,11 +332,7 @@ pub(crate) fn resolve() -> Family {
     f.add(
         "and is answered",
         "lan",
-        frame(
-            LAN_MAC,
-            mac_of(h),
-            &Arp::reply(mac_of(h), h, LAN_MAC, LAN_SECOND),
-        ),
+        frame(LAN_MAC, mac_of(h), &Arp::reply(mac_of(h), h, LAN_MAC, LAN_SECOND)),
         "lan: icmp 0/0",
     );
     let h = host(69);

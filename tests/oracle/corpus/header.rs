@@ -8,18 +8,10 @@ pub(crate) fn family() -> Family {
     let mut f = Family::new("header");
     let there = || Ip::new(LAN_HOST, WAN_HOST).udp(1, 2, &filler(60));
     for version in (0..16).filter(|version| *version != 4) {
-        f.lan(
-            format!("version {version}"),
-            &there().version(version),
-            "nothing",
-        );
+        f.lan(format!("version {version}"), &there().version(version), "nothing");
     }
     for words in 0..5 {
-        f.lan(
-            format!("header of {words} words"),
-            &there().ihl(words),
-            "nothing",
-        );
+        f.lan(format!("header of {words} words"), &there().ihl(words), "nothing");
     }
     // No-operation options, so that only the length can be wrong.
     let padded = || Ip::new(LAN_HOST, WAN_HOST).raw(253, &[1; 48]);
@@ -32,11 +24,7 @@ pub(crate) fn family() -> Family {
     }
     for words in [6, 10, 15] {
         let bare = Ip::new(LAN_HOST, WAN_HOST).raw(253, &[]).ihl(words);
-        f.lan(
-            format!("header of {words} words in a packet of 20 bytes"),
-            &bare,
-            "nothing",
-        );
+        f.lan(format!("header of {words} words in a packet of 20 bytes"), &bare, "nothing");
         let bare = ether(LAN_MAC, mac_of(LAN_HOST), IPV4, &bare.bytes());
         f.add(
             format!("header of {words} words in a frame that ends after 5"),
@@ -57,17 +45,10 @@ pub(crate) fn family() -> Family {
             "nothing",
         );
     }
-    f.lan(
-        "header checksum wrong and TTL 1",
-        &there().ttl(1).spoil_checksum(1),
-        "nothing",
-    );
+    f.lan("header checksum wrong and TTL 1", &there().ttl(1).spoil_checksum(1), "nothing");
     f.lan(
         "header checksum wrong in an option",
-        &Ip::new(LAN_HOST, WAN_HOST)
-            .options(&[1, 1, 1, 1])
-            .udp(1, 2, b"")
-            .spoil_checksum(0x0100),
+        &Ip::new(LAN_HOST, WAN_HOST).options(&[1, 1, 1, 1]).udp(1, 2, b"").spoil_checksum(0x0100),
         "nothing",
     );
 
@@ -83,11 +64,7 @@ pub(crate) fn family() -> Family {
         ("more than any frame has", 1501, "nothing"),
         ("65535", u16::MAX, "nothing"),
     ] {
-        f.lan(
-            format!("total length {name}"),
-            &there().total_len(claim),
-            expect,
-        );
+        f.lan(format!("total length {name}"), &there().total_len(claim), expect);
         f.lan(
             format!("total length {name}, TTL 1"),
             &there().ttl(1).total_len(claim),
@@ -112,12 +89,7 @@ pub(crate) fn family() -> Family {
         &Ip::new(LAN_HOST, WAN_HOST).udp(1, 2, &filler(12)).bytes(),
     );
     for len in 14..whole.len() {
-        f.add(
-            format!("frame cut to {len} bytes"),
-            "lan",
-            whole[..len].to_vec(),
-            "nothing",
-        );
+        f.add(format!("frame cut to {len} bytes"), "lan", whole[..len].to_vec(), "nothing");
     }
     let ping = ether(
         LAN_MAC,
@@ -126,12 +98,7 @@ pub(crate) fn family() -> Family {
         &Ip::new(LAN_HOST, LAN).echo(1, 1, &filler(12)).bytes(),
     );
     for len in (34..ping.len()).step_by(3) {
-        f.add(
-            format!("ping cut to {len} bytes"),
-            "lan",
-            ping[..len].to_vec(),
-            "nothing",
-        );
+        f.add(format!("ping cut to {len} bytes"), "lan", ping[..len].to_vec(), "nothing");
     }
     let zeroes = ether(LAN_MAC, mac_of(LAN_HOST), IPV4, &[0; 46]);
     f.add("zeroes", "lan", zeroes, "nothing");
@@ -141,12 +108,7 @@ pub(crate) fn family() -> Family {
         "header and nothing, ping",
         "lan",
         pad(
-            ether(
-                LAN_MAC,
-                mac_of(LAN_HOST),
-                IPV4,
-                &Ip::new(LAN_HOST, LAN).raw(ICMP, &[]).bytes(),
-            ),
+            ether(LAN_MAC, mac_of(LAN_HOST), IPV4, &Ip::new(LAN_HOST, LAN).raw(ICMP, &[]).bytes()),
             60,
         ),
         "nothing",

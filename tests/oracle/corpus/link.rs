@@ -32,49 +32,14 @@ pub(crate) fn family() -> Family {
         let frame = |packet: &Ip| pad(ether(to, mac_of(LAN_HOST), IPV4, &packet.bytes()), 60);
         // Linux answers a ping whatever the frame, and nothing else of it.
         let ping_answer = if answers { "lan: icmp 0/0" } else { "nothing" };
-        f.add(
-            format!("to {name}: packet to forward"),
-            "lan",
-            frame(&forward),
-            "nothing",
-        );
+        f.add(format!("to {name}: packet to forward"), "lan", frame(&forward), "nothing");
         f.add(format!("to {name}: ping"), "lan", frame(&ping), ping_answer);
-        f.add(
-            format!("to {name}: TTL 1"),
-            "lan",
-            frame(&expired),
-            "nothing",
-        );
-        f.add(
-            format!("to {name}: no route"),
-            "lan",
-            frame(&lost),
-            "nothing",
-        );
-        f.add(
-            format!("to {name}: UDP to a closed port"),
-            "lan",
-            frame(&closed),
-            "nothing",
-        );
-        f.add(
-            format!("to {name}: TCP SYN to a closed port"),
-            "lan",
-            frame(&syn),
-            "nothing",
-        );
-        f.add(
-            format!("to {name}: protocol of no kind"),
-            "lan",
-            frame(&strange),
-            "nothing",
-        );
-        f.add(
-            format!("to {name}: not IPv4"),
-            "lan",
-            frame(&bad),
-            "nothing",
-        );
+        f.add(format!("to {name}: TTL 1"), "lan", frame(&expired), "nothing");
+        f.add(format!("to {name}: no route"), "lan", frame(&lost), "nothing");
+        f.add(format!("to {name}: UDP to a closed port"), "lan", frame(&closed), "nothing");
+        f.add(format!("to {name}: TCP SYN to a closed port"), "lan", frame(&syn), "nothing");
+        f.add(format!("to {name}: protocol of no kind"), "lan", frame(&strange), "nothing");
+        f.add(format!("to {name}: not IPv4"), "lan", frame(&bad), "nothing");
     }
     for (name, from) in [
         ("the broadcast address", BROADCAST),
@@ -84,18 +49,8 @@ pub(crate) fn family() -> Family {
         ("a stranger", STRANGER),
     ] {
         let frame = |packet: &Ip| pad(ether(LAN_MAC, from, IPV4, &packet.bytes()), 60);
-        f.add(
-            format!("from {name}: packet to forward"),
-            "lan",
-            frame(&forward),
-            "wan: udp",
-        );
-        f.add(
-            format!("from {name}: ping"),
-            "lan",
-            frame(&ping),
-            "lan: icmp 0/0",
-        );
+        f.add(format!("from {name}: packet to forward"), "lan", frame(&forward), "wan: udp");
+        f.add(format!("from {name}: ping"), "lan", frame(&ping), "lan: icmp 0/0");
     }
     for (ethertype, name) in [
         (0x0000, "length 0"),
@@ -118,12 +73,7 @@ pub(crate) fn family() -> Family {
         (0xffff, "reserved"),
     ] {
         let frame = ether(LAN_MAC, mac_of(LAN_HOST), ethertype, &ping.bytes());
-        f.add(
-            format!("ethertype {ethertype:#06x} ({name})"),
-            "lan",
-            pad(frame, 60),
-            "nothing",
-        );
+        f.add(format!("ethertype {ethertype:#06x} ({name})"), "lan", pad(frame, 60), "nothing");
     }
     f
 }
@@ -131,51 +81,27 @@ pub(crate) fn family() -> Family {
 /// 802.1Q tags on ports with and without VLANs.
 pub(crate) fn vlan() -> Family {
     let mut f = Family::new("vlan");
-    let inside = |packet: &Ip| {
-        pad(
-            ether(WAN_MAC, mac_of(VLAN10_HOST), IPV4, &packet.bytes()),
-            60,
-        )
-    };
+    let inside = |packet: &Ip| pad(ether(WAN_MAC, mac_of(VLAN10_HOST), IPV4, &packet.bytes()), 60);
     let out = Ip::new(VLAN10_HOST, LAN_HOST).udp(1, 2, &filler(20));
     let ping = Ip::new(VLAN10_HOST, VLAN10).echo(1, 1, &filler(20));
-    f.add(
-        "VLAN 10 to the lan",
-        "wan",
-        tag(&inside(&out), 10),
-        "lan: udp",
-    );
-    f.add(
-        "ping the router in VLAN 10",
-        "wan",
-        tag(&inside(&ping), 10),
-        "wan: vlan 10 icmp 0/0",
-    );
+    f.add("VLAN 10 to the lan", "wan", tag(&inside(&out), 10), "lan: udp");
+    f.add("ping the router in VLAN 10", "wan", tag(&inside(&ping), 10), "wan: vlan 10 icmp 0/0");
     f.add(
         "TTL 1 in VLAN 10",
         "wan",
-        tag(
-            &inside(&Ip::new(VLAN10_HOST, LAN_HOST).ttl(1).udp(1, 2, b"")),
-            10,
-        ),
+        tag(&inside(&Ip::new(VLAN10_HOST, LAN_HOST).ttl(1).udp(1, 2, b"")), 10),
         "wan: vlan 10 icmp 11/0",
     );
     f.add(
         "UDP to a closed port in VLAN 10",
         "wan",
-        tag(
-            &inside(&Ip::new(VLAN10_HOST, VLAN10).udp(1, 33434, b"")),
-            10,
-        ),
+        tag(&inside(&Ip::new(VLAN10_HOST, VLAN10).udp(1, 33434, b"")), 10),
         "wan: vlan 10 icmp 3/3",
     );
     f.add(
         "TCP SYN to a closed port in VLAN 10",
         "wan",
-        tag(
-            &inside(&Ip::new(VLAN10_HOST, VLAN10).tcp((1, 81), 1, 0, 2, b"")),
-            10,
-        ),
+        tag(&inside(&Ip::new(VLAN10_HOST, VLAN10).tcp((1, 81), 1, 0, 2, b"")), 10),
         "wan: vlan 10 tcp RA",
     );
     f.add(
@@ -189,21 +115,13 @@ pub(crate) fn vlan() -> Family {
         &Ip::new(WAN_HOST, VLAN10_HOST).udp(1, 2, b""),
         "wan: vlan 10 udp",
     );
-    f.lan(
-        "lan to VLAN 10",
-        &Ip::new(LAN_HOST, VLAN10_HOST).udp(1, 2, b""),
-        "wan: vlan 10 udp",
-    );
+    f.lan("lan to VLAN 10", &Ip::new(LAN_HOST, VLAN10_HOST).udp(1, 2, b""), "wan: vlan 10 udp");
     f.lan(
         "lan to VLAN 10 with TOS 0xb8, which sets no tag priority",
         &Ip::new(LAN_HOST, VLAN10_HOST).tos(0xb8).udp(1, 2, b""),
         "wan: vlan 10 udp",
     );
-    f.dmz(
-        "dmz to VLAN 10",
-        &Ip::new(DMZ_HOST, VLAN10_HOST).udp(1, 2, b""),
-        "wan: vlan 10 udp",
-    );
+    f.dmz("dmz to VLAN 10", &Ip::new(DMZ_HOST, VLAN10_HOST).udp(1, 2, b""), "wan: vlan 10 udp");
     for tci in [0x100a, 0x200a, 0x700a, 0xe00a, 0xf00a] {
         f.add(
             format!("VLAN 10 with control word {tci:#06x}"),
@@ -219,12 +137,7 @@ pub(crate) fn vlan() -> Family {
         );
     }
     for vid in [1, 9, 11, 266, 4094, 4095] {
-        f.add(
-            format!("unknown VLAN {vid}"),
-            "wan",
-            tag(&inside(&out), vid),
-            "nothing",
-        );
+        f.add(format!("unknown VLAN {vid}"), "wan", tag(&inside(&out), vid), "nothing");
         let native = pad(
             ether(
                 WAN_MAC,
@@ -269,29 +182,17 @@ pub(crate) fn vlan() -> Family {
         tag(&lan(&Ip::new(LAN_HOST, WAN_HOST).udp(1, 2, b"")), 0),
         "wan: udp",
     );
-    f.add(
-        "two tags, 10 in 10",
-        "wan",
-        tag(&tag(&inside(&out), 10), 10),
-        "nothing",
-    );
+    f.add("two tags, 10 in 10", "wan", tag(&tag(&inside(&out), 10), 10), "nothing");
     f.add(
         "two tags, 10 in a priority tag",
         "lan",
-        tag(
-            &tag(&lan(&Ip::new(LAN_HOST, WAN_HOST).udp(1, 2, b"")), 10),
-            0,
-        ),
+        tag(&tag(&lan(&Ip::new(LAN_HOST, WAN_HOST).udp(1, 2, b"")), 10), 0),
         "nothing",
     );
     f.add(
         "tag of 802.1ad",
         "lan",
-        tag_as(
-            &lan(&Ip::new(LAN_HOST, WAN_HOST).udp(1, 2, b"")),
-            0x88a8,
-            10,
-        ),
+        tag_as(&lan(&Ip::new(LAN_HOST, WAN_HOST).udp(1, 2, b"")), 0x88a8, 10),
         "nothing",
     );
     f.add(
@@ -309,22 +210,13 @@ pub(crate) fn vlan() -> Family {
     f.add(
         "VLAN 10 to another host",
         "wan",
-        tag(
-            &pad(ether(STRANGER, mac_of(VLAN10_HOST), IPV4, &out.bytes()), 60),
-            10,
-        ),
+        tag(&pad(ether(STRANGER, mac_of(VLAN10_HOST), IPV4, &out.bytes()), 60), 10),
         "nothing",
     );
     f.add(
         "VLAN 10 in a broadcast frame",
         "wan",
-        tag(
-            &pad(
-                ether(BROADCAST, mac_of(VLAN10_HOST), IPV4, &out.bytes()),
-                60,
-            ),
-            10,
-        ),
+        tag(&pad(ether(BROADCAST, mac_of(VLAN10_HOST), IPV4, &out.bytes()), 60), 10),
         "nothing",
     );
     let ask = |target| {
@@ -344,12 +236,7 @@ pub(crate) fn vlan() -> Family {
         tag(&ask(VLAN10), 10),
         "wan: vlan 10 arp reply 203.0.113.1",
     );
-    f.add(
-        "ARP for the router in VLAN 11",
-        "wan",
-        tag(&ask(VLAN10), 11),
-        "nothing",
-    );
+    f.add("ARP for the router in VLAN 11", "wan", tag(&ask(VLAN10), 11), "nothing");
     f.add(
         "ARP for the untagged address in VLAN 10",
         "wan",
@@ -373,13 +260,7 @@ pub(crate) fn vlan() -> Family {
     f.add(
         "a tag and nothing behind it",
         "wan",
-        [
-            &WAN_MAC[..],
-            &mac_of(VLAN10_HOST),
-            &VLAN.to_be_bytes(),
-            &[0, 10],
-        ]
-        .concat(),
+        [&WAN_MAC[..], &mac_of(VLAN10_HOST), &VLAN.to_be_bytes(), &[0, 10]].concat(),
         "nothing",
     );
     f.add(
@@ -389,19 +270,9 @@ pub(crate) fn vlan() -> Family {
         "nothing",
     );
     let wrong_port = pad(
-        ether(
-            DMZ_MAC,
-            mac_of(DMZ_HOST),
-            IPV4,
-            &Ip::new(DMZ_HOST, LAN_HOST).udp(1, 2, b"").bytes(),
-        ),
+        ether(DMZ_MAC, mac_of(DMZ_HOST), IPV4, &Ip::new(DMZ_HOST, LAN_HOST).udp(1, 2, b"").bytes()),
         60,
     );
-    f.add(
-        "VLAN 10 on the dmz, which has none",
-        "dmz",
-        tag(&wrong_port, 10),
-        "nothing",
-    );
+    f.add("VLAN 10 on the dmz, which has none", "dmz", tag(&wrong_port, 10), "nothing");
     f
 }

@@ -24,33 +24,18 @@ pub(crate) fn family() -> Family {
 
 fn echo(f: &mut Family) {
     let ping = || Ip::new(LAN_HOST, LAN);
-    for len in [
-        0, 1, 2, 3, 17, 18, 55, 56, 57, 64, 200, 999, 1000, 1471, 1472,
-    ] {
+    for len in [0, 1, 2, 3, 17, 18, 55, 56, 57, 64, 200, 999, 1000, 1471, 1472] {
         f.lan(
             format!("ping with {len} bytes"),
             &ping().echo(0x4242, 1, &filler(len)),
             "lan: icmp 0/0",
         );
     }
-    for (name, address) in [
-        ("second", LAN_SECOND),
-        ("wan", WAN),
-        ("dmz", DMZ),
-        ("VLAN", VLAN10),
-    ] {
+    for (name, address) in [("second", LAN_SECOND), ("wan", WAN), ("dmz", DMZ), ("VLAN", VLAN10)] {
         let packet = Ip::new(LAN_HOST, address).echo(1, 1, &filler(56));
-        f.lan(
-            format!("ping the {name} address from the lan"),
-            &packet,
-            "lan: icmp 0/0",
-        );
+        f.lan(format!("ping the {name} address from the lan"), &packet, "lan: icmp 0/0");
     }
-    f.wan(
-        "ping from the wan",
-        &Ip::new(WAN_HOST, WAN).echo(1, 1, b"ping"),
-        "wan: icmp 0/0",
-    );
+    f.wan("ping from the wan", &Ip::new(WAN_HOST, WAN).echo(1, 1, b"ping"), "wan: icmp 0/0");
     f.wan(
         "ping from behind the gateway",
         &Ip::new(FAR_HOST, WAN).echo(1, 1, b"ping"),
@@ -61,11 +46,7 @@ fn echo(f: &mut Family) {
         &Ip::new(FAR_HOST, LAN).echo(1, 1, b"ping"),
         "wan: icmp 0/0",
     );
-    f.dmz(
-        "ping from the dmz",
-        &Ip::new(DMZ_HOST, DMZ).echo(1, 1, b"ping"),
-        "dmz: icmp 0/0",
-    );
+    f.dmz("ping from the dmz", &Ip::new(DMZ_HOST, DMZ).echo(1, 1, b"ping"), "dmz: icmp 0/0");
     f.dmz(
         "ping from the dmz that needs two fragments to answer",
         &Ip::new(DMZ_HOST, DMZ).echo(1, 1, &filler(1472)),
@@ -94,57 +75,25 @@ fn echo(f: &mut Family) {
         );
     }
     for ttl in [1, 2, 255] {
-        f.lan(
-            format!("ping with TTL {ttl}"),
-            &ping().ttl(ttl).echo(1, 1, b"ttl"),
-            "lan: icmp 0/0",
-        );
+        f.lan(format!("ping with TTL {ttl}"), &ping().ttl(ttl).echo(1, 1, b"ttl"), "lan: icmp 0/0");
     }
-    f.lan(
-        "ping with DF",
-        &ping().flags(DF).echo(1, 1, b"df"),
-        "lan: icmp 0/0",
-    );
+    f.lan("ping with DF", &ping().flags(DF).echo(1, 1, b"df"), "lan: icmp 0/0");
     f.lan(
         "ping with the reserved flag",
         &ping().flags(RESERVED).echo(1, 1, b"evil"),
         "lan: icmp 0/0",
     );
-    f.lan(
-        "ping with identification 0",
-        &ping().id(0).echo(1, 1, b"id"),
-        "lan: icmp 0/0",
-    );
-    f.lan(
-        "ping with code 1",
-        &ping().icmp(8, 1, &[0, 1, 0, 1, 9, 9]),
-        "lan: icmp 0/1",
-    );
-    f.lan(
-        "ping with code 255",
-        &ping().icmp(8, 255, &[0, 1, 0, 1, 9, 9]),
-        "lan: icmp 0/255",
-    );
-    f.lan(
-        "ping with a wrong checksum",
-        &ping().echo(1, 1, b"data").spoil_payload(9, 4),
-        "nothing",
-    );
+    f.lan("ping with identification 0", &ping().id(0).echo(1, 1, b"id"), "lan: icmp 0/0");
+    f.lan("ping with code 1", &ping().icmp(8, 1, &[0, 1, 0, 1, 9, 9]), "lan: icmp 0/1");
+    f.lan("ping with code 255", &ping().icmp(8, 255, &[0, 1, 0, 1, 9, 9]), "lan: icmp 0/255");
+    f.lan("ping with a wrong checksum", &ping().echo(1, 1, b"data").spoil_payload(9, 4), "nothing");
     f.lan(
         "ping with checksum field zero",
         &ping().echo(1, 1, b"data").set_payload(2, &[0, 0]),
         "nothing",
     );
-    f.lan(
-        "ping whose checksum comes out as zero",
-        &checksum_zero_ping(),
-        "lan: icmp 0/0",
-    );
-    f.lan(
-        "ping of eight bytes",
-        &ping().icmp(8, 0, &[0, 1, 0, 1]),
-        "lan: icmp 0/0",
-    );
+    f.lan("ping whose checksum comes out as zero", &checksum_zero_ping(), "lan: icmp 0/0");
+    f.lan("ping of eight bytes", &ping().icmp(8, 0, &[0, 1, 0, 1]), "lan: icmp 0/0");
     for len in 4..8 {
         let mut message = [8, 0, 0, 0, 0xa0, 0x0b, 0xc0, 0x0d][..len].to_vec();
         let sum = checksum(&[&message]);
@@ -170,11 +119,7 @@ fn echo(f: &mut Family) {
             "lan: arp who-has 10.1.0.0 tell 10.1.0.1",
         ),
         ("the wan broadcast address", [192, 0, 2, 255], "nothing"),
-        (
-            "the limited broadcast address",
-            [255, 255, 255, 255],
-            "nothing",
-        ),
+        ("the limited broadcast address", [255, 255, 255, 255], "nothing"),
         ("all hosts", [224, 0, 0, 1], "nothing"),
         ("all routers", [224, 0, 0, 2], "nothing"),
         ("a group that nobody joined", [239, 1, 2, 3], "nothing"),
@@ -206,26 +151,14 @@ fn checksum_zero_ping() -> Ip {
 fn other_icmp(f: &mut Family) {
     let to = || Ip::new(LAN_HOST, LAN);
     let stamp = [0, 1, 0, 1, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 0];
-    f.lan(
-        "timestamp request",
-        &to().icmp(13, 0, &stamp),
-        "lan: icmp 14/0",
-    );
-    f.lan(
-        "timestamp request with code 1",
-        &to().icmp(13, 1, &stamp),
-        "lan: icmp 14/0",
-    );
+    f.lan("timestamp request", &to().icmp(13, 0, &stamp), "lan: icmp 14/0");
+    f.lan("timestamp request with code 1", &to().icmp(13, 1, &stamp), "lan: icmp 14/0");
     f.lan(
         "timestamp request with data after it",
         &to().icmp(13, 0, &[&stamp[..], b"more"].concat()),
         "lan: icmp 14/0",
     );
-    f.lan(
-        "timestamp request cut in its first time",
-        &to().icmp(13, 0, &stamp[..6]),
-        "nothing",
-    );
+    f.lan("timestamp request cut in its first time", &to().icmp(13, 0, &stamp[..6]), "nothing");
     f.lan(
         "timestamp request with the first time only",
         &to().icmp(13, 0, &stamp[..8]),
@@ -277,11 +210,7 @@ fn other_icmp(f: &mut Family) {
         (253, "experiment 253"),
         (255, "reserved type 255"),
     ] {
-        f.lan(
-            format!("ICMP {name} to the router"),
-            &to().icmp(kind, 0, &filler(24)),
-            "nothing",
-        );
+        f.lan(format!("ICMP {name} to the router"), &to().icmp(kind, 0, &filler(24)), "nothing");
     }
     f.lan(
         "ICMP extended echo request while probing is off",
@@ -309,21 +238,9 @@ fn udp(f: &mut Family) {
         &to().udp(4000, 33434, b"data").set_payload(6, &[0, 0]),
         "lan: icmp 3/3",
     );
-    f.lan(
-        "UDP to a closed port, odd length",
-        &to().udp(4000, 33434, b"odd"),
-        "lan: icmp 3/3",
-    );
-    f.lan(
-        "UDP to port 0",
-        &to().udp(4000, 0, b"data"),
-        "lan: icmp 3/3",
-    );
-    f.lan(
-        "UDP from port 0",
-        &to().udp(0, 33434, b"data"),
-        "lan: icmp 3/3",
-    );
+    f.lan("UDP to a closed port, odd length", &to().udp(4000, 33434, b"odd"), "lan: icmp 3/3");
+    f.lan("UDP to port 0", &to().udp(4000, 0, b"data"), "lan: icmp 3/3");
+    f.lan("UDP from port 0", &to().udp(0, 33434, b"data"), "lan: icmp 3/3");
     f.lan(
         "UDP to a closed port with DF",
         &to().flags(DF).udp(4000, 33434, b"data"),
@@ -374,16 +291,8 @@ fn udp(f: &mut Family) {
         &whole().set_payload(4, &[0, 200]),
         "nothing",
     );
-    f.lan(
-        "UDP length field 7",
-        &whole().set_payload(4, &[0, 7]),
-        "nothing",
-    );
-    f.lan(
-        "UDP length field 0",
-        &whole().set_payload(4, &[0, 0]),
-        "nothing",
-    );
+    f.lan("UDP length field 7", &whole().set_payload(4, &[0, 7]), "nothing");
+    f.lan("UDP length field 0", &whole().set_payload(4, &[0, 0]), "nothing");
     let short = to().udp(4000, 33434, b"some");
     let longer = [&short.bytes()[20..], b" and more"].concat();
     f.lan(
@@ -399,14 +308,7 @@ fn tcp(f: &mut Family) {
     for (name, seq, ack, flags, len, expect) in [
         ("SYN", 100, 0, SYN, 0, "lan: tcp RA"),
         ("SYN with data", 100, 0, SYN, 10, "lan: tcp RA"),
-        (
-            "SYN at the end of sequence space",
-            u32::MAX,
-            0,
-            SYN,
-            0,
-            "lan: tcp RA",
-        ),
+        ("SYN at the end of sequence space", u32::MAX, 0, SYN, 0, "lan: tcp RA"),
         ("SYN ACK", 100, 900, SYN | ACK, 0, "lan: tcp R"),
         ("ACK", 100, 900, ACK, 0, "lan: tcp R"),
         ("ACK with data", 100, 900, ACK, 99, "lan: tcp R"),
@@ -435,21 +337,9 @@ fn tcp(f: &mut Family) {
         &to().tcp(ports, 1, 0, SYN, b"").set_payload(16, &[0, 0]),
         "nothing",
     );
-    f.lan(
-        "TCP SYN to port 0",
-        &to().tcp((40000, 0), 1, 0, SYN, b""),
-        "lan: tcp RA",
-    );
-    f.lan(
-        "TCP SYN from port 0",
-        &to().tcp((0, 81), 1, 0, SYN, b""),
-        "lan: tcp RA",
-    );
-    f.lan(
-        "TCP SYN with DF",
-        &to().flags(DF).tcp(ports, 1, 0, SYN, b""),
-        "lan: tcp RA",
-    );
+    f.lan("TCP SYN to port 0", &to().tcp((40000, 0), 1, 0, SYN, b""), "lan: tcp RA");
+    f.lan("TCP SYN from port 0", &to().tcp((0, 81), 1, 0, SYN, b""), "lan: tcp RA");
+    f.lan("TCP SYN with DF", &to().flags(DF).tcp(ports, 1, 0, SYN, b""), "lan: tcp RA");
     for tos in [0x10, 0x03, 0xb8] {
         f.lan(
             format!("TCP SYN with TOS {tos:#04x}"),
@@ -457,11 +347,7 @@ fn tcp(f: &mut Family) {
             "lan: tcp RA",
         );
     }
-    f.lan(
-        "TCP SYN with TTL 1",
-        &to().ttl(1).tcp(ports, 1, 0, SYN, b""),
-        "lan: tcp RA",
-    );
+    f.lan("TCP SYN with TTL 1", &to().ttl(1).tcp(ports, 1, 0, SYN, b""), "lan: tcp RA");
     f.lan(
         "TCP SYN to the wan address",
         &Ip::new(LAN_HOST, WAN).tcp(ports, 1, 0, SYN, b""),
@@ -494,11 +380,7 @@ fn tcp(f: &mut Family) {
         let packet = packet
             .set_payload(12, &[(words << 4) as u8])
             .set_payload(16, &(!(change as u16)).to_be_bytes());
-        f.lan(
-            format!("TCP header that says it has {words} words of 5"),
-            &packet,
-            "nothing",
-        );
+        f.lan(format!("TCP header that says it has {words} words of 5"), &packet, "nothing");
     }
     let with_options = to().raw(TCP, &tcp_with_options(&to()));
     f.lan("TCP SYN with options", &with_options, "lan: tcp RA");
@@ -506,9 +388,7 @@ fn tcp(f: &mut Family) {
 
 /// A SYN with maximum segment size, SACK, timestamps and window scale, as Linux sends it.
 fn tcp_with_options(packet: &Ip) -> Vec<u8> {
-    let options = [
-        2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7,
-    ];
+    let options = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7];
     let bare = packet.clone().tcp((40000, 81), 1, 0, SYN, &options);
     let mut segment = bare.bytes()[20..].to_vec();
     segment[12] = 0xa0;
@@ -528,11 +408,7 @@ fn other_protocols(f: &mut Family) {
             "lan: icmp 3/2",
         );
     }
-    f.lan(
-        "protocol 253 with no data to the router",
-        &to().raw(253, &[]),
-        "lan: icmp 3/2",
-    );
+    f.lan("protocol 253 with no data to the router", &to().raw(253, &[]), "lan: icmp 3/2");
     f.lan(
         "protocol 253 and 1480 bytes to the router",
         &to().raw(253, &filler(1480)),
@@ -560,9 +436,5 @@ fn other_protocols(f: &mut Family) {
             .raw(2, &[0x11, 100, 0xee, 0x9b, 0, 0, 0, 0]),
         "nothing",
     );
-    f.lan(
-        "IGMP to the router",
-        &to().raw(2, &[0x11, 100, 0xee, 0x9b, 0, 0, 0, 0]),
-        "nothing",
-    );
+    f.lan("IGMP to the router", &to().raw(2, &[0x11, 100, 0xee, 0x9b, 0, 0, 0, 0]), "nothing");
 }

@@ -17,55 +17,15 @@ pub(crate) fn family() -> Family {
         ("127.0.0.1", [127, 0, 0, 1], "nothing", "nothing"),
         ("127.255.0.1", [127, 255, 0, 1], "nothing", "nothing"),
         ("the group 224.0.0.1", [224, 0, 0, 1], "nothing", "nothing"),
-        (
-            "the group 239.255.255.255",
-            [239, 255, 255, 255],
-            "nothing",
-            "nothing",
-        ),
+        ("the group 239.255.255.255", [239, 255, 255, 255], "nothing", "nothing"),
         ("240.0.0.1", [240, 0, 0, 1], "dmz: udp", "wan: icmp 0/0"),
-        (
-            "255.255.255.254",
-            [255, 255, 255, 254],
-            "dmz: udp",
-            "wan: icmp 0/0",
-        ),
-        (
-            "255.255.255.255",
-            [255, 255, 255, 255],
-            "nothing",
-            "nothing",
-        ),
-        (
-            "the router's own lan address",
-            LAN.octets(),
-            "nothing",
-            "nothing",
-        ),
-        (
-            "the router's own wan address",
-            WAN.octets(),
-            "nothing",
-            "nothing",
-        ),
-        (
-            "the router's own VLAN address",
-            VLAN10.octets(),
-            "nothing",
-            "nothing",
-        ),
-        (
-            "the lan broadcast address",
-            [10, 1, 0, 255],
-            "dmz: udp",
-            "lan: icmp 0/0",
-        ),
-        (
-            "the dmz broadcast address",
-            [198, 51, 100, 255],
-            "dmz: udp",
-            "dmz: icmp 0/0",
-        ),
+        ("255.255.255.254", [255, 255, 255, 254], "dmz: udp", "wan: icmp 0/0"),
+        ("255.255.255.255", [255, 255, 255, 255], "nothing", "nothing"),
+        ("the router's own lan address", LAN.octets(), "nothing", "nothing"),
+        ("the router's own wan address", WAN.octets(), "nothing", "nothing"),
+        ("the router's own VLAN address", VLAN10.octets(), "nothing", "nothing"),
+        ("the lan broadcast address", [10, 1, 0, 255], "dmz: udp", "lan: icmp 0/0"),
+        ("the dmz broadcast address", [198, 51, 100, 255], "dmz: udp", "dmz: icmp 0/0"),
         ("169.254.9.9", [169, 254, 9, 9], "dmz: udp", "wan: icmp 0/0"),
     ];
     for (name, source, forward, ping) in sources {
@@ -79,9 +39,7 @@ pub(crate) fn family() -> Family {
             &Ip::new(source.into(), LAN).echo(1, 1, b"martian"),
             ping,
         );
-        let expired = Ip::new(source.into(), DMZ_HOST)
-            .ttl(1)
-            .udp(1, 2, b"martian");
+        let expired = Ip::new(source.into(), DMZ_HOST).ttl(1).udp(1, 2, b"martian");
         let told = ping.replace("0/0", "11/0");
         f.lan(format!("from {name} to the dmz with TTL 1"), &expired, told);
         f.wan(
@@ -116,19 +74,11 @@ pub(crate) fn family() -> Family {
         ("the wan broadcast address", [192, 0, 2, 255], "nothing"),
         ("the dmz broadcast address", [198, 51, 100, 255], "nothing"),
         ("the VLAN broadcast address", [203, 0, 113, 255], "nothing"),
-        (
-            "a broadcast address beyond the gateway",
-            [10, 9, 255, 255],
-            "wan: udp",
-        ),
+        ("a broadcast address beyond the gateway", [10, 9, 255, 255], "wan: udp"),
     ];
     for (name, target, expect) in targets {
         let target = Ipv4Addr::from(target);
-        f.lan(
-            format!("UDP to {name}"),
-            &Ip::new(LAN_HOST, target).udp(1, 2, b"martian"),
-            expect,
-        );
+        f.lan(format!("UDP to {name}"), &Ip::new(LAN_HOST, target).udp(1, 2, b"martian"), expect);
         f.lan(
             format!("TCP SYN to {name}"),
             &Ip::new(LAN_HOST, target).tcp((1, 2), 1, 0, 2, b""),
@@ -143,36 +93,17 @@ pub(crate) fn family() -> Family {
             ),
             60,
         );
-        f.add(
-            format!("UDP to {name} in a broadcast frame"),
-            "lan",
-            frame,
-            "nothing",
-        );
-        let expect = expect
-            .replace("wan: udp", "wan: icmp 11/0")
-            .replace("wan: icmp", "lan: icmp");
+        f.add(format!("UDP to {name} in a broadcast frame"), "lan", frame, "nothing");
+        let expect = expect.replace("wan: udp", "wan: icmp 11/0").replace("wan: icmp", "lan: icmp");
         f.lan(
             format!("UDP with TTL 1 to {name}"),
             &Ip::new(LAN_HOST, target).ttl(1).udp(1, 2, b"martian"),
             expect,
         );
     }
-    f.lan(
-        "to itself",
-        &Ip::new(LAN_HOST, LAN_HOST).udp(1, 2, b"me"),
-        "lan: udp",
-    );
-    f.lan(
-        "land: router to router",
-        &Ip::new(LAN, LAN).tcp((81, 81), 1, 0, 2, b""),
-        "nothing",
-    );
-    f.lan(
-        "between two lan hosts",
-        &Ip::new(LAN_OTHER, LAN_HOST).udp(1, 2, b"u turn"),
-        "lan: udp",
-    );
+    f.lan("to itself", &Ip::new(LAN_HOST, LAN_HOST).udp(1, 2, b"me"), "lan: udp");
+    f.lan("land: router to router", &Ip::new(LAN, LAN).tcp((81, 81), 1, 0, 2, b""), "nothing");
+    f.lan("between two lan hosts", &Ip::new(LAN_OTHER, LAN_HOST).udp(1, 2, b"u turn"), "lan: udp");
     f.wan(
         "with the lan's address, from the wan",
         &Ip::new(LAN_HOST, DMZ_HOST).udp(1, 2, b"spoof"),

@@ -41,11 +41,7 @@ pub(crate) struct Family {
 
 impl Family {
     fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            topology: Topology::standard(),
-            steps: Vec::new(),
-        }
+        Self { name, topology: Topology::standard(), steps: Vec::new() }
     }
 
     /// Adds a frame.

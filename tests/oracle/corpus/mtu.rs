@@ -20,9 +20,7 @@ pub(crate) fn family() -> Family {
             "dmz: proto 253",
         );
     }
-    for total in [
-        1401, 1402, 1403, 1404, 1405, 1407, 1408, 1409, 1450, 1499, 1500,
-    ] {
+    for total in [1401, 1402, 1403, 1404, 1405, 1407, 1408, 1409, 1450, 1499, 1500] {
         let (first, rest) = (1376, total - 20 - 1376);
         let packet = there().raw(253, &filler(total - 20));
         f.lan(
@@ -43,11 +41,7 @@ pub(crate) fn family() -> Family {
     f.lan("TTL is taken off once", &big().ttl(2), cut);
     f.lan("identification 0 is kept", &big().id(0), cut);
     f.lan("reserved flag and too big", &big().flags(RESERVED), cut);
-    f.lan(
-        "reserved flag, DF and too big",
-        &big().flags(RESERVED | DF),
-        "lan: icmp 3/4 mtu 1400",
-    );
+    f.lan("reserved flag, DF and too big", &big().flags(RESERVED | DF), "lan: icmp 3/4 mtu 1400");
     f.lan(
         "TCP with DF is refused",
         &there().flags(DF).tcp((1, 2), 1, 1, 16, &filler(1460)),
@@ -69,35 +63,21 @@ pub(crate) fn family() -> Family {
         &there().icmp_error(3, 3, 0, &quoted, 1400),
         "dmz: frag 0+1376 more, frag 1376+52",
     );
-    f.lan(
-        "TTL 1 comes before too big",
-        &big().flags(DF).ttl(1),
-        "lan: icmp 11/0",
-    );
-    f.lan(
-        "refused with TOS 0x5e",
-        &big().flags(DF).tos(0x5e),
-        "lan: icmp 3/4 mtu 1400",
-    );
+    f.lan("TTL 1 comes before too big", &big().flags(DF).ttl(1), "lan: icmp 11/0");
+    f.lan("refused with TOS 0x5e", &big().flags(DF).tos(0x5e), "lan: icmp 3/4 mtu 1400");
     f.wan(
         "refused to the wan",
-        &Ip::new(WAN_HOST, DMZ_HOST)
-            .flags(DF)
-            .udp(1, 2, &filler(1472)),
+        &Ip::new(WAN_HOST, DMZ_HOST).flags(DF).udp(1, 2, &filler(1472)),
         "wan: icmp 3/4 mtu 1400",
     );
     f.wan(
         "refused to one behind the gateway",
-        &Ip::new(FAR_HOST, DMZ_HOST)
-            .flags(DF)
-            .udp(1, 2, &filler(1472)),
+        &Ip::new(FAR_HOST, DMZ_HOST).flags(DF).udp(1, 2, &filler(1472)),
         "wan: icmp 3/4 mtu 1400",
     );
     f.lan(
         "refused to a source on another port",
-        &Ip::new(VLAN10_HOST, DMZ_HOST)
-            .flags(DF)
-            .udp(1, 2, &filler(1472)),
+        &Ip::new(VLAN10_HOST, DMZ_HOST).flags(DF).udp(1, 2, &filler(1472)),
         "wan: vlan 10 icmp 3/4 mtu 1400",
     );
 
@@ -117,11 +97,7 @@ pub(crate) fn family() -> Family {
         &piece().offset(2960),
         "dmz: frag 2960+1376 more, frag 4336+104",
     );
-    f.lan(
-        "first fragment with DF is refused",
-        &piece().flags(MF | DF),
-        "lan: icmp 3/4 mtu 1400",
-    );
+    f.lan("first fragment with DF is refused", &piece().flags(MF | DF), "lan: icmp 3/4 mtu 1400");
     f.lan(
         "later fragment with DF is dropped without a word",
         &piece().flags(DF).offset(1480),
@@ -129,11 +105,7 @@ pub(crate) fn family() -> Family {
     );
 
     let routed = || Ip::new(LAN_HOST, [10, 30, 0, 1].into());
-    f.lan(
-        "route of 1300: 1300 bytes fit",
-        &routed().raw(253, &filler(1280)),
-        "wan: proto 253",
-    );
+    f.lan("route of 1300: 1300 bytes fit", &routed().raw(253, &filler(1280)), "wan: proto 253");
     f.lan(
         "route of 1300: 1300 bytes with DF fit",
         &routed().flags(DF).raw(253, &filler(1280)),
@@ -157,9 +129,7 @@ pub(crate) fn family() -> Family {
 
     f.dmz(
         "from the small side nothing is too big",
-        &Ip::new(DMZ_HOST, LAN_HOST)
-            .flags(DF)
-            .udp(1, 2, &filler(1372)),
+        &Ip::new(DMZ_HOST, LAN_HOST).flags(DF).udp(1, 2, &filler(1372)),
         "lan: udp",
     );
     f.dmz(
@@ -169,9 +139,7 @@ pub(crate) fn family() -> Family {
     );
     f.lan(
         "1500 bytes into a VLAN",
-        &Ip::new(LAN_HOST, VLAN10_HOST)
-            .flags(DF)
-            .udp(1, 2, &filler(1472)),
+        &Ip::new(LAN_HOST, VLAN10_HOST).flags(DF).udp(1, 2, &filler(1472)),
         "wan: vlan 10 udp",
     );
     f
@@ -183,17 +151,8 @@ pub(crate) fn small(name: &'static str, mtu: u16) -> Family {
     f.topology = f.topology.port("dmz", |port| port.mtu = mtu);
     let room = usize::from(mtu) - 20;
     let step = room / 8 * 8;
-    let mut lengths = vec![
-        step - 20,
-        step,
-        room,
-        room + 1,
-        step + 8,
-        2 * step,
-        2 * step + 1,
-        3 * step,
-        1480,
-    ];
+    let mut lengths =
+        vec![step - 20, step, room, room + 1, step + 8, 2 * step, 2 * step + 1, 3 * step, 1480];
     lengths.sort_unstable();
     lengths.dedup();
     for len in lengths {
@@ -201,24 +160,13 @@ pub(crate) fn small(name: &'static str, mtu: u16) -> Family {
         let (cut, refused) = if len <= room {
             ("dmz: proto 253".to_owned(), "dmz: proto 253".to_owned())
         } else {
-            (
-                format!("dmz: {}", pieces(len, mtu)),
-                format!("lan: icmp 3/4 mtu {mtu}"),
-            )
+            (format!("dmz: {}", pieces(len, mtu)), format!("lan: icmp 3/4 mtu {mtu}"))
         };
         f.lan(format!("{len} bytes and a header"), &packet, cut);
-        f.lan(
-            format!("{len} bytes and a header with DF"),
-            &packet.flags(DF),
-            refused,
-        );
+        f.lan(format!("{len} bytes and a header with DF"), &packet.flags(DF), refused);
     }
     let error = Ip::new(DMZ_HOST, LAN_HOST).ttl(1).udp(1, 2, &filler(32));
-    f.dmz(
-        "an error of the router's own quotes only what fits",
-        &error,
-        "dmz: icmp 11/0",
-    );
+    f.dmz("an error of the router's own quotes only what fits", &error, "dmz: icmp 11/0");
     let ping = Ip::new(DMZ_HOST, DMZ).echo(1, 1, &filler(600));
     f.dmz(
         "an answer of the router's own is cut as well",

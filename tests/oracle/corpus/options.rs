@@ -29,11 +29,7 @@ fn source_route(kind: u8, pointer: u8, hops: &[[u8; 4]]) -> Vec<u8> {
 
 pub(crate) fn family() -> Family {
     let mut f = Family::new("options");
-    let with = |options: &[u8]| {
-        Ip::new(LAN_HOST, WAN_HOST)
-            .options(options)
-            .udp(1, 2, b"options")
-    };
+    let with = |options: &[u8]| Ip::new(LAN_HOST, WAN_HOST).options(options).udp(1, 2, b"options");
     let mut forwarded =
         |name: &str, options: &[u8]| f.lan(name.to_owned(), &with(options), "wan: udp");
     forwarded("one no-operation and end", &[1]);
@@ -47,10 +43,7 @@ pub(crate) fn family() -> Family {
     forwarded("record route, full", &record_route(3, 3));
     forwarded("record route of nine", &record_route(9, 0));
     forwarded("record route of no places", &[7, 3, 4, 1]);
-    forwarded(
-        "record route after a no-operation",
-        &[&[1][..], &record_route(2, 0)].concat(),
-    );
+    forwarded("record route after a no-operation", &[&[1][..], &record_route(2, 0)].concat());
     forwarded("router alert", &[148, 4, 0, 0]);
     forwarded("router alert with a value", &[148, 4, 0, 1]);
     forwarded("security", &[130, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -58,19 +51,10 @@ pub(crate) fn family() -> Family {
     forwarded("option that nobody knows", &[94, 6, 1, 2, 3, 4]);
     forwarded("option that nobody knows, with no data", &[158, 2, 1, 1]);
     forwarded("timestamps", &timestamp(0, &[[0; 4]; 4], 5, 0));
-    forwarded(
-        "timestamps, one taken",
-        &timestamp(0, &[[1; 4], [0; 4]], 9, 0),
-    );
+    forwarded("timestamps, one taken", &timestamp(0, &[[1; 4], [0; 4]], 9, 0));
     forwarded("timestamps, full", &timestamp(0, &[[1; 4], [2; 4]], 13, 0));
-    forwarded(
-        "timestamps, full and overflowing",
-        &timestamp(0, &[[1; 4], [2; 4]], 13, 14),
-    );
-    forwarded(
-        "timestamps with addresses",
-        &timestamp(1, &[[0; 4]; 4], 5, 0),
-    );
+    forwarded("timestamps, full and overflowing", &timestamp(0, &[[1; 4], [2; 4]], 13, 14));
+    forwarded("timestamps with addresses", &timestamp(1, &[[0; 4]; 4], 5, 0));
     forwarded(
         "timestamps with addresses, one taken",
         &timestamp(1, &[[9; 4], [8; 4], [0; 4], [0; 4]], 13, 0),
@@ -87,18 +71,10 @@ pub(crate) fn family() -> Family {
         "timestamps for addresses, another next",
         &timestamp(3, &[[10, 9, 9, 9], [0; 4]], 5, 0),
     );
-    forwarded(
-        "timestamps of kind 2, which is none",
-        &timestamp(2, &[[0; 4]; 2], 5, 0),
-    );
+    forwarded("timestamps of kind 2, which is none", &timestamp(2, &[[0; 4]; 2], 5, 0));
     forwarded(
         "record route and timestamps",
-        &[
-            record_route(2, 0),
-            vec![1],
-            timestamp(0, &[[0; 4]; 2], 5, 0),
-        ]
-        .concat(),
+        &[record_route(2, 0), vec![1], timestamp(0, &[[0; 4]; 2], 5, 0)].concat(),
     );
 
     for (name, options, pointer) in [
@@ -108,54 +84,26 @@ pub(crate) fn family() -> Family {
         ("option that ends before its length", vec![1, 1, 1, 94], 23),
         ("bad option after a good one", vec![1, 1, 94, 200], 22),
         ("record route of two bytes", vec![7, 2, 1, 1], 21),
-        (
-            "record route with pointer 3",
-            [&[7, 7, 3][..], &[0; 4], &[1]].concat(),
-            22,
-        ),
-        (
-            "record route with pointer 0",
-            [&[7, 7, 0][..], &[0; 4], &[1]].concat(),
-            22,
-        ),
-        (
-            "record route with room for half an address",
-            vec![7, 5, 4, 0, 0, 1, 1, 1],
-            22,
-        ),
+        ("record route with pointer 3", [&[7, 7, 3][..], &[0; 4], &[1]].concat(), 22),
+        ("record route with pointer 0", [&[7, 7, 0][..], &[0; 4], &[1]].concat(), 22),
+        ("record route with room for half an address", vec![7, 5, 4, 0, 0, 1, 1, 1], 22),
         (
             "record route twice",
             [record_route(1, 0), vec![1], record_route(1, 0), vec![1]].concat(),
             28,
         ),
         ("timestamps of three bytes", vec![68, 3, 5, 1], 21),
-        (
-            "timestamps with pointer 4",
-            timestamp(0, &[[0; 4]], 4, 0),
-            22,
-        ),
-        (
-            "timestamps with addresses and room for half",
-            timestamp(1, &[[0; 4]], 5, 0),
-            22,
-        ),
+        ("timestamps with pointer 4", timestamp(0, &[[0; 4]], 4, 0), 22),
+        ("timestamps with addresses and room for half", timestamp(1, &[[0; 4]], 5, 0), 22),
         (
             "timestamps twice",
             [timestamp(0, &[[0; 4]], 5, 0), timestamp(0, &[[0; 4]], 5, 0)].concat(),
             28,
         ),
-        (
-            "timestamps with the last overflow",
-            timestamp(0, &[[1; 4]], 9, 15),
-            23,
-        ),
+        ("timestamps with the last overflow", timestamp(0, &[[1; 4]], 9, 15), 23),
         ("router alert of three bytes", vec![148, 3, 0, 1], 21),
         ("source route of two bytes", vec![131, 2, 1, 1], 21),
-        (
-            "source route with pointer 3",
-            source_route(131, 3, &[[10, 9, 0, 1]]),
-            22,
-        ),
+        ("source route with pointer 3", source_route(131, 3, &[[10, 9, 0, 1]]), 22),
         (
             "source routes of both kinds",
             [
@@ -168,14 +116,8 @@ pub(crate) fn family() -> Family {
             28,
         ),
     ] {
-        f.lan(
-            name,
-            &with(&options),
-            format!("lan: icmp 12/0 ptr {pointer}"),
-        );
-        let to_router = Ip::new(LAN_HOST, LAN)
-            .options(&options)
-            .echo(1, 1, b"options");
+        f.lan(name, &with(&options), format!("lan: icmp 12/0 ptr {pointer}"));
+        let to_router = Ip::new(LAN_HOST, LAN).options(&options).echo(1, 1, b"options");
         f.lan(
             format!("{name}, to the router"),
             &to_router,
@@ -203,21 +145,14 @@ pub(crate) fn family() -> Family {
         "nothing",
     );
 
-    let ping = |options: &[u8]| {
-        Ip::new(LAN_HOST, LAN)
-            .options(options)
-            .echo(1, 1, b"options")
-    };
+    let ping = |options: &[u8]| Ip::new(LAN_HOST, LAN).options(options).echo(1, 1, b"options");
     for (name, options) in [
         ("no-operations", vec![1; 8]),
         ("record route", record_route(3, 0)),
         ("record route, one taken", record_route(3, 1)),
         ("record route, full", record_route(2, 2)),
         ("timestamps", timestamp(0, &[[0; 4]; 3], 5, 0)),
-        (
-            "timestamps with addresses",
-            timestamp(1, &[[0; 4]; 4], 5, 0),
-        ),
+        ("timestamps with addresses", timestamp(1, &[[0; 4]; 4], 5, 0)),
         (
             "timestamps for addresses",
             timestamp(3, &[LAN.octets(), [0; 4], [10, 1, 0, 10], [0; 4]], 5, 0),
@@ -226,16 +161,8 @@ pub(crate) fn family() -> Family {
         ("security", vec![130, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         ("an option that nobody knows", vec![94, 6, 1, 2, 3, 4]),
     ] {
-        f.lan(
-            format!("ping with {name}"),
-            &ping(&options),
-            "lan: icmp 0/0",
-        );
-        f.lan(
-            format!("TTL 1 with {name}"),
-            &with(&options).ttl(1),
-            "lan: icmp 11/0",
-        );
+        f.lan(format!("ping with {name}"), &ping(&options), "lan: icmp 0/0");
+        f.lan(format!("TTL 1 with {name}"), &with(&options).ttl(1), "lan: icmp 11/0");
         f.lan(
             format!("UDP to a closed port with {name}"),
             &Ip::new(LAN_HOST, LAN).options(&options).udp(1, 33434, b""),
@@ -243,41 +170,21 @@ pub(crate) fn family() -> Family {
         );
         f.lan(
             format!("too big, DF and {name}"),
-            &Ip::new(LAN_HOST, DMZ_HOST)
-                .flags(DF)
-                .options(&options)
-                .udp(1, 2, &filler(1400)),
+            &Ip::new(LAN_HOST, DMZ_HOST).flags(DF).options(&options).udp(1, 2, &filler(1400)),
             "lan: icmp 3/4 mtu 1400",
         );
     }
     for (name, options) in [
         ("no-operations", vec![1; 8]),
-        (
-            "record route, which only the first keeps",
-            record_route(2, 0),
-        ),
-        (
-            "timestamps, which only the first keeps",
-            timestamp(0, &[[0; 4]; 2], 5, 0),
-        ),
-        (
-            "security, which all keep",
-            vec![130, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        ),
-        (
-            "an option to be copied that nobody knows",
-            vec![158, 6, 1, 2, 3, 4],
-        ),
-        (
-            "an option not to be copied that nobody knows",
-            vec![94, 6, 1, 2, 3, 4],
-        ),
+        ("record route, which only the first keeps", record_route(2, 0)),
+        ("timestamps, which only the first keeps", timestamp(0, &[[0; 4]; 2], 5, 0)),
+        ("security, which all keep", vec![130, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("an option to be copied that nobody knows", vec![158, 6, 1, 2, 3, 4]),
+        ("an option not to be copied that nobody knows", vec![94, 6, 1, 2, 3, 4]),
     ] {
         let words = options.len().div_ceil(4) * 4;
         let step = (1400 - 20 - words) / 8 * 8;
-        let packet = Ip::new(LAN_HOST, DMZ_HOST)
-            .options(&options)
-            .raw(253, &filler(1420));
+        let packet = Ip::new(LAN_HOST, DMZ_HOST).options(&options).raw(253, &filler(1420));
         f.lan(
             format!("cut in two with {name}"),
             &packet,
@@ -295,9 +202,7 @@ pub(crate) fn source_routes() -> Family {
         .sysctl("net.ipv4.conf.all.accept_source_route", "1")
         .sysctl("net.ipv4.conf.default.accept_source_route", "1");
     let to = |dst: std::net::Ipv4Addr, options: &[u8]| {
-        Ip::new(LAN_HOST, dst)
-            .options(options)
-            .udp(1, 2, b"source route")
+        Ip::new(LAN_HOST, dst).options(options).udp(1, 2, b"source route")
     };
     let far = [10, 9, 0, 1];
     f.lan(
@@ -322,10 +227,7 @@ pub(crate) fn source_routes() -> Family {
     );
     f.lan(
         "loose, the router twice",
-        &to(
-            LAN,
-            &source_route(131, 4, &[WAN.octets(), WAN_HOST.octets()]),
-        ),
+        &to(LAN, &source_route(131, 4, &[WAN.octets(), WAN_HOST.octets()])),
         "wan: udp",
     );
     f.lan(
@@ -340,9 +242,7 @@ pub(crate) fn source_routes() -> Family {
     );
     f.lan(
         "loose, used up, to this router",
-        &Ip::new(LAN_HOST, LAN)
-            .options(&source_route(131, 8, &[[10, 7, 7, 7]]))
-            .udp(1, 33434, b""),
+        &Ip::new(LAN_HOST, LAN).options(&source_route(131, 8, &[[10, 7, 7, 7]])).udp(1, 33434, b""),
         "nothing",
     );
     f.lan(

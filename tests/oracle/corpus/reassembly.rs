@@ -31,16 +31,8 @@ pub(crate) fn family() -> Family {
             whole.fragment(200, 100, false),
         ];
         for (n, piece) in order.into_iter().enumerate() {
-            let expect = if answer && n == 2 {
-                "lan: icmp 0/0"
-            } else {
-                "nothing"
-            };
-            f.lan(
-                format!("ping in three pieces {name}, piece {}", n + 1),
-                &pieces[piece],
-                expect,
-            );
+            let expect = if answer && n == 2 { "lan: icmp 0/0" } else { "nothing" };
+            f.lan(format!("ping in three pieces {name}, piece {}", n + 1), &pieces[piece], expect);
         }
     }
     let mut two =
@@ -52,18 +44,8 @@ pub(crate) fn family() -> Family {
             f.lan(format!("{name}, second piece"), &second, answer);
         };
     two(&mut f, "two pieces", &|a, b| (a, b), "lan: icmp 0/0");
-    two(
-        &mut f,
-        "two pieces that differ in TTL",
-        &|a, b| (a.ttl(9), b.ttl(99)),
-        "lan: icmp 0/0",
-    );
-    two(
-        &mut f,
-        "two pieces with DF",
-        &|a, b| (a.flags(DF), b.flags(DF)),
-        "lan: icmp 0/0",
-    );
+    two(&mut f, "two pieces that differ in TTL", &|a, b| (a.ttl(9), b.ttl(99)), "lan: icmp 0/0");
+    two(&mut f, "two pieces with DF", &|a, b| (a.flags(DF), b.flags(DF)), "lan: icmp 0/0");
     two(
         &mut f,
         "two pieces with different TOS",
@@ -87,12 +69,7 @@ pub(crate) fn family() -> Family {
             answer,
         );
     }
-    two(
-        &mut f,
-        "two pieces with different identification",
-        &|a, b| (a, b.id(9999)),
-        "nothing",
-    );
+    two(&mut f, "two pieces with different identification", &|a, b| (a, b.id(9999)), "nothing");
     two(
         &mut f,
         "two pieces from different senders",
@@ -108,30 +85,10 @@ pub(crate) fn family() -> Family {
         &|a, b| (a, b.raw(17, &filler(96))),
         "nothing",
     );
-    two(
-        &mut f,
-        "a gap between two pieces",
-        &|a, b| (a, b.offset(112)),
-        "nothing",
-    );
-    two(
-        &mut f,
-        "two pieces that overlap",
-        &|a, b| (a, b.offset(96)),
-        "nothing",
-    );
-    two(
-        &mut f,
-        "second piece still promises more",
-        &|a, b| (a, b.flags(MF)),
-        "nothing",
-    );
-    two(
-        &mut f,
-        "first piece is not whole eights",
-        &|a, b| (a.cut_payload(101), b),
-        "nothing",
-    );
+    two(&mut f, "a gap between two pieces", &|a, b| (a, b.offset(112)), "nothing");
+    two(&mut f, "two pieces that overlap", &|a, b| (a, b.offset(96)), "nothing");
+    two(&mut f, "second piece still promises more", &|a, b| (a, b.flags(MF)), "nothing");
+    two(&mut f, "first piece is not whole eights", &|a, b| (a.cut_payload(101), b), "nothing");
     two(
         &mut f,
         "two pieces in which the second is empty",
@@ -146,53 +103,18 @@ pub(crate) fn family() -> Family {
     );
 
     let whole = ping(200);
-    f.lan(
-        "a piece comes twice: first",
-        &whole.fragment(0, 104, true),
-        "nothing",
-    );
-    f.lan(
-        "a piece comes twice: first again",
-        &whole.fragment(0, 104, true),
-        "nothing",
-    );
-    f.lan(
-        "a piece comes twice: last",
-        &whole.fragment(104, 96, false),
-        "lan: icmp 0/0",
-    );
-    f.lan(
-        "a piece comes after the answer",
-        &whole.fragment(104, 96, false),
-        "nothing",
-    );
+    f.lan("a piece comes twice: first", &whole.fragment(0, 104, true), "nothing");
+    f.lan("a piece comes twice: first again", &whole.fragment(0, 104, true), "nothing");
+    f.lan("a piece comes twice: last", &whole.fragment(104, 96, false), "lan: icmp 0/0");
+    f.lan("a piece comes after the answer", &whole.fragment(104, 96, false), "nothing");
     let whole = ping(200);
-    f.lan(
-        "two different ends: far end",
-        &whole.fragment(104, 96, false),
-        "nothing",
-    );
-    f.lan(
-        "two different ends: near end",
-        &whole.fragment(104, 56, false),
-        "nothing",
-    );
-    f.lan(
-        "two different ends: first",
-        &whole.fragment(0, 104, true),
-        "nothing",
-    );
-    f.lan(
-        "one piece that is all, flagged as more to come",
-        &ping(104).flags(MF),
-        "nothing",
-    );
+    f.lan("two different ends: far end", &whole.fragment(104, 96, false), "nothing");
+    f.lan("two different ends: near end", &whole.fragment(104, 56, false), "nothing");
+    f.lan("two different ends: first", &whole.fragment(0, 104, true), "nothing");
+    f.lan("one piece that is all, flagged as more to come", &ping(104).flags(MF), "nothing");
     f.lan(
         "one piece beyond 65535",
-        &Ip::new(LAN_HOST, LAN)
-            .id(7)
-            .raw(1, &filler(64))
-            .offset(65528),
+        &Ip::new(LAN_HOST, LAN).id(7).raw(1, &filler(64)).offset(65528),
         "nothing",
     );
     f.lan(
@@ -202,70 +124,34 @@ pub(crate) fn family() -> Family {
     );
 
     let whole = ping(2000);
-    f.lan(
-        "ping larger than a frame, first piece",
-        &whole.fragment(0, 1480, true),
-        "nothing",
-    );
+    f.lan("ping larger than a frame, first piece", &whole.fragment(0, 1480, true), "nothing");
     f.lan(
         "ping larger than a frame, second piece",
         &whole.fragment(1480, 520, false),
         "lan: frag 0+1480 more, frag 1480+520",
     );
     let whole = ping(4000);
-    f.lan(
-        "ping of 4000, first piece",
-        &whole.fragment(0, 1480, true),
-        "nothing",
-    );
-    f.lan(
-        "ping of 4000, second piece",
-        &whole.fragment(1480, 1480, true),
-        "nothing",
-    );
+    f.lan("ping of 4000, first piece", &whole.fragment(0, 1480, true), "nothing");
+    f.lan("ping of 4000, second piece", &whole.fragment(1480, 1480, true), "nothing");
     f.lan(
         "ping of 4000, third piece",
         &whole.fragment(2960, 1040, false),
         "lan: frag 0+1480 more, frag 1480+1480 more, frag 2960+1040",
     );
     let whole = Ip::new(DMZ_HOST, DMZ).id(77).echo(1, 1, &filler(2992));
-    f.dmz(
-        "ping of 3000 to the dmz, first piece",
-        &whole.fragment(0, 1376, true),
-        "nothing",
-    );
-    f.dmz(
-        "ping of 3000 to the dmz, second piece",
-        &whole.fragment(1376, 1376, true),
-        "nothing",
-    );
+    f.dmz("ping of 3000 to the dmz, first piece", &whole.fragment(0, 1376, true), "nothing");
+    f.dmz("ping of 3000 to the dmz, second piece", &whole.fragment(1376, 1376, true), "nothing");
     f.dmz(
         "ping of 3000 to the dmz, third piece",
         &whole.fragment(2752, 248, false),
         "dmz: frag 0+1376 more, frag 1376+1376 more, frag 2752+248",
     );
     let udp = Ip::new(LAN_HOST, LAN).id(500).udp(1, 33434, &filler(192));
-    f.lan(
-        "UDP to a closed port, first piece",
-        &udp.fragment(0, 104, true),
-        "nothing",
-    );
-    f.lan(
-        "UDP to a closed port, second piece",
-        &udp.fragment(104, 96, false),
-        "lan: icmp 3/3",
-    );
+    f.lan("UDP to a closed port, first piece", &udp.fragment(0, 104, true), "nothing");
+    f.lan("UDP to a closed port, second piece", &udp.fragment(104, 96, false), "lan: icmp 3/3");
     let strange = Ip::new(LAN_HOST, LAN).id(501).raw(253, &filler(200));
-    f.lan(
-        "protocol 253, first piece",
-        &strange.fragment(0, 104, true),
-        "nothing",
-    );
-    f.lan(
-        "protocol 253, second piece",
-        &strange.fragment(104, 96, false),
-        "lan: icmp 3/2",
-    );
+    f.lan("protocol 253, first piece", &strange.fragment(0, 104, true), "nothing");
+    f.lan("protocol 253, second piece", &strange.fragment(104, 96, false), "lan: icmp 3/2");
     let through = Ip::new(LAN_HOST, WAN_HOST).id(502).udp(1, 2, &filler(192));
     f.lan(
         "transit is not reassembled, last piece",
@@ -285,11 +171,7 @@ pub(crate) fn timeout() -> Family {
     let mut f = Family::new("reassembly-timeout");
     f.topology = f.topology.sysctl("net.ipv4.ipfrag_time", "1");
     let whole = Ip::new(LAN_HOST, LAN).id(600).echo(1, 1, &filler(192));
-    f.lan(
-        "only the last piece came",
-        &whole.fragment(104, 96, false),
-        "nothing",
-    );
+    f.lan("only the last piece came", &whole.fragment(104, 96, false), "nothing");
     f.settle(Duration::from_millis(1500));
     f.lan(
         "only the first piece came",
@@ -297,11 +179,7 @@ pub(crate) fn timeout() -> Family {
         "lan: icmp 11/1",
     );
     f.settle(Duration::from_millis(1500));
-    f.lan(
-        "first and middle came: first",
-        &whole.clone().id(602).fragment(0, 104, true),
-        "nothing",
-    );
+    f.lan("first and middle came: first", &whole.clone().id(602).fragment(0, 104, true), "nothing");
     f.lan(
         "first and middle came: middle",
         &whole.clone().id(602).fragment(104, 48, true),

@@ -24,53 +24,17 @@ pub(crate) fn family() -> Family {
             Ip::new(sender, to.into())
         };
         f.lan(format!("{kind}: UDP"), &to().udp(1, 2, &filler(40)), answer);
-        f.lan(
-            format!("{kind}: long UDP"),
-            &to().udp(1, 2, &filler(1472)),
-            answer,
-        );
-        f.lan(
-            format!("{kind}: TCP"),
-            &to().tcp((1, 2), 1, 1, 2, b""),
-            answer,
-        );
-        f.lan(
-            format!("{kind}: echo request"),
-            &to().echo(1, 1, b"ping"),
-            answer,
-        );
-        f.lan(
-            format!("{kind}: DF"),
-            &to().flags(DF).udp(1, 2, b""),
-            answer,
-        );
-        f.lan(
-            format!("{kind}: TOS 0x5d"),
-            &to().tos(0x5d).udp(1, 2, b""),
-            answer,
-        );
-        f.lan(
-            format!("{kind}: TTL 1"),
-            &to().ttl(1).udp(1, 2, b""),
-            answer,
-        );
-        f.lan(
-            format!("{kind}: first fragment"),
-            &to().raw(17, &filler(64)).flags(MF),
-            answer,
-        );
-        f.lan(
-            format!("{kind}: later fragment"),
-            &to().raw(17, &filler(64)).offset(64),
-            "nothing",
-        );
+        f.lan(format!("{kind}: long UDP"), &to().udp(1, 2, &filler(1472)), answer);
+        f.lan(format!("{kind}: TCP"), &to().tcp((1, 2), 1, 1, 2, b""), answer);
+        f.lan(format!("{kind}: echo request"), &to().echo(1, 1, b"ping"), answer);
+        f.lan(format!("{kind}: DF"), &to().flags(DF).udp(1, 2, b""), answer);
+        f.lan(format!("{kind}: TOS 0x5d"), &to().tos(0x5d).udp(1, 2, b""), answer);
+        f.lan(format!("{kind}: TTL 1"), &to().ttl(1).udp(1, 2, b""), answer);
+        f.lan(format!("{kind}: first fragment"), &to().raw(17, &filler(64)).flags(MF), answer);
+        f.lan(format!("{kind}: later fragment"), &to().raw(17, &filler(64)).offset(64), "nothing");
         let culprit = to();
         let quoted = Ip::new(culprit.dst, culprit.src).udp(1, 2, b"");
-        f.lan(
-            format!("{kind}: ICMP error"),
-            &culprit.icmp_error(3, 1, 0, &quoted, 8),
-            "nothing",
-        );
+        f.lan(format!("{kind}: ICMP error"), &culprit.icmp_error(3, 1, 0, &quoted, 8), "nothing");
         let wan_answer = answer.replace("lan", "wan");
         f.wan(
             format!("{kind}: from behind the gateway"),
@@ -95,18 +59,10 @@ pub(crate) fn family() -> Family {
         ("one before the /32", [10, 9, 1, 199], "wan: udp"),
         ("one after the /32", [10, 9, 1, 201], "wan: udp"),
         ("hole in an unreachable route", [10, 20, 1, 9], "wan: udp"),
-        (
-            "beside the hole in an unreachable route",
-            [10, 20, 2, 9],
-            "lan: icmp 3/1",
-        ),
+        ("beside the hole in an unreachable route", [10, 20, 2, 9], "lan: icmp 3/1"),
         ("lowest metric of two", [10, 40, 1, 1], "dmz: udp"),
         ("directly connected", [192, 0, 2, 10], "wan: udp"),
-        (
-            "on the link by a route without gateway",
-            [10, 50, 0, 1],
-            "wan: udp",
-        ),
+        ("on the link by a route without gateway", [10, 50, 0, 1], "wan: udp"),
     ];
     for ((name, to, expect), sender) in chosen.into_iter().zip(CROWD.skip(50)) {
         let packet = Ip::new([10, 1, 0, sender].into(), to.into()).udp(1, 2, b"lpm");
@@ -136,29 +92,18 @@ pub(crate) fn with_default() -> Family {
     f.topology = f
         .topology
         .route("default", &[("via", "192.0.2.9")])
-        .route(
-            "172.16.0.0/12",
-            &[("via", "198.51.100.10"), ("tos", "0x10")],
-        )
+        .route("172.16.0.0/12", &[("via", "198.51.100.10"), ("tos", "0x10")])
         .route("172.16.0.0/12", &[("via", "192.0.2.10")]);
     for (name, to, expect) in [
         ("anything else", [8, 8, 8, 8], "wan: udp"),
         ("the first ordinary address", [1, 0, 0, 0], "wan: udp"),
-        (
-            "the last ordinary address",
-            [223, 255, 255, 255],
-            "wan: udp",
-        ),
+        ("the last ordinary address", [223, 255, 255, 255], "wan: udp"),
         ("one before loopback", [126, 255, 255, 255], "wan: udp"),
         ("one after loopback", [128, 0, 0, 0], "wan: udp"),
         ("unreachable stays", [10, 20, 0, 1], "lan: icmp 3/1"),
         ("prohibit stays", [10, 21, 0, 1], "lan: icmp 3/13"),
         ("blackhole stays", [10, 22, 0, 1], "nothing"),
-        (
-            "throw leaves the table, default route and all",
-            [10, 23, 0, 1],
-            "lan: icmp 3/0",
-        ),
+        ("throw leaves the table, default route and all", [10, 23, 0, 1], "lan: icmp 3/0"),
         ("a longer prefix wins", [10, 9, 1, 1], "dmz: udp"),
         ("link-local address", [169, 254, 1, 1], "wan: udp"),
     ] {
@@ -232,12 +177,9 @@ pub(crate) fn default_limits() -> Family {
             "lan: icmp 11/0",
         );
     }
-    for (n, expect) in [
-        (1, "lan: icmp 3/3"),
-        (2, "lan: icmp 3/3"),
-        (3, "lan: icmp 3/3"),
-        (4, "nothing"),
-    ] {
+    for (n, expect) in
+        [(1, "lan: icmp 3/3"), (2, "lan: icmp 3/3"), (3, "lan: icmp 3/3"), (4, "nothing")]
+    {
         f.lan(
             format!("port error {n} to the same host counts on"),
             &from(103, [10, 1, 0, 1]).udp(1, 33434, b""),
@@ -247,9 +189,7 @@ pub(crate) fn default_limits() -> Family {
     for n in 1..=9 {
         f.lan(
             format!("too-big error {n} is never limited"),
-            &from(100, [198, 51, 100, 10])
-                .flags(DF)
-                .udp(1, 2, &filler(1472)),
+            &from(100, [198, 51, 100, 10]).flags(DF).udp(1, 2, &filler(1472)),
             "lan: icmp 3/4 mtu 1400",
         );
         f.lan(

@@ -16,55 +16,23 @@ pub(crate) fn family() -> Family {
             let udp = there().udp(1000, 2000, &filler(len));
             f.lan(at(&format!("UDP with {len} bytes")), &udp, "lan: icmp 11/0");
         }
-        f.lan(
-            at("TCP"),
-            &there().tcp((1, 2), 3, 4, 16, &filler(100)),
-            "lan: icmp 11/0",
-        );
-        f.lan(
-            at("echo request"),
-            &there().echo(1, 2, &filler(56)),
-            "lan: icmp 11/0",
-        );
-        f.lan(
-            at("echo reply"),
-            &there().icmp(0, 0, &[0, 1, 0, 2]),
-            "lan: icmp 11/0",
-        );
-        f.lan(
-            at("protocol of no kind"),
-            &there().raw(253, &filler(64)),
-            "lan: icmp 11/0",
-        );
-        f.lan(
-            at("nothing after the header"),
-            &there().raw(253, &[]),
-            "lan: icmp 11/0",
-        );
+        f.lan(at("TCP"), &there().tcp((1, 2), 3, 4, 16, &filler(100)), "lan: icmp 11/0");
+        f.lan(at("echo request"), &there().echo(1, 2, &filler(56)), "lan: icmp 11/0");
+        f.lan(at("echo reply"), &there().icmp(0, 0, &[0, 1, 0, 2]), "lan: icmp 11/0");
+        f.lan(at("protocol of no kind"), &there().raw(253, &filler(64)), "lan: icmp 11/0");
+        f.lan(at("nothing after the header"), &there().raw(253, &[]), "lan: icmp 11/0");
         f.lan(
             at("fewer than eight bytes after the header"),
             &there().raw(253, &filler(5)),
             "lan: icmp 11/0",
         );
-        f.lan(
-            at("DF"),
-            &there().flags(DF).udp(1, 2, b"df"),
-            "lan: icmp 11/0",
-        );
+        f.lan(at("DF"), &there().flags(DF).udp(1, 2, b"df"), "lan: icmp 11/0");
         for tos in [0x02, 0x10, 0x1e, 0xb8, 0xff] {
             let name = at(&format!("TOS {tos:#04x} comes back with precedence 6"));
             f.lan(name, &there().tos(tos).udp(1, 2, b"tos"), "lan: icmp 11/0");
         }
-        f.lan(
-            at("first fragment"),
-            &there().raw(17, &filler(64)).flags(MF),
-            "lan: icmp 11/0",
-        );
-        f.lan(
-            at("later fragment"),
-            &there().raw(17, &filler(64)).offset(64),
-            "nothing",
-        );
+        f.lan(at("first fragment"), &there().raw(17, &filler(64)).flags(MF), "lan: icmp 11/0");
+        f.lan(at("later fragment"), &there().raw(17, &filler(64)).offset(64), "nothing");
         f.lan(
             at("later fragment with more to come"),
             &there().raw(17, &filler(64)).flags(MF).offset(8),
@@ -78,73 +46,44 @@ pub(crate) fn family() -> Family {
         }
         for kind in [13, 14, 15, 16, 17, 18] {
             let query = there().icmp(kind, 0, &filler(16));
-            f.lan(
-                at(&format!("ICMP of type {kind}")),
-                &query,
-                "lan: icmp 11/0",
-            );
+            f.lan(at(&format!("ICMP of type {kind}")), &query, "lan: icmp 11/0");
         }
         // What may be an error of a kind not known yet is treated as one.
         for kind in [1, 2, 6, 7, 9, 10, 19, 41, 42, 43, 253, 255] {
             let strange = there().icmp(kind, 0, &filler(16));
             f.lan(
-                at(&format!(
-                    "ICMP of type {kind}, which Linux has no definition for"
-                )),
+                at(&format!("ICMP of type {kind}, which Linux has no definition for")),
                 &strange,
                 "nothing",
             );
         }
-        f.lan(
-            at("ICMP without even a type"),
-            &there().raw(ICMP, &[]),
-            "nothing",
-        );
-        f.lan(
-            at("ICMP of one byte, an echo request"),
-            &there().raw(ICMP, &[8]),
-            "lan: icmp 11/0",
-        );
-        f.lan(
-            at("ICMP of one byte, an error"),
-            &there().raw(ICMP, &[3]),
-            "nothing",
-        );
+        f.lan(at("ICMP without even a type"), &there().raw(ICMP, &[]), "nothing");
+        f.lan(at("ICMP of one byte, an echo request"), &there().raw(ICMP, &[8]), "lan: icmp 11/0");
+        f.lan(at("ICMP of one byte, an error"), &there().raw(ICMP, &[3]), "nothing");
 
         f.lan(
             at("towards no route"),
-            &Ip::new([10, 1, 0, 100 + ttl].into(), [172, 31, 0, 1].into())
-                .ttl(ttl)
-                .udp(1, 2, b""),
+            &Ip::new([10, 1, 0, 100 + ttl].into(), [172, 31, 0, 1].into()).ttl(ttl).udp(1, 2, b""),
             "lan: icmp 3/0",
         );
         f.lan(
             at("towards an unreachable route"),
-            &Ip::new([10, 1, 0, 110 + ttl].into(), [10, 20, 0, 1].into())
-                .ttl(ttl)
-                .udp(1, 2, b""),
+            &Ip::new([10, 1, 0, 110 + ttl].into(), [10, 20, 0, 1].into()).ttl(ttl).udp(1, 2, b""),
             "lan: icmp 3/1",
         );
         f.lan(
             at("towards a blackhole"),
-            &Ip::new(LAN_HOST, [10, 22, 0, 1].into())
-                .ttl(ttl)
-                .udp(1, 2, b""),
+            &Ip::new(LAN_HOST, [10, 22, 0, 1].into()).ttl(ttl).udp(1, 2, b""),
             "nothing",
         );
         f.lan(
             at("too big and DF"),
-            &Ip::new(LAN_HOST, DMZ_HOST)
-                .ttl(ttl)
-                .flags(DF)
-                .udp(1, 2, &filler(1440)),
+            &Ip::new(LAN_HOST, DMZ_HOST).ttl(ttl).flags(DF).udp(1, 2, &filler(1440)),
             "lan: icmp 11/0",
         );
         f.lan(
             at("to the multicast group 239.1.1.1"),
-            &Ip::new(LAN_HOST, [239, 1, 1, 1].into())
-                .ttl(ttl)
-                .udp(1, 2, b""),
+            &Ip::new(LAN_HOST, [239, 1, 1, 1].into()).ttl(ttl).udp(1, 2, b""),
             "nothing",
         );
         f.lan(
@@ -190,16 +129,12 @@ pub(crate) fn family() -> Family {
         );
         f.lan(
             at("with a source that no route leads to"),
-            &Ip::new([172, 31, 0, 1].into(), DMZ_HOST)
-                .ttl(ttl)
-                .udp(1, 2, b""),
+            &Ip::new([172, 31, 0, 1].into(), DMZ_HOST).ttl(ttl).udp(1, 2, b""),
             "nothing",
         );
         f.lan(
             at("with a source behind a blackhole"),
-            &Ip::new([10, 22, 0, 1].into(), DMZ_HOST)
-                .ttl(ttl)
-                .udp(1, 2, b""),
+            &Ip::new([10, 22, 0, 1].into(), DMZ_HOST).ttl(ttl).udp(1, 2, b""),
             "nothing",
         );
     }

@@ -1,0 +1,172 @@
+//! The far ends of a router's ports.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::common::frame::{ARP, Arp, BROADCAST, ETH_HEADER, IPV4, Ip, ether, pad, tag, untag};
+use crate::common::netns::Namespace;
+use crate::common::tap::Tap;
+use crate::corpus::Step;
+use crate::outcome::{Outcome, PORTS};
+use crate::topology::{DMZ, DMZ_MAC, LAN, LAN_MAC, SENTINELS, WAN, WAN_MAC, mac_of};
+
+/// A wire in every port.
+pub(crate) struct Wires(Vec<Wire>);
+
+struct Wire {
+    tap: Tap,
+    /// For the stand-in of a VLAN interface: the port and the VLAN identifier.
+    stands_for: Option<(&'static str, u16)>,
+}
+
+/// How many frames the sentinels cause: one out of each port and VLAN, and three answers.
+const SENTINEL_FRAMES: usize = SENTINELS.len() + 3;
+
+impl Wires {
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Makes a port.
+    pub(crate) fn plug(&mut self, namespace: &Namespace, port: &str) {
+        let tap = Tap::new(namespace, port);
+        self.0.push(Wire { tap, stands_for: None });
+    }
+
+    /// Makes an interface that sees and sends what a VLAN interface would.
+    pub(crate) fn plug_for_vlan(
+        &mut self,
+        namespace: &Namespace,
+        name: &str,
+        parent: &'static str,
+        vid: u16,
+    ) {
+        let tap = Tap::new(namespace, name);
+        self.0.push(Wire { tap, stands_for: Some((parent, vid)) });
+    }
+
+    /// Gives the router each frame in turn and takes what has come of it when `inject` returns.
+    pub(crate) fn play(&self, steps: &[Step]) -> Vec<Outcome> {
+        let outcomes = steps
+            .iter()
+            .map(|step| {
+                self.inject(step.port, &step.frame);
+                if !step.settle.is_zero() {
+                    sleep(step.settle);
+                }
+                self.collect()
+            })
+            .collect();
+        // Were an effect late, the next frame would be blamed for it, so that there are none is not
+        // left to belief: after the last one nothing may come.
+        sleep(Duration::from_millis(20));
+        let late = self.collect();
+        assert!(late.is_nothing(), "the router sent frames late: {}", late.brief());
+        outcomes
+    }
+
+    /// The same with a router that takes its time: behind each frame go others that are known to
+    /// come out, by every way through the router, and when they have, so has what came before.
+    pub(crate) fn play_with_sentinels(&self, steps: &[Step]) -> Vec<Outcome> {
+        let played = steps.iter().map(|step| {
+            self.inject(step.port, &step.frame);
+            sleep(step.settle);
+            for sentinel in sentinels(step.port) {
+                self.inject(step.port, &sentinel);
+            }
+            let (mut outcome, mut seen) = (Outcome::default(), 0);
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while seen < SENTINEL_FRAMES {
+                assert!(
+                    Instant::now() < deadline,
+                    "{} of {SENTINEL_FRAMES} sentinels came behind {:?}; besides: {}",
+                    seen,
+                    step.name,
+                    outcome.brief()
+                );
+                for (port, frame) in self.collect().frames() {
+                    if is_sentinel(&frame) {
+                        seen += 1;
+                    } else {
+                        outcome.push(port, frame);
+                    }
+                }
+            }
+            outcome
+        });
+        played.collect()
+    }
+
+    /// Whether a router on these wires answers within a moment.
+    pub(crate) fn answer(&self) -> bool {
+        for sentinel in sentinels("lan") {
+            self.inject("lan", &sentinel);
+        }
+        sleep(Duration::from_millis(100));
+        // All of what it has to say, so that nothing of it is left for later.
+        let mut said = false;
+        while let Some(more) = Some(self.collect()).filter(|outcome| !outcome.is_nothing()) {
+            said |= !more.is_nothing();
+            sleep(Duration::from_millis(100));
+        }
+        said
+    }
+
+    fn inject(&self, port: &str, frame: &[u8]) {
+        if let Some((tci, inner)) = untag(frame) {
+            let stand_in =
+                self.0.iter().find(|wire| wire.stands_for == Some((known(port), tci & 0xfff)));
+            // A tag with no ethertype behind it is no frame for any interface; the port drops it.
+            if let Some(wire) = stand_in.filter(|_| inner.len() >= ETH_HEADER) {
+                wire.tap.send(&inner);
+                return;
+            }
+        }
+        let wire = self.0.iter().find(|wire| wire.tap.name() == port);
+        wire.expect("a port of that name").tap.send(frame);
+    }
+
+    fn collect(&self) -> Outcome {
+        let mut outcome = Outcome::default();
+        for wire in &self.0 {
+            while let Some(frame) = wire.tap.receive() {
+                match wire.stands_for {
+                    Some((parent, vid)) => outcome.push(parent, tag(&frame, vid)),
+                    None => outcome.push(known(wire.tap.name()), frame),
+                }
+            }
+        }
+        outcome
+    }
+}
+
+fn known(name: &str) -> &'static str {
+    PORTS
+        .into_iter()
+        .find(|port| *port == name)
+        .unwrap_or_else(|| panic!("{name} is no port of the laboratory"))
+}
+
+/// One packet out of every interface, and questions that the router answers in different places.
+fn sentinels(port: &str) -> Vec<Vec<u8>> {
+    let (mac, router, own) = match port {
+        "lan" => (LAN_MAC, LAN, SENTINELS[0].0),
+        "wan" => (WAN_MAC, WAN, SENTINELS[1].0),
+        _ => (DMZ_MAC, DMZ, SENTINELS[2].0),
+    };
+    let packet = |packet: Ip| pad(ether(mac, mac_of(own), IPV4, &packet.bytes()), 60);
+    let mut frames: Vec<Vec<u8>> = SENTINELS
+        .iter()
+        .map(|(host, _)| packet(Ip::new(own, *host).udp(7, 7, b"sentinel")))
+        .collect();
+    frames.push(packet(Ip::new(own, router).echo(7, 7, b"sentinel")));
+    frames.push(packet(Ip::new(own, router).tcp((7, 81), 7, 0, 2, b"")));
+    let ask = Arp::request(mac_of(own), own, router);
+    frames.push(pad(ether(BROADCAST, mac_of(own), ARP, &ask.bytes()), 60));
+    frames
+}
+
+/// Whether a frame is to one of the hosts that only sentinels come from.
+fn is_sentinel(frame: &[u8]) -> bool {
+    SENTINELS.iter().any(|(host, _)| frame[..6] == mac_of(*host))
+}

@@ -1,0 +1,141 @@
+//! Starting, stopping and refusing to start, as an operator meets them.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::common::process::{Process, write};
+use crate::router::{
+    AfPacket, AfXdp, Driver, Linux, Router as _, Wagonway, configuration, instance,
+};
+use crate::world::{World, on};
+
+/// Long enough for a start or a stop on a busy machine, short enough to call a hang a hang.
+const SOON: Duration = Duration::from_secs(10);
+
+/// Asks the running router something.
+fn ask(world: &World, words: &str) -> crate::world::Said {
+    let program = env!("CARGO_BIN_EXE_wagonway");
+    on(&world.router, &format!("{program} {words} --instance {}", instance()))
+}
+
+/// After the signal the process ends well, its socket is gone, and the kernel can use the cables.
+pub(crate) fn stops_cleanly<D: Driver>(signal: Signal) {
+    let world = World::new();
+    let mut router = Wagonway::<D>::start(&world);
+    on(&world.alice, "ping -n -c 3 -i 0.05 -W 2 192.0.2.10").expect(" 0% packet loss");
+    assert!(ask(&world, "show counters").ok, "a running router answers questions");
+
+    let began = Instant::now();
+    router.process().signal(signal);
+    let status = router.process().ends_within(SOON);
+    assert_eq!(status.code(), Some(0), "{}", router.process().log());
+    println!("ended {:?} after {signal:?}", began.elapsed());
+    let log = router.process().log();
+    assert!(!log.contains("panicked"), "{log}");
+    assert!(!ask(&world, "show counters").ok, "a stopped router answers no questions");
+    let links = on(&world.router, "ip -d link show");
+    assert!(!links.contains("xdp"), "an XDP program was left behind:\n{}", links.text);
+    assert!(!links.contains("PROMISC"), "promiscuous mode was left on:\n{}", links.text);
+
+    let _linux = Linux::start(&world);
+    on(&world.alice, "ping -n -c 3 -i 0.05 -W 2 192.0.2.10").expect(" 0% packet loss");
+}
+
+/// Told to stop while packets flow, it stops all the same.
+pub(crate) fn stops_under_load() {
+    let world = World::new();
+    let mut router = Wagonway::<AfPacket>::start(&world);
+    let mut flood = Process::spawn(
+        &world.alice,
+        Command::new("ping").args(["-n", "-q", "-f", "-w", "20", "192.0.2.10"]),
+    );
+    std::thread::sleep(Duration::from_millis(500));
+    router.process().signal(Signal::TERM);
+    assert_eq!(router.process().ends_within(SOON).code(), Some(0), "{}", router.process().log());
+    flood.signal(Signal::INT);
+    flood.ends_within(SOON);
+}
+
+/// A name is taken once; who comes second is told, and who came first does not notice.
+pub(crate) fn second_instance_of_a_name_is_refused() {
+    let world = World::new();
+    let _router = Wagonway::<AfPacket>::start(&world);
+    let mut second = Process::start(&world.router, &configuration(AfPacket::NAME, &instance()));
+    let status = second.ends_within(SOON);
+    let log = second.log();
+    assert!(!status.success(), "{log}");
+    assert!(log.contains(&instance()) && log.contains("running"), "{log}");
+    on(&world.alice, "ping -n -c 3 -i 0.05 -W 2 192.0.2.10").expect(" 0% packet loss");
+    assert!(ask(&world, "show counters").ok, "the first one still answers questions");
+}
+
+/// A router that was killed leaves nothing behind that keeps the next one from starting.
+pub(crate) fn starts_again_after_being_killed<D: Driver>() {
+    let world = World::new();
+    for _ in 0..2 {
+        let mut router = Wagonway::<D>::start(&world);
+        on(&world.alice, "ping -n -c 3 -i 0.05 -W 2 192.0.2.10").expect(" 0% packet loss");
+        router.process().signal(Signal::KILL);
+        router.process().ends_within(SOON);
+    }
+}
+
+/// Starts with this configuration, which must fail at once with all of these words said.
+fn refused(world: &World, config: &str, words: &[&str]) {
+    let mut router = Process::start(&world.router, config);
+    let status = router.ends_within(SOON);
+    let log = router.log();
+    assert!(!status.success(), "started all the same:\n{log}");
+    assert!(status.code().is_some(), "died of {status}:\n{log}");
+    assert!(!log.contains("panicked"), "{log}");
+    for word in words {
+        assert!(log.contains(word), "no {word:?} in:\n{log}");
+    }
+}
+
+/// The error names the port and the device that is not there.
+pub(crate) fn device_that_does_not_exist_is_named() {
+    let world = World::new();
+    for driver in [AfPacket::NAME, AfXdp::NAME] {
+        let config = configuration(driver, &instance());
+        let config = config.replace(&format!("{driver}:wan"), &format!("{driver}:nosuch0"));
+        refused(&world, &config, &["wan", "nosuch0"]);
+    }
+}
+
+/// Without the rights that it needs it says which.
+pub(crate) fn missing_rights_are_explained() {
+    let world = World::new();
+    let config = write(&configuration(AfPacket::NAME, &instance()));
+    let mut command = Command::new("setpriv");
+    // The superuser of no capabilities: may read the files that the build left, and nothing else.
+    command
+        .args(["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"])
+        .args([env!("CARGO_BIN_EXE_wagonway"), "run", "--config"])
+        .arg(config);
+    let mut router = Process::spawn(&world.router, &mut command);
+    let status = router.ends_within(SOON);
+    let log = router.log();
+    assert!(!status.success() && status.code().is_some(), "{status}:\n{log}");
+    assert!(!log.contains("panicked"), "{log}");
+    assert!(log.contains("CAP_NET_RAW") || log.contains("root"), "{log}");
+}
+
+/// A mistake in the configuration is shown where it is.
+pub(crate) fn mistakes_in_the_configuration_are_located() {
+    let world = World::new();
+    let config =
+        configuration(AfPacket::NAME, &instance()).replace("mtu = 1400", "mtu = \"1400 bytes\"");
+    let line = config
+        .lines()
+        .position(|line| line.contains("1400 bytes"))
+        .expect("the line with the mistake")
+        + 1;
+    refused(&world, &config, &["mtu", &line.to_string()]);
+    let config = configuration(AfPacket::NAME, &instance()).replace("10.1.0.1/24", "10.1.0.1/33");
+    refused(&world, &config, &["10.1.0.1/33"]);
+    let config = configuration(AfPacket::NAME, &instance()).replace("[[port]]", "[[prot]]");
+    refused(&world, &config, &["prot"]);
+}
