@@ -29,5 +29,6 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod iproute2;
+pub mod live;
 pub mod replay;
 pub mod telemetry;

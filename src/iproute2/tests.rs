@@ -6,10 +6,6 @@ fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
 }
 
-fn error(line: &str) -> String {
-    parse(&words(line)).expect_err(line).to_string()
-}
-
 #[test]
 fn abbreviated_objects_and_verbs_are_understood() {
     assert_eq!(parse(&words("r")), parse(&words("route list table main")));
