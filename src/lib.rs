@@ -31,4 +31,5 @@ pub mod config;
 pub mod iproute2;
 pub mod live;
 pub mod replay;
+pub mod setup;
 pub mod telemetry;

@@ -653,6 +653,11 @@ impl Router {
         Ok(())
     }
 
+    /// Ends a packet that the management core holds.
+    pub fn discard(&mut self, packet: Packet, reason: Reason) {
+        self.drop_packet(packet, reason);
+    }
+
     fn drop_packet(&mut self, packet: Packet, reason: Reason) {
         drop(packet);
         *self.dropped.entry(reason).or_default() += 1;

@@ -127,6 +127,8 @@ reasons! {
     NeighbourTableFull = "neigh_tablefull" [],
     /// The management core is behind: its ring is full.
     PuntFull = "punt_full" [],
+    /// The workers are behind: their rings from the management core are full.
+    InjectFull = "inject_full" [OutDiscards],
     /// The management core had nothing to do with the packet.
     PuntIgnored = "punt_ignored" [],
     /// The device's transmit ring stayed full.

@@ -6,7 +6,7 @@
 
 use std::{
     net::Ipv4Addr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use crate::graph::{Nanos, Reason};
@@ -133,15 +133,24 @@ pub struct Limits {
     targets: Box<[AtomicU64]>,
     /// The same for all targets, in microseconds.
     global: AtomicU64,
+    /// Identification of the last answer.
+    id: AtomicU32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { targets: bytemuck::zeroed_slice_box(WAYS * SETS), global: AtomicU64::new(0) }
+        Self { targets: bytemuck::zeroed_slice_box(WAYS * SETS), global: AtomicU64::new(0), id: AtomicU32::new(0) }
     }
 }
 
 impl Limits {
+    /// The next IPv4 identification of an answer, never 0; shared by all workers, as the kernel's is
+    /// by all processors.
+    pub fn next_id(&self) -> u16 {
+        let id = self.id.fetch_add(1, Ordering::Relaxed).wrapping_add(1) as u16;
+        if id == 0 { self.next_id() } else { id }
+    }
+
     /// May a message of `kind` and `code` go to `target`? Takes from its allowance if so.
     pub fn allow(
         &self,

@@ -1,13 +1,39 @@
 //! Captures through the router: as fast as it can, or reproducibly.
+//!
+//! - takes: captures of any origin, and a configuration
+//! - gives: a [`ReplayReport`]; with [`Options::write`] also what left each port
+//! - obeys: the same graph and the same management core as a live router; neither root nor hugepages
+//!   are needed
 
-use std::path::PathBuf;
+mod lockstep;
+mod load;
+mod report;
+mod rig;
+mod source;
+mod synthetic;
+mod throughput;
 
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use thiserror::Error;
 
+use self::{
+    load::Arena,
+    lockstep::{Files, Steps},
+    throughput::Play,
+};
 use crate::{
     config::{Config, ConfigErrors},
-    telemetry::report::{BenchReport, ReplayReport},
+    control::Router,
+    setup::{self, Leniency, Machine, SetupError},
+    telemetry::report::ReplayReport,
 };
+
+pub use synthetic::{BenchOptions, Size, bench};
 
 /// What to replay, and how.
 #[derive(Clone, Debug)]
@@ -28,36 +54,6 @@ pub struct Options {
     pub strict_neighbours: bool,
     /// Every destination in the captures gets a route over the ports.
     pub routes_auto: bool,
-    /// Draw a progress bar.
-    pub progress: bool,
-}
-
-/// Size of the frames of a measurement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
-    /// All alike, in bytes with the frame check sequence.
-    Fixed(u16),
-    /// 7 of 64, 4 of 594 and 1 of 1518 bytes.
-    Imix,
-}
-
-/// What to measure.
-#[derive(Clone, Debug)]
-pub struct BenchOptions {
-    /// The router; its routes are taken as they are.
-    pub config: Config,
-    /// A measurement for each.
-    pub sizes: Vec<Size>,
-    /// Distinct flows.
-    pub flows: u32,
-    /// Synthetic routes in place of the configuration's.
-    pub routes: Option<u32>,
-    /// Workers, when not as configured.
-    pub workers: Option<u16>,
-    /// Packets of each measurement.
-    pub packets: u64,
-    /// Seed of the traffic.
-    pub seed: u64,
     /// Draw a progress bar.
     pub progress: bool,
 }
@@ -88,18 +84,195 @@ impl ReplayError {
     }
 }
 
+impl From<SetupError> for ReplayError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Config(errors) => Self::Config(errors),
+            other => fail(other.to_string(), None),
+        }
+    }
+}
+
+/// An error that is not about the configuration.
+fn fail<'a>(message: impl Into<String>, hint: impl Into<Option<&'a str>>) -> ReplayError {
+    ReplayError::Other { message: message.into(), hint: hint.into().map(str::to_owned) }
+}
+
+/// Buffers for each worker, and for packets that wait on the management core.
+const BUFFERS: u32 = 8192;
+/// Headroom, and what the router may put in front of a frame.
+const FRAME_ROOM: usize = 128 + 64;
+/// As DPDK's own default.
+const LEAST_ROOM: usize = 2048 + 128;
+
+/// Memory for a router that exists without devices.
+fn machine(config: &Config, workers: usize, longest: usize) -> Result<Machine, ReplayError> {
+    let room = (longest + FRAME_ROOM).max(LEAST_ROOM).max(usize::from(config.data_room()));
+    let room = u16::try_from(room).unwrap_or(u16::MAX);
+    let count = config.buffers.count.unwrap_or(BUFFERS * (workers as u32 + 1) - 1);
+    let mut config = config.clone();
+    config.dpdk.in_memory = true;
+    Ok(Machine::start(&config, count, room, Vec::new())?)
+}
+
+/// A bar of `packets` packets, or none that can be seen.
+fn bar(packets: u64, shown: bool) -> ProgressBar {
+    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(packets), target);
+    let style = ProgressStyle::with_template(
+        "{bar:40} {percent:>3} %  {human_pos}/{human_len} packets  {per_sec}  {eta}",
+    );
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
 /// Replays captures.
 ///
 /// # Errors
 /// When a capture or the configuration does not serve, or an output cannot be written.
-pub fn replay(_options: &Options) -> Result<ReplayReport, ReplayError> {
-    todo!()
+pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
+    let config = &options.config;
+    let workers = options.workers.map_or(config.workers.cores.workers(), usize::from).max(1);
+    let arena = Arena::load(&captures(options)?)?;
+    if arena.entries.is_empty() {
+        let notes = arena.notes.join("; ");
+        let message = format!("there is nothing to replay: {notes}");
+        return Err(fail(message.trim_end_matches(": "), None));
+    }
+    let machine = machine(config, workers, arena.longest())?;
+    let pool = machine.pool;
+    let leniency =
+        Leniency { any_mac: !options.strict_mac, stand_in: !options.strict_neighbours };
+    let total = arena.entries.len() as u64 * options.repeat;
+    let bar = bar(total, options.progress);
+    let mut added = 0;
+    let prepare = |router: &mut Router| {
+        setup::load_routes(config, router)?;
+        if options.routes_auto {
+            added = auto_routes(config, &arena, router)?;
+        }
+        Ok(())
+    };
+
+    let mut report = match &options.write {
+        None => {
+            let rounds = options.repeat;
+            let play =
+                Play { config, pool, workers, leniency, rounds, bar: bar.clone() };
+            let played = throughput::play(&play, &arena, prepare)?;
+            bar.finish_and_clear();
+            report::throughput(config, &played)
+        }
+        Some(dir) => {
+            let outlet = Arc::new(Mutex::new(Files::create(dir, config)?));
+            let rounds = options.repeat;
+            let steps =
+                Steps { config, pool, workers, leniency, rounds, bar: bar.clone() };
+            let (lockstep, unaccounted) = lockstep::play(&steps, &arena, &outlet, prepare)?;
+            bar.finish_and_clear();
+            outlet.lock().unwrap_or_else(PoisonError::into_inner).finish()?;
+            let mut report = report::lockstep(config, &lockstep, unaccounted);
+            for port in &mut report.ports {
+                port.written = Some(Files::path(dir, &port.name).display().to_string());
+            }
+            report
+        }
+    };
+    report.leaked = i64::from(pool.count()) - i64::from(pool.available());
+    report.capture_seconds = arena.span() as f64 / 1e9;
+    if added > 0 {
+        report.notes.push(format!("{added} routes were added for destinations that had none"));
+    }
+    report.notes.extend(arena.notes.iter().cloned());
+    report.notes.extend(machine.notes.iter().cloned());
+    Ok(report)
 }
 
-/// Measures with synthetic traffic.
-///
-/// # Errors
-/// When the configuration does not serve.
-pub fn bench(_options: &BenchOptions) -> Result<BenchReport, ReplayError> {
-    todo!()
+/// Captures with the places of their ports.
+fn captures(
+    options: &Options,
+) -> Result<Vec<(u16, crate::packet::MacAddr, PathBuf)>, ReplayError> {
+    let ports = &options.config.ports;
+    let facts = rig::facts(&options.config);
+    let place = |name: &str| ports.iter().position(|port| **port.name == *name);
+    if options.captures.is_empty() {
+        return Err(fail("there is no capture to replay", "give one with --port NAME=FILE"));
+    }
+    let captures = options.captures.iter().map(|(name, path)| {
+        let place = place(name).ok_or_else(|| {
+            let names: Vec<_> = ports.iter().map(|port| port.name.as_str()).collect();
+            let hint = match &names[..] {
+                [] => "the configuration has no port; add a [[port]]".to_owned(),
+                _ => format!("the configuration has {}", names.join(", ")),
+            };
+            fail(format!("there is no port {name:?}"), hint.as_str())
+        })?;
+        Ok((place as u16, facts[place].mac, path.clone()))
+    });
+    captures.collect()
+}
+
+/// Gives every destination of the captures that has no route one over another port than it came in
+/// by; gives their number.
+fn auto_routes(config: &Config, arena: &Arena, router: &mut Router) -> Result<usize, ReplayError> {
+    use crate::{
+        packet::{ethernet::ethertype, ipv4},
+        route::{
+            control::Verb,
+            spec::{NextHopSpec, RouteSpec, RouteType, proto, table},
+        },
+    };
+    let mut wanted = std::collections::BTreeMap::new();
+    for entry in &arena.entries {
+        let frame = Arena::frame(&arena.bytes, entry);
+        let Some(&[a, b, c, d]) = frame.get(30..34).and_then(|dst| dst.first_chunk()) else {
+            continue;
+        };
+        let dst = u32::from_be_bytes([a, b, c, d]);
+        let is_ip = frame[12..14] == ethertype::IPV4.to_be_bytes();
+        let plain = a != 0 && a != 127 && !ipv4::is_multicast(dst) && a < 240;
+        if is_ip && plain && router.routes().fib().table().lookup(dst) == 0 {
+            wanted.entry(dst & 0xffff_ff00).or_insert(usize::from(entry.port));
+        }
+    }
+    for (net, from) in &wanted {
+        let to = (from + 1) % config.ports.len();
+        let port = &config.ports[to];
+        let gateway = gateway(port.addresses.first().map(|address| **address), to);
+        let spec = RouteSpec {
+            dst: ipnet::Ipv4Net::new((*net).into(), 24).unwrap_or_default(),
+            kind: RouteType::Unicast,
+            tos: 0,
+            table: table::MAIN,
+            metric: 0,
+            proto: proto::STATIC,
+            scope: None,
+            prefsrc: None,
+            mtu: None,
+            mtu_locked: false,
+            metrics: Vec::new(),
+            nexthops: vec![NextHopSpec {
+                via: Some(gateway),
+                dev: Some(port.name.to_string()),
+                weight: 1,
+                onlink: true,
+            }],
+        };
+        router.route(Verb::Append, &spec).map_err(|error| {
+            fail(format!("route to {}: {error}", spec.dst), "raise `limits.routes`")
+        })?;
+    }
+    Ok(wanted.len())
+}
+
+/// A host behind a port that may stand for all that is further away.
+fn gateway(subnet: Option<ipnet::Ipv4Net>, place: usize) -> std::net::Ipv4Addr {
+    let own = subnet.map(|subnet| subnet.addr());
+    let hosts = subnet.into_iter().flat_map(|subnet| subnet.hosts());
+    hosts
+        .into_iter()
+        .find(|host| Some(*host) != own)
+        .unwrap_or_else(|| std::net::Ipv4Addr::new(169, 254, (place >> 8) as u8, place as u8))
 }

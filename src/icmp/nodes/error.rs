@@ -6,10 +6,7 @@
 //! - obeys: RFC 792, RFC 1122 section 3.2.2, RFC 1812 section 4.3.2; ledger 3.8, 3.30 to 3.40 in that
 //!   order, 3.53 to 3.58
 
-use std::{
-    net::Ipv4Addr,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::net::Ipv4Addr;
 
 use super::reply;
 use crate::{
@@ -34,15 +31,6 @@ const MAX_TOTAL: usize = 576;
 const ICMP_HEADER: usize = 8;
 /// Highest type that is defined; above it a message counts as an error [3.33].
 const MAX_TYPE: u8 = 18;
-
-/// Identification of what the router makes; shared, as the kernel's is, and only by answers.
-static NEXT_ID: AtomicU32 = AtomicU32::new(1);
-
-/// The next identification, never 0.
-pub(super) fn next_id() -> u16 {
-    let id = NEXT_ID.fetch_add(1, Ordering::Relaxed) as u16;
-    if id == 0 { next_id() } else { id }
-}
 
 /// True for a type that is an error or unknown [3.9].
 fn is_error(kind: u8) -> bool {
@@ -112,7 +100,7 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let header = Ipv4Spec {
         // The culprit's type of service with the precedence of network control [3.40].
         tos: ip.tos() & 0x1e | 0xc0,
-        id: next_id(),
+        id: tables.limits.next_id(),
         fragment_word: 0,
         ttl: tables.tunables.default_ttl,
         protocol: protocol::ICMP,

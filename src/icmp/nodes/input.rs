@@ -7,7 +7,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{error::next_id, reply};
+use super::reply;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
@@ -131,7 +131,7 @@ fn turn(packet: &mut Packet, cx: &Cx<'_, Tables>, broadcast: bool) -> u8 {
     packet.truncate(l3 + header_len + payload_len);
     let header = Ipv4Spec {
         tos,
-        id: next_id(),
+        id: cx.tables.limits.next_id(),
         fragment_word: 0,
         ttl: cx.tables.tunables.default_ttl,
         protocol: protocol::ICMP,

@@ -1,0 +1,285 @@
+//! Replay that is the same on every run: one packet at a time, by the clock of the captures.
+//!
+//! Any number of workers takes part, each with the flows that it would own live; one thread turns
+//! them. What a worker leaves to the management core is seen to before the next packet, and timers
+//! run when their time has come, so the frames that leave depend on nothing but the captures and the
+//! configuration.
+
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use indicatif::ProgressBar;
+
+use super::{ReplayError, fail, load::Arena, rig::Rig};
+use crate::{
+    capture::{PcapWriter, WriteError},
+    config::Config,
+    dpdk::{
+        mbuf::{Burst, Packet},
+        mempool::Pool,
+    },
+    graph::{Cx, Frame, Input, Nanos},
+    port::nodes::{Sink, Spread},
+    setup::{Leniency, unaccounted},
+    tables::Tables,
+};
+
+/// The clock starts here, so that nothing that looks back looks before the beginning.
+const START: Nanos = 1_000_000_000;
+/// Between two rounds of a capture.
+const GAP: Nanos = 1_000_000;
+/// Longest time that timers run on after the last packet: all neighbours have answered or failed.
+const TAIL: Nanos = 60_000_000_000;
+
+/// The frame that a worker receives next.
+type Slot = Arc<Mutex<Option<Packet>>>;
+
+fn open<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the worker what lies in its slot.
+struct One {
+    slot: Slot,
+    /// By number in DPDK: interface.
+    ifaces: Vec<u16>,
+}
+
+impl Input<Tables> for One {
+    fn name(&self) -> &str {
+        "replay"
+    }
+
+    fn target(&self) -> &'static str {
+        "classify"
+    }
+
+    fn poll(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame) {
+        if let Some(packet) = open(&self.slot).take() {
+            let iface = self.ifaces[usize::from(packet.port())];
+            let counts = &cx.stats.ifaces[usize::from(iface)];
+            counts.rx_packets.add(1);
+            counts.rx_bytes.add(packet.len() as u64);
+            frame.push(packet);
+        }
+    }
+}
+
+/// Where what leaves is written.
+pub(super) trait Outlet: Send {
+    /// A frame left by the port at `place` in the configuration, at `now` since 1970.
+    fn frame(&mut self, place: usize, now: Nanos, bytes: &[u8]);
+}
+
+/// One capture a port.
+pub(super) struct Files {
+    writers: Vec<Option<PcapWriter>>,
+    failed: Option<WriteError>,
+}
+
+impl Files {
+    /// Creates `DIR/PORT.pcap` for every port.
+    pub(super) fn create(dir: &Path, config: &Config) -> Result<Self, ReplayError> {
+        std::fs::create_dir_all(dir).map_err(|error| {
+            fail(format!("cannot make the directory {}: {error}", dir.display()), None)
+        })?;
+        let mut writers = Vec::new();
+        for port in &config.ports {
+            let path = Self::path(dir, &port.name);
+            let writer =
+                PcapWriter::create(path).map_err(|error| fail(error.to_string(), None))?;
+            writers.push(Some(writer));
+        }
+        Ok(Self { writers, failed: None })
+    }
+
+    /// The file of a port.
+    pub(super) fn path(dir: &Path, port: &str) -> PathBuf {
+        dir.join(format!("{port}.pcap"))
+    }
+
+    /// Ends the files.
+    pub(super) fn finish(&mut self) -> Result<(), ReplayError> {
+        let failed = self.failed.take();
+        let ends = self.writers.iter_mut().filter_map(Option::take).map(PcapWriter::finish);
+        let errors = ends.filter_map(Result::err);
+        match failed.into_iter().chain(errors).next() {
+            Some(error) => Err(fail(
+                error.to_string(),
+                "the files in the directory are not complete; make room, or write elsewhere",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Outlet for Files {
+    fn frame(&mut self, place: usize, now: Nanos, bytes: &[u8]) {
+        if self.failed.is_none()
+            && let Some(Some(writer)) = self.writers.get_mut(place)
+            && let Err(error) = writer.write(now, bytes)
+        {
+            self.failed = Some(error);
+        }
+    }
+}
+
+/// What to play, and how.
+pub(super) struct Steps<'a> {
+    pub(super) config: &'a Config,
+    pub(super) pool: Pool,
+    pub(super) workers: usize,
+    pub(super) leniency: Leniency,
+    pub(super) rounds: u64,
+    pub(super) bar: ProgressBar,
+}
+
+/// A router that stands between packets.
+pub(super) struct Lockstep {
+    pub(super) rig: Rig,
+    slots: Vec<Slot>,
+    now: Nanos,
+    pool: Pool,
+    /// Packets that found no buffer.
+    pub(super) lost: u64,
+    pub(super) packets: u64,
+}
+
+impl Lockstep {
+    /// Builds the router; `base` is what to add to its clock for the time since 1970.
+    pub(super) fn new<O: Outlet + 'static>(
+        config: &Config,
+        pool: Pool,
+        workers: usize,
+        leniency: Leniency,
+        base: Nanos,
+        outlet: &Arc<Mutex<O>>,
+    ) -> Result<Self, ReplayError> {
+        let (mut rig, epochs) = Rig::new(config, pool, workers, leniency)?;
+        let mut slots = Vec::new();
+        let ifaces: Vec<u16> = rig.ports.iter().map(|(_, iface)| *iface).collect();
+        for _ in 0..workers {
+            let slot: Slot = Arc::default();
+            let input = One { slot: Arc::clone(&slot), ifaces: ifaces.clone() };
+            let sinks = (0..rig.ports.len()).map(|place| sink(outlet, place, base)).collect();
+            rig.add_worker(config, pool, &epochs, (Box::new(input), sinks), base);
+            slots.push(slot);
+        }
+        rig.workers.iter().for_each(crate::worker::Worker::wake);
+        Ok(Self { rig, slots, now: START, pool, lost: 0, packets: 0 })
+    }
+
+    /// Lets time pass up to `to`, with every timer in between at its time.
+    pub(super) fn advance(&mut self, to: Nanos) {
+        while let Some(due) = self.rig.router.next_deadline()
+            && due <= to
+        {
+            self.now = self.now.max(due);
+            self.settle();
+            // A timer that stays due would stop the clock.
+            if self.rig.router.next_deadline().is_some_and(|next| next <= due) {
+                break;
+            }
+        }
+        self.now = self.now.max(to);
+    }
+
+    /// Turns the management core and the workers until nothing moves.
+    pub(super) fn settle(&mut self) {
+        while self.rig.crew.pump(&mut self.rig.router, self.now) > 0 {
+            for worker in &mut self.rig.workers {
+                while worker.step(self.now) > 0 {}
+            }
+        }
+    }
+
+    /// The router receives `frame` now on the port at `place`.
+    pub(super) fn receive(&mut self, place: usize, frame: &[u8]) {
+        self.packets += 1;
+        let Some(mut packet) = self.pool.alloc() else {
+            self.lost += 1;
+            return;
+        };
+        if !packet.fill(frame) {
+            self.lost += 1;
+            return;
+        }
+        packet.set_port(self.rig.ports[place].0);
+        let workers = self.slots.len();
+        let owner = if frame.len() < 14 { None } else { Spread::owner(frame, workers) };
+        let owner = owner.unwrap_or(0);
+        *open(&self.slots[owner]) = Some(packet);
+        self.rig.workers[owner].step(self.now);
+        self.settle();
+    }
+
+    /// Runs timers until no packet waits, then ends. Gives what is unaccounted.
+    pub(super) fn finish(&mut self) -> i64 {
+        let end = self.now + TAIL;
+        while self.rig.router.held() > 0
+            && let Some(due) = self.rig.router.next_deadline()
+            && due <= end
+        {
+            let due = due.max(self.now + 1);
+            self.advance(due);
+            self.settle();
+        }
+        for worker in &mut self.rig.workers {
+            worker.finish();
+            worker.rest();
+        }
+        self.rig.crew.clear(&mut self.rig.router);
+        unaccounted(&self.rig.stats, &self.rig.router)
+    }
+}
+
+fn sink<O: Outlet + 'static>(outlet: &Arc<Mutex<O>>, place: usize, base: Nanos) -> Sink {
+    let outlet = Arc::clone(outlet);
+    let whole = RefCell::new(Vec::new());
+    Sink::Other(Box::new(move |frame: &mut Burst, now| {
+        let mut outlet = open(&outlet);
+        for packet in frame.iter() {
+            if packet.is_contiguous() {
+                outlet.frame(place, now + base, packet.data());
+            } else {
+                let mut bytes = whole.borrow_mut();
+                bytes.clear();
+                packet.copy_to(&mut bytes);
+                outlet.frame(place, now + base, &bytes);
+            }
+        }
+        Packet::free_all(frame);
+    }))
+}
+
+/// Plays the frames of `arena` one by one; `prepare` may change the router's tables before.
+pub(super) fn play<O: Outlet + 'static>(
+    steps: &Steps<'_>,
+    arena: &Arena,
+    outlet: &Arc<Mutex<O>>,
+    prepare: impl FnOnce(&mut crate::control::Router) -> Result<(), ReplayError>,
+) -> Result<(Lockstep, i64), ReplayError> {
+    let first = arena.entries.first().map_or(0, |entry| entry.ts_ns);
+    let base = first.saturating_sub(START);
+    let Steps { config, pool, workers, leniency, rounds, bar } = steps;
+    let mut lockstep = Lockstep::new(config, *pool, *workers, *leniency, base, outlet)?;
+    prepare(&mut lockstep.rig.router)?;
+    lockstep.rig.router.commit();
+    let span = arena.span() + GAP;
+    for round in 0..*rounds {
+        for entry in &arena.entries {
+            let at = entry.ts_ns - base + round * span;
+            lockstep.advance(at);
+            lockstep.receive(usize::from(entry.port), Arena::frame(&arena.bytes, entry));
+            if lockstep.packets.is_multiple_of(4096) {
+                bar.set_position(lockstep.packets);
+            }
+        }
+    }
+    bar.set_position(lockstep.packets);
+    let unaccounted = lockstep.finish();
+    Ok((lockstep, unaccounted))
+}

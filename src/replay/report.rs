@@ -1,0 +1,123 @@
+//! What a replay found, as rows.
+
+use std::sync::Arc;
+
+use super::{lockstep::Lockstep, rig::Rig, throughput::Played};
+use crate::{
+    config::Config,
+    dpdk::eal::tsc_hz,
+    graph::{Count, Edge, Stats},
+    setup::received,
+    telemetry::report::{
+        EdgeRow, NodeRow, Percentiles, PortReport, ReplayReport, RoundReport, ratio,
+    },
+};
+
+fn sum(stats: &[Arc<Stats>], of: impl Fn(&Stats) -> u64) -> u64 {
+    stats.iter().map(|stats| of(stats)).sum()
+}
+
+/// What both kinds of replay tell.
+fn common(config: &Config, rig: &Rig, seconds: f64) -> ReplayReport {
+    let stats = &rig.stats;
+    let ports = config.ports.iter().zip(&rig.ports).map(|(port, (_, iface))| {
+        let at = usize::from(*iface);
+        PortReport {
+            name: port.name.to_string(),
+            rx_packets: sum(stats, |stats| stats.ifaces[at].rx_packets.get()),
+            rx_bytes: sum(stats, |stats| stats.ifaces[at].rx_bytes.get()),
+            tx_packets: sum(stats, |stats| stats.ifaces[at].tx_packets.get()),
+            tx_bytes: sum(stats, |stats| stats.ifaces[at].tx_bytes.get()),
+            tx_dropped: sum(stats, |stats| stats.ifaces[at].tx_dropped.get()),
+            written: None,
+        }
+    });
+    let ports: Vec<_> = ports.collect();
+    let packets_in = received(stats);
+    let bytes_in = ports.iter().map(|port| port.rx_bytes).sum::<u64>();
+    let busy = sum(stats, |stats| stats.busy_cycles.get());
+    ReplayReport {
+        config: config.source.name.clone(),
+        workers: stats.len() as u32,
+        packets_in,
+        bytes_in,
+        seconds,
+        mpps: ratio(packets_in as f64 / 1e6, seconds),
+        gbps: ratio(bytes_in as f64 * 8.0 / 1e9, seconds),
+        cycles_per_packet: ratio(busy as f64, packets_in as f64),
+        transmitted: sum(stats, |stats| stats.transmitted.get()),
+        punted: sum(stats, |stats| stats.punted.get()),
+        made: sum(stats, |stats| stats.made.get()) + rig.router.made,
+        ports,
+        nodes: nodes(rig),
+        ..ReplayReport::default()
+    }
+}
+
+fn nodes(rig: &Rig) -> Vec<NodeRow> {
+    let stats = &rig.stats;
+    let input = (
+        sum(stats, |stats| stats.inputs.iter().map(|input| input.packets.get()).sum()),
+        sum(stats, |stats| stats.inputs.iter().map(|input| input.batches.get()).sum()),
+        sum(stats, |stats| stats.inputs.iter().map(|input| input.cycles.get()).sum()),
+    );
+    let mut rows = vec![NodeRow::new("replay", true, input, Vec::new())];
+    for (at, (name, edges)) in rig.shape.iter().enumerate() {
+        let of = |count: fn(&crate::graph::NodeStats) -> &Count| {
+            sum(stats, |stats| count(&stats.nodes[at]).get())
+        };
+        let totals = (of(|node| &node.packets), of(|node| &node.batches), of(|node| &node.cycles));
+        let edges = edges.iter().enumerate().map(|(number, edge)| {
+            let (to, drop) = match edge {
+                Edge::To(name) | Edge::Arc(name) => (*name, false),
+                Edge::Continue => ("(next feature)", false),
+                Edge::Drop(reason) => (reason.name(), true),
+                Edge::DropMarked => ("(reason noted)", true),
+            };
+            let packets = sum(stats, |stats| stats.nodes[at].edges[number].get());
+            EdgeRow { to: to.to_owned(), drop, packets }
+        });
+        let edges = edges.collect();
+        rows.push(NodeRow::new(*name, false, totals, edges));
+    }
+    rows.retain(|row| row.packets > 0);
+    rows
+}
+
+/// Percentiles of the time from receive to transmit.
+fn latency(stats: &[Arc<Stats>]) -> Option<Percentiles> {
+    let mut buckets = std::collections::BTreeMap::new();
+    for (high, count) in stats.iter().flat_map(|stats| stats.latency.iter()) {
+        *buckets.entry(high).or_insert(0) += count;
+    }
+    let hz = tsc_hz().max(1);
+    let nanos = |cycles: u64| (u128::from(cycles) * 1_000_000_000 / u128::from(hz)) as u64;
+    Percentiles::from_buckets(buckets.into_iter().map(|(high, count)| (nanos(high), count)))
+}
+
+pub(super) fn throughput(config: &Config, played: &Played) -> ReplayReport {
+    let mut report = common(config, &played.rig, played.seconds);
+    report.unaccounted = played.unaccounted;
+    report.latency = latency(&played.rig.stats);
+    if played.rounds.len() > 1 {
+        let per_round = played.packets as f64 / played.rounds.len() as f64;
+        let mut before = 0.0;
+        for end in &played.rounds {
+            let seconds = end - before;
+            before = *end;
+            report.rounds.push(RoundReport { seconds, mpps: ratio(per_round / 1e6, seconds) });
+        }
+    }
+    report
+}
+
+pub(super) fn lockstep(config: &Config, lockstep: &Lockstep, unaccounted: i64) -> ReplayReport {
+    // Time in a reproducible replay is the captures'; how long it took here means nothing.
+    let mut report = common(config, &lockstep.rig, 0.0);
+    report.cycles_per_packet = 0.0;
+    report.unaccounted = unaccounted;
+    if lockstep.lost > 0 {
+        report.notes.push(format!("{} packets found no buffer", lockstep.lost));
+    }
+    report
+}

@@ -1,0 +1,105 @@
+//! A router in memory: workers whose packets come from captures and go wherever they are wanted.
+
+use std::sync::Arc;
+
+use super::ReplayError;
+use crate::{
+    config::Config,
+    control::Router,
+    dpdk::mempool::Pool,
+    graph::{Edge, Input, Nanos, Stats},
+    port::nodes::Sink,
+    publish::Epochs,
+    setup::{self, Crew, Leniency, PortFact},
+    tables::Tables,
+    worker::{
+        Worker,
+        pipeline::{self, Parts},
+    },
+};
+
+/// A router and its workers.
+pub(super) struct Rig {
+    pub(super) router: Router,
+    pub(super) crew: Crew,
+    pub(super) workers: Vec<Worker>,
+    pub(super) stats: Vec<Arc<Stats>>,
+    /// Nodes and their edges.
+    pub(super) shape: Vec<(&'static str, &'static [Edge])>,
+    /// By place in the configuration: number in DPDK, and interface.
+    pub(super) ports: Vec<(u16, u16)>,
+}
+
+/// What a worker is made of: its input and, for each port of the configuration, where packets go.
+pub(super) type Ends = (Box<dyn Input<Tables>>, Vec<Sink>);
+
+/// Link-layer address of the port at `place` when the configuration gives none.
+fn mac(place: usize) -> crate::packet::MacAddr {
+    let [high, low] = (place as u16 + 2).to_be_bytes();
+    crate::packet::MacAddr::new([0x02, 0, 0, 0, high, low])
+}
+
+/// Facts of ports that exist only in memory.
+pub(super) fn facts(config: &Config) -> Vec<PortFact> {
+    let ports = config.ports.iter().enumerate();
+    ports
+        .map(|(place, port)| PortFact {
+            number: place as u16,
+            mac: port.mac.unwrap_or_else(|| mac(place)),
+            carrier: true,
+        })
+        .collect()
+}
+
+impl Rig {
+    /// Builds a router without workers.
+    pub(super) fn new(
+        config: &Config,
+        pool: Pool,
+        workers: usize,
+        leniency: Leniency,
+    ) -> Result<(Self, Arc<Epochs>), ReplayError> {
+        let epochs = Epochs::new(workers);
+        let facts = facts(config);
+        let router = setup::router(config, &facts, pool, Arc::clone(&epochs), leniency, SEED)?;
+        let ports = config.ports.iter().zip(&facts).map(|(port, fact)| {
+            let iface = router.iface(&port.name).map_or(0, |iface| iface.index);
+            (fact.number, iface)
+        });
+        let ports = ports.collect();
+        let crew = Crew::new(workers);
+        let rig =
+            Self { router, crew, workers: Vec::new(), stats: Vec::new(), shape: Vec::new(), ports };
+        Ok((rig, epochs))
+    }
+
+    /// Adds a worker with these ends.
+    pub(super) fn add_worker(
+        &mut self,
+        config: &Config,
+        pool: Pool,
+        epochs: &Arc<Epochs>,
+        (input, sinks): Ends,
+        wall_offset: Nanos,
+    ) {
+        let index = self.workers.len();
+        let sinks = self.ports.iter().zip(sinks).map(|((port, iface), sink)| (*port, *iface, sink));
+        let graph = pipeline::graph(Parts {
+            inputs: vec![input],
+            sinks: sinks.collect(),
+            punt: self.crew.punt(index),
+            spread: None,
+            cache_entries: config.cache.entries as usize,
+        });
+        let inject = self.crew.inject(index);
+        self.shape = graph.shape();
+        let reader = self.router.reader();
+        let worker =
+            Worker::new(graph, reader, epochs.guard(index), pool, inject, wall_offset);
+        self.stats.push(Arc::clone(worker.stats()));
+        self.workers.push(worker);
+    }
+}
+
+/// Replays are the same on every run, so nothing in them is left to chance.
+const SEED: u64 = 0;

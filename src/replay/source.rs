@@ -1,0 +1,129 @@
+//! `replay`: packets out of memory, as a device would give them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use super::load::{Arena, Entry};
+use crate::{
+    dpdk::cycles::rdtsc,
+    graph::{Cx, Frame, Input},
+    tables::Tables,
+};
+
+/// What a source tells of itself while it runs.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// TSC at the first poll.
+    pub(super) started: AtomicU64,
+    /// TSC at the end of each round, as far as there is room.
+    pub(super) rounds: Box<[AtomicU64]>,
+    /// TSC when nothing was left.
+    pub(super) ended: AtomicU64,
+    /// Packets given out.
+    pub(super) given: AtomicU64,
+    /// Nothing is left.
+    pub(super) finished: AtomicBool,
+}
+
+impl Progress {
+    /// Room for the ends of `rounds` rounds.
+    pub(super) fn new(rounds: usize) -> Arc<Self> {
+        let rounds = (0..rounds).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { rounds, ..Self::default() })
+    }
+}
+
+/// Plays frames round after round.
+pub(super) struct Source {
+    bytes: Arc<[u8]>,
+    entries: Vec<Entry>,
+    /// By place in the configuration: number in DPDK, and interface.
+    ports: Vec<(u16, u16)>,
+    burst: usize,
+    rounds: u64,
+    round: u64,
+    at: usize,
+    given: u64,
+    progress: Arc<Progress>,
+}
+
+impl Source {
+    pub(super) fn new(
+        bytes: Arc<[u8]>,
+        entries: Vec<Entry>,
+        ports: Vec<(u16, u16)>,
+        burst: usize,
+        rounds: u64,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let (round, at, given) = (0, 0, 0);
+        Self { bytes, entries, ports, burst, rounds, round, at, given, progress }
+    }
+
+    /// A round has ended, or there was nothing in it. False when it was the last one.
+    fn next_round(&mut self) -> bool {
+        if self.round == self.rounds {
+            return false;
+        }
+        if let Some(end) = self.progress.rounds.get(self.round as usize) {
+            end.store(rdtsc(), Ordering::Relaxed);
+        }
+        self.round += 1;
+        if self.round == self.rounds || self.entries.is_empty() {
+            self.round = self.rounds;
+            self.progress.ended.store(rdtsc(), Ordering::Relaxed);
+            self.progress.finished.store(true, Ordering::Release);
+            return false;
+        }
+        self.at = 0;
+        true
+    }
+}
+
+impl Input<Tables> for Source {
+    fn name(&self) -> &str {
+        "replay"
+    }
+
+    fn target(&self) -> &'static str {
+        "classify"
+    }
+
+    fn poll(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame) {
+        if self.given == 0 && self.progress.started.load(Ordering::Relaxed) == 0 {
+            self.progress.started.store(rdtsc(), Ordering::Relaxed);
+        }
+        if self.at == self.entries.len() && !self.next_round() {
+            return;
+        }
+        let entries = &self.entries[self.at..];
+        let entries = &entries[..entries.len().min(self.burst)];
+        // Without free buffers the packets wait, as they would in a device.
+        if !cx.pool.alloc_bulk(frame, entries.len()) {
+            return;
+        }
+        let (mut port, mut packets, mut bytes) = (entries[0].port, 0, 0);
+        let count = |port: u16, packets: u64, bytes: u64| {
+            let (_, iface) = self.ports[usize::from(port)];
+            let counts = &cx.stats.ifaces[usize::from(iface)];
+            counts.rx_packets.add(packets);
+            counts.rx_bytes.add(bytes);
+        };
+        for (packet, entry) in frame.iter_mut().zip(entries) {
+            if entry.port != port {
+                count(port, packets, bytes);
+                (port, packets, bytes) = (entry.port, 0, 0);
+            }
+            packet.fill(Arena::frame(&self.bytes, entry));
+            packet.set_port(self.ports[usize::from(entry.port)].0);
+            packets += 1;
+            bytes += u64::from(entry.len);
+        }
+        count(port, packets, bytes);
+        self.at += entries.len();
+        self.given += entries.len() as u64;
+        self.progress.given.store(self.given, Ordering::Relaxed);
+    }
+}

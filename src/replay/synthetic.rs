@@ -1,0 +1,201 @@
+//! Measurements with traffic that is made here: no captures, and nothing to install.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use ipnet::Ipv4Net;
+
+use super::{
+    ReplayError, fail,
+    load::{Arena, Entry},
+    report, rig,
+    throughput::{self, Play},
+};
+use crate::{
+    config::Config,
+    control::Router,
+    packet::{
+        MacAddr,
+        generate::{Addresses, Random, Sizes, TrafficSpec},
+    },
+    route::spec::{RouteType, table},
+    setup::{self, Leniency},
+    telemetry::report::{BenchReport, BenchRow},
+};
+
+/// Size of the frames of a measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// All alike, in bytes with the frame check sequence.
+    Fixed(u16),
+    /// 7 of 64, 4 of 594 and 1 of 1518 bytes.
+    Imix,
+}
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct BenchOptions {
+    /// The router; its routes are taken as they are.
+    pub config: Config,
+    /// A measurement for each.
+    pub sizes: Vec<Size>,
+    /// Distinct flows.
+    pub flows: u32,
+    /// Synthetic routes in place of the configuration's.
+    pub routes: Option<u32>,
+    /// Workers, when not as configured.
+    pub workers: Option<u16>,
+    /// Packets of each measurement.
+    pub packets: u64,
+    /// Seed of the traffic.
+    pub seed: u64,
+    /// Draw a progress bar.
+    pub progress: bool,
+}
+
+/// Frames that are kept in memory; they are played in rounds.
+const FEWEST_FRAMES: u64 = 1020;
+/// Longest frame of any size.
+const LONGEST: usize = 16_000;
+
+/// Measures with synthetic traffic.
+///
+/// # Errors
+/// When the configuration does not serve.
+pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
+    let config = &options.config;
+    if config.ports.is_empty() {
+        return Err(fail("the configuration has no port", "add a [[port]] with an address"));
+    }
+    let workers = options.workers.map_or(config.workers.cores.workers(), usize::from).max(1);
+    let longest = options.sizes.iter().map(|size| match size {
+        Size::Fixed(size) => usize::from(*size),
+        Size::Imix => 1518,
+    });
+    let longest = longest.max().unwrap_or(0).min(LONGEST);
+    let machine = super::machine(config, workers, longest)?;
+    let mut rows = Vec::new();
+    let mut notes = machine.notes.clone();
+    let leniency = Leniency { any_mac: true, stand_in: true };
+    // One router tells the destinations that all measurements then use.
+    let (destinations, routes) = {
+        let (mut rig, _) = rig::Rig::new(config, machine.pool, 1, leniency)?;
+        prepare(options, &mut rig.router)?;
+        (destinations(config, &rig.router, options), rig.router.routes().rib().len())
+    };
+    for size in &options.sizes {
+        let arena = frames(options, *size, destinations.clone())?;
+        let rounds = options.packets.div_ceil(arena.entries.len() as u64).max(1);
+        let bar = super::bar(rounds * arena.entries.len() as u64, options.progress);
+        let pool = machine.pool;
+        let play = Play { config, pool, workers, leniency, rounds, bar: bar.clone() };
+        let played = throughput::play(&play, &arena, |router| prepare(options, router))?;
+        bar.finish_and_clear();
+        let report = report::throughput(config, &played);
+        if report.transmitted != report.packets_in {
+            let lost = report.packets_in.saturating_sub(report.transmitted);
+            notes.push(format!("{}: {lost} packets were not forwarded", name(*size)));
+        }
+        rows.push(BenchRow {
+            size: name(*size),
+            flows: u64::from(options.flows),
+            routes: routes as u64,
+            workers: workers as u32,
+            packets: report.transmitted,
+            seconds: report.seconds,
+            mpps: report.mpps,
+            gbps: report.gbps,
+            cycles_per_packet: report.cycles_per_packet,
+            latency: report.latency,
+        });
+    }
+    Ok(BenchReport { machine: processor(), rows, notes })
+}
+
+fn name(size: Size) -> String {
+    match size {
+        Size::Fixed(size) => size.to_string(),
+        Size::Imix => "imix".into(),
+    }
+}
+
+fn prepare(options: &BenchOptions, router: &mut Router) -> Result<(), ReplayError> {
+    setup::load_routes(&options.config, router)?;
+    Ok(())
+}
+
+/// An address for each flow, or fewer, each behind a route of the router.
+fn destinations(config: &Config, router: &Router, options: &BenchOptions) -> Vec<Ipv4Addr> {
+    let _ = config;
+    let rib = router.routes().rib();
+    let mut nets: Vec<(bool, u32, u8)> = Vec::new();
+    for prefix in rib.prefixes() {
+        let infos = rib.get(prefix).iter().filter_map(|alias| rib.info(alias.info));
+        let Some(info) = infos.into_iter().find(|info| info.table == table::MAIN) else { continue };
+        let through = info.nexthops.iter().any(|hop| hop.gateway.is_some());
+        if info.kind == RouteType::Unicast {
+            nets.push((through, prefix.bits, prefix.len));
+        }
+    }
+    // Behind gateways where there are any; else on the links.
+    if nets.iter().any(|(through, ..)| *through) {
+        nets.retain(|(through, ..)| *through);
+    }
+    nets.sort_unstable();
+    let mut random = Random::new(options.seed);
+    let mut chosen = Vec::with_capacity(options.flows as usize);
+    for flow in 0..options.flows as usize {
+        let (_, bits, len) = match nets.get(flow % nets.len().max(1)) {
+            Some(_) => nets[random.below(nets.len() as u64) as usize],
+            None => break,
+        };
+        let host = random.next_u64() as u32 & u32::MAX.checked_shr(u32::from(len)).unwrap_or(0);
+        chosen.push(Ipv4Addr::from_bits(bits | host));
+    }
+    chosen
+}
+
+fn frames(
+    options: &BenchOptions,
+    size: Size,
+    destinations: Vec<Ipv4Addr>,
+) -> Result<Arena, ReplayError> {
+    let port = &options.config.ports[0];
+    let facts = rig::facts(&options.config);
+    let own = port.addresses.first().map(|address| **address);
+    let subnet = own.unwrap_or_else(|| Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 1), 16));
+    let sources = subnet.hosts().filter(|host| Some(*host) != own.map(|own| own.addr()));
+    let sources: Vec<_> = sources.take(200).collect();
+    let spec = TrafficSpec {
+        sizes: match size {
+            Size::Fixed(size) => Sizes::Fixed(size),
+            Size::Imix => Sizes::Imix,
+        },
+        flows: options.flows,
+        seed: options.seed,
+        src: Addresses::List(sources),
+        dst: Addresses::List(destinations),
+        src_mac: MacAddr::new([0x02, 0x57, 0, 0, 0, 1]),
+        dst_mac: facts[0].mac,
+        ..TrafficSpec::default()
+    };
+    let mut traffic = spec.traffic().map_err(|error| {
+        fail(error.to_string(), "give the first port an address, and a route over another port")
+    })?;
+    let flows = u64::from(options.flows.max(1));
+    let count = (flows * FEWEST_FRAMES.div_ceil(flows)).next_multiple_of(12);
+    let (mut bytes, mut entries, mut frame) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..count {
+        traffic.next_into(&mut frame);
+        let (at, len) = (bytes.len() as u64, frame.len() as u32);
+        bytes.extend_from_slice(&frame);
+        entries.push(Entry { at, len, port: 0, ts_ns: number * 1000 });
+    }
+    Ok(Arena { bytes: Arc::from(bytes), entries, notes: Vec::new() })
+}
+
+/// The processor, as the kernel names it.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name"));
+    name.map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':'])).to_owned()
+}

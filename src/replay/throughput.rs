@@ -1,0 +1,177 @@
+//! Replay at full speed: threads, the processor's clock, and frames that go nowhere.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use indicatif::ProgressBar;
+
+use super::{
+    ReplayError, fail,
+    load::{Arena, Entry},
+    rig::Rig,
+    source::{Progress, Source},
+};
+use crate::{
+    config::Config,
+    dpdk::{eal::tsc_hz, mbuf::Packet, mempool::Pool},
+    port::nodes::{Sink, Spread},
+    setup::{Leniency, unaccounted},
+    worker::{Clock, Idle, spawn},
+};
+
+/// How long the management core rests between two looks at its rings.
+const REST: Duration = Duration::from_micros(200);
+/// Workers are awake while there is something to replay.
+const IDLE: Idle =
+    Idle::Adaptive { spin: Duration::from_micros(20), max_sleep: Duration::from_micros(100) };
+/// Rounds whose times are kept.
+const ROUNDS_KEPT: u64 = 64;
+
+/// What to play, and how often.
+pub(super) struct Play<'a> {
+    pub(super) config: &'a Config,
+    pub(super) pool: Pool,
+    pub(super) workers: usize,
+    pub(super) leniency: Leniency,
+    pub(super) rounds: u64,
+    pub(super) bar: ProgressBar,
+}
+
+/// What came of it.
+pub(super) struct Played {
+    pub(super) rig: Rig,
+    /// From the first packet to the end of the last round, in seconds.
+    pub(super) seconds: f64,
+    /// Ends of rounds, in seconds since the first packet.
+    pub(super) rounds: Vec<f64>,
+    /// Packets in.
+    pub(super) packets: u64,
+    pub(super) unaccounted: i64,
+}
+
+/// Frames of each worker: a flow belongs to one.
+fn share(arena: &Arena, workers: usize) -> Vec<Vec<Entry>> {
+    if workers == 1 {
+        return vec![arena.entries.clone()];
+    }
+    let mut shares = vec![Vec::new(); workers];
+    for entry in &arena.entries {
+        let frame = Arena::frame(&arena.bytes, entry);
+        let owner = if frame.len() < 14 { None } else { Spread::owner(frame, workers) };
+        shares[owner.unwrap_or(0)].push(*entry);
+    }
+    shares
+}
+
+/// Plays the frames of `arena` through a new router; `prepare` may change its tables before.
+pub(super) fn play(
+    play: &Play<'_>,
+    arena: &Arena,
+    prepare: impl FnOnce(&mut crate::control::Router) -> Result<(), ReplayError>,
+) -> Result<Played, ReplayError> {
+    let Play { config, pool, workers, leniency, rounds, bar } = play;
+    let (mut rig, epochs) = Rig::new(config, *pool, *workers, *leniency)?;
+    prepare(&mut rig.router)?;
+    rig.router.commit();
+    let clock = Clock::new(tsc_hz());
+    let mut progress = Vec::new();
+    for entries in share(arena, *workers) {
+        let kept = (*rounds).min(ROUNDS_KEPT) as usize;
+        progress.push(Progress::new(kept));
+        let source = Source::new(
+            Arc::clone(&arena.bytes),
+            entries,
+            rig.ports.clone(),
+            usize::from(config.workers.burst),
+            *rounds,
+            Arc::clone(&progress[progress.len() - 1]),
+        );
+        let sinks = rig.ports.iter().map(|_| away()).collect();
+        rig.add_worker(config, *pool, &epochs, (Box::new(source), sinks), clock.wall_offset());
+    }
+
+    let done = Arc::new(AtomicBool::new(false));
+    let cores = cores(config, *workers);
+    let mut running = Vec::new();
+    for (index, worker) in std::mem::take(&mut rig.workers).into_iter().enumerate() {
+        let done = Arc::clone(&done);
+        let core = cores.get(index).copied();
+        let started = spawn(format!("worker-{index}"), worker, core, IDLE, clock, move || {
+            done.load(Ordering::Acquire)
+        });
+        running.push(started.map_err(|error| fail(format!("cannot start a thread: {error}"), None))?);
+    }
+    let given = || progress.iter().map(|one| one.given.load(Ordering::Relaxed)).sum::<u64>();
+    let mut quiet = 0;
+    // Three looks in a row at which nothing was under way and every worker had turned in between.
+    while quiet < 3 {
+        let turns: Vec<_> = rig.stats.iter().map(|stats| stats.loops.get()).collect();
+        let moved = rig.crew.pump(&mut rig.router, clock.now());
+        let finished = progress.iter().all(|one| one.finished.load(Ordering::Acquire));
+        let (punted, injected, _) = rig.crew.waiting();
+        let idle = finished && moved + punted + injected + rig.router.held() == 0;
+        if running.iter().any(|worker| worker.is_finished()) {
+            break;
+        }
+        std::thread::sleep(REST);
+        bar.set_position(given());
+        let turned = |(stats, before): (&Arc<crate::graph::Stats>, &u64)| stats.loops.get() > *before + 1;
+        match (idle, rig.stats.iter().zip(&turns).all(turned)) {
+            (true, true) => quiet += 1,
+            (true, false) => {}
+            (false, _) => quiet = 0,
+        }
+    }
+    done.store(true, Ordering::Release);
+    for worker in running {
+        let worker =
+            worker.stop().map_err(|panic| fail(format!("a worker failed: {panic}"), None))?;
+        rig.workers.push(worker);
+    }
+    bar.set_position(given());
+    rig.crew.clear(&mut rig.router);
+
+    let start = progress.iter().map(|one| one.started.load(Ordering::Relaxed)).min().unwrap_or(0);
+    let hz = tsc_hz().max(1) as f64;
+    let ends = |round: usize| {
+        let end = |one: &Arc<Progress>| one.rounds[round].load(Ordering::Relaxed);
+        progress.iter().map(end).max().unwrap_or(start).saturating_sub(start) as f64 / hz
+    };
+    let kept = progress.first().map_or(0, |one| one.rounds.len());
+    Ok(Played {
+        seconds: last_end(&progress, start) as f64 / hz,
+        rounds: (0..kept).map(ends).collect(),
+        packets: given(),
+        unaccounted: unaccounted(&rig.stats, &rig.router),
+        rig,
+    })
+}
+
+/// Cycles from the first packet to the end of the last round.
+fn last_end(progress: &[Arc<Progress>], start: u64) -> u64 {
+    let ends = progress.iter().map(|one| one.ended.load(Ordering::Relaxed));
+    ends.max().unwrap_or(start).saturating_sub(start)
+}
+
+/// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.
+fn cores(config: &Config, workers: usize) -> Vec<usize> {
+    if let crate::config::Cores::List(cores) = &config.workers.cores
+        && cores.len() == workers
+    {
+        return cores.iter().map(|core| usize::from(*core)).collect();
+    }
+    let all: Vec<_> = core_affinity::get_core_ids().unwrap_or_default();
+    // The first core is where everything else runs: it is the last to be taken.
+    let rotated = all.iter().skip(1).chain(all.iter().take(1));
+    if workers > all.len() { Vec::new() } else { rotated.take(workers).map(|core| core.id).collect() }
+}
+
+/// Where frames go that nobody wants.
+fn away() -> Sink {
+    Sink::Other(Box::new(|frame, _| Packet::free_all(frame)))
+}

@@ -1,0 +1,129 @@
+//! The workers as the management core sees them: rings from them and to them, and the books.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::{
+    control::Router,
+    graph::{Nanos, Reason, Stats},
+    neighbour::nodes::Punted,
+    worker::Injected,
+};
+
+/// Packets that may wait for the management core, by worker.
+const PUNT_DEPTH: usize = 1024;
+/// Packets that may wait for a worker.
+const INJECT_DEPTH: usize = 1024;
+/// Packets that wait until a worker has room again.
+const BACKLOG: usize = 4096;
+/// Most packets taken from one worker in a turn of the management core.
+const PUNT_BUDGET: usize = 256;
+
+/// The rings between the management core and its workers.
+pub struct Crew {
+    punts: Vec<Arc<ArrayQueue<Punted>>>,
+    injects: Vec<Arc<ArrayQueue<Injected>>>,
+    backlog: VecDeque<Injected>,
+    next: usize,
+}
+
+impl Crew {
+    /// Rings for `workers` workers.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            punts: (0..workers).map(|_| Arc::new(ArrayQueue::new(PUNT_DEPTH))).collect(),
+            injects: (0..workers).map(|_| Arc::new(ArrayQueue::new(INJECT_DEPTH))).collect(),
+            backlog: VecDeque::new(),
+            next: 0,
+        }
+    }
+
+    /// The ring on which worker `index` leaves packets to the management core.
+    pub fn punt(&self, index: usize) -> Arc<ArrayQueue<Punted>> {
+        Arc::clone(&self.punts[index])
+    }
+
+    /// The ring from which worker `index` takes packets of the management core.
+    pub fn inject(&self, index: usize) -> Arc<ArrayQueue<Injected>> {
+        Arc::clone(&self.injects[index])
+    }
+
+    /// How full the rings are: packets that wait for the management core, packets that wait for
+    /// workers, and room for both.
+    pub fn waiting(&self) -> (usize, usize, usize) {
+        let punted = self.punts.iter().map(|ring| ring.len()).sum();
+        let injected: usize = self.injects.iter().map(|ring| ring.len()).sum();
+        (punted, injected + self.backlog.len(), self.punts.len() * PUNT_DEPTH)
+    }
+
+    /// One turn of the management core: takes what workers left, lets time pass, publishes what has
+    /// changed, and gives the workers what comes of it. Gives the number of packets moved.
+    pub fn pump(&mut self, router: &mut Router, now: Nanos) -> usize {
+        let mut moved = 0;
+        for ring in &self.punts {
+            for _ in 0..PUNT_BUDGET {
+                let Some(punted) = ring.pop() else { break };
+                router.handle_punt(now, punted);
+                moved += 1;
+            }
+        }
+        router.poll(now);
+        // Before the packets, which may need what was just learnt.
+        router.commit();
+        self.backlog.extend(router.take_injected());
+        while let Some(injected) = self.backlog.pop_front() {
+            let ring = &self.injects[self.next];
+            self.next = (self.next + 1) % self.injects.len();
+            if let Err(back) = ring.push(injected) {
+                self.backlog.push_front(back);
+                break;
+            }
+            moved += 1;
+        }
+        while self.backlog.len() > BACKLOG {
+            if let Some(late) = self.backlog.pop_back() {
+                router.discard(late.packet, Reason::InjectFull);
+            }
+        }
+        moved
+    }
+
+    /// Drops what waits in rings; workers must have ended.
+    pub fn clear(&mut self, router: &mut Router) {
+        for ring in &self.punts {
+            while let Some(punted) = ring.pop() {
+                router.discard(punted.packet, Reason::Shutdown);
+            }
+        }
+        for ring in &self.injects {
+            while let Some(injected) = ring.pop() {
+                router.discard(injected.packet, Reason::Shutdown);
+            }
+        }
+        for injected in self.backlog.drain(..) {
+            router.discard(injected.packet, Reason::Shutdown);
+        }
+        router.clear();
+    }
+}
+
+/// What came in or was made, less what has ended, over all workers and the management core. Zero
+/// when nothing is under way.
+pub fn unaccounted(stats: &[Arc<Stats>], router: &Router) -> i64 {
+    let sum = |of: fn(&Stats) -> u64| stats.iter().map(|stats| of(stats)).sum::<u64>();
+    // What one side hands to the other leaves here and enters there, so it cancels out.
+    let entered = sum(Stats::entered) + router.made + sum(|stats| stats.punted.get());
+    let ended: u64 = router.dropped().values().sum();
+    let left = sum(Stats::left) + ended + sum(|stats| stats.injected.get());
+    entered.wrapping_sub(left) as i64
+}
+
+/// Packets that came in by ports, over all workers.
+pub fn received(stats: &[Arc<Stats>]) -> u64 {
+    let inputs = stats.iter().flat_map(|stats| &stats.inputs);
+    let polled: u64 = inputs.map(|input| input.packets.get()).sum();
+    // What one worker hands to another comes in there a second time.
+    let twice: u64 = stats.iter().map(|stats| stats.handed_out.get()).sum();
+    polled.saturating_sub(twice)
+}

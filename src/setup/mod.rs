@@ -1,0 +1,212 @@
+//! From a configuration to a router: what `run`, `replay` and `bench` have in common.
+//!
+//! - takes: a [`Config`], and what the ports turned out to be
+//! - gives: a running DPDK with its pool of packets ([`Machine`]), and a [`Router`] with all
+//!   interfaces, addresses, neighbours and routes; what the router refuses becomes an error with its
+//!   place in the file
+
+mod crew;
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+pub use crew::{Crew, received, unaccounted};
+
+use crate::{
+    config::{Config, ConfSysctl, ConfigErrors},
+    control::{IfaceSpec, Limits, Router},
+    dpdk::{
+        eal::{Eal, EalError, EalOptions, Huge},
+        mempool::{Pool, PoolError},
+    },
+    neighbour::control::State,
+    packet::MacAddr,
+    publish::Epochs,
+    route::control::Verb,
+};
+
+/// The machine did not give what a router needs.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// The configuration does not serve.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// DPDK did not start.
+    #[error(transparent)]
+    Eal(#[from] EalError),
+    /// There is no memory for packets.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+/// Memory for packets, ready for ports and workers.
+pub struct Machine {
+    /// What the operator should know about the start, a sentence each.
+    pub notes: Vec<String>,
+    /// Packet buffers.
+    pub pool: Pool,
+    // Last, so that it ends after everything above has let go.
+    _eal: Eal,
+}
+
+/// What a buffer takes beside its data: the head of the packet, and the pool's own.
+const BUFFER_OVERHEAD: u64 = 256;
+/// An ordinary page.
+const PAGE: u64 = 4096;
+/// What DPDK takes for itself.
+const EAL_MIB: u64 = 32;
+
+impl Machine {
+    /// Starts DPDK and makes a pool of `count` buffers of `data_room` bytes. `pci` are the PCI
+    /// devices to take.
+    ///
+    /// # Errors
+    /// When DPDK does not start or there is no memory.
+    pub fn start(
+        config: &Config,
+        count: u32,
+        data_room: u16,
+        pci: Vec<String>,
+    ) -> Result<Self, SetupError> {
+        let mut buffer = u64::from(data_room) + BUFFER_OVERHEAD;
+        // Without hugepages DPDK lets no buffer cross the border of a page.
+        if config.dpdk.huge != Huge::Always {
+            buffer = buffer.next_multiple_of(PAGE);
+        }
+        let bytes = u64::from(count) * buffer;
+        let needed = (bytes >> 20) + (bytes >> 24) + EAL_MIB;
+        let memory = config.dpdk.memory_mib.unwrap_or(u32::try_from(needed).unwrap_or(u32::MAX));
+        let mut extra = config.dpdk.extra_args.clone();
+        if let Some(simd) = config.dpdk.max_simd {
+            extra.push(format!("--force-max-simd-bitwidth={}", simd.0));
+        }
+        let eal = Eal::start(&EalOptions {
+            prefix: config.instance.name.to_string(),
+            huge: config.dpdk.huge,
+            in_memory: config.dpdk.in_memory,
+            memory_mib: Some(memory),
+            pci,
+            extra,
+            ..EalOptions::default()
+        })?;
+        let pool = Pool::new("packets", count, config.buffers.cache, data_room, -1)?;
+        Ok(Self { notes: eal.notes().to_vec(), pool, _eal: eal })
+    }
+}
+
+/// What a port turned out to be.
+#[derive(Clone, Copy, Debug)]
+pub struct PortFact {
+    /// Number in DPDK.
+    pub number: u16,
+    /// Link-layer address.
+    pub mac: MacAddr,
+    /// There is a link.
+    pub carrier: bool,
+}
+
+/// How a router that replays differs from a live one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leniency {
+    /// Every unicast frame counts as addressed to the router.
+    pub any_mac: bool,
+    /// A neighbour that nobody has set gets an address of its own instead of being asked for.
+    pub stand_in: bool,
+}
+
+/// Builds the router of `config`; `facts` has one entry for each of its ports. The routes of a route
+/// file are not in it yet: [`load_routes`].
+///
+/// # Errors
+/// What the router refuses, with its place in the file.
+pub fn router(
+    config: &Config,
+    facts: &[PortFact],
+    pool: Pool,
+    epochs: Arc<Epochs>,
+    leniency: Leniency,
+    seed: u64,
+) -> Result<Router, ConfigErrors> {
+    let limits = Limits {
+        routes: config.limits.routes as usize,
+        nexthops: config.limits.nexthops,
+        neighbours: config.limits.neighbours as usize,
+        fib_groups: config.limits.fib_groups,
+    };
+    let mut router =
+        Router::new(&limits, epochs, pool, leniency.any_mac, leniency.stand_in, seed);
+    let cache = config.cache.destinations;
+    router.set_tunables(|tunables, _| tunables.destination_cache = cache);
+    for (port, fact) in config.ports.iter().zip(facts) {
+        add_port(&mut router, config, port, fact)?;
+    }
+    for port in &config.ports {
+        let vlans = port.vlans.iter().map(|vlan| (&vlan.name, &vlan.addresses));
+        for (name, addresses) in std::iter::once((&port.name, &port.addresses)).chain(vlans) {
+            for address in addresses {
+                router
+                    .add_address(name, **address, None)
+                    .map_err(|error| config.error(address.place(), error.to_string(), None))?;
+            }
+        }
+    }
+    for neighbour in &config.neighbours {
+        let (address, mac) = (neighbour.address, neighbour.lladdr);
+        router
+            .set_neighbour(Verb::Add, &neighbour.dev, address, mac, State::Permanent, 0)
+            .map_err(|error| config.error(neighbour.place(), error.to_string(), None))?;
+    }
+    for route in &config.routes {
+        router
+            .route(Verb::Add, route)
+            .map_err(|error| config.error(route.place(), error.to_string(), None))?;
+    }
+    router.commit();
+    Ok(router)
+}
+
+fn add_port(
+    router: &mut Router,
+    config: &Config,
+    port: &crate::config::Port,
+    fact: &PortFact,
+) -> Result<(), ConfigErrors> {
+    let forwards =
+        |name: &str| config.sysctls.of_interface(name, ConfSysctl::Forwarding) != 0;
+    let own = (&port.name, None, port.mtu, port.up);
+    let vlans = port.vlans.iter().map(|vlan| (&vlan.name, Some(vlan.id), vlan.mtu, vlan.up));
+    for (name, vlan, mtu, up) in std::iter::once(own).chain(vlans) {
+        let spec = IfaceSpec {
+            name: name.to_string(),
+            port: fact.number,
+            vlan,
+            mac: fact.mac,
+            mtu,
+            forwarding: forwards(name),
+        };
+        router
+            .add_iface(spec)
+            .and_then(|_| router.set_up(name, up))
+            .map_err(|error| config.error(name.place(), error.to_string(), None))?;
+    }
+    router.set_carrier(fact.number, fact.carrier);
+    Ok(())
+}
+
+/// Adds the routes of the configuration's route file; gives their number.
+///
+/// # Errors
+/// When the file cannot be read, a line is no route, or the router refuses one.
+pub fn load_routes(config: &Config, router: &mut Router) -> Result<usize, ConfigErrors> {
+    let Some(path) = &config.route_file else { return Ok(0) };
+    let routes = config.read_route_file()?;
+    for route in &routes {
+        router.route(Verb::Append, route).map_err(|error| {
+            let message = format!("{}: route to {}: {error}", path.display(), route.dst);
+            config.error(path.place(), message, None)
+        })?;
+    }
+    router.commit();
+    Ok(routes.len())
+}
