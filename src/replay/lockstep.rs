@@ -159,6 +159,7 @@ impl Lockstep {
         outlet: &Arc<Mutex<O>>,
     ) -> Result<Self, ReplayError> {
         let (mut rig, epochs) = Rig::new(config, pool, workers, leniency)?;
+        rig.crew.inject_in_order();
         let mut slots = Vec::new();
         let ifaces: Vec<u16> = rig.ports.iter().map(|(_, iface)| *iface).collect();
         for _ in 0..workers {

@@ -26,6 +26,7 @@ pub struct Crew {
     injects: Vec<Arc<ArrayQueue<Injected>>>,
     backlog: VecDeque<Injected>,
     next: usize,
+    in_turn: bool,
 }
 
 impl Crew {
@@ -36,7 +37,15 @@ impl Crew {
             injects: (0..workers).map(|_| Arc::new(ArrayQueue::new(INJECT_DEPTH))).collect(),
             backlog: VecDeque::new(),
             next: 0,
+            in_turn: true,
         }
+    }
+
+    /// Gives everything to the first worker from now on, so that the order of what leaves does not
+    /// depend on the number of workers.
+    pub fn inject_in_order(&mut self) {
+        self.in_turn = false;
+        self.next = 0;
     }
 
     /// The ring on which worker `index` leaves packets to the management core.
@@ -74,7 +83,9 @@ impl Crew {
         self.backlog.extend(router.take_injected());
         while let Some(injected) = self.backlog.pop_front() {
             let ring = &self.injects[self.next];
-            self.next = (self.next + 1) % self.injects.len();
+            if self.in_turn {
+                self.next = (self.next + 1) % self.injects.len();
+            }
             if let Err(back) = ring.push(injected) {
                 self.backlog.push_front(back);
                 break;
