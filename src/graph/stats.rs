@@ -130,7 +130,7 @@ pub struct Stats {
     pub transmitted: Count,
     /// Packets handed to another worker.
     pub handed_out: Count,
-    /// Packets taken over from another worker.
+    /// Packets taken over from another worker; the inputs have counted them.
     pub handed_in: Count,
     /// Time from receive to transmit.
     pub latency: Latency,
@@ -170,7 +170,7 @@ impl Stats {
     /// Packets that came in from outside of this worker's graph.
     pub fn entered(&self) -> u64 {
         let received: u64 = self.inputs.iter().map(|input| input.packets.get()).sum();
-        received + self.made.get() + self.injected.get() + self.handed_in.get()
+        received + self.made.get() + self.injected.get()
     }
 
     /// Packets that left this worker's graph.

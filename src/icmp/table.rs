@@ -139,7 +139,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { targets: bytemuck::zeroed_slice_box(WAYS * SETS), global: AtomicU64::new(0), id: AtomicU32::new(0) }
+        Self {
+            targets: bytemuck::zeroed_slice_box(WAYS * SETS),
+            global: AtomicU64::new(0),
+            id: AtomicU32::new(0),
+        }
     }
 }
 

@@ -1,8 +1,34 @@
 //! The live router: ports, workers and the management core, until a signal.
+//!
+//! - takes: a configuration whose ports all have devices
+//! - gives: a router that forwards and answers on its status socket
+//! - costs: the management core wakes once a millisecond, and more often while it is asked
+
+mod ports;
+
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use thiserror::Error;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
 
-use crate::config::{Config, ConfigErrors};
+use self::ports::Ports;
+use crate::{
+    config::{Config, ConfigErrors},
+    control::Router,
+    dpdk::eal::tsc_hz,
+    graph::{Edge, Stats},
+    publish::Epochs,
+    setup::{self, Crew, Leniency, Machine, PortFact, SetupError},
+    telemetry::socket::{BindError, Bound},
+    worker::{
+        Clock, Running, Worker,
+        pipeline::{self, Parts},
+        spawn,
+    },
+};
 
 /// A router that could not start, or had to end.
 #[derive(Debug, Error)]
@@ -28,12 +54,209 @@ impl LiveError {
             Self::Other { hint, .. } => hint.as_deref(),
         }
     }
+
+    fn new<'a>(message: impl ToString, hint: impl Into<Option<&'a str>>) -> Self {
+        Self::Other { message: message.to_string(), hint: hint.into().map(str::to_owned) }
+    }
 }
+
+impl From<SetupError> for LiveError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Config(errors) => Self::Config(errors),
+            other => Self::new(other, None),
+        }
+    }
+}
+
+impl From<BindError> for LiveError {
+    fn from(error: BindError) -> Self {
+        Self::new(&error, error.hint())
+    }
+}
+
+/// How often the management core looks at its rings.
+const TICK: Duration = Duration::from_millis(1);
+/// Ticks between two looks at the links.
+const LINK_TICKS: u32 = 50;
 
 /// Runs until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// When a device, the socket or memory is not to be had.
-pub fn run(_config: Config) -> Result<(), LiveError> {
-    todo!()
+/// When a device, the socket or memory is not to be had, or a worker fails.
+pub fn run(config: Config) -> Result<(), LiveError> {
+    config.require_devices()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| LiveError::new(format!("cannot start the event loop: {error}"), None))?;
+    runtime.block_on(live(config))
+}
+
+/// The parts of a live router, in the order in which they end.
+struct Live {
+    running: Vec<Running>,
+    /// Workers that have ended; their queues keep the ports open.
+    ended: Vec<Worker>,
+    stats: Vec<Arc<Stats>>,
+    shape: Vec<(&'static str, &'static [Edge])>,
+    crew: Crew,
+    router: Router,
+    ports: Ports,
+    clock: Clock,
+    machine: Machine,
+}
+
+async fn live(config: Config) -> Result<(), LiveError> {
+    // First, so that a second router of this name does not touch the devices of the first.
+    let bound = Bound::bind(&config.socket_path())?;
+    let mut terminate = signals(SignalKind::terminate())?;
+    let mut interrupt = signals(SignalKind::interrupt())?;
+    // Ended terminals and operators who expect a reload must not end the router.
+    let mut hangup = signals(SignalKind::hangup())?;
+
+    let mut live = Live::start(&config)?;
+    let socket = bound.path().display().to_string();
+    say(&format!(
+        "wagonway {}: {} ports, {} workers, answers on {socket}",
+        config.instance.name,
+        config.ports.len(),
+        live.running.len()
+    ));
+
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = 0_u32;
+    let result = loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            _ = hangup.recv() => say("SIGHUP is not used; change the router with `wagonway ip`"),
+            _ = tick.tick() => {
+                live.pump();
+                ticks = ticks.wrapping_add(1);
+                if ticks.is_multiple_of(LINK_TICKS) {
+                    live.follow_links();
+                }
+                if live.running.iter().any(Running::is_finished) {
+                    break Err(LiveError::new("a worker has ended", None));
+                }
+            }
+        }
+    };
+    drop(bound);
+    let stopped = live.stop();
+    result.and(stopped)
+}
+
+fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, LiveError> {
+    signal(kind).map_err(|error| LiveError::new(format!("cannot wait for signals: {error}"), None))
+}
+
+/// A line for the operator or the log; nobody may be listening.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+impl Live {
+    fn start(config: &Config) -> Result<Self, LiveError> {
+        let workers = config.workers.cores.workers().max(1);
+        let cores = setup::cores(config, workers);
+        let pci = ports::pci(config);
+        let machine =
+            Machine::start(config, config.buffer_count(workers), config.data_room(), pci)?;
+        let (ports, ends) = Ports::open(config, machine.pool, workers)?;
+        for note in machine.notes.iter().chain(ports.notes()) {
+            say(&format!("note: {note}"));
+        }
+        let epochs = Epochs::new(workers);
+        let facts: Vec<PortFact> = ports.facts();
+        let mut router = setup::router(
+            config,
+            &facts,
+            machine.pool,
+            Arc::clone(&epochs),
+            Leniency::default(),
+            seed(),
+        )?;
+        setup::load_routes(config, &mut router)?;
+        let crew = Crew::new(workers);
+        let clock = Clock::new(tsc_hz());
+
+        let iface = |port: u16| {
+            let own =
+                |iface: &&crate::port::table::Iface| iface.port == port && iface.vlan.is_none();
+            router.ifaces().iter().find(own).map_or(0, |iface| iface.index)
+        };
+        let mut graphs = Vec::new();
+        for (index, mut end) in ends.into_iter().enumerate() {
+            graphs.push(pipeline::graph(Parts {
+                inputs: end.inputs(usize::from(config.workers.burst), &iface),
+                sinks: end
+                    .sinks
+                    .into_iter()
+                    .map(|(port, sink)| (port, iface(port), sink))
+                    .collect(),
+                punt: crew.punt(index),
+                spread: end.spread,
+                cache_entries: config.cache.entries as usize,
+            }));
+        }
+        let shape = graphs.first().map(|graph| graph.shape()).unwrap_or_default();
+        let (mut running, mut stats) = (Vec::new(), Vec::new());
+        for (index, graph) in graphs.into_iter().enumerate() {
+            let worker = Worker::new(
+                graph,
+                router.reader(),
+                epochs.guard(index),
+                machine.pool,
+                crew.inject(index),
+                clock.wall_offset(),
+            );
+            stats.push(Arc::clone(worker.stats()));
+            let core = cores.get(index).copied();
+            let name = format!("worker-{index}");
+            let started = spawn(name, worker, core, config.workers.idle, clock, || false);
+            running.push(started.map_err(|error| {
+                LiveError::new(format!("cannot start a worker: {error}"), None)
+            })?);
+        }
+        let ended = Vec::new();
+        Ok(Self { running, ended, stats, shape, crew, router, ports, clock, machine })
+    }
+
+    fn pump(&mut self) {
+        self.crew.pump(&mut self.router, self.clock.now());
+    }
+
+    fn follow_links(&mut self) {
+        for (number, up) in self.ports.changed_links() {
+            self.router.set_carrier(number, up);
+        }
+    }
+
+    /// Ends the workers, then the ports.
+    fn stop(mut self) -> Result<(), LiveError> {
+        let mut failed = None;
+        for running in self.running.drain(..) {
+            match running.stop() {
+                Ok(worker) => self.ended.push(worker),
+                Err(panic) => failed = Some(format!("a worker failed: {panic}")),
+            }
+        }
+        self.ports.clear_handovers();
+        self.crew.clear(&mut self.router);
+        let unaccounted = setup::unaccounted(&self.stats, &self.router);
+        if unaccounted != 0 {
+            say(&format!("note: {unaccounted} packets are unaccounted for"));
+        }
+        failed.map_or(Ok(()), |message| Err(LiveError::new(message, None)))
+    }
+}
+
+/// Nobody outside can foretell what the router chooses by chance.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish()
 }

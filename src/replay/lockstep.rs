@@ -89,8 +89,7 @@ impl Files {
         let mut writers = Vec::new();
         for port in &config.ports {
             let path = Self::path(dir, &port.name);
-            let writer =
-                PcapWriter::create(path).map_err(|error| fail(error.to_string(), None))?;
+            let writer = PcapWriter::create(path).map_err(|error| fail(error.to_string(), None))?;
             writers.push(Some(writer));
         }
         Ok(Self { writers, failed: None })

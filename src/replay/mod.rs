@@ -5,8 +5,8 @@
 //! - obeys: the same graph and the same management core as a live router; neither root nor hugepages
 //!   are needed
 
-mod lockstep;
 mod load;
+mod lockstep;
 mod report;
 mod rig;
 mod source;
@@ -143,8 +143,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
     }
     let machine = machine(config, workers, arena.longest())?;
     let pool = machine.pool;
-    let leniency =
-        Leniency { any_mac: !options.strict_mac, stand_in: !options.strict_neighbours };
+    let leniency = Leniency { any_mac: !options.strict_mac, stand_in: !options.strict_neighbours };
     let total = arena.entries.len() as u64 * options.repeat;
     let bar = bar(total, options.progress);
     let mut added = 0;
@@ -159,8 +158,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
     let mut report = match &options.write {
         None => {
             let rounds = options.repeat;
-            let play =
-                Play { config, pool, workers, leniency, rounds, bar: bar.clone() };
+            let play = Play { config, pool, workers, leniency, rounds, bar: bar.clone() };
             let played = throughput::play(&play, &arena, prepare)?;
             bar.finish_and_clear();
             report::throughput(config, &played)
@@ -168,8 +166,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
         Some(dir) => {
             let outlet = Arc::new(Mutex::new(Files::create(dir, config)?));
             let rounds = options.repeat;
-            let steps =
-                Steps { config, pool, workers, leniency, rounds, bar: bar.clone() };
+            let steps = Steps { config, pool, workers, leniency, rounds, bar: bar.clone() };
             let (lockstep, unaccounted) = lockstep::play(&steps, &arena, &outlet, prepare)?;
             bar.finish_and_clear();
             outlet.lock().unwrap_or_else(PoisonError::into_inner).finish()?;
@@ -191,9 +188,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
 }
 
 /// Captures with the places of their ports.
-fn captures(
-    options: &Options,
-) -> Result<Vec<(u16, crate::packet::MacAddr, PathBuf)>, ReplayError> {
+fn captures(options: &Options) -> Result<Vec<(u16, crate::packet::MacAddr, PathBuf)>, ReplayError> {
     let ports = &options.config.ports;
     let facts = rig::facts(&options.config);
     let place = |name: &str| ports.iter().position(|port| **port.name == *name);

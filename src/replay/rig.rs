@@ -94,8 +94,7 @@ impl Rig {
         let inject = self.crew.inject(index);
         self.shape = graph.shape();
         let reader = self.router.reader();
-        let worker =
-            Worker::new(graph, reader, epochs.guard(index), pool, inject, wall_offset);
+        let worker = Worker::new(graph, reader, epochs.guard(index), pool, inject, wall_offset);
         self.stats.push(Arc::clone(worker.stats()));
         self.workers.push(worker);
     }

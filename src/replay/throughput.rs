@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     dpdk::{eal::tsc_hz, mbuf::Packet, mempool::Pool},
     port::nodes::{Sink, Spread},
-    setup::{Leniency, unaccounted},
+    setup::{self, Leniency, unaccounted},
     worker::{Clock, Idle, spawn},
 };
 
@@ -96,7 +96,7 @@ pub(super) fn play(
     }
 
     let done = Arc::new(AtomicBool::new(false));
-    let cores = cores(config, *workers);
+    let cores = setup::cores(config, *workers);
     let mut running = Vec::new();
     for (index, worker) in std::mem::take(&mut rig.workers).into_iter().enumerate() {
         let done = Arc::clone(&done);
@@ -104,7 +104,8 @@ pub(super) fn play(
         let started = spawn(format!("worker-{index}"), worker, core, IDLE, clock, move || {
             done.load(Ordering::Acquire)
         });
-        running.push(started.map_err(|error| fail(format!("cannot start a thread: {error}"), None))?);
+        running
+            .push(started.map_err(|error| fail(format!("cannot start a thread: {error}"), None))?);
     }
     let given = || progress.iter().map(|one| one.given.load(Ordering::Relaxed)).sum::<u64>();
     let mut quiet = 0;
@@ -120,7 +121,8 @@ pub(super) fn play(
         }
         std::thread::sleep(REST);
         bar.set_position(given());
-        let turned = |(stats, before): (&Arc<crate::graph::Stats>, &u64)| stats.loops.get() > *before + 1;
+        let turned =
+            |(stats, before): (&Arc<crate::graph::Stats>, &u64)| stats.loops.get() > *before + 1;
         match (idle, rig.stats.iter().zip(&turns).all(turned)) {
             (true, true) => quiet += 1,
             (true, false) => {}
@@ -156,19 +158,6 @@ pub(super) fn play(
 fn last_end(progress: &[Arc<Progress>], start: u64) -> u64 {
     let ends = progress.iter().map(|one| one.ended.load(Ordering::Relaxed));
     ends.max().unwrap_or(start).saturating_sub(start)
-}
-
-/// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.
-fn cores(config: &Config, workers: usize) -> Vec<usize> {
-    if let crate::config::Cores::List(cores) = &config.workers.cores
-        && cores.len() == workers
-    {
-        return cores.iter().map(|core| usize::from(*core)).collect();
-    }
-    let all: Vec<_> = core_affinity::get_core_ids().unwrap_or_default();
-    // The first core is where everything else runs: it is the last to be taken.
-    let rotated = all.iter().skip(1).chain(all.iter().take(1));
-    if workers > all.len() { Vec::new() } else { rotated.take(workers).map(|core| core.id).collect() }
 }
 
 /// Where frames go that nobody wants.

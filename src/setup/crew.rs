@@ -135,6 +135,6 @@ pub fn received(stats: &[Arc<Stats>]) -> u64 {
     let inputs = stats.iter().flat_map(|stats| &stats.inputs);
     let polled: u64 = inputs.map(|input| input.packets.get()).sum();
     // What one worker hands to another comes in there a second time.
-    let twice: u64 = stats.iter().map(|stats| stats.handed_out.get()).sum();
+    let twice: u64 = stats.iter().map(|stats| stats.handed_in.get()).sum();
     polled.saturating_sub(twice)
 }

@@ -14,7 +14,7 @@ use thiserror::Error;
 pub use crew::{Crew, received, unaccounted};
 
 use crate::{
-    config::{Config, ConfSysctl, ConfigErrors},
+    config::{ConfSysctl, Config, ConfigErrors, Cores},
     control::{IfaceSpec, Limits, Router},
     dpdk::{
         eal::{Eal, EalError, EalOptions, Huge},
@@ -134,8 +134,7 @@ pub fn router(
         neighbours: config.limits.neighbours as usize,
         fib_groups: config.limits.fib_groups,
     };
-    let mut router =
-        Router::new(&limits, epochs, pool, leniency.any_mac, leniency.stand_in, seed);
+    let mut router = Router::new(&limits, epochs, pool, leniency.any_mac, leniency.stand_in, seed);
     let cache = config.cache.destinations;
     router.set_tunables(|tunables, _| tunables.destination_cache = cache);
     for (port, fact) in config.ports.iter().zip(facts) {
@@ -172,8 +171,7 @@ fn add_port(
     port: &crate::config::Port,
     fact: &PortFact,
 ) -> Result<(), ConfigErrors> {
-    let forwards =
-        |name: &str| config.sysctls.of_interface(name, ConfSysctl::Forwarding) != 0;
+    let forwards = |name: &str| config.sysctls.of_interface(name, ConfSysctl::Forwarding) != 0;
     let own = (&port.name, None, port.mtu, port.up);
     let vlans = port.vlans.iter().map(|vlan| (&vlan.name, Some(vlan.id), vlan.mtu, vlan.up));
     for (name, vlan, mtu, up) in std::iter::once(own).chain(vlans) {
@@ -209,4 +207,21 @@ pub fn load_routes(config: &Config, router: &mut Router) -> Result<usize, Config
     }
     router.commit();
     Ok(routes.len())
+}
+
+/// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.
+pub fn cores(config: &Config, workers: usize) -> Vec<usize> {
+    if let Cores::List(cores) = &config.workers.cores
+        && cores.len() == workers
+    {
+        return cores.iter().map(|core| usize::from(*core)).collect();
+    }
+    let all: Vec<_> = core_affinity::get_core_ids().unwrap_or_default();
+    // The first core is where everything else runs: it is the last to be taken.
+    let rotated = all.iter().skip(1).chain(all.iter().take(1));
+    if workers > all.len() {
+        Vec::new()
+    } else {
+        rotated.take(workers).map(|core| core.id).collect()
+    }
 }

@@ -30,6 +30,34 @@ impl Handover {
         while way.empty.push(Box::default()).is_ok() {}
         Arc::new(way)
     }
+
+    /// Sends a frame that was taken from `empty`.
+    #[inline]
+    fn give(&self, full: Box<Frame>) {
+        // There are as many places as frames, so one taken from `empty` always fits.
+        if let Err(mut full) = self.full.push(full) {
+            Packet::free_all(&mut full);
+        }
+    }
+
+    /// Hands over all of `frame`, or nothing when the other worker is behind.
+    #[inline]
+    pub(super) fn pass(&self, frame: &mut Frame) {
+        if let Some(mut empty) = self.empty.pop() {
+            std::mem::swap(frame, &mut empty);
+            self.give(empty);
+        }
+    }
+
+    /// Frees what nobody took; for the end, when the workers have stopped.
+    pub fn clear(&self) -> usize {
+        let mut count = 0;
+        while let Some(mut full) = self.full.pop() {
+            count += full.len();
+            Packet::free_all(&mut full);
+        }
+        count
+    }
 }
 
 /// The node on the worker that owns the queue.
@@ -56,7 +84,6 @@ impl Spread {
     }
 }
 
-const CLASSIFY: u8 = 0;
 const FULL: u8 = 1;
 
 impl Node<Tables> for Spread {
@@ -74,6 +101,7 @@ impl Node<Tables> for Spread {
         for packet in frame.drain(..) {
             let owner = Self::owner(packet.data(), workers).unwrap_or(self.me);
             if owner == self.me {
+                // Edge 0 leads on.
                 stay.push(packet);
                 continue;
             }
@@ -95,13 +123,9 @@ impl Node<Tables> for Spread {
         for (way, filling) in self.ways.iter().zip(&mut self.filling) {
             if let (Some(way), Some(full)) = (way, filling.take()) {
                 cx.stats.handed_out.add(full.len() as u64);
-                // There are as many places as frames, so a frame taken from `empty` always fits.
-                if let Err(mut full) = way.full.push(full) {
-                    Packet::free_all(&mut full);
-                }
+                way.give(full);
             }
         }
-        let _ = CLASSIFY;
         frame.extend(stay);
     }
 }
@@ -110,12 +134,13 @@ impl Node<Tables> for Spread {
 pub struct HandoverRx {
     name: String,
     way: Arc<Handover>,
+    target: &'static str,
 }
 
 impl HandoverRx {
-    /// Takes over what comes by `way` from worker `from`.
-    pub fn new(from: usize, way: Arc<Handover>) -> Self {
-        Self { name: format!("handover-{from}"), way }
+    /// Takes over what comes by `way` from worker `from` and goes on at node `target`.
+    pub fn new(from: usize, way: Arc<Handover>, target: &'static str) -> Self {
+        Self { name: format!("handover-{from}-{target}"), way, target }
     }
 }
 
@@ -125,12 +150,13 @@ impl Input<Tables> for HandoverRx {
     }
 
     fn target(&self) -> &'static str {
-        "classify"
+        self.target
     }
 
-    fn poll(&mut self, _cx: &mut Cx<'_, Tables>, frame: &mut Frame) {
+    fn poll(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame) {
         if let Some(mut full) = self.way.full.pop() {
             std::mem::swap(frame, &mut full);
+            cx.stats.handed_in.add(frame.len() as u64);
             let _ = self.way.empty.push(full);
         }
     }

@@ -4,6 +4,9 @@
 //! - gives: nothing but drops, when a device takes no more or is gone
 //! - costs: nothing a packet where all leave by one port; else a move into that port's burst
 
+use std::sync::Arc;
+
+use super::Handover;
 use crate::{
     dpdk::{cycles::rdtsc, port::TxQueue},
     graph::{Cx, Edge, Frame, Nanos, Node, Out, Reason},
@@ -14,6 +17,8 @@ use crate::{
 pub enum Sink {
     /// A queue of a device.
     Device(TxQueue),
+    /// Another worker, who has the only queue.
+    Worker(Arc<Handover>),
     /// Somewhere else: a capture file, or nowhere.
     Other(Box<dyn FnMut(&mut Frame, Nanos) + Send>),
 }
@@ -31,6 +36,7 @@ impl Sink {
                     crate::dpdk::cycles::pause();
                 }
             }
+            Self::Worker(way) => way.pass(frame),
             Self::Other(send) => send(frame, now),
         }
     }
@@ -75,6 +81,11 @@ fn send(way: &mut Sink, iface: u16, frame: &mut Frame, cx: &Cx<'_, Tables>, byte
     };
     way.send(frame, cx.now);
     let sent = (offered - frame.len()) as u64;
+    if let Sink::Worker(_) = way {
+        cx.stats.handed_out.add(sent);
+        counts.tx_dropped.add(frame.len() as u64);
+        return;
+    }
     let unsent: u64 = frame.iter().map(|packet| packet.len() as u64).sum();
     cx.stats.transmitted.add(sent);
     counts.tx_packets.add(sent);

@@ -1,0 +1,209 @@
+//! Ports of a live router, and which worker polls and sends on which queue.
+
+use std::sync::Arc;
+
+use super::LiveError;
+use crate::{
+    config::{Config, Spread as Spreading},
+    dpdk::{
+        mempool::Pool,
+        port::{Link, Port, PortConfig, PortError, RxQueue, TxQueue},
+    },
+    graph::Input,
+    port::nodes::{DeviceRx, Handover, HandoverRx, Sink, Spread},
+    setup::PortFact,
+    tables::Tables,
+};
+
+/// Frames on the way from one worker to another.
+const HANDOVER_FRAMES: usize = 32;
+
+/// All ports, in the order of the configuration.
+pub(super) struct Ports {
+    ports: Vec<(String, Port)>,
+    links: Vec<Link>,
+    handovers: Vec<Arc<Handover>>,
+    notes: Vec<String>,
+}
+
+/// What one worker polls and sends on.
+#[derive(Default)]
+pub(super) struct End {
+    /// Name of the input, number of the port, queue, and node that gets the packets.
+    rx: Vec<(String, u16, RxQueue, &'static str)>,
+    handovers: Vec<HandoverRx>,
+    /// Number of the port, and where its packets go.
+    pub(super) sinks: Vec<(u16, Sink)>,
+    pub(super) spread: Option<Spread>,
+}
+
+impl End {
+    /// The inputs; `iface` tells the interface of a port.
+    pub(super) fn inputs(
+        &mut self,
+        burst: usize,
+        iface: impl Fn(u16) -> u16,
+    ) -> Vec<Box<dyn Input<Tables>>> {
+        let mut inputs: Vec<Box<dyn Input<Tables>>> = Vec::new();
+        for (name, port, queue, target) in self.rx.drain(..) {
+            inputs.push(Box::new(DeviceRx::new(name, queue, iface(port), burst, target)));
+        }
+        for handover in self.handovers.drain(..) {
+            inputs.push(Box::new(handover));
+        }
+        inputs
+    }
+}
+
+/// PCI devices that the configuration names.
+pub(super) fn pci(config: &Config) -> Vec<String> {
+    let devices = config.ports.iter().filter_map(|port| port.device.as_ref());
+    let is_pci = |name: &&str| {
+        name.chars().all(|c| c.is_ascii_hexdigit() || c == ':' || c == '.') && name.contains('.')
+    };
+    devices.map(|device| &***device).filter(is_pci).map(str::to_owned).collect()
+}
+
+/// What to do about a device that cannot be had.
+fn hint(error: &PortError) -> Option<&'static str> {
+    let denied = |text: &str| {
+        let text = text.to_lowercase();
+        text.contains("permission denied") || text.contains("not permitted")
+    };
+    denied(&error.to_string()).then_some(
+        "run as root, or give the program the capabilities CAP_NET_RAW and CAP_NET_ADMIN (af_xdp \
+         needs CAP_BPF and CAP_SYS_ADMIN too)",
+    )
+}
+
+impl Ports {
+    /// Opens all ports and shares their queues out among `workers` workers.
+    pub(super) fn open(
+        config: &Config,
+        pool: Pool,
+        workers: usize,
+    ) -> Result<(Self, Vec<End>), LiveError> {
+        let mut all =
+            Self { ports: Vec::new(), links: Vec::new(), handovers: Vec::new(), notes: Vec::new() };
+        let mut ends: Vec<End> = (0..workers).map(|_| End::default()).collect();
+        let spreading = config.workers.spread;
+        let mut next = 0;
+        let mut in_software = false;
+        for (place, port) in config.ports.iter().enumerate() {
+            let Some(device) = &port.device else { continue };
+            let wanted = match spreading {
+                Spreading::Rss => workers as u16,
+                Spreading::Hash | Spreading::Off => 1,
+            };
+            let wanted = PortConfig {
+                rx_queues: port.rx_queues.unwrap_or(wanted),
+                tx_queues: workers as u16,
+                rx_desc: port.rx_descriptors,
+                tx_desc: port.tx_descriptors,
+                mtu: port.mtu,
+                mac: port.mac,
+                ..PortConfig::default()
+            };
+            let (opened, rx, tx) = Port::open(device, place, &wanted, &pool).map_err(|error| {
+                // Where it is said, the device is meant: the place in the file tells which.
+                let message = format!("port {}: {error}", *port.name);
+                let errors = config.error(device.place(), message, hint(&error).map(str::to_owned));
+                LiveError::Config(errors)
+            })?;
+            let info = opened.info();
+            all.notes.extend(info.notes.iter().map(|note| format!("port {}: {note}", *port.name)));
+            let number = info.id;
+            let few = rx.len() < workers || (rx.len() > 1 && !info.rss);
+            let spread = workers > 1
+                && match spreading {
+                    Spreading::Rss => few,
+                    Spreading::Hash => true,
+                    Spreading::Off => false,
+                };
+            in_software |= spread;
+            let target = if spread { "spread" } else { "classify" };
+            for queue in rx {
+                let name = format!("{}-rx{}", *port.name, queue.number());
+                ends[next % workers].rx.push((name, number, queue, target));
+                next += 1;
+            }
+            all.share_tx(number, tx, &mut ends);
+            all.links.push(opened.link());
+            all.ports.push((port.name.to_string(), opened));
+        }
+        if in_software {
+            all.spread(&mut ends);
+        }
+        Ok((all, ends))
+    }
+
+    /// A queue to send on for each worker; who has none sends through another worker.
+    fn share_tx(&mut self, port: u16, queues: Vec<TxQueue>, ends: &mut [End]) {
+        let owners = queues.len();
+        for (end, queue) in ends.iter_mut().zip(queues) {
+            end.sinks.push((port, Sink::Device(queue)));
+        }
+        for from in owners..ends.len() {
+            let way = Handover::new(HANDOVER_FRAMES);
+            self.handovers.push(Arc::clone(&way));
+            ends[from].sinks.push((port, Sink::Worker(Arc::clone(&way))));
+            // Every device has at least one queue.
+            let owner = from % owners.max(1);
+            ends[owner].handovers.push(HandoverRx::new(from, way, "tx"));
+        }
+    }
+
+    /// Ways from each worker to each other.
+    fn spread(&mut self, ends: &mut [End]) {
+        let workers = ends.len();
+        for me in 0..workers {
+            let mut ways = Vec::new();
+            for to in 0..workers {
+                if to == me {
+                    ways.push(None);
+                    continue;
+                }
+                let way = Handover::new(HANDOVER_FRAMES);
+                self.handovers.push(Arc::clone(&way));
+                ends[to].handovers.push(HandoverRx::new(me, Arc::clone(&way), "classify"));
+                ways.push(Some(way));
+            }
+            ends[me].spread = Some(Spread::new(me, ways));
+        }
+    }
+
+    /// Facts for the router, by port.
+    pub(super) fn facts(&self) -> Vec<PortFact> {
+        let ports = self.ports.iter().zip(&self.links);
+        ports
+            .map(|((_, port), link)| PortFact {
+                number: port.info().id,
+                mac: port.info().mac,
+                carrier: link.up,
+            })
+            .collect()
+    }
+
+    /// What the operator should know, a sentence each.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Ports whose links came or went since the last call.
+    pub(super) fn changed_links(&mut self) -> Vec<(u16, bool)> {
+        let mut changed = Vec::new();
+        for ((_, port), link) in self.ports.iter().zip(&mut self.links) {
+            let now = port.link();
+            if now.up != link.up {
+                changed.push((port.info().id, now.up));
+            }
+            *link = now;
+        }
+        changed
+    }
+
+    /// Frees what was on the way between workers; they must have stopped.
+    pub(super) fn clear_handovers(&self) -> usize {
+        self.handovers.iter().map(|way| way.clear()).sum()
+    }
+}
