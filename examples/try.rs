@@ -20,8 +20,14 @@ fn main() {
         return;
     }
     if args[1] == "run" {
-        let c = Config::load(std::path::Path::new(&args[2])).unwrap_or_else(|e| { eprintln!("{e}"); std::process::exit(1) });
-        if let Err(e) = wagonway::live::run(c) { eprintln!("{e} {:?}", e.hint()); std::process::exit(1); }
+        let c = Config::load(std::path::Path::new(&args[2])).unwrap_or_else(|e| {
+            eprintln!("{e}");
+            std::process::exit(1)
+        });
+        if let Err(e) = wagonway::live::run(c) {
+            eprintln!("{e} {:?}", e.hint());
+            std::process::exit(1);
+        }
         return;
     }
     if args[1] == "sample" {

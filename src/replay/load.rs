@@ -40,6 +40,17 @@ impl Arena {
         &bytes[at..at + entry.len as usize]
     }
 
+    /// Frames of the first port, a microsecond apart.
+    pub(super) fn of(frames: &[Vec<u8>]) -> Self {
+        let (mut bytes, mut entries) = (Vec::new(), Vec::new());
+        for (number, frame) in frames.iter().enumerate() {
+            let (at, len) = (bytes.len() as u64, frame.len() as u32);
+            bytes.extend_from_slice(frame);
+            entries.push(Entry { at, len, port: 0, ts_ns: number as u64 * 1000 });
+        }
+        Self { bytes: bytes.into(), entries, notes: Vec::new() }
+    }
+
     /// Length of the longest frame.
     pub(super) fn longest(&self) -> usize {
         self.entries.iter().map(|entry| entry.len as usize).max().unwrap_or(0)

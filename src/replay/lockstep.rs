@@ -13,7 +13,7 @@ use std::{
 
 use indicatif::ProgressBar;
 
-use super::{ReplayError, fail, load::Arena, rig::Rig};
+use super::{ReplayError, fail, load::Arena, rig::Rig, throughput::Beside};
 use crate::{
     capture::{PcapWriter, WriteError},
     config::Config,
@@ -172,6 +172,12 @@ impl Lockstep {
         Ok(Self { rig, slots, now: START, pool, lost: 0, packets: 0 })
     }
 
+    /// The router's clock.
+    #[cfg(test)]
+    pub(super) fn now(&self) -> Nanos {
+        self.now
+    }
+
     /// Lets time pass up to `to`, with every timer in between at its time.
     pub(super) fn advance(&mut self, to: Nanos) {
         while let Some(due) = self.rig.router.next_deadline()
@@ -255,18 +261,18 @@ fn sink<O: Outlet + 'static>(outlet: &Arc<Mutex<O>>, place: usize, base: Nanos) 
     }))
 }
 
-/// Plays the frames of `arena` one by one; `prepare` may change the router's tables before.
+/// Plays the frames of `arena` one by one.
 pub(super) fn play<O: Outlet + 'static>(
     steps: &Steps<'_>,
     arena: &Arena,
     outlet: &Arc<Mutex<O>>,
-    prepare: impl FnOnce(&mut crate::control::Router) -> Result<(), ReplayError>,
+    beside: &mut impl Beside,
 ) -> Result<(Lockstep, i64), ReplayError> {
     let first = arena.entries.first().map_or(0, |entry| entry.ts_ns);
     let base = first.saturating_sub(START);
     let Steps { config, pool, workers, leniency, rounds, bar } = steps;
     let mut lockstep = Lockstep::new(config, *pool, *workers, *leniency, base, outlet)?;
-    prepare(&mut lockstep.rig.router)?;
+    beside.prepare(&mut lockstep.rig.router)?;
     lockstep.rig.router.commit();
     let span = arena.span() + GAP;
     for round in 0..*rounds {

@@ -24,7 +24,7 @@ use thiserror::Error;
 use self::{
     load::Arena,
     lockstep::{Files, Steps},
-    throughput::Play,
+    throughput::{Beside, Play},
 };
 use crate::{
     config::{Config, ConfigErrors},
@@ -146,20 +146,13 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
     let leniency = Leniency { any_mac: !options.strict_mac, stand_in: !options.strict_neighbours };
     let total = arena.entries.len() as u64 * options.repeat;
     let bar = bar(total, options.progress);
-    let mut added = 0;
-    let prepare = |router: &mut Router| {
-        setup::load_routes(config, router)?;
-        if options.routes_auto {
-            added = auto_routes(config, &arena, router)?;
-        }
-        Ok(())
-    };
+    let mut tables = Tables { config, arena: &arena, auto: options.routes_auto, added: 0 };
 
     let mut report = match &options.write {
         None => {
             let rounds = options.repeat;
             let play = Play { config, pool, workers, leniency, rounds, bar: bar.clone() };
-            let played = throughput::play(&play, &arena, prepare)?;
+            let played = throughput::play(&play, &arena, &mut tables)?;
             bar.finish_and_clear();
             report::throughput(config, &played)
         }
@@ -167,7 +160,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
             let outlet = Arc::new(Mutex::new(Files::create(dir, config)?));
             let rounds = options.repeat;
             let steps = Steps { config, pool, workers, leniency, rounds, bar: bar.clone() };
-            let (lockstep, unaccounted) = lockstep::play(&steps, &arena, &outlet, prepare)?;
+            let (lockstep, unaccounted) = lockstep::play(&steps, &arena, &outlet, &mut tables)?;
             bar.finish_and_clear();
             outlet.lock().unwrap_or_else(PoisonError::into_inner).finish()?;
             let mut report = report::lockstep(config, &lockstep, unaccounted);
@@ -179,12 +172,31 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
     };
     report.leaked = i64::from(pool.count()) - i64::from(pool.available());
     report.capture_seconds = arena.span() as f64 / 1e9;
-    if added > 0 {
+    if tables.added > 0 {
+        let added = tables.added;
         report.notes.push(format!("{added} routes were added for destinations that had none"));
     }
     report.notes.extend(arena.notes.iter().cloned());
     report.notes.extend(machine.notes.iter().cloned());
     Ok(report)
+}
+
+/// The routes that a replay adds to the configuration's.
+struct Tables<'a> {
+    config: &'a Config,
+    arena: &'a Arena,
+    auto: bool,
+    added: usize,
+}
+
+impl Beside for Tables<'_> {
+    fn prepare(&mut self, router: &mut Router) -> Result<(), ReplayError> {
+        setup::load_routes(self.config, router)?;
+        if self.auto {
+            self.added = auto_routes(self.config, self.arena, router)?;
+        }
+        Ok(())
+    }
 }
 
 /// Captures with the places of their ports.
@@ -271,3 +283,6 @@ fn gateway(subnet: Option<ipnet::Ipv4Net>, place: usize) -> std::net::Ipv4Addr {
         .find(|host| Some(*host) != own)
         .unwrap_or_else(|| std::net::Ipv4Addr::new(169, 254, (place >> 8) as u8, place as u8))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,14 @@
 //! Measurements with traffic that is made here: no captures, and nothing to install.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
 use super::{
     ReplayError, fail,
-    load::{Arena, Entry},
+    load::Arena,
     report, rig,
-    throughput::{self, Play},
+    throughput::{self, Beside, Play},
 };
 use crate::{
     config::Config,
@@ -79,7 +79,7 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
     // One router tells the destinations that all measurements then use.
     let (destinations, routes) = {
         let (mut rig, _) = rig::Rig::new(config, machine.pool, 1, leniency)?;
-        prepare(options, &mut rig.router)?;
+        Routes(options).prepare(&mut rig.router)?;
         (destinations(config, &rig.router, options), rig.router.routes().rib().len())
     };
     for size in &options.sizes {
@@ -88,7 +88,7 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
         let bar = super::bar(rounds * arena.entries.len() as u64, options.progress);
         let pool = machine.pool;
         let play = Play { config, pool, workers, leniency, rounds, bar: bar.clone() };
-        let played = throughput::play(&play, &arena, |router| prepare(options, router))?;
+        let played = throughput::play(&play, &arena, &mut Routes(options))?;
         bar.finish_and_clear();
         let report = report::throughput(config, &played);
         if report.transmitted != report.packets_in {
@@ -118,9 +118,14 @@ fn name(size: Size) -> String {
     }
 }
 
-fn prepare(options: &BenchOptions, router: &mut Router) -> Result<(), ReplayError> {
-    setup::load_routes(&options.config, router)?;
-    Ok(())
+/// The routes of a measurement.
+struct Routes<'a>(&'a BenchOptions);
+
+impl Beside for Routes<'_> {
+    fn prepare(&mut self, router: &mut Router) -> Result<(), ReplayError> {
+        setup::load_routes(&self.0.config, router)?;
+        Ok(())
+    }
 }
 
 /// An address for each flow, or fewer, each behind a route of the router.
@@ -183,14 +188,14 @@ fn frames(
     })?;
     let flows = u64::from(options.flows.max(1));
     let count = (flows * FEWEST_FRAMES.div_ceil(flows)).next_multiple_of(12);
-    let (mut bytes, mut entries, mut frame) = (Vec::new(), Vec::new(), Vec::new());
-    for number in 0..count {
-        traffic.next_into(&mut frame);
-        let (at, len) = (bytes.len() as u64, frame.len() as u32);
-        bytes.extend_from_slice(&frame);
-        entries.push(Entry { at, len, port: 0, ts_ns: number * 1000 });
-    }
-    Ok(Arena { bytes: Arc::from(bytes), entries, notes: Vec::new() })
+    let frames: Vec<_> = (0..count)
+        .map(|_| {
+            let mut frame = Vec::new();
+            traffic.next_into(&mut frame);
+            frame
+        })
+        .collect();
+    Ok(Arena::of(&frames))
 }
 
 /// The processor, as the kernel names it.

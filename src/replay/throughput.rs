@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     config::Config,
+    control::Router,
     dpdk::{eal::tsc_hz, mbuf::Packet, mempool::Pool},
+    graph::Stats,
     port::nodes::{Sink, Spread},
     setup::{self, Leniency, unaccounted},
     worker::{Clock, Idle, spawn},
@@ -68,15 +70,32 @@ fn share(arena: &Arena, workers: usize) -> Vec<Vec<Entry>> {
     shares
 }
 
-/// Plays the frames of `arena` through a new router; `prepare` may change its tables before.
+/// What goes on beside the packets.
+pub(super) trait Beside {
+    /// Changes the router's tables before the first packet.
+    fn prepare(&mut self, router: &mut Router) -> Result<(), ReplayError>;
+
+    /// Changes them while packets flow; called at each turn of the management core. False when it
+    /// wants to go on without a rest.
+    fn turn(&mut self, _router: &mut Router, _stats: &[Arc<Stats>]) -> bool {
+        true
+    }
+
+    /// Where the packets of the port at `place` go.
+    fn sink(&mut self, _place: usize) -> Sink {
+        Sink::Other(Box::new(|frame, _| Packet::free_all(frame)))
+    }
+}
+
+/// Plays the frames of `arena` through a new router.
 pub(super) fn play(
     play: &Play<'_>,
     arena: &Arena,
-    prepare: impl FnOnce(&mut crate::control::Router) -> Result<(), ReplayError>,
+    beside: &mut impl Beside,
 ) -> Result<Played, ReplayError> {
     let Play { config, pool, workers, leniency, rounds, bar } = play;
     let (mut rig, epochs) = Rig::new(config, *pool, *workers, *leniency)?;
-    prepare(&mut rig.router)?;
+    beside.prepare(&mut rig.router)?;
     rig.router.commit();
     let clock = Clock::new(tsc_hz());
     let mut progress = Vec::new();
@@ -91,7 +110,7 @@ pub(super) fn play(
             *rounds,
             Arc::clone(&progress[progress.len() - 1]),
         );
-        let sinks = rig.ports.iter().map(|_| away()).collect();
+        let sinks = (0..rig.ports.len()).map(|place| beside.sink(place)).collect();
         rig.add_worker(config, *pool, &epochs, (Box::new(source), sinks), clock.wall_offset());
     }
 
@@ -119,10 +138,11 @@ pub(super) fn play(
         if running.iter().any(|worker| worker.is_finished()) {
             break;
         }
-        std::thread::sleep(REST);
+        if finished || beside.turn(&mut rig.router, &rig.stats) {
+            std::thread::sleep(REST);
+        }
         bar.set_position(given());
-        let turned =
-            |(stats, before): (&Arc<crate::graph::Stats>, &u64)| stats.loops.get() > *before + 1;
+        let turned = |(stats, before): (&Arc<Stats>, &u64)| stats.loops.get() > *before + 1;
         match (idle, rig.stats.iter().zip(&turns).all(turned)) {
             (true, true) => quiet += 1,
             (true, false) => {}
@@ -158,9 +178,4 @@ pub(super) fn play(
 fn last_end(progress: &[Arc<Progress>], start: u64) -> u64 {
     let ends = progress.iter().map(|one| one.ended.load(Ordering::Relaxed));
     ends.max().unwrap_or(start).saturating_sub(start)
-}
-
-/// Where frames go that nobody wants.
-fn away() -> Sink {
-    Sink::Other(Box::new(|frame, _| Packet::free_all(frame)))
 }
