@@ -88,7 +88,6 @@ macro_rules! families {
         mod like_linux {
             use super::*;
             $(#[test]
-            #[ignore = "the replay command does not exist yet"]
             fn $name() {
                 need_root!(concat!("oracle::like_linux::", stringify!($name)));
                 ask_both(&$family, wagonway::play);
@@ -99,7 +98,6 @@ macro_rules! families {
         mod live_like_linux {
             use super::*;
             $(#[test]
-            #[ignore = "the run command does not exist yet"]
             fn $name() {
                 need_root!(concat!("oracle::live_like_linux::", stringify!($name)));
                 ask_both(&$family, wagonway::play_live);

@@ -33,6 +33,7 @@ pub(crate) fn play(family: &Family) -> Vec<Outcome> {
     let times = schedule(&family.steps);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
     command.arg("replay").arg("--config").arg(&config).arg("--write").arg(&there);
+    command.args(["--strict-mac", "--strict-neighbours"]);
     for port in PORTS {
         let capture = here.join(format!("{port}.pcap"));
         write_input(&capture, port, &family.steps, &times);
