@@ -64,7 +64,17 @@ fn main() -> ExitCode {
                     (name.to_owned(), file.into())
                 })
                 .collect();
-            let options = Options { config, captures, write, repeat: 1, workers, strict_mac, strict_neighbours, routes_auto: false, progress: false };
+            let options = Options {
+                config,
+                captures,
+                write,
+                repeat: 1,
+                workers,
+                strict_mac,
+                strict_neighbours,
+                routes_auto: false,
+                progress: false,
+            };
             let report = replay::replay(&options).unwrap();
             println!("{}", serde_json::to_string_pretty(&report).unwrap());
         }

@@ -789,8 +789,18 @@ impl Router {
 
     fn solicit(&mut self, key: Key, mac: Option<MacAddr>) {
         let Some(iface) = self.ifaces.iter().find(|iface| iface.index == key.iface) else { return };
+        // `arp_announce` 0: in the name that the packet bears, when the router itself made it.
+        let bears = self.neighbours.first_waiting(key).and_then(|packet| {
+            let ip = packet.data().get(packet.l3()..)?;
+            Some(Ipv4Addr::from(*ip.get(12..16)?.first_chunk::<4>()?))
+        });
+        let own = |address: &Ipv4Addr| {
+            let all = self.ifaces.iter().flat_map(|iface| &iface.addresses);
+            all.into_iter().any(|own| own.local.addr() == *address)
+        };
         let any = || self.ifaces.iter().find_map(|other| other.select_address(key.address));
-        let Some(source) = iface.select_address(key.address).or_else(any) else { return };
+        let chosen = || iface.select_address(key.address).or_else(any);
+        let Some(source) = bears.filter(own).or_else(chosen) else { return };
         let arp = ArpSpec::request(iface.mac, source, key.address);
         self.solicits.fetch_add(1, Ordering::Relaxed);
         self.send_arp(key.iface, mac.unwrap_or(MacAddr::new([0xff; 6])), &arp);
@@ -848,11 +858,12 @@ impl Router {
                 self.neighbours.handle_hint(now, key, mac, confirmed, gratuitous);
             }
         }
+        // What waited for the sender goes before the answer to it, as from the kernel.
+        self.act(now);
         if verdict.reply {
             self.send_arp(index, mac, &reply);
         }
         self.drop_packet(packet, Reason::LocalDone);
-        self.act(now);
     }
 
     /// Lets time pass.

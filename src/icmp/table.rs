@@ -124,12 +124,16 @@ pub enum Verdict {
 const WAYS: usize = 4;
 const SETS: usize = 16_384;
 /// Messages that one target may get at once (`XRLIM_BURST_FACTOR`).
-const BURST: u64 = 6;
+const BURST: u32 = 6;
+/// `net.ipv4.route.error_cost` and `error_burst`, in ms.
+const ROUTE_ERROR_COST: u32 = 1000;
+const ROUTE_ERROR_BURST: u32 = 5000;
 const MS: u64 = 1_000_000;
 
 /// State of the limits: bounded, however many targets there are.
 pub struct Limits {
-    /// Target (high half) and the time in ms at which its bucket is full again.
+    /// Target (high half), and the time in ms at which it had nothing left of its allowance, which
+    /// grows by a ms each ms; 0 for a free place.
     targets: Box<[AtomicU64]>,
     /// The same for all targets, in microseconds.
     global: AtomicU64,
@@ -199,29 +203,45 @@ impl Limits {
     }
 
     fn target_allows(&self, rules: &LimitRules, target: Ipv4Addr, now: Nanos) -> bool {
-        if rules.ratelimit_ms == 0 {
-            return true;
-        }
-        let (gap, now) = (u64::from(rules.ratelimit_ms), (now / MS) & 0x7fff_ffff);
+        let cost = rules.ratelimit_ms;
+        cost == 0 || self.take(target, now, cost, cost.saturating_mul(BURST))
+    }
+
+    /// May an error about the lack of a route go to `target`? Takes from the allowance that
+    /// [`Limits::allow`] takes from again, as the kernel does (`ip_error`).
+    pub fn allow_route_error(&self, target: Ipv4Addr, now: Nanos) -> bool {
+        self.take(target, now, ROUTE_ERROR_COST, ROUTE_ERROR_BURST)
+    }
+
+    /// Takes `cost` ms from the allowance of `target`, of which at most `most` may have gathered.
+    fn take(&self, target: Ipv4Addr, now: Nanos, cost: u32, most: u32) -> bool {
+        let now = (now / MS) as u32;
         let key = u64::from(target.to_bits()) << 32;
         let set = (target.to_bits().wrapping_mul(0x9e37_79b1) >> 18) as usize % SETS;
         let ways = &self.targets[set * WAYS..][..WAYS];
         loop {
-            let found = ways.iter().find(|way| way.load(Ordering::Relaxed) >> 32 == key >> 32);
-            // No entry yet: take the place of the target whose bucket has been full for longest.
+            let tokens = |word: u64| now.wrapping_sub(word as u32);
+            let found = ways.iter().find(|way| {
+                let word = way.load(Ordering::Relaxed);
+                word != 0 && word >> 32 == key >> 32
+            });
+            // No entry yet: take a free place, or that of the target who has waited longest.
             let way = found.unwrap_or_else(|| {
-                let idle = ways.iter().min_by_key(|way| way.load(Ordering::Relaxed) as u32);
-                idle.unwrap_or(&ways[0])
+                let longest = ways.iter().max_by_key(|way| match way.load(Ordering::Relaxed) {
+                    0 => u32::MAX,
+                    word => tokens(word),
+                });
+                longest.unwrap_or(&ways[0])
             });
             let old = way.load(Ordering::Relaxed);
-            let full_at = if found.is_some() { old & 0xffff_ffff } else { 0 };
-            if full_at > now + gap * (BURST - 1) {
-                return false;
-            }
-            let new = key | (full_at.max(now) + gap).min(0xffff_ffff);
-            let swapped = way.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
-            if swapped.is_ok() {
-                return true;
+            let gathered = if found.is_some() { tokens(old).min(most) } else { most };
+            let (left, allowed) = match gathered.checked_sub(cost) {
+                Some(left) => (left, true),
+                None => (gathered, false),
+            };
+            let new = key | u64::from(now.wrapping_sub(left));
+            if way.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return allowed;
             }
         }
     }

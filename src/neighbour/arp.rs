@@ -73,10 +73,8 @@ pub fn consider(arp: &ArpView<'_>, facts: Facts) -> Verdict {
 /// A source that the routing code would not call martian.
 fn usable_source(sender: Ipv4Addr, facts: Facts) -> bool {
     let bits = sender.to_bits();
-    let martian = ipv4::is_multicast(bits)
-        || ipv4::is_limited_broadcast(bits)
-        || ipv4::is_zeronet(bits)
-        || ipv4::is_loopback(bits);
+    let martian =
+        ipv4::is_multicast(bits) || ipv4::is_limited_broadcast(bits) || ipv4::is_loopback(bits);
     !martian && !facts.sender_local
 }
 

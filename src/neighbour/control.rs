@@ -256,6 +256,11 @@ impl<P> Neighbours<P> {
         true
     }
 
+    /// The packet that has waited longest for a neighbour.
+    pub fn first_waiting(&self, key: Key) -> Option<&P> {
+        self.entries.get(&key)?.queue.front().map(|(packet, _)| packet)
+    }
+
     /// A packet of `len` bytes needs a neighbour.
     pub fn handle_packet(&mut self, now: Nanos, key: Key, packet: P, len: usize) {
         if !self.insert(key, State::Failed, now) {

@@ -420,7 +420,11 @@ fn acquire(info: &RouteInfo, links: &dyn Links, hops: &mut Hops) -> Result<u32, 
     };
     match info.kind {
         RouteType::Local => hops.acquire(plain(HopKind::Local), links),
-        RouteType::Broadcast | RouteType::Anycast => hops.acquire(plain(HopKind::Broadcast), links),
+        RouteType::Broadcast | RouteType::Anycast => {
+            let iface = info.nexthops.first().map_or(0, |hop| hop.iface);
+            let prefsrc = info.prefsrc.unwrap_or(Ipv4Addr::UNSPECIFIED);
+            hops.acquire(HopSpec::Broadcast { iface, prefsrc }, links)
+        }
         RouteType::Blackhole => hops.acquire(plain(HopKind::Blackhole), links),
         RouteType::Unreachable => hops.acquire(plain(HopKind::Unreachable), links),
         RouteType::Prohibit => hops.acquire(plain(HopKind::Prohibit), links),

@@ -29,6 +29,13 @@ pub enum HopSpec {
         /// Preferred source, unspecified to choose by the interface.
         prefsrc: Ipv4Addr,
     },
+    /// To this router, and out of it to all stations of the interface's link.
+    Broadcast {
+        /// Interface.
+        iface: u16,
+        /// Preferred source, unspecified to choose by the interface.
+        prefsrc: Ipv4Addr,
+    },
     /// One of several, with weights from 1.
     Group(Vec<(u32, u16)>),
 }
@@ -173,6 +180,7 @@ impl Hops {
                 let out = HopOut { kind: *kind, ..HopOut::default() };
                 self.table.write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
             }
+            HopSpec::Broadcast { .. } => self.fill(index, &spec, links),
             HopSpec::Via { .. } => {
                 self.fill(index, &spec, links);
                 self.changes.push(Change::Added(index, spec.clone()));
@@ -218,17 +226,32 @@ impl Hops {
 
     /// Writes a hop by an interface, complete before anybody is led to it.
     fn fill(&self, index: u32, spec: &HopSpec, links: &(impl Egress + ?Sized)) {
-        let HopSpec::Via { iface, gateway, mtu, prefsrc } = spec else { return };
+        let (iface, gateway, mtu, prefsrc, to_all) = match spec {
+            HopSpec::Via { iface, gateway, mtu, prefsrc } => {
+                (iface, *gateway, *mtu, prefsrc, false)
+            }
+            HopSpec::Broadcast { iface, prefsrc } => (iface, None, None, prefsrc, true),
+            HopSpec::Plain(_) | HopSpec::Group(_) => return,
+        };
+        let kind = match (to_all, gateway) {
+            (true, _) => HopKind::Broadcast,
+            (false, Some(_)) => HopKind::Neighbour,
+            (false, None) => HopKind::Link,
+        };
         let Some(facts) = links.egress(*iface) else {
-            self.table.set_out(index, HopOut::default());
+            let kind = if to_all { kind } else { HopKind::NoRoute };
+            self.table.set_out(index, HopOut { kind, ..HopOut::default() });
             return;
         };
-        let mac = gateway.and_then(|gateway| links.neighbour(*iface, gateway));
+        let mac = match kind {
+            HopKind::Broadcast => Some(MacAddr::new([0xff; 6])),
+            _ => gateway.and_then(|gateway| links.neighbour(*iface, gateway)),
+        };
         if let Some(mac) = mac {
             self.table.set_header(index, mac.octets(), facts.mac.octets(), facts.vlan);
         }
         let out = HopOut {
-            kind: if gateway.is_some() { HopKind::Neighbour } else { HopKind::Link },
+            kind,
             resolved: mac.is_some(),
             tagged: facts.vlan.is_some(),
             port: facts.port,
@@ -247,8 +270,10 @@ impl Hops {
 
     /// Hops that leave by an interface.
     pub fn by_iface(&self, wanted: u16) -> Vec<u32> {
-        let by =
-            |record: &Record| matches!(record.spec, HopSpec::Via { iface, .. } if iface == wanted);
+        let by = |record: &Record| match record.spec {
+            HopSpec::Via { iface, .. } | HopSpec::Broadcast { iface, .. } => iface == wanted,
+            HopSpec::Plain(_) | HopSpec::Group(_) => false,
+        };
         self.records.iter().filter(|(_, record)| by(record)).map(|(index, _)| *index).collect()
     }
 

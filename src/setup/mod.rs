@@ -14,16 +14,19 @@ use thiserror::Error;
 pub use crew::{Crew, received, unaccounted};
 
 use crate::{
-    config::{ConfSysctl, Config, ConfigErrors, Cores},
+    config::{ConfSysctl, Config, ConfigErrors, Cores, Sysctl},
     control::{IfaceSpec, Limits, Router},
     dpdk::{
         eal::{Eal, EalError, EalOptions, Huge},
         mempool::{Pool, PoolError},
     },
-    neighbour::control::State,
+    graph::Nanos,
+    icmp::table::LimitRules,
+    neighbour::control::{Rules, State},
     packet::MacAddr,
     publish::Epochs,
     route::control::Verb,
+    tables::Tunables,
 };
 
 /// The machine did not give what a router needs.
@@ -135,8 +138,7 @@ pub fn router(
         fib_groups: config.limits.fib_groups,
     };
     let mut router = Router::new(&limits, epochs, pool, leniency.any_mac, leniency.stand_in, seed);
-    let cache = config.cache.destinations;
-    router.set_tunables(|tunables, _| tunables.destination_cache = cache);
+    apply_sysctls(config, &mut router);
     for (port, fact) in config.ports.iter().zip(facts) {
         add_port(&mut router, config, port, fact)?;
     }
@@ -163,6 +165,43 @@ pub fn router(
     }
     router.commit();
     Ok(router)
+}
+
+/// Gives the router the values of all tunables; those of interfaces come with the interfaces.
+fn apply_sysctls(config: &Config, router: &mut Router) {
+    let get = |sysctl| config.sysctls.get(sysctl);
+    let on = |sysctl| config.sysctls.is_on(sysctl);
+    // The reader of the file holds every value to its range, which fits the types below.
+    let number = |sysctl| u32::try_from(get(sysctl)).unwrap_or(u32::MAX);
+    let nanos = |sysctl, unit: Nanos| u64::try_from(get(sysctl)).unwrap_or(0).saturating_mul(unit);
+    router.set_tunables(|tunables, rules| {
+        *tunables = Tunables {
+            echo_ignore_all: on(Sysctl::IcmpEchoIgnoreAll),
+            echo_ignore_broadcasts: on(Sysctl::IcmpEchoIgnoreBroadcasts),
+            errors_use_inbound: on(Sysctl::IcmpErrorsUseInboundIfaddr),
+            default_ttl: number(Sysctl::IpDefaultTtl) as u8,
+            icmp: LimitRules {
+                ratelimit_ms: number(Sysctl::IcmpRatelimit),
+                ratemask: number(Sysctl::IcmpRatemask),
+                msgs_per_sec: number(Sysctl::IcmpMsgsPerSec),
+                msgs_burst: number(Sysctl::IcmpMsgsBurst),
+            },
+            multipath_policy: number(Sysctl::FibMultipathHashPolicy) as u8,
+            hash_seed: tunables.hash_seed,
+            destination_cache: config.cache.destinations,
+        };
+        *rules = Rules {
+            reachable_time: nanos(Sysctl::NeighBaseReachableTimeMs, 1_000_000),
+            retrans_time: nanos(Sysctl::NeighRetransTimeMs, 1_000_000),
+            delay_first_probe: nanos(Sysctl::NeighDelayFirstProbeTime, 1_000_000_000),
+            gc_stale_time: nanos(Sysctl::NeighGcStaleTime, 1_000_000_000),
+            locktime: nanos(Sysctl::NeighLocktime, 10_000_000),
+            mcast_solicit: number(Sysctl::NeighMcastSolicit),
+            ucast_solicit: number(Sysctl::NeighUcastSolicit),
+            unres_qlen_bytes: number(Sysctl::NeighUnresQlenBytes) as usize,
+            limit: rules.limit,
+        };
+    });
 }
 
 fn add_port(

@@ -105,9 +105,14 @@ impl Worker {
             pool: &self.pool,
         };
         let mut came = 0;
+        let mut entry = None;
         while came < INJECT_BURST
             && let Some(injected) = self.inject.pop()
         {
+            // What enters further down must not overtake what came before it.
+            if entry.replace(injected.entry).is_some_and(|before| before != injected.entry) {
+                self.graph.run(&mut cx);
+            }
             self.graph.enqueue(self.entries[injected.entry as usize], injected.packet);
             came += 1;
         }

@@ -80,6 +80,12 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     if cause == Cause::None || !may_provoke(&ip, culprit.flags()) {
         return None;
     }
+    let by_route =
+        matches!(cause, Cause::NetUnreachable | Cause::HostUnreachable | Cause::Prohibited);
+    if by_route && !cx.tables.limits.allow_route_error(ip.src(), cx.now) {
+        cx.count(Snmp::IcmpOutRateLimitHost, 1);
+        return None;
+    }
     let (kind, code) = cause.message();
     let hop = reply::way(cx, ip.src())?;
     let src = source(culprit, &ip, hop, cx)?;

@@ -72,7 +72,7 @@ impl Tables {
             hop = self.hops.get(index);
         }
         match hop.kind() {
-            HopKind::Neighbour => Some(index),
+            HopKind::Neighbour | HopKind::Broadcast => Some(index),
             HopKind::Link => match self.neighbours.get(hop.out().iface, dst) {
                 0 => Some(index),
                 known => Some(known),

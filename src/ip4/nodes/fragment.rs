@@ -55,16 +55,20 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
         return false;
     };
     let header_len = whole.header_len();
-    let step = mtu.saturating_sub(header_len) & !7;
-    let pieces = whole.payload().len().div_ceil(step.max(1));
-    if step == 0 || pieces > out.emit_room() {
+    let room = mtu.saturating_sub(header_len);
+    let pieces = whole.payload().len().div_ceil((room & !7).max(1));
+    if room < 8 || pieces > out.emit_room() {
         return false;
     }
     let mut header = [0; MAX_HEADER];
     let header = &mut header[..header_len];
     header.copy_from_slice(whole.header());
     let (word, mut offset) = (whole.fragment_word(), 0);
-    for piece in whole.payload().chunks(step) {
+    while offset < whole.payload().len() {
+        let left = &whole.payload()[offset..];
+        // Only the last piece may have a length that no offset can follow.
+        let len = if left.len() <= room { left.len() } else { room & !7 };
+        let piece = &left[..len];
         let Some(mut made) = cx.pool.alloc() else {
             return false;
         };
@@ -77,7 +81,7 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
         let more = if last { word & MORE } else { MORE };
         let place = (word & OFFSET) + (offset / 8) as u16;
         header[2..4].copy_from_slice(&((header_len + piece.len()) as u16).to_be_bytes());
-        header[6..8].copy_from_slice(&(word & 0x8000 | more | place & OFFSET).to_be_bytes());
+        header[6..8].copy_from_slice(&(more | place & OFFSET).to_be_bytes());
         checksum::ipv4_header_fill(header);
         let data = &mut made.data_mut()[LINK_ROOM..];
         data[..header_len].copy_from_slice(header);

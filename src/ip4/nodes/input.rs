@@ -60,7 +60,7 @@ fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool) -> Way {
                 Way::MartianSource
             }
             () if ipv4::is_loopback(source) || ours => Way::MartianSource,
-            () if ipv4::is_zeronet(source) && !zero_ok => Way::MartianSource,
+            () if source == 0 && !zero_ok => Way::MartianSource,
             () => Way::Group,
         };
     }
@@ -70,10 +70,10 @@ fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool) -> Way {
     if ipv4::is_limited_broadcast(destination) || (source, destination) == (0, 0) {
         return if ours { Way::MartianSource } else { Way::Broadcast };
     }
-    if ipv4::is_zeronet(source) {
+    if source == 0 {
         return Way::MartianSource;
     }
-    if ipv4::is_zeronet(destination) || ipv4::is_loopback(destination) {
+    if destination == 0 || ipv4::is_loopback(destination) {
         return Way::MartianDestination;
     }
     if ipv4::is_loopback(source) || ours {
@@ -185,13 +185,14 @@ mod tests {
     #[test]
     fn addresses_that_cannot_be_on_the_wire_are_martian() {
         let host = [198, 51, 100, 1];
-        for src in [[224, 0, 0, 9], [255; 4], [0, 1, 2, 3], [127, 0, 0, 1], [192, 0, 2, 1]] {
+        for src in [[224, 0, 0, 9], [255; 4], [0; 4], [127, 0, 0, 1], [192, 0, 2, 1]] {
             assert_eq!(of(src, host), Way::MartianSource, "{src:?}");
         }
-        for dst in [[0, 1, 2, 3], [127, 0, 0, 1]] {
+        for dst in [[0; 4], [127, 0, 0, 1]] {
             assert_eq!(of(host, dst), Way::MartianDestination, "{dst:?}");
         }
         assert_eq!(of(host, [203, 0, 113, 5]), Way::Route);
+        assert_eq!(of([0, 1, 2, 3], [0, 3, 2, 1]), Way::Route, "so is the rest of 0/8");
         assert_eq!(of([240, 0, 0, 1], [250, 0, 0, 1]), Way::Route, "class E is ordinary");
     }
 
