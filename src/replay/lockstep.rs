@@ -31,8 +31,6 @@ use crate::{
 const START: Nanos = 1_000_000_000;
 /// Between two rounds of a capture.
 const GAP: Nanos = 1_000_000;
-/// Longest time that timers run on after the last packet: all neighbours have answered or failed.
-const TAIL: Nanos = 60_000_000_000;
 
 /// The frame that a worker receives next.
 type Slot = Arc<Mutex<Option<Packet>>>;
@@ -222,17 +220,9 @@ impl Lockstep {
         self.settle();
     }
 
-    /// Runs timers until no packet waits, then ends. Gives what is unaccounted.
+    /// Ends at the time of the last packet: what still waits for a neighbour is dropped, as when a
+    /// live router stops. Gives what is unaccounted.
     pub(super) fn finish(&mut self) -> i64 {
-        let end = self.now + TAIL;
-        while self.rig.router.held() > 0
-            && let Some(due) = self.rig.router.next_deadline()
-            && due <= end
-        {
-            let due = due.max(self.now + 1);
-            self.advance(due);
-            self.settle();
-        }
         for worker in &mut self.rig.workers {
             worker.finish();
             worker.rest();

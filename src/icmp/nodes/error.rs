@@ -34,7 +34,8 @@ const MAX_TYPE: u8 = 18;
 
 /// True for a type that is an error or unknown [3.9].
 fn is_error(kind: u8) -> bool {
-    matches!(kind, 3 | 4 | 5 | 11 | 12) || kind > MAX_TYPE
+    // What the kernel has no definition for counts as an error as well.
+    matches!(kind, 1..=7 | 9..=12) || kind > MAX_TYPE
 }
 
 /// Whether the rules let a packet provoke an error at all [3.31 to 3.33].
@@ -76,7 +77,8 @@ fn source(culprit: &Packet, ip: &Ipv4View<'_>, hop: u32, cx: &Cx<'_, Tables>) ->
 fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let (cause, pointer) = Cause::from_note(culprit.note());
     let bytes = culprit.data().get(culprit.l3()..)?;
-    let ip = Ipv4View::new_checked(bytes).ok()?;
+    // A datagram that was shorter than its packet has been cut, and the header still counts it all.
+    let ip = Ipv4View::new_quoted(bytes).ok()?;
     if cause == Cause::None || !may_provoke(&ip, culprit.flags()) {
         return None;
     }
@@ -102,7 +104,7 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
         }
     }
     let room = usize::from(tables.hops.get(hop).out().mtu).min(MAX_TOTAL) - 20 - ICMP_HEADER;
-    let quote = bytes.get(..usize::from(ip.total_len()).min(room))?;
+    let quote = bytes.get(..usize::from(ip.total_len()).min(room).min(bytes.len()))?;
     let header = Ipv4Spec {
         // The culprit's type of service with the precedence of network control [3.40].
         tos: ip.tos() & 0x1e | 0xc0,
@@ -192,7 +194,7 @@ mod tests {
         assert!(!provoke(Flags::IP_BROADCAST, host, 0, 17, 0));
         assert!(!provoke(Flags(0), [239, 1, 1, 1], 0, 17, 0));
         assert!(!provoke(Flags(0), host, 1, 17, 0), "a later fragment");
-        for kind in [3, 4, 5, 11, 12, 19, 42, 255] {
+        for kind in [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 19, 42, 255] {
             assert!(!provoke(Flags(0), host, 0, 1, kind), "ICMP type {kind}");
         }
     }

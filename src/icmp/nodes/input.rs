@@ -63,7 +63,7 @@ fn call(kind: u8, message: &[u8], broadcast: bool, tunables: &Tunables) -> Call 
     match kind {
         ECHO if tunables.echo_ignore_all => Call::End(IGNORED),
         ECHO => Call::Reply,
-        TIMESTAMP if message.len() >= 20 => Call::Reply,
+        TIMESTAMP if message.len() >= 12 => Call::Reply,
         TIMESTAMP => Call::End(BAD_QUOTE),
         3 | 4 | 5 | 11 | 12 => {
             // An error must quote a header and eight bytes behind it [3.12].
@@ -128,7 +128,9 @@ fn turn(packet: &mut Packet, cx: &Cx<'_, Tables>, broadcast: bool) -> u8 {
     }
     // Options of the request are not carried over yet, so the header may shrink to 20 bytes.
     let start = l3 + header_len - 20;
-    packet.truncate(l3 + header_len + payload_len);
+    if !packet.resize(l3 + header_len + payload_len) {
+        return NO_BUFFER;
+    }
     let header = Ipv4Spec {
         tos,
         id: cx.tables.limits.next_id(),
@@ -151,8 +153,10 @@ fn turn(packet: &mut Packet, cx: &Cx<'_, Tables>, broadcast: bool) -> u8 {
     let Some(message) = bytes.get_mut(20..) else {
         return NO_BUFFER;
     };
-    message[..2].copy_from_slice(&[reply_type, 0]);
+    // The code of an echo comes back as it was.
+    message[0] = reply_type;
     if reply_type == TIMESTAMP_REPLY {
+        message[1] = 0;
         let now = since_midnight(cx).to_be_bytes();
         message[12..16].copy_from_slice(&now);
         message[16..20].copy_from_slice(&now);

@@ -48,7 +48,8 @@ fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let reset = reset(&TcpView::new_checked(ip.payload()).ok()?)?;
     let hop = reply::way(cx, ip.src())?;
     let header = Ipv4Spec {
-        tos: ip.tos(),
+        // The segment's type of service, but not its ECN bits.
+        tos: ip.tos() & 0xfc,
         id: 0,
         fragment_word: DF,
         ttl: cx.tables.tunables.default_ttl,

@@ -30,6 +30,9 @@ const TCP_CHECKSUM: u8 = 7;
 const BROADCAST: u8 = 8;
 const HEADER: u8 = 9;
 const MARTIAN: u8 = 10;
+const DONE: u8 = 11;
+
+const IGMP: u8 = 2;
 
 /// Whether a datagram is whole; the edge that names what is wrong if not.
 fn check_udp(ip: &Ipv4View<'_>) -> Result<(), u8> {
@@ -73,6 +76,8 @@ fn choose(ip: &Ipv4View<'_>, broadcast: bool) -> (u8, Cause) {
         protocol::ICMP => (ICMP, Cause::None),
         protocol::UDP => udp(ip, broadcast),
         protocol::TCP => (tcp(ip, broadcast), Cause::None),
+        // Linux always takes group messages, and so says nothing about them.
+        IGMP => (DONE, Cause::None),
         _ if broadcast => (BROADCAST, Cause::None),
         _ => (ERROR, Cause::ProtocolUnreachable),
     }
@@ -91,6 +96,13 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
         return MARTIAN;
     }
     let (mut edge, cause) = choose(&ip, broadcast);
+    if cause == Cause::PortUnreachable {
+        // What is behind the datagram is no part of it, and is not quoted.
+        let len =
+            ip.payload().get(4..6).map_or(0, |len| usize::from(len[0]) << 8 | usize::from(len[1]));
+        let end = packet.l3() + ip.header_len() + len;
+        packet.truncate(end);
+    }
     if edge == TCP && foreign {
         edge = BROADCAST;
     }
@@ -116,6 +128,7 @@ impl Node<Tables> for Ip4Local {
             Edge::Drop(Reason::Broadcast),
             Edge::Drop(Reason::IpHeader),
             Edge::Drop(Reason::MartianSource),
+            Edge::Drop(Reason::LocalDone),
         ]
     }
 
