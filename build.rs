@@ -12,6 +12,8 @@ fn main() {
         }
     }
     println!("cargo:rerun-if-env-changed=WAGONWAY_VERSION");
+    // Drivers are loaded at run time, and one of them must meet dpdk-sys's setsockopt.
+    println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol=setsockopt");
 
     let version = std::env::var("WAGONWAY_VERSION")
         .ok()

@@ -92,6 +92,10 @@ impl Wires {
                     }
                 }
             }
+            // What left by another port before the last sentinel may have been looked for before.
+            for (port, frame) in self.collect().frames() {
+                outcome.push(port, frame);
+            }
             outcome
         });
         played.collect()

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/ethtool.h>
@@ -249,4 +250,21 @@ int dpdk_xdp_close(const uint64_t *inodes, int count)
 
 	each_descriptor(close_xdp, &sockets);
 	return sockets.closed;
+}
+
+/*
+ * The af_packet driver has the kernel put fragments together before it hands them over, and has no
+ * argument against it; a router passes fragments on as they come. The program exports this, so that
+ * the driver finds it before the C library's.
+ */
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int fanout;
+
+	if (level == SOL_PACKET && name == PACKET_FANOUT && len == sizeof(fanout)) {
+		memcpy(&fanout, value, sizeof(fanout));
+		fanout &= ~(PACKET_FANOUT_FLAG_DEFRAG << 16);
+		value = &fanout;
+	}
+	return (int)syscall(SYS_setsockopt, fd, level, name, value, len);
 }
