@@ -64,13 +64,21 @@ pub(super) fn pci(config: &Config) -> Vec<String> {
     devices.map(|device| &***device).filter(is_pci).map(str::to_owned).collect()
 }
 
-/// What to do about a device that cannot be had.
+/// `CAP_NET_ADMIN` and `CAP_NET_RAW` in the kernel's sets.
+const NETWORK_RIGHTS: u64 = 1 << 12 | 1 << 13;
+
+/// Whether the process may not do what devices of the kernel ask for.
+fn lacks_rights() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    set.is_some_and(|set| set & NETWORK_RIGHTS != NETWORK_RIGHTS)
+}
+
+/// What to do about a device that cannot be had. Drivers do not always say what was missing.
 fn hint(error: &PortError) -> Option<&'static str> {
-    let denied = |text: &str| {
-        let text = text.to_lowercase();
-        text.contains("permission denied") || text.contains("not permitted")
-    };
-    denied(&error.to_string()).then_some(
+    let named = matches!(error, PortError::Device { .. } | PortError::Kernel { .. });
+    (named && lacks_rights()).then_some(
         "run as root, or give the program the capabilities CAP_NET_RAW and CAP_NET_ADMIN (af_xdp \
          needs CAP_BPF and CAP_SYS_ADMIN too)",
     )

@@ -14,8 +14,7 @@ mod world;
 use common::skip::need_root;
 
 macro_rules! story {
-    ([$(#[$attribute:meta])*] $module:ident $router:ty: $story:ident) => {
-        $(#[$attribute])*
+    ($module:ident $router:ty: $story:ident) => {
         #[test]
         fn $story() {
             need_root!(concat!("scenario::", stringify!($module), "::", stringify!($story)));
@@ -25,23 +24,23 @@ macro_rules! story {
 }
 
 macro_rules! all_stories {
-    ($attributes:tt $module:ident $router:ty) => {
+    ($module:ident $router:ty) => {
         mod $module {
             use super::*;
-            story! { $attributes $module $router: hosts_ping_each_other_and_the_router }
-            story! { $attributes $module $router: pings_larger_than_a_frame_come_back }
-            story! { $attributes $module $router: traceroute_shows_the_router }
-            story! { $attributes $module $router: tracepath_finds_the_narrow_places }
-            story! { $attributes $module $router: hosts_are_told_what_is_wrong }
-            story! { $attributes $module $router: arp_works_both_ways }
-            story! { $attributes $module $router: tcp_runs_at_a_gigabit }
+            story! { $module $router: hosts_ping_each_other_and_the_router }
+            story! { $module $router: pings_larger_than_a_frame_come_back }
+            story! { $module $router: traceroute_shows_the_router }
+            story! { $module $router: tracepath_finds_the_narrow_places }
+            story! { $module $router: hosts_are_told_what_is_wrong }
+            story! { $module $router: arp_works_both_ways }
+            story! { $module $router: tcp_runs_at_a_gigabit }
         }
     };
 }
 
-all_stories!([] linux router::Linux);
-all_stories!([#[ignore = "the run command does not exist yet"]] af_packet router::Wagonway<router::AfPacket>);
-all_stories!([#[ignore = "the run command does not exist yet"]] af_xdp router::Wagonway<router::AfXdp>);
+all_stories!(linux router::Linux);
+all_stories!(af_packet router::Wagonway<router::AfPacket>);
+all_stories!(af_xdp router::Wagonway<router::AfXdp>);
 
 macro_rules! lifecycle {
     ($($name:ident: $story:expr;)*) => {
@@ -49,7 +48,6 @@ macro_rules! lifecycle {
             use super::*;
             $(
                 #[test]
-                #[ignore = "the run command does not exist yet"]
                 fn $name() {
                     need_root!(concat!("scenario::wagonway::", stringify!($name)));
                     $story;
