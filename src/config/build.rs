@@ -140,19 +140,26 @@ fn port(
             self::vlan(vlan, table, names, sysctls, errors)
         })
         .collect();
+    let on_xdp = table.device.as_ref().is_some_and(|device| device.starts_with("af_xdp"));
+    let ring = if on_xdp { XDP_RING } else { RING };
     Port {
         name: At::new(name, table.name.place()),
         device: table.device.clone(),
         mac: table.mac,
         mtu: *table.mtu,
         rx_queues: table.rx_queues,
-        rx_descriptors: table.rx_descriptors,
-        tx_descriptors: table.tx_descriptors,
+        rx_descriptors: table.rx_descriptors.unwrap_or(ring),
+        tx_descriptors: table.tx_descriptors.unwrap_or(ring),
         up: table.up,
         addresses: addresses(&table.addresses),
         vlans,
     }
 }
+
+/// Packets that a queue holds when nothing is said: what devices like, and what TCP may send at once
+/// while the worker waits for a processor.
+const RING: u16 = 1024;
+const XDP_RING: u16 = 4096;
 
 fn vlan(
     table: &VlanTable,

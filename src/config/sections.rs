@@ -156,10 +156,11 @@ section! {
         mtu "mtu": At<u16> = Some(At::new(1500, 0..0)), in MTU_MIN..=MTU_MAX;
         /// Receive queues; one a worker unless given.
         rx_queues "rx-queues": Option<u16> = Some(None), in 1..=128;
-        /// Packets that each receive queue holds.
-        rx_descriptors "rx-descriptors": u16 = Some(1024), in 32..=32_768;
-        /// Packets that each transmit queue holds.
-        tx_descriptors "tx-descriptors": u16 = Some(1024), in 32..=32_768;
+        /// Packets that each receive queue holds; 1024 unless given, and 4096 for af_xdp, whose
+        /// worker may have to wait for a processor.
+        rx_descriptors "rx-descriptors": Option<u16> = Some(None), in 32..=32_768;
+        /// Packets that each transmit queue holds; as for `rx-descriptors`.
+        tx_descriptors "tx-descriptors": Option<u16> = Some(None), in 32..=32_768;
         /// Administratively up.
         up "up": bool = Some(true);
         /// Addresses of the interface, each with the length of its subnet's prefix.

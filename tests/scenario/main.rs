@@ -42,6 +42,21 @@ all_stories!(linux router::Linux);
 all_stories!(af_packet router::Wagonway<router::AfPacket>);
 all_stories!(af_xdp router::Wagonway<router::AfXdp>);
 
+#[test]
+fn linux_pings_of_the_router_larger_than_a_frame_come_back() {
+    need_root!("scenario::linux_pings_of_the_router_larger_than_a_frame_come_back");
+    stories::pings_of_the_router_larger_than_a_frame_come_back::<router::Linux>();
+}
+
+/// The same of Wagonway, which does not put pieces together yet.
+#[test]
+#[ignore = "fragments for the router are not put together yet"]
+fn pings_of_the_router_larger_than_a_frame_come_back() {
+    need_root!("scenario::pings_of_the_router_larger_than_a_frame_come_back");
+    stories::pings_of_the_router_larger_than_a_frame_come_back::<router::Wagonway<router::AfPacket>>(
+    );
+}
+
 macro_rules! lifecycle {
     ($($name:ident: $story:expr;)*) => {
         mod wagonway {
