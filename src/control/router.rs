@@ -130,6 +130,7 @@ pub enum NeighbourError {
 
 /// The management core's state.
 pub struct Router {
+    limits: Limits,
     ifaces: Vec<Iface>,
     any_mac: bool,
     stand_in: bool,
@@ -195,6 +196,7 @@ impl Router {
             generation: 1,
         };
         Self {
+            limits: *limits,
             ifaces: Vec::new(),
             any_mac,
             stand_in,
@@ -269,6 +271,16 @@ impl Router {
         change(&mut self.tunables, &mut rules);
         self.neighbours.set_rules(rules);
         self.dirty = true;
+    }
+
+    /// Bounds of the tables.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The trace under way.
+    pub fn trace(&self) -> Option<&Arc<Session>> {
+        self.trace.as_ref()
     }
 
     /// Follows packets for `session`, or none.

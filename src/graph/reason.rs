@@ -145,6 +145,13 @@ reasons! {
     Shutdown = "shutdown" [],
 }
 
+impl Reason {
+    /// False where the packet was not lost: the router took it for itself, or others took its place.
+    pub const fn is_drop(self) -> bool {
+        !matches!(self, Self::LocalDone | Self::IcmpConsumed | Self::Fragmented)
+    }
+}
+
 /// How many reasons there are.
 pub const REASONS: usize = Reason::ALL.len();
 

@@ -22,7 +22,10 @@ use crate::{
     graph::{Edge, Stats},
     publish::Epochs,
     setup::{self, Crew, Leniency, Machine, PortFact, SetupError},
-    telemetry::socket::{BindError, Bound},
+    telemetry::{
+        desk::{Counters, Cursor, Desk, Rings},
+        socket::{BindError, Bound, Call},
+    },
     worker::{
         Clock, Running, Worker,
         pipeline::{self, Parts},
@@ -99,6 +102,8 @@ struct Live {
     /// Workers that have ended; their queues keep the ports open.
     ended: Vec<Worker>,
     stats: Vec<Arc<Stats>>,
+    inputs: Vec<Vec<String>>,
+    workers: Vec<(Option<usize>, &'static str)>,
     shape: Vec<(&'static str, &'static [Edge])>,
     crew: Crew,
     router: Router,
@@ -124,6 +129,11 @@ async fn live(config: Config) -> Result<(), LiveError> {
         live.running.len()
     ));
 
+    let (serving, mut calls) = bound
+        .serve::<Cursor>()
+        .map_err(|error| LiveError::new(format!("cannot serve {socket}: {error}"), None))?;
+    let serving = tokio::spawn(serving);
+
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ticks = 0_u32;
@@ -133,6 +143,7 @@ async fn live(config: Config) -> Result<(), LiveError> {
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => say("SIGHUP is not used; change the router with `wagonway ip`"),
+            // Packets go before questions, however many are asked.
             _ = tick.tick() => {
                 live.pump();
                 ticks = ticks.wrapping_add(1);
@@ -143,9 +154,12 @@ async fn live(config: Config) -> Result<(), LiveError> {
                     break Err(LiveError::new("a worker has ended", None));
                 }
             }
+            Some(call) = calls.recv() => live.answer(call),
         }
     };
-    drop(bound);
+    // The socket goes first, so that nobody asks a router that is ending.
+    serving.abort();
+    let _ = serving.await;
     let stopped = live.stop();
     result.and(stopped)
 }
@@ -204,6 +218,7 @@ impl Live {
             }));
         }
         let shape = graphs.first().map(|graph| graph.shape()).unwrap_or_default();
+        let inputs = graphs.iter().map(|graph| graph.input_names()).collect();
         let (mut running, mut stats) = (Vec::new(), Vec::new());
         for (index, graph) in graphs.into_iter().enumerate() {
             let worker = Worker::new(
@@ -223,7 +238,37 @@ impl Live {
             })?);
         }
         let ended = Vec::new();
-        Ok(Self { running, ended, stats, shape, crew, router, ports, clock, machine })
+        let idle = config.workers.idle.name();
+        let workers = running.iter().map(|running: &Running| (running.core, idle)).collect();
+        Ok(Self {
+            running,
+            ended,
+            stats,
+            inputs,
+            workers,
+            shape,
+            crew,
+            router,
+            ports,
+            clock,
+            machine,
+        })
+    }
+
+    fn answer(&mut self, call: Call<Cursor>) {
+        let (punted, injected, limit) = self.crew.waiting();
+        let rings = Rings { punted: punted as u64, injected: injected as u64, limit: limit as u64 };
+        let ports = &self.ports;
+        let mut desk = Desk {
+            router: &mut self.router,
+            tally: Counters { stats: &self.stats, inputs: &self.inputs, shape: &self.shape },
+            workers: &self.workers,
+            devices: &|| ports.devices(),
+            pool: &self.machine.pool,
+            rings,
+            now: self.clock.now(),
+        };
+        call.put_to(&mut desk);
     }
 
     fn pump(&mut self) {

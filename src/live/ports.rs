@@ -13,6 +13,7 @@ use crate::{
     port::nodes::{DeviceRx, Handover, HandoverRx, Sink, Spread},
     setup::PortFact,
     tables::Tables,
+    telemetry::desk::DeviceFacts,
 };
 
 /// Frames on the way from one worker to another.
@@ -21,6 +22,8 @@ const HANDOVER_FRAMES: usize = 32;
 /// All ports, in the order of the configuration.
 pub(super) struct Ports {
     ports: Vec<(String, Port)>,
+    /// Devices, as the configuration writes them.
+    names: Vec<String>,
     links: Vec<Link>,
     handovers: Vec<Arc<Handover>>,
     notes: Vec<String>,
@@ -91,8 +94,13 @@ impl Ports {
         pool: Pool,
         workers: usize,
     ) -> Result<(Self, Vec<End>), LiveError> {
-        let mut all =
-            Self { ports: Vec::new(), links: Vec::new(), handovers: Vec::new(), notes: Vec::new() };
+        let mut all = Self {
+            ports: Vec::new(),
+            names: Vec::new(),
+            links: Vec::new(),
+            handovers: Vec::new(),
+            notes: Vec::new(),
+        };
         let mut ends: Vec<End> = (0..workers).map(|_| End::default()).collect();
         let spreading = config.workers.spread;
         let mut next = 0;
@@ -136,6 +144,7 @@ impl Ports {
                 next += 1;
             }
             all.share_tx(number, tx, &mut ends);
+            all.names.push(device.to_string());
             all.links.push(opened.link());
             all.ports.push((port.name.to_string(), opened));
         }
@@ -208,6 +217,20 @@ impl Ports {
             *link = now;
         }
         changed
+    }
+
+    /// What the devices tell of themselves.
+    pub(super) fn devices(&self) -> Vec<DeviceFacts> {
+        let ports = self.ports.iter().zip(&self.links).zip(&self.names);
+        ports
+            .map(|(((_, port), link), device)| DeviceFacts {
+                port: port.info().id,
+                device: device.clone(),
+                driver: port.info().driver.clone(),
+                link: *link,
+                stats: port.stats(),
+            })
+            .collect()
     }
 
     /// Frees what was on the way between workers; they must have stopped.

@@ -6,10 +6,11 @@ use super::{lockstep::Lockstep, rig::Rig, throughput::Played};
 use crate::{
     config::Config,
     dpdk::eal::tsc_hz,
-    graph::{Count, Edge, Stats},
+    graph::Stats,
     setup::received,
-    telemetry::report::{
-        EdgeRow, NodeRow, Percentiles, PortReport, ReplayReport, RoundReport, ratio,
+    telemetry::{
+        report::{Percentiles, PortReport, ReplayReport, RoundReport, ratio},
+        tally::Tally,
     },
 };
 
@@ -35,6 +36,10 @@ fn common(config: &Config, rig: &Rig, seconds: f64) -> ReplayReport {
     let ports: Vec<_> = ports.collect();
     let packets_in = received(stats);
     let bytes_in = ports.iter().map(|port| port.rx_bytes).sum::<u64>();
+    let inputs = vec![vec!["replay".to_owned()]; stats.len()];
+    let dropped_here = rig.router.dropped();
+    let tally = Tally { stats, inputs: &inputs, shape: &rig.shape, dropped: dropped_here };
+    let (dropped, delivered) = tally.dropped_and_delivered();
     let busy = sum(stats, |stats| stats.busy_cycles.get());
     ReplayReport {
         config: config.source.name.clone(),
@@ -49,39 +54,13 @@ fn common(config: &Config, rig: &Rig, seconds: f64) -> ReplayReport {
         punted: sum(stats, |stats| stats.punted.get()),
         made: sum(stats, |stats| stats.made.get()) + rig.router.made,
         ports,
-        nodes: nodes(rig),
+        dropped,
+        delivered,
+        nodes: tally.nodes().into_iter().filter(|row| row.packets > 0).collect(),
+        drops: tally.drops(),
+        counters: tally.counters().into_iter().filter(|row| row.value > 0).collect(),
         ..ReplayReport::default()
     }
-}
-
-fn nodes(rig: &Rig) -> Vec<NodeRow> {
-    let stats = &rig.stats;
-    let input = (
-        sum(stats, |stats| stats.inputs.iter().map(|input| input.packets.get()).sum()),
-        sum(stats, |stats| stats.inputs.iter().map(|input| input.batches.get()).sum()),
-        sum(stats, |stats| stats.inputs.iter().map(|input| input.cycles.get()).sum()),
-    );
-    let mut rows = vec![NodeRow::new("replay", true, input, Vec::new())];
-    for (at, (name, edges)) in rig.shape.iter().enumerate() {
-        let of = |count: fn(&crate::graph::NodeStats) -> &Count| {
-            sum(stats, |stats| count(&stats.nodes[at]).get())
-        };
-        let totals = (of(|node| &node.packets), of(|node| &node.batches), of(|node| &node.cycles));
-        let edges = edges.iter().enumerate().map(|(number, edge)| {
-            let (to, drop) = match edge {
-                Edge::To(name) | Edge::Arc(name) => (*name, false),
-                Edge::Continue => ("(next feature)", false),
-                Edge::Drop(reason) => (reason.name(), true),
-                Edge::DropMarked => ("(reason noted)", true),
-            };
-            let packets = sum(stats, |stats| stats.nodes[at].edges[number].get());
-            EdgeRow { to: to.to_owned(), drop, packets }
-        });
-        let edges = edges.collect();
-        rows.push(NodeRow::new(*name, false, totals, edges));
-    }
-    rows.retain(|row| row.packets > 0);
-    rows
 }
 
 /// Percentiles of the time from receive to transmit.

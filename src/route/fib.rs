@@ -46,7 +46,10 @@ pub struct Fib4 {
 
 /// All groups are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the forwarding table has no room for more routes longer than /24 (limit {limit} groups)")]
+#[error(
+    "the forwarding table has no room for more routes longer than /24 (all {limit} groups are in \
+         use); raise `limits.fib-groups`"
+)]
 pub struct FibFull {
     /// The configured limit.
     pub limit: u32,
@@ -137,6 +140,13 @@ impl Fib4Writer {
     /// Groups in use, those that wait for readers included.
     pub fn groups(&self) -> u32 {
         self.next - self.free.len() as u32
+    }
+
+    /// Groups in use, and bytes that the table has touched at most.
+    pub fn usage(&self) -> (u64, u64) {
+        let root = self.fib.root.len() as u64;
+        let entries = root + u64::from(self.next) * GROUP as u64;
+        (u64::from(self.groups()), entries * size_of::<u32>() as u64)
     }
 
     fn take_group(&mut self) -> Option<u32> {

@@ -2,6 +2,8 @@
 //!
 //! The router fills the rows of [`report`]; `cli` renders them, and prints the same rows as JSON.
 
+pub mod desk;
 pub mod protocol;
 pub mod report;
 pub mod socket;
+pub mod tally;

@@ -1,0 +1,556 @@
+//! Commands of iproute2, carried out; what they print is as `ip` prints it.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::Desk;
+use crate::{
+    control::{AddressError, IfaceSpec},
+    iproute2::{
+        Action, AddrCommand, AddrFilter, AddrSpec, Broadcast, Command, LinkChange, LinkCommand,
+        NeighCommand, NeighFilter, NeighSpec, NudState, Options, RouteCommand, RouteFilter,
+        RouteGet, VlanProtocol, VlanSpec,
+        show::{
+            self, AddrView, LinkDetails, LinkStats, LinkView, NeighStats, NeighView, NextHopView,
+            RouteGetView, RouteView, iff,
+        },
+    },
+    neighbour::control::{Key, State},
+    packet::{MacAddr, l3_hash},
+    port::table::Iface,
+    route::{
+        control::Verb,
+        rib::{Prefix, RouteInfo},
+        spec::{RouteSpec, RouteType, scope},
+        table::HopKind,
+    },
+};
+
+/// A command that was not carried out.
+pub(super) struct Refused {
+    pub(super) message: String,
+    /// Exit status of `ip`.
+    pub(super) status: u8,
+}
+
+impl Refused {
+    /// What `ip` itself finds out ends with 1, what the kernel refuses with 2.
+    fn new(message: impl ToString) -> Self {
+        let message = message.to_string();
+        let status = if message.starts_with("Cannot find device") { 1 } else { 2 };
+        Self { message, status }
+    }
+
+    fn unsupported() -> Self {
+        Self::new("RTNETLINK answers: Operation not supported")
+    }
+
+    fn invalid() -> Self {
+        Self::new("RTNETLINK answers: Invalid argument")
+    }
+
+    fn no_device(name: &str) -> Self {
+        Self::new(format!("Cannot find device \"{name}\""))
+    }
+}
+
+type Done = Result<String, Refused>;
+
+impl Desk<'_> {
+    /// Carries a command out; gives what it prints.
+    pub(super) fn execute(&mut self, command: &Command) -> Done {
+        let options = &command.options;
+        match &command.action {
+            Action::Link(link) => self.link(link, options),
+            Action::Addr(addr) => self.addr(addr, options),
+            Action::Route(route) => self.route(route, options),
+            Action::Neigh(neigh) => self.neigh(neigh, options),
+            Action::Batch(_) => Err(Refused::unsupported()),
+        }
+    }
+
+    fn known(&self, name: &str) -> Result<&Iface, Refused> {
+        self.router.iface(name).ok_or_else(|| Refused::no_device(name))
+    }
+
+    /// That an interface that a filter names is there.
+    fn check_dev(&self, dev: Option<&String>) -> Result<(), Refused> {
+        match dev {
+            Some(dev) if self.router.iface(dev).is_none() => {
+                let message = format!("Device \"{dev}\" does not exist.");
+                Err(Refused { message, status: 1 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    // ---- links ----
+
+    fn link(&mut self, command: &LinkCommand, options: &Options) -> Done {
+        match command {
+            LinkCommand::Show(filter) => {
+                self.check_dev(filter.dev.as_ref())?;
+                Ok(show::show_links(&self.link_views(), filter, options))
+            }
+            LinkCommand::Set { dev, change } => self.change_link(dev, change),
+            LinkCommand::Add { name, link, vlan, change } => {
+                self.add_vlan(name.as_ref(), link.as_ref(), *vlan, change)
+            }
+            LinkCommand::Del { dev } => {
+                if self.known(dev)?.vlan.is_none() {
+                    return Err(Refused::unsupported());
+                }
+                self.router.delete_iface(dev).map_err(Refused::new)?;
+                Ok(String::new())
+            }
+        }
+    }
+
+    fn change_link(&mut self, dev: &str, change: &LinkChange) -> Done {
+        self.known(dev)?;
+        let LinkChange {
+            up,
+            mtu,
+            address: None,
+            name: None,
+            alias: None,
+            promisc: None,
+            allmulticast: None,
+            multicast: None,
+            arp: None,
+            txqueuelen: None,
+        } = change
+        else {
+            return Err(Refused::unsupported());
+        };
+        if let Some(mtu) = mtu {
+            let mtu = u16::try_from(*mtu)
+                .map_err(|_| Refused::new("Error: mtu greater than device maximum."))?;
+            self.router.set_mtu(dev, mtu).map_err(Refused::new)?;
+        }
+        if let Some(up) = up {
+            self.router.set_up(dev, *up).map_err(Refused::new)?;
+        }
+        Ok(String::new())
+    }
+
+    fn add_vlan(
+        &mut self,
+        name: Option<&String>,
+        link: Option<&String>,
+        vlan: VlanSpec,
+        change: &LinkChange,
+    ) -> Done {
+        if vlan.protocol != VlanProtocol::Dot1q {
+            return Err(Refused::unsupported());
+        }
+        let link = link.ok_or_else(Refused::invalid)?;
+        let parent = self.known(link)?;
+        let spec = IfaceSpec {
+            name: name.cloned().unwrap_or_else(|| format!("{link}.{}", vlan.id)),
+            port: parent.port,
+            vlan: Some(vlan.id),
+            mac: parent.mac,
+            mtu: parent.mtu,
+            forwarding: parent.forwarding,
+        };
+        let name = spec.name.clone();
+        self.router.add_iface(spec).map_err(Refused::new)?;
+        self.change_link(&name, change)
+    }
+
+    fn link_views(&self) -> Vec<LinkView> {
+        let devices = (self.devices)();
+        let ifaces = self.router.ifaces().iter();
+        ifaces
+            .map(|iface| {
+                let at = usize::from(iface.index);
+                let sum = |of: fn(&crate::graph::IfaceCounts) -> u64| {
+                    self.tally().sum(|stats| stats.ifaces.get(at).map_or(0, of))
+                };
+                let device = devices.iter().find(|device| device.port == iface.port);
+                let device = device.filter(|_| iface.vlan.is_none());
+                let counted = device.map(|device| device.stats).unwrap_or_default();
+                let mut stats = LinkStats::default();
+                stats.rx.packets = sum(|counts| counts.rx_packets.get());
+                stats.rx.bytes = sum(|counts| counts.rx_bytes.get());
+                stats.rx.errors = counted.rx_errors;
+                stats.rx.missed_errors = counted.rx_missed + counted.rx_no_buffer;
+                stats.tx.packets = sum(|counts| counts.tx_packets.get());
+                stats.tx.bytes = sum(|counts| counts.tx_bytes.get());
+                stats.tx.errors = counted.tx_errors;
+                stats.tx.dropped = sum(|counts| counts.tx_dropped.get());
+                self.link_view(iface, stats)
+            })
+            .collect()
+    }
+
+    fn link_view(&self, iface: &Iface, stats: LinkStats) -> LinkView {
+        let mut flags = iff::BROADCAST | iff::MULTICAST;
+        if iface.up {
+            flags |= iff::UP;
+            flags |= if iface.carrier { iff::RUNNING | iff::LOWER_UP } else { 0 };
+        }
+        let operstate = match (iface.up, iface.carrier) {
+            (true, true) => "UP",
+            (true, false) if iface.vlan.is_some() => "LOWERLAYERDOWN",
+            _ => "DOWN",
+        };
+        LinkView {
+            ifindex: u32::from(iface.index),
+            ifname: iface.name.clone(),
+            link: iface.parent.map(|parent| self.name(parent)),
+            flags,
+            link_down: iface.up && !iface.carrier,
+            mtu: u32::from(iface.mtu),
+            qdisc: if iface.vlan.is_some() { "noqueue" } else { "mq" }.to_owned(),
+            operstate: operstate.to_owned(),
+            linkmode: "DEFAULT".to_owned(),
+            group: "default".to_owned(),
+            txqlen: 1000,
+            link_type: "ether".to_owned(),
+            address: iface.mac.octets(),
+            broadcast: [0xff; 6],
+            ifalias: None,
+            details: LinkDetails {
+                min_mtu: 68,
+                max_mtu: u32::from(u16::MAX),
+                kind: iface.vlan.map(|_| "vlan".to_owned()),
+                vlan: iface.vlan.map(|vlan| (vlan, false)),
+                ..LinkDetails::default()
+            },
+            stats,
+            addrs: iface
+                .addresses
+                .iter()
+                .map(|own| AddrView {
+                    local: own.local.addr(),
+                    peer: None,
+                    prefixlen: own.local.prefix_len(),
+                    metric: None,
+                    broadcast: own.broadcast,
+                    scope: scope::UNIVERSE,
+                    secondary: own.secondary,
+                    deprecated: false,
+                    noprefixroute: false,
+                    label: iface.name.clone(),
+                    valid_lft: None,
+                    preferred_lft: None,
+                })
+                .collect(),
+        }
+    }
+
+    // ---- addresses ----
+
+    fn addr(&mut self, command: &AddrCommand, options: &Options) -> Done {
+        match command {
+            AddrCommand::Show(filter) => {
+                self.check_dev(filter.dev.as_ref())?;
+                Ok(show::show_addresses(&self.link_views(), filter, options))
+            }
+            AddrCommand::Add(spec) => self.add_address(spec, false),
+            AddrCommand::Replace(spec) | AddrCommand::Change(spec) => self.add_address(spec, true),
+            AddrCommand::Del { spec, wildcard } => self.delete_address(spec, *wildcard),
+            AddrCommand::Flush(filter) => self.flush_addresses(filter),
+        }
+    }
+
+    fn add_address(&mut self, spec: &AddrSpec, replace: bool) -> Done {
+        self.known(&spec.dev)?;
+        let plain = spec.peer.is_none_or(|peer| Some(peer) == spec.local)
+            && !spec.noprefixroute
+            && spec.metric.is_none()
+            && spec.valid_lft.is_none()
+            && spec.label.as_ref().is_none_or(|label| *label == spec.dev);
+        if !plain {
+            return Err(Refused::unsupported());
+        }
+        let local = spec.local.ok_or_else(Refused::invalid)?;
+        let net = Ipv4Net::new(local, spec.prefixlen).map_err(|_| Refused::invalid())?;
+        let broadcast = match spec.broadcast {
+            Broadcast::None => None,
+            Broadcast::Address(address) => Some(address),
+        };
+        match self.router.add_address(&spec.dev, net, broadcast) {
+            Err(AddressError::Exists) if replace => Ok(String::new()),
+            Err(error) => Err(Refused::new(error)),
+            Ok(()) => Ok(String::new()),
+        }
+    }
+
+    fn delete_address(&mut self, spec: &AddrSpec, wildcard: bool) -> Done {
+        let iface = self.known(&spec.dev)?;
+        let fits = |net: &Ipv4Net| {
+            spec.local.is_none_or(|local| local == net.addr())
+                && (wildcard || spec.prefixlen == net.prefix_len())
+        };
+        let found = iface.addresses.iter().map(|own| own.local).find(fits);
+        let net = found.ok_or_else(|| Refused::new(AddressError::NotFound))?;
+        self.router.delete_address(&spec.dev, net).map_err(Refused::new)?;
+        Ok(String::new())
+    }
+
+    fn flush_addresses(&mut self, filter: &AddrFilter) -> Done {
+        self.check_dev(filter.dev.as_ref())?;
+        let fits = |net: &Ipv4Net| filter.to.is_none_or(|to| to.contains(&net.addr()));
+        let mut found = Vec::new();
+        for iface in self.router.ifaces() {
+            if filter.dev.as_ref().is_none_or(|dev| *dev == iface.name) {
+                let own = iface.addresses.iter().map(|own| own.local).filter(fits);
+                found.extend(own.map(|net| (iface.name.clone(), net)));
+            }
+        }
+        for (name, net) in found {
+            self.router.delete_address(&name, net).map_err(Refused::new)?;
+        }
+        Ok(String::new())
+    }
+
+    // ---- routes ----
+
+    fn route(&mut self, command: &RouteCommand, options: &Options) -> Done {
+        let (verb, spec): (Verb, &RouteSpec) = match command {
+            RouteCommand::Add(spec) => (Verb::Add, spec),
+            RouteCommand::Replace(spec) => (Verb::Replace, spec),
+            RouteCommand::Change(spec) => (Verb::Change, spec),
+            RouteCommand::Append(spec) => (Verb::Append, spec),
+            RouteCommand::Prepend(spec) => (Verb::Prepend, spec),
+            RouteCommand::Del { spec, .. } => (Verb::Delete, spec),
+            RouteCommand::Flush(filter) => return self.flush_routes(filter),
+            RouteCommand::Show(filter) => {
+                self.check_dev(filter.dev.as_ref())?;
+                let mut prefixes = self.router.routes().rib().sorted();
+                // Of two routes that begin alike the kernel tells the longer one first.
+                prefixes.sort_by_key(|prefix| (prefix.bits, std::cmp::Reverse(prefix.len)));
+                let views: Vec<_> =
+                    prefixes.into_iter().flat_map(|prefix| self.route_views(prefix)).collect();
+                return Ok(show::show_routes(&views, filter, options));
+            }
+            RouteCommand::Get(get) => return self.get_route(get, options),
+        };
+        self.router.route(verb, spec).map_err(Refused::new)?;
+        Ok(String::new())
+    }
+
+    fn route_views(&self, prefix: Prefix) -> Vec<RouteView> {
+        let rib = self.router.routes().rib();
+        let aliases = rib.get(prefix).iter();
+        let views = aliases.filter_map(|alias| {
+            let info = rib.info(alias.info)?;
+            Some(view(prefix, alias.tos, info, self.router.ifaces()))
+        });
+        views.collect()
+    }
+
+    fn flush_routes(&mut self, filter: &RouteFilter) -> Done {
+        self.check_dev(filter.dev.as_ref())?;
+        let ifaces = self.router.ifaces().to_vec();
+        let gone = self
+            .router
+            .flush_routes(|prefix, info| filter.accepts(&view(prefix, 0, info, &ifaces)));
+        if gone == 0 {
+            return Ok("Nothing to flush.\n".to_owned());
+        }
+        Ok(String::new())
+    }
+
+    /// The way that a packet of the router's own takes, by the tables that forward packets.
+    fn get_route(&mut self, get: &RouteGet, options: &Options) -> Done {
+        let rib = self.router.routes().rib();
+        let found = rib.matches(get.dst).find_map(|(prefix, aliases)| {
+            let infos = aliases.iter().filter(|alias| alias.tos == 0);
+            let mut infos = infos.filter_map(|alias| rib.info(alias.info));
+            Some((prefix, infos.find(|info| info.kind != RouteType::Throw)?))
+        });
+        let unreachable = || Refused::new("RTNETLINK answers: Network is unreachable");
+        let (prefix, info) = found.ok_or_else(unreachable)?;
+        match info.kind {
+            RouteType::Blackhole => return Err(Refused::invalid()),
+            RouteType::Unreachable => {
+                return Err(Refused::new("RTNETLINK answers: No route to host"));
+            }
+            RouteType::Prohibit => {
+                return Err(Refused::new("RTNETLINK answers: Permission denied"));
+            }
+            _ => {}
+        }
+        if get.fibmatch {
+            let matched = view(prefix, 0, info, self.router.ifaces());
+            return Ok(show::show_routes(&[matched], &RouteFilter::default(), options));
+        }
+        let hops = self.router.hops().table();
+        let mut hop = hops.get(self.router.routes().fib().table().lookup(get.dst.to_bits()));
+        if hop.kind() == HopKind::Group {
+            let from = get.from.map_or(0, Ipv4Addr::to_bits);
+            let hash = l3_hash(from, get.dst.to_bits(), self.router.tunables().hash_seed);
+            hop = hops.get(hops.member(hop, hash));
+        }
+        let local = info.kind == RouteType::Local;
+        let via = hop.gateway().filter(|_| hop.kind() == HopKind::Neighbour);
+        let iface = match info.kind {
+            RouteType::Unicast => hop.out().iface,
+            _ => info.nexthops.first().map_or(0, |hop| hop.iface),
+        };
+        let own = self.router.ifaces().iter().find(|own| own.index == iface);
+        let chosen = || own.and_then(|own| own.select_address(via.unwrap_or(get.dst)));
+        let prefsrc = match get.from {
+            Some(_) => None,
+            None if local => Some(get.dst),
+            None => info.prefsrc.or_else(chosen),
+        };
+        let view = RouteGetView {
+            dst: get.dst,
+            from: get.from,
+            kind: info.kind,
+            tos: get.tos,
+            via,
+            dev: if local { Some("lo".to_owned()) } else { own.map(|own| own.name.clone()) },
+            table: info.table,
+            prefsrc,
+            mark: get.mark,
+            uid: get.iif.is_none().then_some(0),
+            cache: match info.kind {
+                RouteType::Local => vec!["local".to_owned()],
+                RouteType::Broadcast => vec!["local".to_owned(), "brd".to_owned()],
+                _ => Vec::new(),
+            },
+            expires: None,
+            mtu: info.mtu,
+            mtu_locked: info.mtu_locked,
+            metrics: info.metrics.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
+            iif: get.iif.clone(),
+        };
+        Ok(show::show_route_get(&view, options))
+    }
+
+    // ---- neighbours ----
+
+    fn neigh(&mut self, command: &NeighCommand, options: &Options) -> Done {
+        match command {
+            NeighCommand::Add(spec) => self.set_neighbour(Verb::Add, spec),
+            NeighCommand::Replace(spec) => self.set_neighbour(Verb::Replace, spec),
+            NeighCommand::Change(spec) => self.set_neighbour(Verb::Change, spec),
+            NeighCommand::Del(spec) => {
+                self.known(&spec.dev)?;
+                self.router.delete_neighbour(&spec.dev, spec.addr).map_err(Refused::new)?;
+                Ok(String::new())
+            }
+            NeighCommand::Flush(filter) => self.flush_neighbours(filter),
+            NeighCommand::Show(filter) => {
+                self.check_dev(filter.dev.as_ref())?;
+                Ok(show::show_neighbours(&self.neigh_views(), filter, options))
+            }
+            NeighCommand::Get { addr, dev, proxy } => {
+                self.known(dev)?;
+                let mut views = self.neigh_views();
+                views.retain(|view| view.dst == *addr && view.dev == *dev && !proxy);
+                if views.is_empty() {
+                    return Err(Refused::new("RTNETLINK answers: No such file or directory"));
+                }
+                let filter = NeighFilter { nud: Some(NudState(0xff)), ..NeighFilter::default() };
+                Ok(show::show_neighbours(&views, &filter, options))
+            }
+        }
+    }
+
+    fn set_neighbour(&mut self, verb: Verb, spec: &NeighSpec) -> Done {
+        self.known(&spec.dev)?;
+        if spec.proxy || spec.router || spec.use_now || spec.managed || spec.extern_learn {
+            return Err(Refused::unsupported());
+        }
+        let state = match spec.nud {
+            NudState::PERMANENT => State::Permanent,
+            NudState::REACHABLE => State::Reachable,
+            NudState::STALE => State::Stale,
+            NudState::NOARP => State::Noarp,
+            _ => return Err(Refused::invalid()),
+        };
+        let mac = MacAddr::new(spec.lladdr.ok_or_else(Refused::invalid)?);
+        self.router
+            .set_neighbour(verb, &spec.dev, spec.addr, mac, state, self.now)
+            .map_err(Refused::new)?;
+        Ok(String::new())
+    }
+
+    fn flush_neighbours(&mut self, filter: &NeighFilter) -> Done {
+        self.check_dev(filter.dev.as_ref())?;
+        let lasting = NudState::PERMANENT.0 | NudState::NOARP.0;
+        let going = |view: &NeighView| {
+            filter.accepts(view) && (filter.nud.is_some() || view.state & lasting == 0)
+        };
+        let going: Vec<_> = self.neigh_views().into_iter().filter(going).collect();
+        if going.is_empty() {
+            return Ok("Nothing to flush.\n".to_owned());
+        }
+        for view in going {
+            self.router.delete_neighbour(&view.dev, view.dst).map_err(Refused::new)?;
+        }
+        Ok(String::new())
+    }
+
+    fn neigh_views(&self) -> Vec<NeighView> {
+        let mut entries: Vec<(&Key, _)> = self.router.neighbours().iter().collect();
+        entries.sort_by_key(|(key, _)| **key);
+        let views = entries.into_iter().map(|(key, entry)| {
+            let nud = match entry.state {
+                State::Incomplete => NudState::INCOMPLETE,
+                State::Reachable => NudState::REACHABLE,
+                State::Stale => NudState::STALE,
+                State::Probe => NudState::PROBE,
+                State::Failed => NudState::FAILED,
+                State::Permanent => NudState::PERMANENT,
+                State::Noarp => NudState::NOARP,
+            };
+            let seconds = (self.now.saturating_sub(entry.updated) / 1_000_000_000) as u32;
+            NeighView {
+                dst: key.address,
+                dev: self.name(key.iface),
+                lladdr: entry.mac.filter(|_| entry.state.is_valid()).map(MacAddr::octets),
+                state: nud.0,
+                router: false,
+                proxy: false,
+                managed: false,
+                extern_learn: false,
+                protocol: 0,
+                stats: NeighStats {
+                    updated: seconds,
+                    probes: entry.probes,
+                    ..NeighStats::default()
+                },
+            }
+        });
+        views.collect()
+    }
+}
+
+/// A route as `ip route show` wants it.
+fn view(prefix: Prefix, tos: u8, info: &RouteInfo, ifaces: &[Iface]) -> RouteView {
+    let find = |index: u16| ifaces.iter().find(|iface| iface.index == index);
+    RouteView {
+        dst: Ipv4Net::new(Ipv4Addr::from_bits(prefix.bits), prefix.len).unwrap_or_default(),
+        kind: info.kind,
+        tos,
+        table: info.table,
+        metric: info.metric,
+        proto: info.proto,
+        scope: info.scope,
+        prefsrc: info.prefsrc,
+        mtu: info.mtu,
+        mtu_locked: info.mtu_locked,
+        metrics: info.metrics.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
+        nexthops: info
+            .nexthops
+            .iter()
+            .map(|hop| NextHopView {
+                via: hop.gateway,
+                dev: find(hop.iface).map(|iface| iface.name.clone()),
+                weight: hop.weight,
+                onlink: hop.onlink,
+                dead: find(hop.iface).is_some_and(|iface| !iface.up),
+                linkdown: find(hop.iface).is_some_and(|iface| !iface.carrier),
+            })
+            .collect(),
+    }
+}

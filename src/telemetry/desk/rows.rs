@@ -1,0 +1,217 @@
+//! Rows of the router's tables.
+
+use std::net::Ipv4Addr;
+
+use serde_json::{Map, Value};
+
+use super::{Desk, DeviceFacts};
+use crate::{
+    iproute2::names,
+    neighbour::control::State,
+    port::table::Iface,
+    route::{
+        rib::{Prefix, RouteInfo},
+        spec::{RouteType, proto, scope, table},
+    },
+    telemetry::report::{
+        AddressRow, InterfaceKind, InterfaceRow, MemoryRow, NeighbourRow, NextHopRow, RouteRow,
+    },
+};
+
+impl Desk<'_> {
+    /// Name of an interface.
+    pub(super) fn name(&self, index: u16) -> String {
+        let found = self.router.ifaces().iter().find(|iface| iface.index == index);
+        found.map_or_else(|| format!("if{index}"), |iface| iface.name.clone())
+    }
+
+    pub(super) fn interface_rows(&self) -> Vec<InterfaceRow> {
+        let devices = (self.devices)();
+        let of = |port: u16| devices.iter().find(|device| device.port == port);
+        let ifaces = self.router.ifaces().iter();
+        ifaces.map(|iface| self.interface_row(iface, of(iface.port))).collect()
+    }
+
+    fn interface_row(&self, iface: &Iface, device: Option<&DeviceFacts>) -> InterfaceRow {
+        let at = usize::from(iface.index);
+        let sum = |of: fn(&crate::graph::IfaceCounts) -> u64| {
+            self.tally().sum(|stats| stats.ifaces.get(at).map_or(0, of))
+        };
+        let port = device.filter(|_| iface.vlan.is_none());
+        let mut flags = vec!["BROADCAST", "MULTICAST"];
+        match (iface.up, iface.carrier) {
+            (true, true) => flags.extend(["UP", "LOWER_UP"]),
+            (true, false) => flags = vec!["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"],
+            (false, _) => {}
+        }
+        let state = match (iface.up, iface.carrier) {
+            (true, true) => "UP",
+            (true, false) if iface.vlan.is_some() => "LOWERLAYERDOWN",
+            _ => "DOWN",
+        };
+        let stats = port.map(|device| device.stats).unwrap_or_default();
+        InterfaceRow {
+            index: u32::from(iface.index),
+            name: iface.name.clone(),
+            kind: match iface.vlan {
+                Some(_) => InterfaceKind::Vlan,
+                None => InterfaceKind::Port,
+            },
+            parent: iface.parent.map(|parent| self.name(parent)),
+            vlan: iface.vlan,
+            device: port.map(|device| device.device.clone()),
+            driver: port.map(|device| device.driver.clone()),
+            mac: iface.mac.to_string(),
+            mtu: u32::from(iface.mtu),
+            flags: flags.into_iter().map(str::to_owned).collect(),
+            state: state.to_owned(),
+            speed: port.and_then(|device| device.link.speed),
+            addresses: iface
+                .addresses
+                .iter()
+                .map(|own| AddressRow {
+                    local: own.local.addr().to_string(),
+                    prefixlen: own.local.prefix_len(),
+                    broadcast: own.broadcast.map(|address| address.to_string()),
+                    scope: "global".to_owned(),
+                    secondary: own.secondary,
+                })
+                .collect(),
+            rx_packets: sum(|counts| counts.rx_packets.get()),
+            rx_bytes: sum(|counts| counts.rx_bytes.get()),
+            rx_dropped: 0,
+            rx_errors: stats.rx_errors,
+            rx_missed: stats.rx_missed + stats.rx_no_buffer,
+            tx_packets: sum(|counts| counts.tx_packets.get()),
+            tx_bytes: sum(|counts| counts.tx_bytes.get()),
+            tx_dropped: sum(|counts| counts.tx_dropped.get()),
+            tx_errors: stats.tx_errors,
+        }
+    }
+
+    pub(super) fn neighbour_rows(&self) -> Vec<NeighbourRow> {
+        let mut entries: Vec<_> = self.router.neighbours().iter().collect();
+        entries.sort_by_key(|(key, _)| **key);
+        let rows = entries.into_iter().map(|(key, entry)| NeighbourRow {
+            dst: key.address.to_string(),
+            dev: self.name(key.iface),
+            lladdr: entry.mac.filter(|_| entry.state != State::Incomplete).map(|m| m.to_string()),
+            state: vec![entry.state.name().to_owned()],
+        });
+        rows.collect()
+    }
+
+    /// Rows of the routes of one prefix in a table.
+    pub(super) fn route_rows(&self, prefix: Prefix, wanted: u32) -> Vec<RouteRow> {
+        let rib = self.router.routes().rib();
+        let infos = rib.get(prefix).iter().filter_map(|alias| rib.info(alias.info));
+        infos.filter(|info| info.table == wanted).map(|info| self.route_row(prefix, info)).collect()
+    }
+
+    fn route_row(&self, prefix: Prefix, info: &RouteInfo) -> RouteRow {
+        let address = Ipv4Addr::from_bits(prefix.bits);
+        let mut metrics = Map::new();
+        if let Some(mtu) = info.mtu {
+            metrics.insert("mtu".into(), Value::from(mtu));
+        }
+        for (name, number) in &info.metrics {
+            metrics.insert((*name).to_owned(), Value::from(*number));
+        }
+        let hops = info.nexthops.iter().map(|hop| NextHopRow {
+            gateway: hop.gateway.map(|gateway| gateway.to_string()),
+            dev: Some(self.name(hop.iface)),
+            weight: hop.weight,
+            flags: self.hop_flags(hop.iface, hop.onlink),
+        });
+        let mut hops: Vec<NextHopRow> = hops.collect();
+        let single = if hops.len() == 1 { hops.pop() } else { None };
+        let some = |wanted: bool, text: String| wanted.then_some(text);
+        RouteRow {
+            kind: some(info.kind != RouteType::Unicast, names::route_type(info.kind).into()),
+            dst: match prefix.len {
+                0 => "default".to_owned(),
+                32 => address.to_string(),
+                len => format!("{address}/{len}"),
+            },
+            tos: None,
+            gateway: single.as_ref().and_then(|hop| hop.gateway.clone()),
+            dev: single.as_ref().and_then(|hop| hop.dev.clone()),
+            table: some(info.table != table::MAIN, names::table(info.table).into_owned()),
+            protocol: some(info.proto != proto::BOOT, names::proto(info.proto).into_owned()),
+            scope: some(info.scope != scope::UNIVERSE, names::scope(info.scope).into_owned()),
+            prefsrc: info.prefsrc.map(|address| address.to_string()),
+            metric: (info.metric != 0).then_some(info.metric),
+            flags: single.map(|hop| hop.flags).unwrap_or_default(),
+            metrics: if metrics.is_empty() { Vec::new() } else { vec![metrics] },
+            nexthops: hops,
+        }
+    }
+
+    /// State of a next hop, in the words of `ip route`.
+    fn hop_flags(&self, iface: u16, onlink: bool) -> Vec<String> {
+        let found = self.router.ifaces().iter().find(|known| known.index == iface);
+        let carrier = found.is_none_or(|iface| iface.carrier);
+        let flags = [(onlink, "onlink"), (!carrier, "linkdown")];
+        flags.into_iter().filter(|(is, _)| *is).map(|(_, word)| word.to_owned()).collect()
+    }
+
+    pub(super) fn memory_rows(&self) -> Vec<MemoryRow> {
+        let row = |name: &str, used: u64, limit: u64, bytes: u64, help: &str| MemoryRow {
+            name: name.to_owned(),
+            used,
+            limit,
+            bytes,
+            help: help.to_owned(),
+        };
+        let limits = self.router.limits();
+        let (count, room) = (u64::from(self.pool.count()), u64::from(self.pool.data_room()));
+        let used = count - u64::from(self.pool.available()).min(count);
+        let (groups, fib_bytes) = self.router.routes().fib().usage();
+        vec![
+            row("packet buffers", used, count, count * room, "devices receive nothing"),
+            row(
+                "routes",
+                self.router.routes().rib().len() as u64,
+                limits.routes as u64,
+                0,
+                "more are refused; see limits.routes",
+            ),
+            row(
+                "fib groups",
+                groups,
+                u64::from(limits.fib_groups),
+                fib_bytes,
+                "routes longer than /24 are refused; see limits.fib-groups",
+            ),
+            row(
+                "next hops",
+                self.router.hops().len() as u64,
+                u64::from(limits.nexthops),
+                0,
+                "routes that need a new one are refused; see limits.nexthops",
+            ),
+            row(
+                "neighbours",
+                self.router.neighbours().iter().count() as u64,
+                limits.neighbours as u64,
+                0,
+                "packets to others are dropped; see limits.neighbours",
+            ),
+            row(
+                "waiting for neighbours",
+                self.router.held() as u64,
+                0,
+                0,
+                "bounded for each neighbour by unres_qlen_bytes",
+            ),
+            row(
+                "to the management core",
+                self.rings.punted,
+                self.rings.limit,
+                0,
+                "drops: punt_full",
+            ),
+            row("to workers", self.rings.injected, self.rings.limit, 0, "drops: inject_full"),
+        ]
+    }
+}
