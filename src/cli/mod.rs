@@ -1,1 +1,571 @@
-//! Room `cli`.
+//! The command line: `wagonway run | replay | check | show | ip | trace | bench | sample`.
+//!
+//! - takes: the words of a shell
+//! - gives: text for people, or JSON of the same rows; exit status 0 when all is well, 1 when it is
+//!   not, 2 for a wrong use (and that of `ip` for `ip`)
+
+mod ask;
+mod page;
+mod report;
+mod show;
+
+use std::{
+    ffi::OsString,
+    io::{IsTerminal as _, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::Ipv4Net;
+use serde::Serialize;
+
+use self::ask::{Ask, AskError};
+use crate::{
+    capture::sample_capture,
+    config::{Config, InstanceName, socket_path},
+    dpdk::eal,
+    live, replay,
+    telemetry::{
+        protocol::{IpBatch, IpOutput, Request, RouteQuery, Show, TraceRequest},
+        report::TraceRow,
+    },
+};
+
+/// A poll-mode software router that behaves like the Linux networking stack.
+#[derive(Debug, Parser)]
+#[command(name = "wagonway", disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(version = env!("WAGONWAY_VERSION"), long_version = long_version())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn long_version() -> &'static str {
+    let built = env!("WAGONWAY_DPDK_VERSION");
+    let text = format!(
+        "{}\nbuilt for DPDK {built}, runs with {}",
+        env!("WAGONWAY_VERSION"),
+        eal::version()
+    );
+    Box::leak(text.into_boxed_str())
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Route packets until SIGINT or SIGTERM.
+    Run {
+        /// Configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Send captures through the router, as fast as it can or reproducibly.
+    Replay(ReplayArgs),
+    /// Tell what is wrong with configuration files.
+    Check {
+        /// Configuration files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Look inside the running router.
+    Show(ShowArgs),
+    /// Change or show the running router's links, addresses, routes and neighbours, as ip(8) does.
+    #[command(disable_help_flag = true)]
+    Ip {
+        /// Name of the router.
+        #[arg(long, value_name = "NAME", default_value = "wagonway")]
+        instance: String,
+        /// Socket of the router.
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+        /// What would follow `ip`, such as `route add 10.0.0.0/8 via 192.0.2.1`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
+        words: Vec<String>,
+    },
+    /// Follow packets through the running router, node by node.
+    Trace(TraceArgs),
+    /// Measure with synthetic traffic.
+    Bench(BenchArgs),
+    /// Write a capture to try the router with.
+    Sample {
+        /// Capture to write; packed when its name ends in `.gz`.
+        file: PathBuf,
+        /// How many packets.
+        #[arg(long, default_value_t = 100_000)]
+        packets: u64,
+        /// What chance starts from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// Configuration file; without it the built-in one, with the ports `lan` and `wan`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What comes in by a port: pcap or pcapng, plain or packed with gzip.
+    #[arg(long = "port", value_name = "NAME=FILE", required = true, value_parser = capture_of)]
+    ports: Vec<(String, PathBuf)>,
+    /// Write what leaves each port to DIR/NAME.pcap, the same on every run, by the captures' clock.
+    #[arg(long, value_name = "DIR")]
+    write: Option<PathBuf>,
+    /// How often to play the captures.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    repeat: u64,
+    /// Workers, when not as configured.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
+    workers: Option<u16>,
+    /// `auto`: give every destination in the captures that has no route one over the ports.
+    #[arg(long, value_name = "WHICH", default_value = "configured")]
+    routes: Routes,
+    /// Only frames addressed to the router are taken.
+    #[arg(long)]
+    strict_mac: bool,
+    /// A neighbour that is not known is asked for, and does not answer.
+    #[arg(long)]
+    strict_neighbours: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Routes {
+    /// Those of the configuration.
+    Configured,
+    /// And more where packets go that have none.
+    Auto,
+}
+
+#[derive(Debug, Args)]
+struct Where {
+    /// Name of the router.
+    #[arg(long, value_name = "NAME", default_value = "wagonway", global = true)]
+    instance: String,
+    /// Socket of the router.
+    #[arg(long, value_name = "PATH", global = true)]
+    socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    at: Where,
+    /// Print rows as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum What {
+    /// Ports and VLANs, their state and counters.
+    Interfaces,
+    /// The routing table.
+    Routes {
+        /// Only this prefix and those within it; for an address, the routes that cover it.
+        prefix: Option<Ipv4Net>,
+        /// Most routes to show.
+        #[arg(long)]
+        limit: Option<u64>,
+    },
+    /// Link-layer addresses of neighbours.
+    Neighbours,
+    /// Counters by the kernel's names.
+    Counters,
+    /// Why packets were dropped.
+    Drops,
+    /// Nodes, where packets went from each, and what they cost.
+    Graph,
+    /// What each worker does with its time.
+    Workers,
+    /// How full buffers and tables are.
+    Memory,
+}
+
+#[derive(Debug, Args)]
+struct TraceArgs {
+    /// How many packets.
+    #[arg(long, short = 'n', default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    count: u16,
+    /// Source network.
+    #[arg(long, value_name = "NET")]
+    src: Option<Ipv4Net>,
+    /// Destination network.
+    #[arg(long, value_name = "NET")]
+    dst: Option<Ipv4Net>,
+    /// IPv4 protocol: a number, or icmp, tcp, udp.
+    #[arg(long, value_name = "PROTO", value_parser = protocol)]
+    proto: Option<u8>,
+    /// Interface that they come in by.
+    #[arg(long = "in", value_name = "IFACE")]
+    input: Option<String>,
+    #[command(flatten)]
+    at: Where,
+    /// Print steps as JSON, one a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// Configuration file; without it the built-in one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sizes of frames in bytes, check sequence included, or `imix`.
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size, default_value = "64,128,256,512,1024,1280,1518,imix")]
+    sizes: Vec<replay::Size>,
+    /// Distinct flows.
+    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    flows: u32,
+    /// So many routes of a synthetic Internet table beside the configuration's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
+    routes: Option<u32>,
+    /// Workers, when not as configured.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
+    workers: Option<u16>,
+    /// Packets of each measurement.
+    #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    packets: u64,
+    /// What chance starts from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn capture_of(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok((name.to_owned(), file.into()))
+        }
+        _ => Err("write NAME=FILE, as in lan=capture.pcap".into()),
+    }
+}
+
+fn protocol(text: &str) -> Result<u8, String> {
+    match text {
+        "icmp" => Ok(1),
+        "igmp" => Ok(2),
+        "tcp" => Ok(6),
+        "udp" => Ok(17),
+        _ => text.parse().map_err(|_| "write a number up to 255, or icmp, igmp, tcp, udp".into()),
+    }
+}
+
+fn size(text: &str) -> Result<replay::Size, String> {
+    match text {
+        "imix" => Ok(replay::Size::Imix),
+        _ => match text.parse() {
+            Ok(size @ 64..=9216) => Ok(replay::Size::Fixed(size)),
+            _ => Err("write a number of bytes from 64 to 9216, or imix".into()),
+        },
+    }
+}
+
+/// A command that failed; what to say is said already where the message is empty.
+struct Failed {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failed {
+    fn new(message: impl ToString, hint: Option<&str>) -> Self {
+        Self { message: message.to_string(), hint: hint.map(str::to_owned) }
+    }
+}
+
+impl From<crate::config::ConfigErrors> for Failed {
+    fn from(errors: crate::config::ConfigErrors) -> Self {
+        Self::new(errors, None)
+    }
+}
+
+impl From<replay::ReplayError> for Failed {
+    fn from(error: replay::ReplayError) -> Self {
+        Self::new(&error, error.hint())
+    }
+}
+
+impl From<live::LiveError> for Failed {
+    fn from(error: live::LiveError) -> Self {
+        Self::new(&error, error.hint())
+    }
+}
+
+impl From<AskError> for Failed {
+    fn from(error: AskError) -> Self {
+        Self { hint: error.hint(), message: error.to_string() }
+    }
+}
+
+/// Does what the words ask for.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(status) => status,
+        Err(Failed { message, hint }) => {
+            complain(&format!("error: {}", message.trim_end()));
+            if let Some(hint) = hint {
+                complain(&format!("hint: {hint}"));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Prints, and takes it well when nobody reads on.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn print_json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&format!("{text}\n")),
+        Err(error) => complain(&format!("error: {error}")),
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failed> {
+    match command {
+        Command::Run { config } => {
+            live::run(Config::load(&config)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Replay(args) => run_replay(args),
+        Command::Check { files } => Ok(check(&files)),
+        Command::Show(args) => run_show(&args),
+        Command::Ip { instance, socket, words } => run_ip(&Where { instance, socket }, &words),
+        Command::Trace(args) => run_trace(args),
+        Command::Bench(args) => run_bench(args),
+        Command::Sample { file, packets, seed } => {
+            sample_capture(&file, packets, seed).map_err(|error| Failed::new(error, None))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The configuration of a file, or the built-in one.
+fn config_or_default(file: Option<&Path>) -> Result<Config, Failed> {
+    Ok(match file {
+        Some(file) => Config::load(file)?,
+        None => Config::embedded_default()?,
+    })
+}
+
+fn run_replay(args: ReplayArgs) -> Result<ExitCode, Failed> {
+    let options = replay::Options {
+        config: config_or_default(args.config.as_deref())?,
+        captures: args.ports,
+        write: args.write,
+        repeat: args.repeat,
+        workers: args.workers,
+        strict_mac: args.strict_mac,
+        strict_neighbours: args.strict_neighbours,
+        routes_auto: args.routes == Routes::Auto,
+        progress: std::io::stderr().is_terminal(),
+    };
+    let report = replay::replay(&options)?;
+    if args.json {
+        print_json(&report)
+    } else {
+        print(&report::replay(&report))
+    }
+    if report.is_sound() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let message = format!(
+        "{} packets are unaccounted for and {} buffers did not come back",
+        report.unaccounted, report.leaked
+    );
+    Err(Failed::new(message, Some("this is a mistake of the router; please report it")))
+}
+
+fn run_bench(args: BenchArgs) -> Result<ExitCode, Failed> {
+    let options = replay::BenchOptions {
+        config: config_or_default(args.config.as_deref())?,
+        sizes: args.sizes,
+        flows: args.flows,
+        routes: args.routes,
+        workers: args.workers,
+        packets: args.packets,
+        seed: args.seed,
+        progress: std::io::stderr().is_terminal(),
+    };
+    let report = replay::bench(&options)?;
+    if args.json {
+        print_json(&report)
+    } else {
+        print(&report::bench(&report))
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads each file, and its route file; tells what is wrong, or what it holds.
+fn check(files: &[PathBuf]) -> ExitCode {
+    let mut status = ExitCode::SUCCESS;
+    for file in files {
+        let checked = Config::load(file).and_then(|config| {
+            let more = config.read_route_file()?.len();
+            Ok((config, more))
+        });
+        match checked {
+            Ok((config, more)) => print(&format!(
+                "{}: ok ({} ports, {} routes, {} workers)\n",
+                file.display(),
+                config.ports.len(),
+                config.routes.len() + more,
+                config.workers.cores.workers()
+            )),
+            Err(errors) => {
+                complain(&format!("error: {}", errors.to_string().trim_end()));
+                status = ExitCode::FAILURE;
+            }
+        }
+    }
+    status
+}
+
+fn ask(at: &Where) -> Result<Ask, Failed> {
+    let path = match &at.socket {
+        Some(path) => path.clone(),
+        None => {
+            let name = InstanceName::new(&at.instance)
+                .map_err(|error| Failed::new(error, Some("see `instance.name` of the router")))?;
+            socket_path(&name)
+        }
+    };
+    Ok(Ask::connect(&path)?)
+}
+
+fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
+    let show = match args.what {
+        What::Interfaces => Show::Interfaces,
+        What::Routes { prefix, limit } => {
+            let address = prefix.filter(|prefix| prefix.prefix_len() == 32);
+            Show::Routes(RouteQuery {
+                within: prefix.filter(|_| address.is_none()),
+                covering: address.map(|address| address.addr()),
+                table: None,
+                limit,
+            })
+        }
+        What::Neighbours => Show::Neighbours,
+        What::Counters => Show::Counters,
+        What::Drops => Show::Drops,
+        What::Graph => Show::Graph,
+        What::Workers => Show::Workers,
+        What::Memory => Show::Memory,
+    };
+    let mut ask = ask(&args.at)?;
+    let mut rows = Vec::new();
+    ask.request(&Request::Show(show), |row| {
+        rows.push(row);
+        true
+    })?;
+    if args.json {
+        print_json(&rows);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let page = show::page(args.what.into(), rows).map_err(|error| {
+        let message = format!("the router's answer cannot be read: {error}");
+        Failed::new(message, Some("is the router of another version?"))
+    })?;
+    print(&page);
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<What> for show::Page {
+    fn from(what: What) -> Self {
+        match what {
+            What::Interfaces => Self::Interfaces,
+            What::Routes { .. } => Self::Routes,
+            What::Neighbours => Self::Neighbours,
+            What::Counters => Self::Counters,
+            What::Drops => Self::Drops,
+            What::Graph => Self::Graph,
+            What::Workers => Self::Workers,
+            What::Memory => Self::Memory,
+        }
+    }
+}
+
+/// Reads the file of `-batch`; `-` is the standard input.
+fn read_batch(name: &str) -> Result<String, Failed> {
+    let mut text = String::new();
+    let read = match name {
+        "-" => std::io::stdin().read_to_string(&mut text).map(|_| ()),
+        _ => std::fs::read_to_string(name).map(|read| text = read),
+    };
+    read.map_err(|error| Failed::new(format!("Cannot open file \"{name}\": {error}"), None))?;
+    Ok(text)
+}
+
+fn run_ip(at: &Where, words: &[String]) -> Result<ExitCode, Failed> {
+    let plain: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let ["-V" | "-Version" | "--version"] = plain[..] {
+        print(&format!("ip utility of wagonway {}\n", env!("WAGONWAY_VERSION")));
+        return Ok(ExitCode::SUCCESS);
+    }
+    // What is no command at all needs no router to say so.
+    let request = match crate::iproute2::parse(&plain) {
+        Err(error) => {
+            complain(error.to_string().trim_end());
+            return Ok(ExitCode::from(error.exit_status()));
+        }
+        Ok(command) => match command.action {
+            crate::iproute2::Action::Batch(file) => Request::IpBatch(IpBatch {
+                text: read_batch(&file)?,
+                name: file,
+                options: words.to_vec(),
+            }),
+            _ => Request::Ip(words.to_vec()),
+        },
+    };
+    let mut status = 0;
+    ask(at)?.request(&request, |row| {
+        let said: IpOutput = serde_json::from_value(row).unwrap_or_default();
+        print(&said.out);
+        let _ = std::io::stderr().write_all(said.err.as_bytes());
+        status = said.status;
+        true
+    })?;
+    Ok(ExitCode::from(status))
+}
+
+fn run_trace(args: TraceArgs) -> Result<ExitCode, Failed> {
+    let request = Request::Trace(TraceRequest {
+        count: args.count,
+        src: args.src,
+        dst: args.dst,
+        proto: args.proto,
+        ethertype: None,
+        input: args.input,
+    });
+    let mut pages = show::Trace::default();
+    let json = args.json;
+    ask(&args.at)?.request(&request, |row| {
+        if json {
+            print(&format!("{row}\n"));
+        } else if let Ok(row) = serde_json::from_value::<TraceRow>(row) {
+            print(&pages.step(&row));
+        }
+        true
+    })?;
+    print(&pages.end());
+    Ok(ExitCode::SUCCESS)
+}
