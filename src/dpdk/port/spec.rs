@@ -159,6 +159,8 @@ impl Device {
                 });
             }
             "pcap" => ("net_pcap", pcap(first, more)?),
+            // Without a word it swallows what it is given; the driver would make packets, too.
+            "null" if rest.is_empty() => ("net_null", "no-rx=1".to_owned()),
             "null" => ("net_null", rest.to_owned()),
             "ring" => ("net_ring", rest.to_owned()),
             "memif" => {
@@ -261,7 +263,7 @@ mod tests {
 
     #[test]
     fn short_names_become_driver_arguments() {
-        assert_eq!(of("null"), "net_null ");
+        assert_eq!(of("null"), "net_null no-rx=1");
         assert_eq!(of("null:size=128"), "net_null size=128");
         assert_eq!(of("ring"), "net_ring ");
         assert_eq!(of("tap:wan0"), "net_tap iface=wan0");
