@@ -29,7 +29,7 @@ use ipnet::Ipv4Net;
 pub use docs::manual;
 pub use error::{ConfigError, ConfigErrors, Source, suggest};
 pub use route::Neighbour;
-pub use route_file::read_routes;
+pub use route_file::each_route;
 pub use sections::{
     Buffers, Cache, DeviceName, Dpdk, Instance, InstanceName, Limits, Simd, Spread, Telemetry,
 };

@@ -13,12 +13,17 @@ use crate::{iproute2::parse_route_words, route::spec::RouteSpec};
 /// Errors after which reading stops: a file of another kind has one in each line.
 const MOST_ERRORS: usize = 20;
 
-/// Reads the routes of a text; `name` stands before errors.
+/// Reads the routes of a text one by one and gives them to `each`, which may refuse one with a
+/// sentence; `name` stands before errors. Gives the number of routes.
 ///
 /// # Errors
-/// The first lines that are no routes.
-pub fn read_routes(name: &str, text: String) -> Result<Vec<RouteSpec>, ConfigErrors> {
-    let mut routes = Vec::new();
+/// The first lines that are no routes, or that were refused.
+pub fn each_route(
+    name: &str,
+    text: String,
+    mut each: impl FnMut(RouteSpec) -> Result<(), String>,
+) -> Result<usize, ConfigErrors> {
+    let mut count = 0;
     let mut errors = Vec::new();
     let mut pending: Vec<&str> = Vec::new();
     let offset = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
@@ -26,7 +31,10 @@ pub fn read_routes(name: &str, text: String) -> Result<Vec<RouteSpec>, ConfigErr
         let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
         let line = offset(first)..offset(last) + last.len();
         match parse_route_words(false, words) {
-            Ok(route) => routes.push(route),
+            Ok(route) => match each(route) {
+                Ok(()) => count += 1,
+                Err(message) => errors.push(ConfigError { message, hint: None, at: Some(line) }),
+            },
             Err(error) => {
                 let word = words.get(error.at);
                 let at = word.map_or(line.end..line.end, |word| range(offset(word), word));
@@ -48,7 +56,7 @@ pub fn read_routes(name: &str, text: String) -> Result<Vec<RouteSpec>, ConfigErr
     }
     finish(&mut pending, &mut errors);
     if errors.is_empty() {
-        return Ok(routes);
+        return Ok(count);
     }
     let source = Source { name: name.to_owned(), text };
     Err(ConfigErrors::new(Arc::new(source), errors))
@@ -59,14 +67,18 @@ fn range(start: usize, word: &str) -> Range<usize> {
 }
 
 impl Config {
-    /// Reads the routes of the file that `[routes]` names; none when it names none.
+    /// Gives the routes of the file that `[routes]` names to `each`, which may refuse one with a
+    /// sentence; gives their number, 0 when it names none.
     ///
     /// # Errors
-    /// When the file cannot be read, or the lines in it that are no routes.
-    pub fn read_route_file(&self) -> Result<Vec<RouteSpec>, ConfigErrors> {
-        let Some(path) = &self.route_file else { return Ok(Vec::new()) };
+    /// When the file cannot be read, and the lines in it that are no routes or were refused.
+    pub fn each_file_route(
+        &self,
+        each: impl FnMut(RouteSpec) -> Result<(), String>,
+    ) -> Result<usize, ConfigErrors> {
+        let Some(path) = &self.route_file else { return Ok(0) };
         let text = read(path, self)?;
-        read_routes(&path.display().to_string(), text)
+        each_route(&path.display().to_string(), text, each)
     }
 }
 

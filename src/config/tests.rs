@@ -456,13 +456,18 @@ fn routes_come_from_a_file_beside_the_configuration() {
     let path = directory.path().join("router.toml");
     std::fs::write(&path, "[[port]]\nname = \"wan\"\n[routes]\nfile = \"full.routes\"\n").unwrap();
     let config = Config::load(&path).unwrap();
-    let missing = config.read_route_file().unwrap_err().to_string();
+    let missing = config.each_file_route(|_| Ok(())).unwrap_err().to_string();
     assert!(missing.contains("router.toml:4:8: cannot read"), "{missing}");
     let lines = "# a full table\n10.0.0.0/8 via 192.0.2.1 dev wan metric 5\nblackhole 10.1.0.0/16\n\
                  default proto static\n\tnexthop via 192.0.2.1 dev wan weight 1\n\
                  \tnexthop via 192.0.2.2 dev wan weight 2\n\nip route add 10.2.0.0/16 dev wan\n";
     std::fs::write(directory.path().join("full.routes"), lines).unwrap();
-    let routes = config.read_route_file().unwrap();
+    let mut routes = Vec::new();
+    let keep = |route| {
+        routes.push(route);
+        Ok(())
+    };
+    assert_eq!(config.each_file_route(keep).unwrap(), routes.len());
     let found: Vec<_> =
         routes.iter().map(|route| (route.dst.to_string(), route.nexthops.len())).collect();
     let expected = [("10.0.0.0/8", 1), ("10.1.0.0/16", 0), ("0.0.0.0/0", 2), ("10.2.0.0/16", 1)];
@@ -472,7 +477,7 @@ fn routes_come_from_a_file_beside_the_configuration() {
 #[test]
 fn a_line_that_is_no_route_is_shown() {
     let text = "10.0.0.0/8 via 192.0.2.1\n10.0.0.0/33 via 192.0.2.1\n10.2.0.0/16 via\n";
-    assert_snapshot!(read_routes("full.routes", text.into()).unwrap_err().to_string(), @r#"
+    assert_snapshot!(each_route("full.routes", text.into(), |_| Ok(())).unwrap_err().to_string(), @r#"
     full.routes:2:1: Error: any valid prefix is expected rather than "10.0.0.0/33".
       |
     2 | 10.0.0.0/33 via 192.0.2.1
@@ -493,7 +498,7 @@ fn no_text_is_too_strange_to_be_refused_in_peace() {
         if let Err(errors) = Config::parse("x", text) {
             assert!(!errors.is_empty() && !errors.to_string().is_empty());
         }
-        if let Err(errors) = read_routes("x", text.clone()) {
+        if let Err(errors) = each_route("x", text.clone(), |_| Ok(())) {
             assert!(!errors.to_string().is_empty());
         }
     });

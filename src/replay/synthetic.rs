@@ -17,7 +17,11 @@ use crate::{
         MacAddr,
         generate::{Addresses, Random, Sizes, TrafficSpec},
     },
-    route::spec::{RouteType, table},
+    route::{
+        control::Verb,
+        spec::{NextHopSpec, RouteSpec, RouteType, proto, table},
+        synth,
+    },
     setup::{self, Leniency},
     telemetry::report::{BenchReport, BenchRow},
 };
@@ -124,6 +128,31 @@ struct Routes<'a>(&'a BenchOptions);
 impl Beside for Routes<'_> {
     fn prepare(&mut self, router: &mut Router) -> Result<(), ReplayError> {
         setup::load_routes(&self.0.config, router)?;
+        let Some(count) = self.0.routes else { return Ok(()) };
+        // Behind the neighbour of the last port, where packets of the first one go anyway.
+        let port = self.0.config.ports.last().map(|port| port.name.to_string());
+        let subnet = self.0.config.ports.last().and_then(|port| port.addresses.first());
+        let via = super::gateway(subnet.map(|subnet| **subnet), self.0.config.ports.len());
+        for dst in synth::prefixes(count as usize, self.0.seed) {
+            let hop = NextHopSpec { via: Some(via), dev: port.clone(), weight: 1, onlink: true };
+            let spec = RouteSpec {
+                dst,
+                kind: RouteType::Unicast,
+                tos: 0,
+                table: table::MAIN,
+                metric: 0,
+                proto: proto::STATIC,
+                scope: None,
+                prefsrc: None,
+                mtu: None,
+                mtu_locked: false,
+                metrics: Vec::new(),
+                nexthops: vec![hop],
+            };
+            router
+                .route(Verb::Append, &spec)
+                .map_err(|error| fail(format!("route to {dst}: {error}"), None))?;
+        }
         Ok(())
     }
 }

@@ -7,4 +7,5 @@ pub mod fib;
 pub mod hops;
 pub mod rib;
 pub mod spec;
+pub mod synth;
 pub mod table;

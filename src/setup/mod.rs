@@ -236,16 +236,13 @@ fn add_port(
 /// # Errors
 /// When the file cannot be read, a line is no route, or the router refuses one.
 pub fn load_routes(config: &Config, router: &mut Router) -> Result<usize, ConfigErrors> {
-    let Some(path) = &config.route_file else { return Ok(0) };
-    let routes = config.read_route_file()?;
-    for route in &routes {
-        router.route(Verb::Append, route).map_err(|error| {
-            let message = format!("{}: route to {}: {error}", path.display(), route.dst);
-            config.error(path.place(), message, None)
-        })?;
-    }
+    let count = config.each_file_route(|route| {
+        router
+            .route(Verb::Append, &route)
+            .map_err(|error| format!("route to {}: {error}", route.dst))
+    })?;
     router.commit();
-    Ok(routes.len())
+    Ok(count)
 }
 
 /// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.
