@@ -89,6 +89,9 @@ pub enum LinkError {
     /// Out of range.
     #[error("RTNETLINK answers: Invalid argument")]
     Invalid,
+    /// Less than IPv4 needs (RFC 791).
+    #[error("Error: mtu less than device minimum.")]
+    SmallMtu,
     /// No more interfaces.
     #[error("all {MAX_IFACES} interfaces are in use")]
     Full,
@@ -414,7 +417,7 @@ impl Router {
     pub fn set_mtu(&mut self, name: &str, mtu: u16) -> Result<(), LinkError> {
         let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.into()))?;
         if mtu < 68 {
-            return Err(LinkError::Invalid);
+            return Err(LinkError::SmallMtu);
         }
         self.ifaces[place].mtu = mtu;
         self.refresh_hops(self.ifaces[place].index);
@@ -489,19 +492,23 @@ impl Router {
             let Self { routes, hops, .. } = self;
             routes.flush(hops, |_, info| info.prefsrc == Some(local.addr()));
         }
-        // The subnet's next address becomes its primary one, with the routes of a primary.
-        let heir = self.ifaces[place].addresses.iter_mut().find(|other| {
+        self.links_changed();
+        // `promote_secondaries` is 0, as by default on Linux: the others of its subnet go with it.
+        let heir = self.ifaces[place].addresses.iter().find(|other| {
             other.secondary
                 && !own.secondary
                 && other.local.prefix_len() == local.prefix_len()
                 && other.local.contains(&local.addr())
         });
-        if let Some(heir) = heir {
-            heir.secondary = false;
-            let heir = heir.clone();
-            let _ = self.subnet_routes(index, &heir, Verb::Append);
+        if let Some(heir) = heir.map(|heir| heir.local) {
+            self.delete_address(name, heir)?;
         }
-        self.links_changed();
+        // An interface without an address routes nothing (`fib_disable_ip`).
+        if self.ifaces[place].addresses.is_empty() {
+            let Self { routes, hops, .. } = self;
+            routes.flush(hops, |_, info| info.nexthops.iter().any(|hop| hop.iface == index));
+            self.note_hop_changes();
+        }
         Ok(())
     }
 

@@ -129,6 +129,6 @@ fn read_action(words: &mut Words<'_>) -> Parse<Action> {
 }
 
 #[cfg(test)]
-mod oracle;
+pub(crate) mod oracle;
 #[cfg(test)]
 mod tests;

@@ -206,7 +206,7 @@ impl Live {
         let mut graphs = Vec::new();
         for (index, mut end) in ends.into_iter().enumerate() {
             graphs.push(pipeline::graph(Parts {
-                inputs: end.inputs(usize::from(config.workers.burst), &iface),
+                inputs: end.inputs(usize::from(config.workers.burst), iface),
                 sinks: end
                     .sinks
                     .into_iter()

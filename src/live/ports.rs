@@ -175,14 +175,14 @@ impl Ports {
         let workers = ends.len();
         for me in 0..workers {
             let mut ways = Vec::new();
-            for to in 0..workers {
+            for (to, end) in ends.iter_mut().enumerate() {
                 if to == me {
                     ways.push(None);
                     continue;
                 }
                 let way = Handover::new(HANDOVER_FRAMES);
                 self.handovers.push(Arc::clone(&way));
-                ends[to].handovers.push(HandoverRx::new(me, Arc::clone(&way), "classify"));
+                end.handovers.push(HandoverRx::new(me, Arc::clone(&way), "classify"));
                 ways.push(Some(way));
             }
             ends[me].spread = Some(Spread::new(me, ways));

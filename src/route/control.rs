@@ -373,15 +373,15 @@ impl RouteControl {
             (None, None) => return Err(RouteError::NoNexthop),
             (None, Some(iface)) => iface,
             (Some(_), None) if hop.onlink => return Err(RouteError::Invalid),
-            (Some(via), stated) => {
-                if links.is_local(via) {
-                    return Err(RouteError::InvalidGateway);
+            (Some(via), stated) => match stated {
+                Some(iface) if hop.onlink => {
+                    if links.is_local(via) {
+                        return Err(RouteError::InvalidGateway);
+                    }
+                    iface
                 }
-                match stated {
-                    Some(iface) if hop.onlink => iface,
-                    _ => self.reach(via, stated).ok_or(RouteError::InvalidGateway)?,
-                }
-            }
+                _ => self.reach(via, stated).ok_or(RouteError::InvalidGateway)?,
+            },
         };
         if !links.is_up(iface) {
             return Err(RouteError::DeviceDown);
@@ -394,16 +394,16 @@ impl RouteControl {
     fn reach(&self, via: Ipv4Addr, stated: Option<u16>) -> Option<u16> {
         for (_, aliases) in self.rib.matches(via) {
             for info in aliases.iter().filter_map(|alias| self.rib.info(alias.info)) {
-                let direct = info.kind == RouteType::Unicast && info.scope >= scope::LINK;
+                let on_link = info.kind == RouteType::Unicast && info.scope >= scope::LINK;
+                let direct = on_link || info.kind == RouteType::Local;
                 let [hop] = &info.nexthops[..] else { continue };
                 if direct && hop.gateway.is_none() && stated.is_none_or(|iface| iface == hop.iface)
                 {
                     return Some(hop.iface);
                 }
             }
-            if stated.is_none() {
-                return None;
-            }
+            // Only a stated interface is looked for behind shorter routes as well.
+            stated?;
         }
         None
     }

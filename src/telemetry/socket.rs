@@ -334,13 +334,10 @@ fn take_lock(path: &Path, lock_path: &Path) -> Result<File, BindError> {
 async fn accept<C: Send + 'static>(listener: UnixListener, calls: mpsc::Sender<Call<C>>) {
     let room = Arc::new(Semaphore::new(MAX_CLIENTS));
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(_) => {
-                // Out of descriptors, most likely: others may close theirs in a while.
-                sleep(Duration::from_millis(100)).await;
-                continue;
-            }
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: others may close theirs in a while.
+            sleep(Duration::from_millis(100)).await;
+            continue;
         };
         match Arc::clone(&room).try_acquire_owned() {
             Ok(seat) => {

@@ -9,15 +9,15 @@ use std::process::{Command, Stdio};
 
 /// What the real `ip` did with one line.
 #[derive(Debug)]
-struct Outcome {
-    status: u8,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Outcome {
+    pub(crate) status: u8,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// Runs lines of `ip` one after another in one fresh namespace that has the pair of interfaces
 /// `d0` (192.0.2.1/24, up) and `d1` (up). `None` when this machine cannot do it.
-fn run(lines: &[String]) -> Option<Vec<Outcome>> {
+pub(crate) fn run(lines: &[String]) -> Option<Vec<Outcome>> {
     const SETUP: &str = "ip link add d0 type veth peer name d1 && ip link set lo up && \
         ip link set d0 up && ip link set d1 up && ip addr add 192.0.2.1/24 dev d0 || exit 77\n";
     let mut script = String::from("LC_ALL=C; export LC_ALL\n");

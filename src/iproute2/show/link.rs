@@ -208,7 +208,7 @@ pub fn show_addresses<'a>(
                 if header {
                     print_brief(entry, link);
                 }
-                entry.list("addr_info", addrs, |entry, addr| print_addr_brief(entry, addr));
+                entry.list("addr_info", addrs, print_addr_brief);
                 entry.text(format_args!("\n"));
                 return;
             }

@@ -14,8 +14,8 @@ pub(super) enum Json {
     Bool(bool),
     Number(u64),
     Text(String),
-    Array(Vec<Json>),
-    Object(Vec<(&'static str, Json)>),
+    Array(Vec<Self>),
+    Object(Vec<(&'static str, Self)>),
 }
 
 impl From<u64> for Json {

@@ -6,4 +6,4 @@ mod tx;
 
 pub use rx::DeviceRx;
 pub use spread::{Handover, HandoverRx, Spread};
-pub use tx::{Sink, Tx};
+pub use tx::{Away, Sink, Tx};

@@ -13,6 +13,9 @@ use crate::{
     tables::Tables,
 };
 
+/// Takes all packets of a frame, at a time.
+pub type Away = Box<dyn FnMut(&mut Frame, Nanos) + Send>;
+
 /// Where packets of a port go.
 pub enum Sink {
     /// A queue of a device.
@@ -20,7 +23,7 @@ pub enum Sink {
     /// Another worker, who has the only queue.
     Worker(Arc<Handover>),
     /// Somewhere else: a capture file, or nowhere.
-    Other(Box<dyn FnMut(&mut Frame, Nanos) + Send>),
+    Other(Away),
 }
 
 impl Sink {

@@ -74,7 +74,12 @@ impl Desk<'_> {
         self.router.iface(name).ok_or_else(|| Refused::no_device(name))
     }
 
-    /// That an interface that a filter names is there.
+    /// The same of a filter, in the words of `ip route` and `ip neigh`.
+    fn check_filter(&self, dev: Option<&String>) -> Result<(), Refused> {
+        dev.map_or(Ok(()), |dev| self.known(dev).map(|_| ()))
+    }
+
+    /// The same in the words of `ip link` and `ip addr`.
     fn check_dev(&self, dev: Option<&String>) -> Result<(), Refused> {
         match dev {
             Some(dev) if self.router.iface(dev).is_none() => {
@@ -320,7 +325,7 @@ impl Desk<'_> {
             RouteCommand::Del { spec, .. } => (Verb::Delete, spec),
             RouteCommand::Flush(filter) => return self.flush_routes(filter),
             RouteCommand::Show(filter) => {
-                self.check_dev(filter.dev.as_ref())?;
+                self.check_filter(filter.dev.as_ref())?;
                 let mut prefixes = self.router.routes().rib().sorted();
                 // Of two routes that begin alike the kernel tells the longer one first.
                 prefixes.sort_by_key(|prefix| (prefix.bits, std::cmp::Reverse(prefix.len)));
@@ -345,7 +350,7 @@ impl Desk<'_> {
     }
 
     fn flush_routes(&mut self, filter: &RouteFilter) -> Done {
-        self.check_dev(filter.dev.as_ref())?;
+        self.check_filter(filter.dev.as_ref())?;
         let ifaces = self.router.ifaces().to_vec();
         let gone = self
             .router
@@ -439,7 +444,7 @@ impl Desk<'_> {
             }
             NeighCommand::Flush(filter) => self.flush_neighbours(filter),
             NeighCommand::Show(filter) => {
-                self.check_dev(filter.dev.as_ref())?;
+                self.check_filter(filter.dev.as_ref())?;
                 Ok(show::show_neighbours(&self.neigh_views(), filter, options))
             }
             NeighCommand::Get { addr, dev, proxy } => {
@@ -467,7 +472,8 @@ impl Desk<'_> {
             NudState::NOARP => State::Noarp,
             _ => return Err(Refused::invalid()),
         };
-        let mac = MacAddr::new(spec.lladdr.ok_or_else(Refused::invalid)?);
+        let missing = || Refused::new("Error: No link layer address given.");
+        let mac = MacAddr::new(spec.lladdr.ok_or_else(missing)?);
         self.router
             .set_neighbour(verb, &spec.dev, spec.addr, mac, state, self.now)
             .map_err(Refused::new)?;
@@ -475,7 +481,7 @@ impl Desk<'_> {
     }
 
     fn flush_neighbours(&mut self, filter: &NeighFilter) -> Done {
-        self.check_dev(filter.dev.as_ref())?;
+        self.check_filter(filter.dev.as_ref())?;
         let lasting = NudState::PERMANENT.0 | NudState::NOARP.0;
         let going = |view: &NeighView| {
             filter.accepts(view) && (filter.nud.is_some() || view.state & lasting == 0)
