@@ -63,7 +63,7 @@ pub(super) fn replay(report: &ReplayReport) -> String {
         );
     }
     let mut ports = Table::new(&[
-        "\nport",
+        "port",
         ">packets in",
         ">bytes in",
         ">packets out",
@@ -82,24 +82,27 @@ pub(super) fn replay(report: &ReplayReport) -> String {
             port.written.clone().unwrap_or_default(),
         ]);
     }
+    put!(text, "");
     text.push_str(&ports.text());
     if report.seconds > 0.0 {
         put!(text, "");
         text.push_str(&nodes(&report.nodes));
     }
     if !report.drops.is_empty() {
-        let mut drops = Table::new(&["\ndropped for", ">packets", "meaning"]);
+        let mut drops = Table::new(&["dropped for", ">packets", "meaning"]);
         for row in &report.drops {
             drops.row([row.reason.clone(), grouped(row.count), row.help.clone()]);
         }
+        put!(text, "");
         text.push_str(&drops.text());
     }
     if !report.counters.is_empty() {
-        let mut counters = Table::new(&["\ncounter", ">value", "meaning"]);
+        let mut counters = Table::new(&["counter", ">value", "meaning"]);
         for row in &report.counters {
             let name = format!("{}{}", row.group, row.name);
             counters.row([name, grouped(row.value), row.help.clone()]);
         }
+        put!(text, "");
         text.push_str(&counters.text());
     }
     if let Some(percentiles) = &report.latency {
