@@ -3,6 +3,7 @@
 //! Names are iproute2's and the kernel's where they have one. Rates and shares are computed when a
 //! row is made, so that text and JSON cannot differ.
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 fn is_zero(number: &u64) -> bool {
@@ -338,28 +339,25 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    /// From upper bounds of buckets in rising order and their counts; `None` when all are empty.
+    /// From upper bounds of buckets and their counts; `None` when all are empty.
     pub fn from_buckets(buckets: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
-        let buckets: Vec<_> = buckets.into_iter().filter(|(_, count)| *count > 0).collect();
-        let total: u64 = buckets.iter().map(|(_, count)| count).sum();
-        let max = buckets.last()?.0;
-        let at = |per: u64| {
-            // The least number of packets that is not below the share.
-            let wanted = (u128::from(total) * u128::from(per)).div_ceil(10_000) as u64;
-            let mut seen = 0;
-            let found = buckets.iter().find(|(_, count)| {
-                seen += count;
-                seen >= wanted
-            });
-            found.map_or(max, |(high, _)| *high)
-        };
+        // Five digits, so that what is told is the bucket's own bound.
+        let mut histogram = Histogram::<u64>::new(5).ok()?;
+        for (high, count) in buckets {
+            // It grows with its values, so none is too large.
+            let _ = histogram.record_n(high, count);
+        }
+        if histogram.is_empty() {
+            return None;
+        }
+        let at = |quantile: f64| histogram.value_at_quantile(quantile);
         Some(Self {
-            p50: at(5000),
-            p90: at(9000),
-            p99: at(9900),
-            p999: at(9990),
-            p9999: at(9999),
-            max,
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            p9999: at(0.9999),
+            max: histogram.max(),
         })
     }
 }
