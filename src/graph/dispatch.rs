@@ -379,3 +379,70 @@ impl Dispatch<'_> {
         self.stats.drops[reason as usize].add(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dpdk::{
+        eal::{Eal, EalOptions, Huge},
+        mempool::Pool,
+    };
+
+    /// Sends all it gets by its one edge.
+    struct Step(&'static str, &'static [Edge]);
+
+    impl Node<()> for Step {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        fn edges(&self) -> &'static [Edge] {
+            self.1
+        }
+
+        fn process(&mut self, _cx: &mut Cx<'_, ()>, _frame: &mut Frame, _out: &mut Out) {}
+    }
+
+    const ARCS: &[ArcSpec] =
+        &[ArcSpec { name: "hook", end: "end", features: &["first", "second"] }];
+
+    fn graph() -> Graph<()> {
+        let nodes: Vec<Box<dyn Node<()>>> = vec![
+            Box::new(Step("start", &[Edge::Arc("hook")])),
+            Box::new(Step("first", &[Edge::Continue])),
+            Box::new(Step("second", &[Edge::Continue])),
+            Box::new(Step("end", &[Edge::Drop(Reason::LocalDone)])),
+        ];
+        Graph::new(nodes, Vec::new(), ARCS, |_| Reason::LocalDone)
+    }
+
+    #[test]
+    fn an_arc_without_features_leads_to_its_end() {
+        let options =
+            EalOptions { huge: Huge::Never, prefix: "arcs".into(), ..EalOptions::default() };
+        let _eal = Eal::start(&options).unwrap();
+        let pool = Pool::new("arcs", 63, 0, 2176, -1).unwrap();
+        let mut graph = graph();
+        let stats = Arc::clone(graph.stats());
+        let seen =
+            |stats: &Stats| stats.nodes.iter().map(|node| node.packets.get()).collect::<Vec<_>>();
+        let mut pass = |graph: &mut Graph<()>| {
+            graph.enqueue(0, pool.alloc().unwrap());
+            let mut cx =
+                Cx { tables: &(), now: 0, wall_offset: 0, started: 0, stats: &stats, pool: &pool };
+            graph.run(&mut cx);
+        };
+        pass(&mut graph);
+        assert_eq!(seen(&stats), [1, 0, 0, 1]);
+        graph.rewire(|feature| feature == "second");
+        pass(&mut graph);
+        assert_eq!(seen(&stats), [2, 0, 1, 2]);
+        graph.rewire(|_| true);
+        pass(&mut graph);
+        assert_eq!(seen(&stats), [3, 1, 2, 3]);
+        graph.rewire(|_| false);
+        pass(&mut graph);
+        assert_eq!(seen(&stats), [4, 1, 2, 4]);
+        assert_eq!(pool.available(), pool.count());
+    }
+}

@@ -261,3 +261,56 @@ pub fn cores(config: &Config, workers: usize) -> Vec<usize> {
         rotated.take(workers).map(|core| core.id).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tunable_of_the_file_reaches_the_router() {
+        let text = r#"
+            [dpdk]
+            huge = "never"
+            [cache]
+            destinations = true
+            [sysctl]
+            "net.ipv4.ip_default_ttl" = 77
+            "net.ipv4.icmp_echo_ignore_all" = 1
+            "net.ipv4.icmp_echo_ignore_broadcasts" = 0
+            "net.ipv4.icmp_errors_use_inbound_ifaddr" = 1
+            "net.ipv4.icmp_ratelimit" = 250
+            "net.ipv4.icmp_ratemask" = 1
+            "net.ipv4.icmp_msgs_per_sec" = 7
+            "net.ipv4.icmp_msgs_burst" = 3
+            "net.ipv4.fib_multipath_hash_policy" = 1
+            "net.ipv4.neigh.default.retrans_time_ms" = 10
+            "net.ipv4.neigh.default.mcast_solicit" = 5
+            "net.ipv4.neigh.default.unres_qlen_bytes" = 4096
+            "net.ipv4.conf.b.forwarding" = 0
+            [[port]]
+            name = "a"
+            [[port]]
+            name = "b"
+        "#;
+        let config = Config::parse("tunables.toml", text).unwrap_or_else(|error| panic!("{error}"));
+        let machine = Machine::start(&config, 1023, 2176, Vec::new()).unwrap();
+        let fact = |number| PortFact {
+            number,
+            mac: MacAddr::new([2, 0, 0, 0, 0, number as u8]),
+            carrier: true,
+        };
+        let facts = [fact(0), fact(1)];
+        let (pool, epochs) = (machine.pool, Epochs::new(0));
+        let router = router(&config, &facts, pool, epochs, Leniency::default(), 9).unwrap();
+        let is = router.tunables();
+        assert!(is.echo_ignore_all && !is.echo_ignore_broadcasts && is.errors_use_inbound);
+        assert!(is.destination_cache);
+        assert_eq!((is.default_ttl, is.multipath_policy, is.hash_seed), (77, 1, 9));
+        let icmp = LimitRules { ratelimit_ms: 250, ratemask: 1, msgs_per_sec: 7, msgs_burst: 3 };
+        assert_eq!(is.icmp, icmp);
+        let rules = router.neighbours().rules();
+        assert_eq!((rules.retrans_time, rules.mcast_solicit), (10_000_000, 5));
+        assert_eq!(rules.unres_qlen_bytes, 4096);
+        assert!(router.iface("a").unwrap().forwarding && !router.iface("b").unwrap().forwarding);
+    }
+}
