@@ -5,7 +5,7 @@
 //! traced packets; nodes know nothing of it. What a node makes anew it hands out by [`Out::emit`].
 //!
 //! - obeys: every packet leaves a node exactly once; the order of packets on one edge is kept
-//! - costs: two stores a packet, and about 60 cycles a frame and node (`benches/engine.rs`)
+//! - costs: two stores a packet, and about 100 cycles a frame and node (`benches/engine.rs`)
 
 mod dispatch;
 mod reason;
