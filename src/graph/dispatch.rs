@@ -426,7 +426,7 @@ mod tests {
         let stats = Arc::clone(graph.stats());
         let seen =
             |stats: &Stats| stats.nodes.iter().map(|node| node.packets.get()).collect::<Vec<_>>();
-        let mut pass = |graph: &mut Graph<()>| {
+        let pass = |graph: &mut Graph<()>| {
             graph.enqueue(0, pool.alloc().unwrap());
             let mut cx =
                 Cx { tables: &(), now: 0, wall_offset: 0, started: 0, stats: &stats, pool: &pool };

@@ -16,8 +16,9 @@ use crate::{
     telemetry::desk::DeviceFacts,
 };
 
-/// Frames on the way from one worker to another.
-const HANDOVER_FRAMES: usize = 32;
+/// Frames on the way from one worker to another; many may hold a packet or two each while the other
+/// sleeps.
+const HANDOVER_FRAMES: usize = 256;
 
 /// All ports, in the order of the configuration.
 pub(super) struct Ports {
