@@ -229,6 +229,9 @@ struct BenchArgs {
     /// Packets of each measurement.
     #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     packets: u64,
+    /// Packets a second to offer; what is not taken in time is lost, and told.
+    #[arg(long, value_name = "PPS", value_parser = clap::value_parser!(u64).range(1..))]
+    rate: Option<u64>,
     /// What chance starts from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -403,6 +406,7 @@ fn run_bench(args: BenchArgs) -> Result<ExitCode, Failed> {
         routes: args.routes,
         workers: args.workers,
         packets: args.packets,
+        rate: args.rate,
         seed: args.seed,
         progress: std::io::stderr().is_terminal(),
     };

@@ -151,7 +151,8 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
     let mut report = match &options.write {
         None => {
             let rounds = options.repeat;
-            let play = Play { config, pool, workers, leniency, rounds, bar: bar.clone() };
+            let play =
+                Play { config, pool, workers, leniency, rounds, pace: None, bar: bar.clone() };
             let played = throughput::play(&play, &arena, &mut tables)?;
             bar.finish_and_clear();
             report::throughput(config, &played)

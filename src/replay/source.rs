@@ -23,6 +23,8 @@ pub(super) struct Progress {
     pub(super) ended: AtomicU64,
     /// Packets given out.
     pub(super) given: AtomicU64,
+    /// Packets that came while the worker had left too many untaken.
+    pub(super) lost: AtomicU64,
     /// Nothing is left.
     pub(super) finished: AtomicBool,
 }
@@ -35,6 +37,17 @@ impl Progress {
     }
 }
 
+/// Packets that come by themselves, whether somebody takes them or not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Packets a second.
+    pub(super) rate: u64,
+    /// Packets that wait at most, as in the ring of a device.
+    pub(super) depth: u64,
+    /// Ticks of the TSC in a second.
+    pub(super) hz: u64,
+}
+
 /// Plays frames round after round.
 pub(super) struct Source {
     bytes: Arc<[u8]>,
@@ -42,6 +55,8 @@ pub(super) struct Source {
     /// By place in the configuration: number in DPDK, and interface.
     ports: Vec<(u16, u16)>,
     burst: usize,
+    pace: Option<Pace>,
+    start: u64,
     rounds: u64,
     round: u64,
     at: usize,
@@ -55,11 +70,25 @@ impl Source {
         entries: Vec<Entry>,
         ports: Vec<(u16, u16)>,
         burst: usize,
+        pace: Option<Pace>,
         rounds: u64,
         progress: Arc<Progress>,
     ) -> Self {
-        let (round, at, given) = (0, 0, 0);
-        Self { bytes, entries, ports, burst, rounds, round, at, given, progress }
+        let (round, at, given, start) = (0, 0, 0, 0);
+        Self { bytes, entries, ports, burst, pace, start, rounds, round, at, given, progress }
+    }
+
+    /// How many packets have come and are still to be taken; those that found no room are lost.
+    fn waiting(&mut self) -> usize {
+        let Some(pace) = self.pace else { return usize::MAX };
+        let ticks = u128::from(rdtsc() - self.start);
+        let come = (ticks * u128::from(pace.rate) / u128::from(pace.hz.max(1))) as u64;
+        let lost = self.progress.lost.load(Ordering::Relaxed);
+        let waiting = come.saturating_sub(self.given + lost);
+        if waiting > pace.depth {
+            self.progress.lost.store(lost + waiting - pace.depth, Ordering::Relaxed);
+        }
+        waiting.min(pace.depth) as usize
     }
 
     /// A round has ended, or there was nothing in it. False when it was the last one.
@@ -93,13 +122,18 @@ impl Input<Tables> for Source {
 
     fn poll(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame) {
         if self.given == 0 && self.progress.started.load(Ordering::Relaxed) == 0 {
-            self.progress.started.store(rdtsc(), Ordering::Relaxed);
+            self.start = rdtsc();
+            self.progress.started.store(self.start, Ordering::Relaxed);
         }
         if self.at == self.entries.len() && !self.next_round() {
             return;
         }
+        let waiting = self.waiting();
         let entries = &self.entries[self.at..];
-        let entries = &entries[..entries.len().min(self.burst)];
+        let entries = &entries[..entries.len().min(self.burst).min(waiting)];
+        if entries.is_empty() {
+            return;
+        }
         // Without free buffers the packets wait, as they would in a device.
         if !cx.pool.alloc_bulk(frame, entries.len()) {
             return;

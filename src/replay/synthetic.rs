@@ -8,11 +8,13 @@ use super::{
     ReplayError, fail,
     load::Arena,
     report, rig,
+    source::Pace,
     throughput::{self, Beside, Play},
 };
 use crate::{
     config::Config,
     control::Router,
+    dpdk::eal::tsc_hz,
     packet::{
         MacAddr,
         generate::{Addresses, Random, Sizes, TrafficSpec},
@@ -50,6 +52,8 @@ pub struct BenchOptions {
     pub workers: Option<u16>,
     /// Packets of each measurement.
     pub packets: u64,
+    /// Packets a second that are offered; unless given, as many as are taken.
+    pub rate: Option<u64>,
     /// Seed of the traffic.
     pub seed: u64,
     /// Draw a progress bar.
@@ -58,6 +62,8 @@ pub struct BenchOptions {
 
 /// Frames that are kept in memory; they are played in rounds.
 const FEWEST_FRAMES: u64 = 1020;
+/// Packets that wait for a worker at most when they come at a rate, as in the ring of a device.
+const RING: u64 = 4096;
 /// Longest frame of any size.
 const LONGEST: usize = 16_000;
 
@@ -91,10 +97,19 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
         let rounds = options.packets.div_ceil(arena.entries.len() as u64).max(1);
         let bar = super::bar(rounds * arena.entries.len() as u64, options.progress);
         let pool = machine.pool;
-        let play = Play { config, pool, workers, leniency, rounds, bar: bar.clone() };
+        let hz = tsc_hz();
+        let pace = options.rate.map(|rate| Pace { rate: rate / workers as u64, depth: RING, hz });
+        let play = Play { config, pool, workers, leniency, rounds, pace, bar: bar.clone() };
         let played = throughput::play(&play, &arena, &mut Routes(options))?;
         bar.finish_and_clear();
         let report = report::throughput(config, &played);
+        if played.lost > 0 {
+            notes.push(format!(
+                "{}: {} packets came too fast and were lost",
+                name(*size),
+                played.lost
+            ));
+        }
         if report.transmitted != report.packets_in {
             let lost = report.packets_in.saturating_sub(report.transmitted);
             notes.push(format!("{}: {lost} packets were not forwarded", name(*size)));

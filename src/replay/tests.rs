@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     lockstep::{Lockstep, Outlet},
+    source,
     throughput::{Played, play},
     *,
 };
@@ -329,25 +330,79 @@ impl Beside for Churn {
     }
 }
 
+/// Changes of every kind, and every report, while packets come whether they are taken or not.
+struct Busy {
+    churn: Churn,
+    turns: u64,
+}
+
+impl Beside for Busy {
+    fn prepare(&mut self, router: &mut Router) -> Result<(), ReplayError> {
+        self.churn.prepare(router)
+    }
+
+    fn turn(&mut self, router: &mut Router, stats: &[Arc<Stats>]) -> bool {
+        use crate::telemetry::tally::Tally;
+        self.churn.turn(router, stats);
+        self.turns += 1;
+        // Neither MTU nor addresses nor tunables change what becomes of these packets.
+        router.set_mtu("lan", 1400 + (self.turns % 100) as u16).unwrap();
+        let net = "10.99.0.1/24".parse().unwrap();
+        match self.turns % 2 {
+            0 => router.add_address("lan", net, None).unwrap(),
+            _ if self.turns > 1 => router.delete_address("lan", net).unwrap(),
+            _ => {}
+        }
+        router.set_tunables(|tunables, _| tunables.default_ttl = 64 + (self.turns % 8) as u8);
+        let inputs = vec![vec!["replay".to_owned()]; stats.len()];
+        let tally = Tally { stats, inputs: &inputs, shape: &[], dropped: router.dropped() };
+        self.churn.rows += tally.counters().len() as u64 + tally.drops().len() as u64;
+        false
+    }
+
+    fn sink(&mut self, place: usize) -> Sink {
+        self.churn.sink(place)
+    }
+}
+
+#[test]
+fn no_change_and_no_report_blocks_a_worker() {
+    let (config, frames, mut churn) = churning();
+    let machine = machine_for(&config);
+    let wrong = Arc::clone(&churn.wrong);
+    let arena = Arena::of(&frames);
+    churn.began = Instant::now();
+    let mut busy = Busy { churn, turns: 0 };
+    // A ring of 80 ms: longer than another program keeps the processor, shorter than a stop that
+    // anybody would notice.
+    let hz = crate::dpdk::eal::tsc_hz();
+    let pace = Some(source::Pace { rate: 200_000, depth: 16_384, hz });
+    let (pool, leniency, rounds) = (machine.pool, Leniency::default(), 20);
+    let one =
+        Play { config: &config, pool, workers: 1, leniency, rounds, pace, bar: bar(0, false) };
+    let played = play(&one, &arena, &mut busy).unwrap();
+    let blocked = played.lost as f64 / 200_000.0;
+    println!("{} turns of changes and reports: blocked for {blocked} s", busy.turns);
+    let sent: u64 = played.rig.stats.iter().map(|stats| stats.transmitted.get()).sum();
+    assert_eq!((played.lost, played.unaccounted), (0, 0));
+    assert_eq!((sent, wrong.load(Ordering::Relaxed)), (played.packets, 0));
+    assert!(busy.turns > 100, "only {} turns", busy.turns);
+}
+
 fn unaccounted_now(stats: &[Arc<Stats>]) -> u64 {
     stats.iter().map(|stats| stats.entered().wrapping_sub(stats.left())).sum()
 }
 
-#[test]
-fn a_hundred_thousand_route_changes_a_second_lose_no_packet_and_send_none_wrong() {
+/// A router whose routes flap, the packets that cross it, and what flaps.
+fn churning() -> (Config, Vec<Vec<u8>>, Churn) {
     let neighbour =
         "[[neighbour]]\naddress = \"10.0.2.9\"\nlladdr = \"02:00:00:00:02:09\"\ndev = \"trunk\"\n";
     let config = Config::parse("world.toml", &format!("{WORLD}{neighbour}")).unwrap();
-    let machine = machine_for(&config);
     let mut random = Random::new(1);
     let frames: Vec<_> = (0..20_000)
         .map(|_| {
-            let dst = [
-                50 + random.below(2) as u8,
-                random.below(256) as u8,
-                random.below(256) as u8,
-                random.below(256) as u8,
-            ];
+            let mut byte = || random.below(256) as u8;
+            let dst = [50 + byte() % 2, byte(), byte(), byte()];
             FrameBuilder::new()
                 .ethernet(MacAddr::new([2, 9, 9, 9, 9, 9]), MacAddr::new([2, 0, 0, 0, 0, 2]))
                 .ipv4([10, 0, 0, 7].into(), dst.into())
@@ -356,21 +411,37 @@ fn a_hundred_thousand_route_changes_a_second_lose_no_packet_and_send_none_wrong(
                 .build()
         })
         .collect();
-    let arena = Arena::of(&frames);
-    let wrong = Arc::<AtomicU64>::default();
-    let mut churn = Churn {
+    let churn = Churn {
         config: config.clone(),
         began: Instant::now(),
         changes: 0,
         specs: flapping(&mut random),
         random,
-        wrong: Arc::clone(&wrong),
+        wrong: Arc::default(),
         rows: 0,
     };
+    (config, frames, churn)
+}
+
+#[test]
+fn a_hundred_thousand_route_changes_a_second_lose_no_packet_and_send_none_wrong() {
+    let (config, frames, mut churn) = churning();
+    let machine = machine_for(&config);
+    let wrong = Arc::clone(&churn.wrong);
+    let arena = Arena::of(&frames);
+    churn.began = Instant::now();
     let pool = machine.pool;
     let leniency = Leniency::default();
     let rounds = 400;
-    let one = Play { config: &config, pool, workers: 1, leniency, rounds, bar: bar(0, false) };
+    let one = Play {
+        config: &config,
+        pool,
+        workers: 1,
+        leniency,
+        rounds,
+        pace: None,
+        bar: bar(0, false),
+    };
     let Played { packets, unaccounted, rig, seconds, .. } = play(&one, &arena, &mut churn).unwrap();
     let rate = churn.changes as f64 / seconds;
     println!(

@@ -14,7 +14,7 @@ use super::{
     ReplayError, fail,
     load::{Arena, Entry},
     rig::Rig,
-    source::{Progress, Source},
+    source::{Pace, Progress, Source},
 };
 use crate::{
     config::Config,
@@ -41,6 +41,8 @@ pub(super) struct Play<'a> {
     pub(super) workers: usize,
     pub(super) leniency: Leniency,
     pub(super) rounds: u64,
+    /// How packets come; unless given, as fast as they are taken.
+    pub(super) pace: Option<Pace>,
     pub(super) bar: ProgressBar,
 }
 
@@ -53,6 +55,8 @@ pub(super) struct Played {
     pub(super) rounds: Vec<f64>,
     /// Packets in.
     pub(super) packets: u64,
+    /// Packets that came faster than they were taken.
+    pub(super) lost: u64,
     pub(super) unaccounted: i64,
 }
 
@@ -93,7 +97,7 @@ pub(super) fn play(
     arena: &Arena,
     beside: &mut impl Beside,
 ) -> Result<Played, ReplayError> {
-    let Play { config, pool, workers, leniency, rounds, bar } = play;
+    let Play { config, pool, workers, leniency, rounds, pace, bar } = play;
     let (mut rig, epochs) = Rig::new(config, *pool, *workers, *leniency)?;
     beside.prepare(&mut rig.router)?;
     rig.router.commit();
@@ -107,6 +111,7 @@ pub(super) fn play(
             entries,
             rig.ports.clone(),
             usize::from(config.workers.burst),
+            *pace,
             *rounds,
             Arc::clone(&progress[progress.len() - 1]),
         );
@@ -169,6 +174,7 @@ pub(super) fn play(
         seconds: last_end(&progress, start) as f64 / hz,
         rounds: (0..kept).map(ends).collect(),
         packets: given(),
+        lost: progress.iter().map(|one| one.lost.load(Ordering::Relaxed)).sum(),
         unaccounted: unaccounted(&rig.stats, &rig.router),
         rig,
     })
