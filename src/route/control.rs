@@ -203,10 +203,7 @@ impl RouteControl {
 
     /// Takes new information back that no route came to use.
     fn forget_unused(&mut self, id: InfoId, hops: &mut Hops) {
-        let nowhere = Prefix { bits: 0, len: 32 };
-        self.rib.insert(nowhere, Alias { info: id, tos: 0 }, false);
-        let place = self.rib.get(nowhere).iter().position(|alias| alias.info == id);
-        if let Some(hop) = place.and_then(|place| self.rib.remove(nowhere, place)) {
+        if let Some(hop) = self.rib.forget_unused(id) {
             hops.release(hop);
         }
     }

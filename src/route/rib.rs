@@ -185,12 +185,16 @@ impl Rib {
         InfoId(id)
     }
 
-    /// Forgets information that no route has; gives its hop.
+    /// A route has the information no longer.
     fn unshare(&mut self, id: InfoId) -> Option<u32> {
+        self.infos.get_mut(id.0 as usize)?.as_mut()?.routes -= 1;
+        self.forget_unused(id)
+    }
+
+    /// Forgets information that no route has; gives its hop.
+    pub fn forget_unused(&mut self, id: InfoId) -> Option<u32> {
         let place = self.infos.get_mut(id.0 as usize)?;
-        let shared = place.as_mut()?;
-        shared.routes -= 1;
-        if shared.routes > 0 {
+        if place.as_ref()?.routes > 0 {
             return None;
         }
         let shared = place.take()?;
