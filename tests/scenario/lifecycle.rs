@@ -43,6 +43,54 @@ pub(crate) fn stops_cleanly<D: Driver>(signal: Signal) {
     on(&world.alice, "ping -n -c 3 -i 0.05 -W 2 192.0.2.10").expect(" 0% packet loss");
 }
 
+/// Changes take effect at once, and what becomes of packets can be seen.
+pub(crate) fn is_changed_and_looked_into() {
+    let world = World::new();
+    let _router = Wagonway::<AfPacket>::start(&world);
+    let ip = |words: &str| {
+        let program = env!("CARGO_BIN_EXE_wagonway");
+        on(&world.router, &format!("{program} ip --instance {} {words}", instance()))
+    };
+    let ping = |whom: &str| on(&world.alice, &format!("ping -n -c 3 -i 0.1 -W 2 {whom}"));
+
+    ping("172.30.0.1").expect("Destination Net Unreachable");
+    assert!(ip("route add 172.30.0.0/16 via 192.0.2.10").ok);
+    ip("route get 172.30.0.1").expect("via 192.0.2.10 dev wan");
+    assert!(!ip("route add 172.30.0.0/16 via 192.0.2.10").ok, "it is there already");
+    assert!(ip("route replace prohibit 172.30.0.0/16").ok);
+    ping("172.30.0.1").expect("Packet filtered");
+    ask(&world, "show drops").expect("route_prohibit").expect("ip_innoroutes");
+    assert!(ip("route del 172.30.0.0/16").ok);
+    ping("172.30.0.1").expect("Destination Net Unreachable");
+
+    assert!(ip("addr add 10.77.0.1/24 dev lan").ok);
+    ping("10.77.0.1").expect(" 0% packet loss");
+    assert!(ip("addr del 10.77.0.1/24 dev lan").ok);
+    assert!(ip("link set wan mtu 1300").ok);
+    on(&world.alice, "ping -n -c 1 -W 2 -M do -s 1400 192.0.2.10").expect("mtu = 1300");
+    ping("192.0.2.10").expect(" 0% packet loss");
+    ip("neigh show").expect("192.0.2.10 dev wan lladdr");
+
+    let mut trace = Process::spawn(
+        &world.router,
+        Command::new(env!("CARGO_BIN_EXE_wagonway"))
+            .args(["trace", "--count", "2", "--dst", "192.0.2.10/32", "--instance"])
+            .arg(instance()),
+    );
+    // Armed at some time soon; pings go on until it has what it wants.
+    let _pings = Process::spawn(
+        &world.alice,
+        Command::new("ping").args(["-n", "-q", "-i", "0.05", "-w", "8", "192.0.2.10"]),
+    );
+    assert!(trace.ends_within(SOON).success(), "{}", trace.log());
+    let said = trace.log();
+    for word in ["packet 1", "packet 2", "lan-rx0", "ip4-lookup -> ip4-forward", "tx"] {
+        assert!(said.contains(word), "no {word:?} in:\n{said}");
+    }
+    let graph = ask(&world, "show graph --json");
+    assert!(graph.ok && graph.contains("\"name\": \"ip4-forward\""), "{}", graph.text);
+}
+
 /// Told to stop while packets flow, it stops all the same.
 pub(crate) fn stops_under_load() {
     let world = World::new();
