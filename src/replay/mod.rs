@@ -229,7 +229,7 @@ fn auto_routes(config: &Config, arena: &Arena, router: &mut Router) -> Result<us
         packet::{ethernet::ethertype, ipv4},
         route::{
             control::Verb,
-            spec::{NextHopSpec, RouteSpec, RouteType, proto, table},
+            spec::{NextHopSpec, RouteSpec},
         },
     };
     let mut wanted = std::collections::BTreeMap::new();
@@ -249,25 +249,14 @@ fn auto_routes(config: &Config, arena: &Arena, router: &mut Router) -> Result<us
         let to = (from + 1) % config.ports.len();
         let port = &config.ports[to];
         let gateway = gateway(port.addresses.first().map(|address| **address), to);
-        let spec = RouteSpec {
-            dst: ipnet::Ipv4Net::new((*net).into(), 24).unwrap_or_default(),
-            kind: RouteType::Unicast,
-            tos: 0,
-            table: table::MAIN,
-            metric: 0,
-            proto: proto::STATIC,
-            scope: None,
-            prefsrc: None,
-            mtu: None,
-            mtu_locked: false,
-            metrics: Vec::new(),
-            nexthops: vec![NextHopSpec {
-                via: Some(gateway),
-                dev: Some(port.name.to_string()),
-                weight: 1,
-                onlink: true,
-            }],
+        let hop = NextHopSpec {
+            via: Some(gateway),
+            dev: Some(port.name.to_string()),
+            weight: 1,
+            onlink: true,
         };
+        let net = ipnet::Ipv4Net::new((*net).into(), 24).unwrap_or_default();
+        let spec = RouteSpec::through(net, hop);
         router.route(Verb::Append, &spec).map_err(|error| {
             fail(format!("route to {}: {error}", spec.dst), "raise `limits.routes`")
         })?;

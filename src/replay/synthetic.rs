@@ -21,7 +21,7 @@ use crate::{
     },
     route::{
         control::Verb,
-        spec::{NextHopSpec, RouteSpec, RouteType, proto, table},
+        spec::{NextHopSpec, RouteSpec, RouteType, table},
         synth,
     },
     setup::{self, Leniency},
@@ -150,20 +150,7 @@ impl Beside for Routes<'_> {
         let via = super::gateway(subnet.map(|subnet| **subnet), self.0.config.ports.len());
         for dst in synth::prefixes(count as usize, self.0.seed) {
             let hop = NextHopSpec { via: Some(via), dev: port.clone(), weight: 1, onlink: true };
-            let spec = RouteSpec {
-                dst,
-                kind: RouteType::Unicast,
-                tos: 0,
-                table: table::MAIN,
-                metric: 0,
-                proto: proto::STATIC,
-                scope: None,
-                prefsrc: None,
-                mtu: None,
-                mtu_locked: false,
-                metrics: Vec::new(),
-                nexthops: vec![hop],
-            };
+            let spec = RouteSpec::through(dst, hop);
             router
                 .route(Verb::Append, &spec)
                 .map_err(|error| fail(format!("route to {dst}: {error}"), None))?;

@@ -104,3 +104,23 @@ pub struct RouteSpec {
     /// Next hops; empty for blackhole, unreachable, prohibit and throw.
     pub nexthops: Vec<NextHopSpec>,
 }
+
+impl RouteSpec {
+    /// A static unicast route in the main table with nothing else said.
+    pub fn through(dst: Ipv4Net, hop: NextHopSpec) -> Self {
+        Self {
+            dst,
+            kind: RouteType::Unicast,
+            tos: 0,
+            table: table::MAIN,
+            metric: 0,
+            proto: proto::STATIC,
+            scope: None,
+            prefsrc: None,
+            mtu: None,
+            mtu_locked: false,
+            metrics: Vec::new(),
+            nexthops: vec![hop],
+        }
+    }
+}
