@@ -103,9 +103,14 @@ fn sysctls(out: &mut String, help: &str) {
         put(
             out,
             format_args!(
-                "| `net.ipv4.conf.IFACE.{0}` | 0 to 1 | that of `net.ipv4.conf.default.{0}`, or else \
-                 of `net.ipv4.conf.all.{0}` | {1} |",
+                "| `net.ipv4.conf.IFACE.{}` | 0 to {} | `{}`; {} | {} |",
                 sysctl.name(),
+                sysctl.range().end(),
+                match sysctl {
+                    ConfSysctl::Forwarding => 1,
+                    _ => sysctl.defaults().1,
+                },
+                sysctl.combine().help(),
                 sysctl.help()
             ),
         );

@@ -19,6 +19,7 @@ use super::{
     error::suggest,
     value::{At, Errors, Value, integer},
 };
+use crate::port::table::IfaceConf;
 
 macro_rules! sysctls {
     ($($Name:ident = $name:literal, $range:expr, $default:literal, linux $linux:literal, $help:literal;)+) => {
@@ -101,30 +102,113 @@ sysctls! {
         "Most bytes of packets that wait for one neighbour's address.";
 }
 
-/// A tunable of each interface, `net.ipv4.conf.IFACE.*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ConfSysctl {
-    /// Forward packets that come in here.
-    Forwarding,
+/// How the value of `conf.all` and that of an interface make the one in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Combine {
+    /// The interface's own alone; setting that of `all` sets it on every interface.
+    Own,
+    /// Both must be set.
+    And,
+    /// One of them must be set.
+    Or,
+    /// The greater of them.
+    Max,
 }
 
-impl ConfSysctl {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Forwarding];
-
-    /// Last word of its name.
-    pub const fn name(self) -> &'static str {
+impl Combine {
+    const fn apply(self, all: i64, own: i64) -> i64 {
         match self {
-            Self::Forwarding => "forwarding",
+            Self::Own => own,
+            Self::And => (all != 0 && own != 0) as i64,
+            Self::Or => (all != 0 || own != 0) as i64,
+            Self::Max => {
+                if all > own {
+                    all
+                } else {
+                    own
+                }
+            }
         }
     }
 
-    /// What it does.
+    /// In words.
     pub const fn help(self) -> &'static str {
         match self {
-            Self::Forwarding => "Forward packets that come in by this interface.",
+            Self::Own => "own value",
+            Self::And => "all and own",
+            Self::Or => "all or own",
+            Self::Max => "greater of all and own",
         }
     }
+}
+
+macro_rules! conf_sysctls {
+    ($($Name:ident = $name:literal, 0..=$most:literal, $combine:ident, all $all:literal, default $default:literal, $help:literal;)+) => {
+        /// A tunable of each interface, `net.ipv4.conf.IFACE.*`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum ConfSysctl { $(#[doc = $help] $Name,)+ }
+
+        impl ConfSysctl {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$Name,)+];
+
+            /// Last word of its name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$Name => $name,)+ }
+            }
+
+            /// The values that it may have.
+            pub const fn range(self) -> RangeInclusive<i64> {
+                match self { $(Self::$Name => 0..=$most,)+ }
+            }
+
+            /// How `conf.all` takes part.
+            pub const fn combine(self) -> Combine {
+                match self { $(Self::$Name => Combine::$combine,)+ }
+            }
+
+            /// Linux's value of `conf.all` and of `conf.default` when none is given.
+            pub const fn defaults(self) -> (i64, i64) {
+                match self { $(Self::$Name => ($all, $default),)+ }
+            }
+
+            /// What it does.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$Name => $help,)+ }
+            }
+        }
+    };
+}
+
+conf_sysctls! {
+    Forwarding = "forwarding", 0..=1, Own, all 0, default 0,
+        "Forward packets that come in by this interface.";
+    RpFilter = "rp_filter", 0..=2, Max, all 0, default 0,
+        "Take only packets whose source is reached by the interface they came in by (1), or by any (2).";
+    AcceptLocal = "accept_local", 0..=1, Or, all 0, default 0,
+        "Take packets from the router's own addresses.";
+    RouteLocalnet = "route_localnet", 0..=1, Or, all 0, default 0,
+        "Take 127.0.0.0/8 for ordinary addresses.";
+    LogMartians = "log_martians", 0..=1, Or, all 0, default 0,
+        "Log packets with impossible addresses.";
+    BcForwarding = "bc_forwarding", 0..=1, And, all 0, default 0,
+        "Forward packets to the broadcast address of another link.";
+    AcceptSourceRoute = "accept_source_route", 0..=1, And, all 0, default 1,
+        "Obey source routes.";
+    SendRedirects = "send_redirects", 0..=1, Or, all 1, default 1,
+        "Tell hosts of a better gateway on their own link.";
+    AcceptRedirects = "accept_redirects", 0..=1, And, all 1, default 1,
+        "Learn better gateways from redirects; `all` is 0 on a router unless it is set.";
+    SecureRedirects = "secure_redirects", 0..=1, Or, all 1, default 1,
+        "Learn only gateways that are in a route already.";
+    SharedMedia = "shared_media", 0..=1, Or, all 1, default 1,
+        "Take several subnets to share one link, so that redirects may name hosts of another.";
+    IgnoreRoutesWithLinkdown = "ignore_routes_with_linkdown", 0..=1, Or, all 0, default 0,
+        "Do not use next hops whose link is down.";
+    PromoteSecondaries = "promote_secondaries", 0..=1, Or, all 0, default 0,
+        "Make the next address of a subnet primary when the primary one is deleted.";
+    DropUnicastInL2Multicast = "drop_unicast_in_l2_multicast", 0..=1, Or, all 0, default 0,
+        "Drop unicast packets for the router that came in broadcast or multicast frames.";
 }
 
 /// Names under `net.ipv4.` that the router does not act upon, with the value that says what it does.
@@ -141,20 +225,12 @@ pub(super) const FIXED: &[(&str, i64)] = &[
 
 /// The same under `net.ipv4.conf.IFACE.`.
 pub(super) const FIXED_CONF: &[(&str, i64)] = &[
-    ("accept_local", 0),
-    ("accept_redirects", 0),
-    ("accept_source_route", 0),
     ("arp_accept", 0),
     ("arp_announce", 0),
     ("arp_filter", 0),
     ("arp_ignore", 0),
-    ("bc_forwarding", 0),
-    ("log_martians", 0),
     ("mc_forwarding", 0),
     ("proxy_arp", 0),
-    ("route_localnet", 0),
-    ("rp_filter", 0),
-    ("send_redirects", 0),
 ];
 
 /// What a name stands for.
@@ -162,6 +238,8 @@ pub(super) const FIXED_CONF: &[(&str, i64)] = &[
 pub enum SysctlName {
     /// Of the whole router.
     Global(Sysctl),
+    /// Of all interfaces, beside the value of each.
+    All(ConfSysctl),
     /// Of interfaces that have no value of their own.
     Default(ConfSysctl),
     /// Of one interface.
@@ -217,6 +295,7 @@ impl SysctlError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sysctls {
     global: Vec<i64>,
+    all: BTreeMap<ConfSysctl, i64>,
     default: BTreeMap<ConfSysctl, i64>,
     interface: BTreeMap<(String, ConfSysctl), i64>,
 }
@@ -225,6 +304,7 @@ impl Default for Sysctls {
     fn default() -> Self {
         Self {
             global: Sysctl::ALL.iter().map(|sysctl| sysctl.default()).collect(),
+            all: BTreeMap::new(),
             default: BTreeMap::new(),
             interface: BTreeMap::new(),
         }
@@ -242,21 +322,71 @@ impl Sysctls {
         self.get(sysctl) != 0
     }
 
-    /// Value for one interface: its own, or else that of `conf.default`, or else that of `conf.all`.
-    pub fn of_interface(&self, interface: &str, sysctl: ConfSysctl) -> i64 {
+    /// Value of `conf.all`.
+    fn all(&self, sysctl: ConfSysctl) -> i64 {
+        match (self.all.get(&sysctl), sysctl) {
+            (Some(value), _) => *value,
+            (None, ConfSysctl::Forwarding) => self.get(Sysctl::IpForward),
+            // Switching forwarding on switches this off (`inet_forward_change`).
+            (None, ConfSysctl::AcceptRedirects) => 1 - self.get(Sysctl::IpForward),
+            (None, _) => sysctl.defaults().0,
+        }
+    }
+
+    /// What an interface itself is set to: its own value, or else that of `conf.default`.
+    fn own(&self, interface: &str, sysctl: ConfSysctl) -> i64 {
         let own = self.interface.get(&(interface.to_owned(), sysctl));
-        let all = match sysctl {
-            ConfSysctl::Forwarding => self.get(Sysctl::IpForward),
+        let otherwise = match sysctl.combine() {
+            Combine::Own => self.all(sysctl),
+            _ => sysctl.defaults().1,
         };
-        own.or_else(|| self.default.get(&sysctl)).copied().unwrap_or(all)
+        own.or_else(|| self.default.get(&sysctl)).copied().unwrap_or(otherwise)
+    }
+
+    /// Value in force for one interface: its own, or else that of `conf.default`, with that of
+    /// `conf.all` as the kernel combines them.
+    pub fn of_interface(&self, interface: &str, sysctl: ConfSysctl) -> i64 {
+        let (all, own) = (self.all(sysctl), self.own(interface, sysctl));
+        let combine = match sysctl {
+            // A host listens to either (`IN_DEV_RX_REDIRECTS`).
+            ConfSysctl::AcceptRedirects
+                if self.of_interface(interface, ConfSysctl::Forwarding) == 0 =>
+            {
+                Combine::Or
+            }
+            _ => sysctl.combine(),
+        };
+        combine.apply(all, own)
+    }
+
+    /// All that the nodes want to know of one interface.
+    pub fn iface_conf(&self, interface: &str) -> IfaceConf {
+        let on = |sysctl| self.of_interface(interface, sysctl) != 0;
+        IfaceConf {
+            forwarding: on(ConfSysctl::Forwarding),
+            rp_filter: self.of_interface(interface, ConfSysctl::RpFilter) as u8,
+            accept_local: on(ConfSysctl::AcceptLocal),
+            route_localnet: on(ConfSysctl::RouteLocalnet),
+            log_martians: on(ConfSysctl::LogMartians),
+            bc_forwarding: on(ConfSysctl::BcForwarding),
+            accept_source_route: on(ConfSysctl::AcceptSourceRoute),
+            send_redirects: on(ConfSysctl::SendRedirects),
+            accept_redirects: on(ConfSysctl::AcceptRedirects),
+            secure_redirects: on(ConfSysctl::SecureRedirects),
+            shared_media: on(ConfSysctl::SharedMedia),
+            ignore_linkdown: on(ConfSysctl::IgnoreRoutesWithLinkdown),
+            promote_secondaries: on(ConfSysctl::PromoteSecondaries),
+            drop_unicast_in_l2_multicast: on(ConfSysctl::DropUnicastInL2Multicast),
+        }
     }
 
     /// Value of whatever a name stands for.
     pub fn value(&self, name: &SysctlName) -> i64 {
         match name {
             SysctlName::Global(sysctl) => self.get(*sysctl),
-            SysctlName::Default(sysctl) => self.of_interface("", *sysctl),
-            SysctlName::Interface(interface, sysctl) => self.of_interface(interface, *sysctl),
+            SysctlName::All(sysctl) => self.all(*sysctl),
+            SysctlName::Default(sysctl) => self.own("", *sysctl),
+            SysctlName::Interface(interface, sysctl) => self.own(interface, *sysctl),
             SysctlName::Fixed(only) => *only,
         }
     }
@@ -269,7 +399,9 @@ impl Sysctls {
         let which = SysctlName::find(name)?;
         let range = match &which {
             SysctlName::Global(sysctl) => sysctl.range(),
-            SysctlName::Default(_) | SysctlName::Interface(..) => 0..=1,
+            SysctlName::All(sysctl)
+            | SysctlName::Default(sysctl)
+            | SysctlName::Interface(_, sysctl) => sysctl.range(),
             SysctlName::Fixed(only) if *only == value => return Ok(which),
             SysctlName::Fixed(only) => {
                 return Err(SysctlError::Fixed { name: name.to_owned(), only: *only });
@@ -285,6 +417,9 @@ impl Sysctls {
                     self.default.remove(&ConfSysctl::Forwarding);
                     self.interface.retain(|(_, sysctl), _| *sysctl != ConfSysctl::Forwarding);
                 }
+            }
+            SysctlName::All(sysctl) => {
+                self.all.insert(sysctl, value);
             }
             SysctlName::Default(sysctl) => {
                 self.default.insert(sysctl, value);
@@ -335,6 +470,7 @@ impl SysctlName {
         let sysctl = *sysctl.ok_or_else(unknown)?;
         Ok(match (interface, sysctl) {
             ("all", ConfSysctl::Forwarding) => Self::Global(Sysctl::IpForward),
+            ("all", _) => Self::All(sysctl),
             ("default", _) => Self::Default(sysctl),
             _ => Self::Interface(interface.to_owned(), sysctl),
         })
@@ -407,7 +543,9 @@ impl SysctlTable {
         let mut seen: Vec<(SysctlName, i64)> = Vec::new();
         // What is said for all interfaces comes first, whatever the order in the file, so that it
         // does not undo what is said for one.
-        let general = |name: &str| matches!(SysctlName::find(name), Ok(SysctlName::Global(_)));
+        let general = |name: &str| {
+            matches!(SysctlName::find(name), Ok(SysctlName::Global(_) | SysctlName::All(_)))
+        };
         let named = self.0.iter().map(|(name, value)| (format!("{prefix}{}", **name), name, value));
         let (first, second): (Vec<_>, Vec<_>) = named.partition(|(name, ..)| general(name));
         for (name, key, value) in first.into_iter().chain(second) {
@@ -452,6 +590,30 @@ mod tests {
         assert_eq!(sysctls, Sysctls::default());
     }
 
+    /// Shows the table of `include/linux/inetdevice.h`: and, or, or the greater.
+    #[test]
+    fn all_and_own_are_combined_as_in_the_kernel() {
+        let mut sysctls = Sysctls::default();
+        let set = |sysctls: &mut Sysctls, name: &str, value| {
+            sysctls.set(&format!("net.ipv4.conf.{name}"), value).unwrap();
+        };
+        let wan = |sysctls: &Sysctls| sysctls.iface_conf("wan");
+        assert!(wan(&sysctls).send_redirects && !wan(&sysctls).accept_redirects);
+        assert!(!wan(&sysctls).accept_source_route, "all is 0");
+        set(&mut sysctls, "all.accept_source_route", 1);
+        assert!(wan(&sysctls).accept_source_route, "the default of each is 1");
+        set(&mut sysctls, "all.rp_filter", 1);
+        set(&mut sysctls, "wan.rp_filter", 2);
+        assert_eq!((wan(&sysctls).rp_filter, sysctls.iface_conf("lan").rp_filter), (2, 1));
+        set(&mut sysctls, "all.send_redirects", 0);
+        assert!(wan(&sysctls).send_redirects);
+        set(&mut sysctls, "default.send_redirects", 0);
+        assert!(!wan(&sysctls).send_redirects);
+        sysctls.set("net.ipv4.ip_forward", 0).unwrap();
+        assert!(wan(&sysctls).accept_redirects, "a host listens");
+        assert!(sysctls.set("net.ipv4.conf.wan.rp_filter", 3).is_err());
+    }
+
     #[test]
     fn the_name_of_an_interface_may_have_dots() {
         let expected = SysctlName::Interface("lan.5".into(), ConfSysctl::Forwarding);
@@ -467,8 +629,8 @@ mod tests {
     #[test]
     fn a_value_that_would_not_be_obeyed_is_refused() {
         let mut sysctls = Sysctls::default();
-        assert_eq!(sysctls.set("net.ipv4.conf.all.rp_filter", 0), Ok(SysctlName::Fixed(0)));
-        let refused = sysctls.set("net.ipv4.conf.wan.rp_filter", 1).unwrap_err();
+        assert_eq!(sysctls.set("net.ipv4.conf.all.proxy_arp", 0), Ok(SysctlName::Fixed(0)));
+        let refused = sysctls.set("net.ipv4.conf.wan.proxy_arp", 1).unwrap_err();
         assert!(refused.to_string().contains("can only be 0"), "{refused}");
         let refused = sysctls.set("net.ipv4.ip_default_ttl", 0).unwrap_err();
         assert!(refused.to_string().contains("must be 1 to 255"), "{refused}");

@@ -30,7 +30,7 @@ use crate::{
         MacAddr,
         arp::{ArpSpec, ArpView},
     },
-    port::table::{Iface, IfaceAddr, Ifaces, LocalAddresses},
+    port::table::{Iface, IfaceAddr, IfaceConf, Ifaces, LocalAddresses},
     publish::{Epochs, Publisher, Reader},
     route::{
         control::{RouteControl, RouteError, Verb},
@@ -73,8 +73,8 @@ pub struct IfaceSpec {
     pub mac: MacAddr,
     /// MTU.
     pub mtu: u16,
-    /// Forwards what it receives.
-    pub forwarding: bool,
+    /// Its tunables.
+    pub conf: IfaceConf,
 }
 
 /// A change of a link that was refused.
@@ -338,7 +338,7 @@ impl Router {
             mtu: spec.mtu,
             up: false,
             carrier: true,
-            forwarding: spec.forwarding,
+            conf: spec.conf,
             addresses: Vec::new(),
         });
         self.ifaces.sort_by_key(|iface| iface.index);
@@ -425,14 +425,17 @@ impl Router {
         Ok(())
     }
 
-    /// Switches forwarding of what an interface receives, or of all, on or off.
-    pub fn set_forwarding(&mut self, name: Option<&str>, forwarding: bool) {
-        for iface in &mut self.ifaces {
-            if name.is_none_or(|name| name == iface.name) {
-                iface.forwarding = forwarding;
-            }
+    /// Sets the tunables of an interface.
+    ///
+    /// # Errors
+    /// When there is no such interface.
+    pub fn set_conf(&mut self, name: &str, conf: IfaceConf) -> Result<(), LinkError> {
+        let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.into()))?;
+        if self.ifaces[place].conf != conf {
+            self.ifaces[place].conf = conf;
+            self.links_changed();
         }
-        self.links_changed();
+        Ok(())
     }
 
     fn refresh_hops(&mut self, iface: u16) {

@@ -17,6 +17,61 @@ pub struct IfaceAddr {
     pub secondary: bool,
 }
 
+/// `net.ipv4.conf.IFACE.*` as it is in force, that of `conf.all` considered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IfaceConf {
+    /// `forwarding`.
+    pub forwarding: bool,
+    /// `rp_filter`: 0 off, 1 strict, 2 loose.
+    pub rp_filter: u8,
+    /// `accept_local`.
+    pub accept_local: bool,
+    /// `route_localnet`.
+    pub route_localnet: bool,
+    /// `log_martians`.
+    pub log_martians: bool,
+    /// `bc_forwarding`.
+    pub bc_forwarding: bool,
+    /// `accept_source_route`.
+    pub accept_source_route: bool,
+    /// `send_redirects`.
+    pub send_redirects: bool,
+    /// `accept_redirects`.
+    pub accept_redirects: bool,
+    /// `secure_redirects`.
+    pub secure_redirects: bool,
+    /// `shared_media`.
+    pub shared_media: bool,
+    /// `ignore_routes_with_linkdown`.
+    pub ignore_linkdown: bool,
+    /// `promote_secondaries`.
+    pub promote_secondaries: bool,
+    /// `drop_unicast_in_l2_multicast`.
+    pub drop_unicast_in_l2_multicast: bool,
+}
+
+impl Default for IfaceConf {
+    /// Linux's defaults, on a router.
+    fn default() -> Self {
+        Self {
+            forwarding: true,
+            rp_filter: 0,
+            accept_local: false,
+            route_localnet: false,
+            log_martians: false,
+            bc_forwarding: false,
+            accept_source_route: false,
+            send_redirects: true,
+            accept_redirects: false,
+            secure_redirects: true,
+            shared_media: true,
+            ignore_linkdown: false,
+            promote_secondaries: false,
+            drop_unicast_in_l2_multicast: false,
+        }
+    }
+}
+
 /// An interface: a port, or a VLAN on one.
 #[derive(Clone, Debug)]
 pub struct Iface {
@@ -38,8 +93,8 @@ pub struct Iface {
     pub up: bool,
     /// The link is there.
     pub carrier: bool,
-    /// `net.ipv4.conf.IFACE.forwarding`.
-    pub forwarding: bool,
+    /// Its tunables.
+    pub conf: IfaceConf,
     /// Addresses, the primary one of each subnet before its secondary ones.
     pub addresses: Vec<IfaceAddr>,
 }
@@ -96,7 +151,7 @@ impl Ifaces {
                     if all.ports.len() <= port {
                         all.ports.resize(port + 1, PortFacts::UNUSED);
                     }
-                    let flags = if iface.forwarding { Flags(0) } else { Flags::NO_FORWARD };
+                    let flags = if iface.conf.forwarding { Flags(0) } else { Flags::NO_FORWARD };
                     all.ports[port] = PortFacts {
                         mac: mac_word(iface.mac),
                         iface: iface.index,

@@ -14,7 +14,7 @@ use thiserror::Error;
 pub use crew::{Crew, received, unaccounted};
 
 use crate::{
-    config::{ConfSysctl, Config, ConfigErrors, Cores, Sysctl},
+    config::{Config, ConfigErrors, Cores, Sysctl},
     control::{IfaceSpec, Limits, Router},
     dpdk::{
         eal::{Eal, EalError, EalOptions, Huge},
@@ -210,7 +210,6 @@ fn add_port(
     port: &crate::config::Port,
     fact: &PortFact,
 ) -> Result<(), ConfigErrors> {
-    let forwards = |name: &str| config.sysctls.of_interface(name, ConfSysctl::Forwarding) != 0;
     let own = (&port.name, None, port.mtu, port.up);
     let vlans = port.vlans.iter().map(|vlan| (&vlan.name, Some(vlan.id), vlan.mtu, vlan.up));
     for (name, vlan, mtu, up) in std::iter::once(own).chain(vlans) {
@@ -220,7 +219,7 @@ fn add_port(
             vlan,
             mac: fact.mac,
             mtu,
-            forwarding: forwards(name),
+            conf: config.sysctls.iface_conf(name),
         };
         router
             .add_iface(spec)
@@ -311,6 +310,9 @@ mod tests {
         let rules = router.neighbours().rules();
         assert_eq!((rules.retrans_time, rules.mcast_solicit), (10_000_000, 5));
         assert_eq!(rules.unres_qlen_bytes, 4096);
-        assert!(router.iface("a").unwrap().forwarding && !router.iface("b").unwrap().forwarding);
+        assert!(
+            router.iface("a").unwrap().conf.forwarding
+                && !router.iface("b").unwrap().conf.forwarding
+        );
     }
 }

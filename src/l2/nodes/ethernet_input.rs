@@ -68,7 +68,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
         _ if dst == iface.mac || facts.any_mac => Flags(0),
         _ => return OTHER_HOST,
     };
-    let forwarding = if iface.forwarding { Flags(0) } else { Flags::NO_FORWARD };
+    let forwarding = if iface.conf.forwarding { Flags(0) } else { Flags::NO_FORWARD };
     let index = iface.index;
     packet.begin(index, l3 as u8, link.with(forwarding));
     match ethertype {

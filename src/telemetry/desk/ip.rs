@@ -158,7 +158,7 @@ impl Desk<'_> {
             vlan: Some(vlan.id),
             mac: parent.mac,
             mtu: parent.mtu,
-            forwarding: parent.forwarding,
+            conf: parent.conf,
         };
         let name = spec.name.clone();
         self.router.add_iface(spec).map_err(Refused::new)?;
