@@ -10,7 +10,14 @@ use crate::{
     icmp::table::{LimitRules, Limits},
     neighbour::table::NeighbourTable,
     port::table::{Ifaces, LocalAddresses},
-    route::{fib::Fib4, table::HopTable},
+    route::{
+        exceptions::Exceptions,
+        fib::Fib4,
+        multipath::Multipath,
+        policy::{Flow, Policy, Sources},
+        table::{HopKind, HopTable},
+        trie::Tries,
+    },
 };
 
 /// Tunables that nodes read.
@@ -26,10 +33,12 @@ pub struct Tunables {
     pub default_ttl: u8,
     /// Limits on ICMP messages.
     pub icmp: LimitRules,
-    /// `net.ipv4.fib_multipath_hash_policy`: 0 for addresses, 1 for addresses and ports.
-    pub multipath_policy: u8,
-    /// Seed of the flow hash.
-    pub hash_seed: u32,
+    /// Which of several next hops packets take.
+    pub multipath: Multipath,
+    /// `net.ipv4.route.redirect_number`, `redirect_load` and `redirect_silence` (ms).
+    pub redirects: (u8, u32, u32),
+    /// `net.ipv4.ip_forward_use_pmtu`.
+    pub forward_use_pmtu: bool,
     /// Per-worker destination cache in front of the look-up.
     pub destination_cache: bool,
 }
@@ -47,8 +56,9 @@ impl Default for Tunables {
                 msgs_per_sec: 1000,
                 msgs_burst: 50,
             },
-            multipath_policy: 0,
-            hash_seed: 0,
+            multipath: Multipath { policy: 0, fields: 7, seed: 0 },
+            redirects: (9, 20, 20_480),
+            forward_use_pmtu: false,
             destination_cache: false,
         }
     }
@@ -63,8 +73,14 @@ pub struct Tables {
     pub locals: Arc<LocalAddresses>,
     /// Longest prefix match to an index of `hops`.
     pub fib: Arc<Fib4>,
+    /// The other tables.
+    pub tries: Arc<Tries>,
+    /// Which tables to ask; `None` for `fib` alone.
+    pub policy: Option<Arc<Policy>>,
     /// What the indices stand for.
     pub hops: Arc<HopTable>,
+    /// What was learned about single destinations.
+    pub exceptions: Arc<Exceptions>,
     /// Neighbours on links.
     pub neighbours: Arc<NeighbourTable>,
     /// Limits on ICMP messages.
@@ -79,4 +95,71 @@ pub struct Tables {
     pub trace: Option<Arc<Session>>,
     /// Grows with each change of anything a destination cache may hold.
     pub generation: u64,
+}
+
+impl Tables {
+    /// The tables that rules name.
+    #[inline]
+    pub fn sources(&self) -> Sources<'_> {
+        Sources { fib: &self.fib, tries: &self.tries, hops: &self.hops }
+    }
+
+    /// Hop of a flow, its TOS considered; groups are not resolved.
+    pub fn route(&self, flow: &Flow) -> u32 {
+        let index = match &self.policy {
+            None => self.fib.lookup(flow.dst),
+            Some(policy) => policy.decide(flow, self.sources()).0,
+        };
+        let hop = self.hops.get(index);
+        match hop.kind() {
+            HopKind::Choice => self.hops.chosen(hop, flow.tos),
+            HopKind::Vrf => self.route_within(flow, hop.out().iface),
+            _ => index,
+        }
+    }
+
+    /// Hop of a flow that a route has led into a VRF, by the table of that; a route from there into
+    /// another VRF leads nowhere.
+    pub fn route_within(&self, flow: &Flow, vrf: u16) -> u32 {
+        let flow = Flow { iif: 0, oif: vrf, vrf, ..*flow };
+        let index = match &self.policy {
+            Some(policy) => policy.decide(&flow, self.sources()).0,
+            None => 0,
+        };
+        let hop = self.hops.get(index);
+        match hop.kind() {
+            HopKind::Choice => self.hops.chosen(hop, flow.tos),
+            HopKind::Vrf => 0,
+            _ => index,
+        }
+    }
+
+    /// The VRF of an interface, 0 for none.
+    #[inline]
+    pub fn vrf(&self, iface: u16) -> u16 {
+        self.ifaces.get(iface).map_or(0, |iface| iface.vrf)
+    }
+
+    /// Hop of a packet of the router's own: routes, then groups by destination, what was learned
+    /// about the path, then the neighbour on a link. `None` where nothing can be sent.
+    pub fn output_hop(&self, flow: &Flow) -> Option<u32> {
+        let mut index = self.route(flow);
+        let mut hop = self.hops.get(index);
+        if hop.kind() == HopKind::Group {
+            let hash = crate::packet::l3_hash(flow.src, flow.dst, self.tunables.multipath.seed);
+            index = self.hops.member(hop, hash);
+            hop = self.hops.get(index);
+        }
+        if let Some(learned) = self.exceptions.output(index, flow.dst) {
+            return Some(learned);
+        }
+        match hop.kind() {
+            HopKind::Neighbour | HopKind::Broadcast => Some(index),
+            HopKind::Link => match self.neighbours.get(hop.out().iface, flow.dst.into()) {
+                0 => Some(index),
+                known => Some(known),
+            },
+            _ => None,
+        }
+    }
 }

@@ -151,6 +151,7 @@ impl RouteTable {
                 dev: self.dev.as_ref().map(|dev| dev.0.clone()),
                 weight: 1,
                 onlink: self.onlink,
+                via6: None,
             }]
         } else {
             let hop = |hop: &At<NextHopTable>| NextHopSpec {
@@ -158,6 +159,7 @@ impl RouteTable {
                 dev: hop.dev.as_ref().map(|dev| dev.0.clone()),
                 weight: hop.weight,
                 onlink: hop.onlink,
+                via6: None,
             };
             self.nexthops.iter().map(hop).collect()
         };
@@ -174,6 +176,7 @@ impl RouteTable {
             mtu_locked: false,
             metrics: Vec::new(),
             nexthops,
+            nhid: None,
         })
     }
 

@@ -82,8 +82,24 @@ sysctls! {
         "Most limited ICMP messages a second, to all targets together.";
     IcmpMsgsBurst = "net.ipv4.icmp_msgs_burst", 0..=INT, 50, linux 50,
         "Most limited ICMP messages at once, to all targets together.";
-    FibMultipathHashPolicy = "net.ipv4.fib_multipath_hash_policy", 0..=1, 0, linux 0,
-        "What chooses among the next hops of a route: 0 for addresses, 1 for addresses and ports.";
+    FibMultipathHashPolicy = "net.ipv4.fib_multipath_hash_policy", 0..=3, 0, linux 0,
+        "What chooses among the next hops of a route: 0 for addresses, 1 for addresses and ports, 2 for addresses of what is carried inside, 3 for the fields that fib_multipath_hash_fields names.";
+    FibMultipathHashFields = "net.ipv4.fib_multipath_hash_fields", 0..=4095, 7, linux 7,
+        "Fields for policy 3: 1 source, 2 destination, 4 protocol, 16 source port, 32 destination port, and 64 times that for what is carried inside.";
+    FibMultipathHashSeed = "net.ipv4.fib_multipath_hash_seed", 0..=0xffff_ffff, 0, linux 0,
+        "Seed of the hash that chooses among next hops; 0 for one that nobody can foretell.";
+    IpForwardUsePmtu = "net.ipv4.ip_forward_use_pmtu", 0..=1, 0, linux 0,
+        "Let learned path MTUs hold for packets in transit too.";
+    RouteMinPmtu = "net.ipv4.route.min_pmtu", 68..=INT, 552, linux 552,
+        "Least path MTU that is believed; a smaller one is taken for this and locked.";
+    RouteMtuExpires = "net.ipv4.route.mtu_expires", 1..=INT, 600, linux 600,
+        "Seconds for which a learned path MTU holds.";
+    RouteRedirectNumber = "net.ipv4.route.redirect_number", 0..=255, 9, linux 9,
+        "Redirects that a host gets before it is left alone.";
+    RouteRedirectLoad = "net.ipv4.route.redirect_load", 0..=INT, 20, linux 20,
+        "Milliseconds before the second redirect to a host; twice as many before each further one.";
+    RouteRedirectSilence = "net.ipv4.route.redirect_silence", 0..=INT, 20_480, linux 20_480,
+        "Milliseconds without a redirect after which a host that was left alone is told again.";
     NeighBaseReachableTimeMs = "net.ipv4.neigh.default.base_reachable_time_ms", 1..=INT, 30_000, linux 30_000,
         "Milliseconds for which a neighbour that answered counts as reachable, in the mean.";
     NeighRetransTimeMs = "net.ipv4.neigh.default.retrans_time_ms", 1..=INT, 1000, linux 1000,
@@ -217,7 +233,6 @@ pub(super) const FIXED: &[(&str, i64)] = &[
     ("fwmark_reflect", 0),
     ("icmp_echo_enable_probe", 0),
     ("icmp_ignore_bogus_error_responses", 1),
-    ("ip_forward_use_pmtu", 0),
     ("ip_no_pmtu_disc", 0),
     ("neigh.default.app_solicit", 0),
     ("neigh.default.mcast_resolicit", 0),

@@ -22,7 +22,14 @@ pub(super) struct View<'a> {
 impl Egress for View<'_> {
     fn egress(&self, index: u16) -> Option<EgressFacts> {
         let iface = self.ifaces.iter().find(|iface| iface.index == index)?;
-        Some(EgressFacts { port: iface.port, mtu: iface.mtu, mac: iface.mac, vlan: iface.vlan })
+        Some(EgressFacts {
+            port: iface.port,
+            mtu: iface.mtu,
+            mac: iface.mac,
+            vlan: iface.vlan,
+            usable: iface.up && (iface.carrier || !iface.conf.ignore_linkdown),
+            vrf: iface.vrf_table.is_some(),
+        })
     }
 
     fn neighbour(&self, iface: u16, address: Ipv4Addr) -> Option<MacAddr> {
@@ -38,6 +45,11 @@ impl Links for View<'_> {
 
     fn is_up(&self, index: u16) -> bool {
         self.ifaces.iter().any(|iface| iface.index == index && iface.up)
+    }
+
+    fn route_table(&self, iface: Option<u16>) -> Option<u32> {
+        let of = |index: u16| self.ifaces.iter().find(|iface| iface.index == index);
+        of(of(iface?)?.vrf)?.vrf_table
     }
 
     fn is_local(&self, address: Ipv4Addr) -> bool {

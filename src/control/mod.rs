@@ -4,7 +4,19 @@
 //! time, packets to inject come out, and [`Router::commit`] publishes what has changed. The live
 //! loop and deterministic replay drive the same machine.
 
+mod addresses;
+mod explain;
+mod ifaces;
+mod learned;
 mod links;
+mod martians;
+mod neighbours;
+mod nexthops;
 mod router;
+mod rules;
+mod vrf;
 
+pub use explain::{Explanation, Query};
+pub use learned::Learned;
 pub use router::{AddressError, IfaceSpec, Limits, LinkError, NeighbourError, Router};
+pub use rules::RuleError;

@@ -77,6 +77,10 @@ reasons! {
     Broadcast = "broadcast_not_taken" [],
     /// Multicast to a group that the router has not joined.
     MulticastNotJoined = "multicast_not_joined" [],
+    /// A copy of a packet whose sender was told of a better gateway; the packet itself went on.
+    Redirected = "redirected" [],
+    /// The source is not reached by the interface that the packet came in by (`rp_filter`).
+    RpFilter = "ip_rpfilter" [IPReversePathFilter],
     /// The time to live ran out; answered with ICMP time exceeded.
     TtlExceeded = "ttl_exceeded" [InHdrErrors],
     /// Larger than the MTU with DF set; answered with ICMP fragmentation needed.
@@ -148,7 +152,7 @@ reasons! {
 impl Reason {
     /// False where the packet was not lost: the router took it for itself, or others took its place.
     pub const fn is_drop(self) -> bool {
-        !matches!(self, Self::LocalDone | Self::IcmpConsumed | Self::Fragmented)
+        !matches!(self, Self::LocalDone | Self::IcmpConsumed | Self::Fragmented | Self::Redirected)
     }
 }
 

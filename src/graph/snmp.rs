@@ -40,6 +40,9 @@ snmp! {
         FragFails = "FragFails" "Packets that needed cutting and could not be cut.",
         FragCreates = "FragCreates" "Fragments made.",
     }
+    "TcpExt" {
+        IPReversePathFilter = "IPReversePathFilter" "Packets whose source is not reached by the interface they came in by.",
+    }
     "IpExt" {
         InNoRoutes = "InNoRoutes" "Packets to forward that no route covers.",
         InTruncatedPkts = "InTruncatedPkts" "Packets shorter than their total length.",
@@ -69,6 +72,7 @@ snmp! {
         IcmpOutDestUnreachs = "OutDestUnreachs" "Destination unreachable sent.",
         IcmpOutTimeExcds = "OutTimeExcds" "Time exceeded sent.",
         IcmpOutParmProbs = "OutParmProbs" "Parameter problem sent.",
+        IcmpOutRedirects = "OutRedirects" "Redirects sent.",
         IcmpOutEchoReps = "OutEchoReps" "Echo replies sent.",
         IcmpOutTimestampReps = "OutTimestampReps" "Timestamp replies sent.",
     }

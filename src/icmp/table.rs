@@ -36,6 +36,10 @@ pub enum Cause {
     NeighbourFailed = 8,
     /// A malformed option; the offset of the bad byte is in the high byte of the note.
     Option = 9,
+    /// A rule of type unreachable.
+    RuleUnreachable = 10,
+    /// A better gateway for the sender; the packet goes on, this is a copy of it.
+    Redirect = 11,
 }
 
 impl Cause {
@@ -61,6 +65,8 @@ impl Cause {
             7 => Self::PortUnreachable,
             8 => Self::NeighbourFailed,
             9 => Self::Option,
+            10 => Self::RuleUnreachable,
+            11 => Self::Redirect,
             _ => Self::None,
         };
         (cause, (note >> 8) as u8)
@@ -70,7 +76,8 @@ impl Cause {
     pub const fn message(self) -> (u8, u8) {
         match self {
             Self::TtlExceeded => (11, 0),
-            Self::None | Self::NetUnreachable => (3, 0),
+            Self::None | Self::NetUnreachable | Self::RuleUnreachable => (3, 0),
+            Self::Redirect => (5, 1),
             Self::HostUnreachable | Self::NeighbourFailed => (3, 1),
             Self::Prohibited => (3, 13),
             Self::FragNeeded => (3, 4),
@@ -86,7 +93,8 @@ impl Cause {
             Self::None => Reason::LocalDone,
             Self::TtlExceeded => Reason::TtlExceeded,
             Self::NetUnreachable => Reason::NoRoute,
-            Self::HostUnreachable => Reason::RouteUnreachable,
+            Self::HostUnreachable | Self::RuleUnreachable => Reason::RouteUnreachable,
+            Self::Redirect => Reason::Redirected,
             Self::Prohibited => Reason::RouteProhibit,
             Self::FragNeeded => Reason::FragNeeded,
             Self::ProtocolUnreachable => Reason::NoProtocol,
@@ -129,6 +137,8 @@ const BURST: u32 = 6;
 const ROUTE_ERROR_COST: u32 = 1000;
 const ROUTE_ERROR_BURST: u32 = 5000;
 const MS: u64 = 1_000_000;
+/// Hosts that are remembered to have been redirected.
+const REDIRECTS: usize = 4096;
 
 /// State of the limits: bounded, however many targets there are.
 pub struct Limits {
@@ -139,6 +149,9 @@ pub struct Limits {
     global: AtomicU64,
     /// Identification of the last answer.
     id: AtomicU32,
+    /// Hosts that were told of a better gateway: their address (high half), how often (low byte), and
+    /// when (ms, in the bits between).
+    redirects: Box<[AtomicU64]>,
 }
 
 impl Default for Limits {
@@ -147,6 +160,7 @@ impl Default for Limits {
             targets: bytemuck::zeroed_slice_box(WAYS * SETS),
             global: AtomicU64::new(0),
             id: AtomicU32::new(0),
+            redirects: bytemuck::zeroed_slice_box(REDIRECTS),
         }
     }
 }
@@ -205,6 +219,38 @@ impl Limits {
     fn target_allows(&self, rules: &LimitRules, target: Ipv4Addr, now: Nanos) -> bool {
         let cost = rules.ratelimit_ms;
         cost == 0 || self.take(target, now, cost, cost.saturating_mul(BURST))
+    }
+
+    /// May `host` be told of a better gateway? At most `number` times in a row, with a pause of
+    /// `load` ms that doubles each time, and anew after `silence` ms (`ip_rt_send_redirect`).
+    pub fn allow_redirect(
+        &self,
+        (number, load, silence): (u8, u32, u32),
+        host: Ipv4Addr,
+        now: Nanos,
+    ) -> bool {
+        // 2^24 ms are more than four hours; the next wrap at worst brings one redirect early.
+        let now = (now / MS) as u32 & 0xff_ffff;
+        let key = u64::from(host.to_bits()) << 32;
+        let slot = host.to_bits().wrapping_mul(0x9e37_79b1) >> 20;
+        let slot = &self.redirects[slot as usize % REDIRECTS];
+        let old = slot.load(Ordering::Relaxed);
+        let (mut count, last) = match old >> 32 == key >> 32 {
+            true => (old as u8, (old >> 8) as u32 & 0xff_ffff),
+            false => (0, 0),
+        };
+        let since = now.wrapping_sub(last) & 0xff_ffff;
+        if count > 0 && since > silence {
+            count = 0;
+        }
+        let told =
+            count < number && (count == 0 || since > load.saturating_mul(1 << count.min(24)));
+        if told || count >= number {
+            let count = if told { count + 1 } else { count };
+            let new = key | u64::from(now) << 8 | u64::from(count);
+            slot.store(new, Ordering::Relaxed);
+        }
+        told
     }
 
     /// May an error about the lack of a route go to `target`? Takes from the allowance that
@@ -307,6 +353,21 @@ mod tests {
             limits.allow(&rules, 11, 0, Ipv4Addr::from_bits(n), 0);
         }
         assert!(sent(&limits, &rules, 11, 0, 20, 0) <= 6);
+    }
+
+    #[test]
+    fn a_host_is_redirected_nine_times_with_growing_pauses_and_then_left_alone() {
+        let limits = Limits::default();
+        let allow = |ms: u64| limits.allow_redirect((9, 20, 20_480), A, ms * MS);
+        assert!(allow(1000) && !allow(1040), "the second after 40 ms");
+        assert!(allow(1041) && !allow(1121) && allow(1122));
+        let mut told = 3;
+        for ms in 1123..20_000 {
+            told += u32::from(allow(ms));
+        }
+        assert_eq!(told, 9);
+        assert!(!allow(40_000), "each try prolongs the silence");
+        assert!(allow(40_000 + 20_481));
     }
 
     #[test]

@@ -241,6 +241,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
         mtu_locked: false,
         metrics: Vec::new(),
         nexthops: Vec::new(),
+        nhid: None,
     };
     if words.is_empty() {
         return words.fail_end(Fact::Usage(Usage(Some(Object::Route))));

@@ -273,6 +273,9 @@ impl Live {
 
     fn pump(&mut self) {
         self.crew.pump(&mut self.router, self.clock.now());
+        for line in self.router.take_log() {
+            say(&line);
+        }
     }
 
     fn follow_links(&mut self) {

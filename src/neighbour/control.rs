@@ -297,6 +297,21 @@ impl<P> Neighbours<P> {
         }
     }
 
+    /// Somebody wants to use a neighbour, and has no packet for it yet.
+    pub fn handle_use(&mut self, now: Nanos, key: Key) {
+        if !self.insert(key, State::Failed, now) {
+            return;
+        }
+        if let Some(entry) = self.entries.get_mut(&key)
+            && entry.state == State::Failed
+        {
+            entry.state = State::Incomplete;
+            entry.updated = now;
+            entry.probes = 0;
+            self.solicit(now, key);
+        }
+    }
+
     /// Asks once more, or gives up when it has asked often enough.
     fn solicit(&mut self, now: Nanos, key: Key) {
         let Some(entry) = self.entries.get_mut(&key) else {

@@ -9,6 +9,16 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
+/// What is wrong with a packet that is handed over to be logged.
+pub mod martian {
+    /// Its source.
+    pub const SOURCE: u16 = 0;
+    /// Its destination.
+    pub const DESTINATION: u16 = 1;
+    /// Its source is reached by another interface.
+    pub const REVERSE_PATH: u16 = 2;
+}
+
 const USED: u64 = 1 << 63;
 
 /// Neighbours by interface and address.

@@ -10,6 +10,7 @@ pub mod build;
 pub mod checksum;
 pub mod ethernet;
 pub mod flow;
+mod flowi;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod generate;
@@ -21,7 +22,8 @@ pub mod udp;
 pub mod vlan;
 
 pub use build::FrameBuilder;
-pub use flow::{flow_hash, l3_hash};
+pub use flow::{flow_hash, l3_hash, tuple_hash};
+pub use flowi::Flow;
 pub use mac::MacAddr;
 
 /// Why bytes are not the header that they were said to be.

@@ -95,11 +95,27 @@ pub struct Iface {
     pub carrier: bool,
     /// Its tunables.
     pub conf: IfaceConf,
+    /// The VRF that it is in, by index; 0 for none.
+    pub vrf: u16,
+    /// The table of a VRF; such an interface has no port.
+    pub vrf_table: Option<u32>,
     /// Addresses, the primary one of each subnet before its secondary ones.
     pub addresses: Vec<IfaceAddr>,
 }
 
 impl Iface {
+    /// The VRF that its addresses are in, 0 for none: a VRF is in itself.
+    pub fn own_vrf(&self) -> u16 {
+        if self.vrf_table.is_some() { self.index } else { self.vrf }
+    }
+
+    /// True when one subnet of the interface holds both (`inet_addr_onlink`).
+    pub fn on_link(&self, a: Ipv4Addr, b: Ipv4Addr) -> bool {
+        self.addresses
+            .iter()
+            .any(|own| own.local.contains(&a) && (b.is_unspecified() || own.local.contains(&b)))
+    }
+
     /// The address that packets to `towards` carry when the router makes them and nothing else
     /// chooses: the first one of the subnet that covers `towards`, or else the first
     /// (`inet_select_addr`).
@@ -144,6 +160,10 @@ impl Ifaces {
             let (index, port) = (usize::from(iface.index), usize::from(iface.port));
             if all.by_index.len() <= index {
                 all.by_index.resize(index + 1, None);
+            }
+            if iface.vrf_table.is_some() {
+                all.by_index[index] = Some(iface);
+                continue;
             }
             match iface.vlan {
                 Some(vlan) => all.vlans.push((iface.port, vlan, iface.index)),
@@ -209,7 +229,8 @@ fn mac_word(mac: MacAddr) -> u64 {
 #[derive(Clone, Debug)]
 pub struct LocalAddresses {
     filter: Box<[u64; 64]>,
-    sorted: Vec<Ipv4Addr>,
+    /// With the VRF that they are in.
+    sorted: Vec<(u16, Ipv4Addr)>,
 }
 
 impl LocalAddresses {
@@ -217,13 +238,15 @@ impl LocalAddresses {
     pub fn new(ifaces: &Ifaces) -> Self {
         let mut sorted: Vec<_> = ifaces
             .iter()
-            .flat_map(|iface| &iface.addresses)
-            .map(|address| address.local.addr())
+            .flat_map(|iface| {
+                let vrf = iface.own_vrf();
+                iface.addresses.iter().map(move |address| (vrf, address.local.addr()))
+            })
             .collect();
         sorted.sort_unstable();
         sorted.dedup();
         let mut filter = Box::new([0; 64]);
-        for address in &sorted {
+        for (_, address) in &sorted {
             let bit = Self::bit(address.to_bits());
             filter[bit >> 6] |= 1 << (bit & 63);
         }
@@ -242,8 +265,8 @@ impl LocalAddresses {
         self.filter[bit >> 6] & 1 << (bit & 63) != 0
     }
 
-    /// True when the address is the router's.
-    pub fn contains(&self, address: Ipv4Addr) -> bool {
-        self.sorted.binary_search(&address).is_ok()
+    /// True when the address is the router's in a VRF (0 for outside of all).
+    pub fn contains(&self, vrf: u16, address: Ipv4Addr) -> bool {
+        self.sorted.binary_search(&(vrf, address)).is_ok()
     }
 }

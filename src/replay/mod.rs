@@ -254,6 +254,7 @@ fn auto_routes(config: &Config, arena: &Arena, router: &mut Router) -> Result<us
             dev: Some(port.name.to_string()),
             weight: 1,
             onlink: true,
+            via6: None,
         };
         let net = ipnet::Ipv4Net::new((*net).into(), 24).unwrap_or_default();
         let spec = RouteSpec::through(net, hop);

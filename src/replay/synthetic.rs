@@ -149,7 +149,13 @@ impl Beside for Routes<'_> {
         let subnet = self.0.config.ports.last().and_then(|port| port.addresses.first());
         let via = super::gateway(subnet.map(|subnet| **subnet), self.0.config.ports.len());
         for dst in synth::prefixes(count as usize, self.0.seed) {
-            let hop = NextHopSpec { via: Some(via), dev: port.clone(), weight: 1, onlink: true };
+            let hop = NextHopSpec {
+                via: Some(via),
+                dev: port.clone(),
+                weight: 1,
+                onlink: true,
+                via6: None,
+            };
             let spec = RouteSpec::through(dst, hop);
             router
                 .route(Verb::Append, &spec)
@@ -164,8 +170,8 @@ fn destinations(config: &Config, router: &Router, options: &BenchOptions) -> Vec
     let _ = config;
     let rib = router.routes().rib();
     let mut nets: Vec<(bool, u32, u8)> = Vec::new();
-    for prefix in rib.prefixes() {
-        let infos = rib.get(prefix).iter().filter_map(|alias| rib.info(alias.info));
+    for (table_id, prefix) in rib.prefixes() {
+        let infos = rib.get(table_id, prefix).iter().filter_map(|alias| rib.info(alias.info));
         let Some(info) = infos.into_iter().find(|info| info.table == table::MAIN) else { continue };
         let through = info.nexthops.iter().any(|hop| hop.gateway.is_some());
         if info.kind == RouteType::Unicast {

@@ -3,7 +3,10 @@
 //! Bounded whatever the traffic [5.103], and emptied in one step when any table changes: each entry
 //! carries the low byte of the generation in which it was learned.
 
-use super::fib::Fib4;
+use super::{
+    fib::Fib4,
+    policy::{Flow, Policy, Sources},
+};
 
 /// Direct-mapped: destination, generation and result in one word.
 pub struct DestinationCache {
@@ -46,5 +49,69 @@ impl DestinationCache {
                 index
             };
         }
+    }
+}
+
+/// What of a flow decides under some rules.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct FlowKey {
+    ends: u64,
+    rest: u64,
+    ports: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+#[repr(align(32))]
+struct FlowEntry {
+    key: FlowKey,
+    generation: u32,
+    hop: u32,
+}
+
+/// A worker's own memory of recent decisions, in front of the rules.
+///
+/// Direct-mapped, bounded whatever the traffic, and emptied in one step when any table changes. Its
+/// key has only the fields that some rule looks at.
+pub struct FlowCache {
+    entries: Box<[FlowEntry]>,
+    mask: usize,
+}
+
+impl FlowCache {
+    /// Remembers up to `entries` flows, rounded up to a power of two.
+    pub fn new(entries: usize) -> Self {
+        let slots = entries.next_power_of_two().max(2);
+        Self { entries: vec![FlowEntry::default(); slots].into_boxed_slice(), mask: slots - 1 }
+    }
+
+    /// The hop of a flow, remembered from `generation` or decided anew.
+    #[inline]
+    pub fn decide(
+        &mut self,
+        policy: &Policy,
+        generation: u64,
+        flow: &Flow,
+        from: Sources<'_>,
+    ) -> u32 {
+        let fields = policy.fields();
+        let ports = u32::from(flow.sport) << 16 | u32::from(flow.dport);
+        let key = FlowKey {
+            ends: u64::from(flow.src & fields.src) << 32 | u64::from(flow.dst),
+            rest: u64::from(flow.mark & fields.mark) << 32
+                | u64::from(flow.iif) << 16
+                | u64::from(flow.tos & fields.tos) << 8
+                | u64::from(flow.protocol & fields.protocol),
+            ports: ports & fields.ports,
+        };
+        let mixed = (key.ends ^ key.rest.rotate_left(21) ^ u64::from(key.ports) << 17)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let entry = &mut self.entries[(mixed >> 32) as usize & self.mask];
+        // Generations that are 2^32 apart never meet: a day of changes is far fewer.
+        if entry.key == key && entry.generation == generation as u32 {
+            return entry.hop;
+        }
+        let hop = policy.decide(flow, from).0;
+        *entry = FlowEntry { key, generation: generation as u32, hop };
+        hop
     }
 }

@@ -5,17 +5,20 @@
 //!
 //! - obeys: ledger 5.20 to 5.33, 5.62, 5.78 to 5.88; errors in the words of iproute2 and the kernel
 
-use std::net::Ipv4Addr;
+use std::{borrow::Cow, collections::HashMap, net::Ipv4Addr};
 
 use thiserror::Error;
 
 use super::{
     fib::{Fib4Writer, FibFull},
-    hops::{Egress, HopSpec, Hops, HopsFull},
-    rib::{Alias, InfoId, Nexthop, Prefix, Rib, RouteInfo},
-    spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table},
-    table::HopKind,
+    hops::{Egress, EgressFacts, HopSpec, Hops, HopsFull},
+    nexthops::{NexthopError, Nexthops},
+    rib::{Alias, InfoId, Nexthop, Prefix, Rib, RouteInfo, shelf},
+    spec::{NextHopSpec, NexthopSpec, RouteSpec, RouteType, proto, scope, table},
+    table::{Attrs, HopKind},
+    trie::{TrieId, TriesWriter},
 };
+use crate::{packet::MacAddr, publish::Epoch};
 
 /// What to do with a route, as the flags of `RTM_NEWROUTE` say [2.43 to 2.46].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +67,9 @@ pub enum RouteError {
     /// A field that does not go with the others.
     #[error("RTNETLINK answers: Invalid argument")]
     Invalid,
-    /// Only the main and local tables are there yet.
-    #[error("table {0} is not supported yet: only main and local are")]
-    Table(u32),
+    /// No next-hop object of this number.
+    #[error("Error: Nexthop id does not exist.")]
+    NoObject(u32),
     /// The configured number of routes is reached.
     #[error("all {0} routes are in use; raise `limits.routes`")]
     RoutesFull(usize),
@@ -86,12 +89,37 @@ pub trait Links: Egress {
     fn is_up(&self, iface: u16) -> bool;
     /// The router has this address.
     fn is_local(&self, address: Ipv4Addr) -> bool;
+    /// The table of the VRF that an interface is in.
+    fn route_table(&self, iface: Option<u16>) -> Option<u32>;
 }
 
-/// The routes and the forwarding table.
+/// Which forwarding table a prefix stands in, and whose routes it is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum View {
+    /// Local and main together, in the large table.
+    Both,
+    /// One table alone.
+    One(u32),
+}
+
+impl View {
+    const fn shelf(self) -> u32 {
+        match self {
+            Self::Both => table::MAIN,
+            Self::One(table_id) => shelf(table_id),
+        }
+    }
+}
+
+/// The routes and the forwarding tables.
 pub struct RouteControl {
     rib: Rib,
     fib: Fib4Writer,
+    tries: TriesWriter,
+    trie_of: HashMap<u32, TrieId>,
+    /// Hops that choose by DSCP, by the prefix that they stand for.
+    choices: HashMap<(View, Prefix), u32>,
+    objects: Nexthops,
     limit: usize,
     /// Changes refused for want of room.
     pub refused: u64,
@@ -100,7 +128,19 @@ pub struct RouteControl {
 impl RouteControl {
     /// No routes, and room for `limit` of them and for `groups` groups of longer ones.
     pub fn new(limit: usize, groups: u32) -> Self {
-        Self { rib: Rib::default(), fib: Fib4Writer::new(groups), limit, refused: 0 }
+        let mut routes = Self {
+            rib: Rib::default(),
+            fib: Fib4Writer::new(groups),
+            tries: TriesWriter::new(MAX_TABLES, groups.max(MAX_TABLES) * 2),
+            trie_of: HashMap::new(),
+            choices: HashMap::new(),
+            objects: Nexthops::default(),
+            limit,
+            refused: 0,
+        };
+        // There is room for the first one.
+        let _ = routes.ensure_table(table::LOCAL);
+        routes
     }
 
     /// The routes.
@@ -108,14 +148,88 @@ impl RouteControl {
         &self.rib
     }
 
-    /// The forwarding table.
+    /// The next-hop objects.
+    pub fn objects(&self) -> &Nexthops {
+        &self.objects
+    }
+
+    /// The large forwarding table.
     pub fn fib(&self) -> &Fib4Writer {
         &self.fib
     }
 
-    /// The forwarding table, to retire and reclaim.
-    pub fn fib_mut(&mut self) -> &mut Fib4Writer {
-        &mut self.fib
+    /// The other forwarding tables.
+    pub fn tries(&self) -> &TriesWriter {
+        &self.tries
+    }
+
+    /// The forwarding table of a table; `None` for one without routes that nothing asked for.
+    pub fn trie(&self, table_id: u32) -> Option<TrieId> {
+        self.trie_of.get(&table_id).copied()
+    }
+
+    /// Makes a forwarding table of its own for `table_id`, filled with the routes it has. The local
+    /// and the main table have one together otherwise.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn ensure_table(&mut self, table_id: u32) -> Result<TrieId, FibFull> {
+        if let Some(id) = self.trie_of.get(&table_id) {
+            return Ok(*id);
+        }
+        let id = self.tries.create()?;
+        self.trie_of.insert(table_id, id);
+        let view = View::One(table_id);
+        let there = |(of, prefix): (u32, Prefix)| (of == view.shelf()).then_some(prefix);
+        let prefixes: Vec<Prefix> = self.rib.prefixes().filter_map(there).collect();
+        for prefix in prefixes {
+            // Only main comes here with routes, whose choices by DSCP wait for its next change.
+            if let Some((hop, _)) = self.plain_value(view, prefix) {
+                self.tries.insert(id, prefix.bits, prefix.len, hop)?;
+            }
+        }
+        Ok(id)
+    }
+
+    /// Gives up the forwarding tables of tables that have no routes.
+    pub fn prune(&mut self) {
+        let idle: Vec<u32> = self
+            .trie_of
+            .keys()
+            .copied()
+            .filter(|id| !matches!(*id, table::LOCAL | table::MAIN))
+            .filter(|id| self.rib.prefix_count(*id) == 0)
+            .collect();
+        for table_id in idle {
+            if let Some(id) = self.trie_of.remove(&table_id) {
+                self.tries.delete(id);
+            }
+        }
+    }
+
+    /// True when places were given up since the last [`RouteControl::retire`].
+    pub fn has_unlinked(&self) -> bool {
+        self.fib.has_unlinked() || self.tries.has_unlinked()
+    }
+
+    /// Tags places that were given up with an epoch that began after that.
+    pub fn retire(&mut self, epoch: Epoch) {
+        self.fib.retire(epoch);
+        self.tries.retire(epoch);
+    }
+
+    /// Makes places free that no worker can hold.
+    pub fn reclaim(&mut self, safe: Epoch) {
+        self.fib.reclaim(safe);
+        self.tries.reclaim(safe);
+    }
+
+    /// The next hops of a route, those of its object when it has one.
+    pub fn nexthops<'a>(&'a self, info: &'a RouteInfo) -> Cow<'a, [Nexthop]> {
+        match info.nhid {
+            0 => Cow::Borrowed(&info.nexthops),
+            id => Cow::Owned(self.objects.nexthops(id)),
+        }
     }
 
     /// Makes a change.
@@ -129,13 +243,10 @@ impl RouteControl {
         links: &dyn Links,
         hops: &mut Hops,
     ) -> Result<(), RouteError> {
-        if !matches!(spec.table, table::MAIN | table::LOCAL) {
-            return Err(RouteError::Table(spec.table));
-        }
         let prefix = Prefix::of(spec.dst.addr().to_bits(), spec.dst.prefix_len());
         if verb == Verb::Delete {
             let place = self.find_to_delete(prefix, spec, links)?;
-            self.delete(prefix, place, hops);
+            self.delete(spec.table, prefix, place, hops);
             return Ok(());
         }
         let info = self.resolve(spec, links)?;
@@ -145,13 +256,18 @@ impl RouteControl {
                 && other
                     .is_some_and(|other| (other.table, other.metric) == (spec.table, spec.metric))
         };
-        let place = self.rib.get(prefix).iter().position(same);
+        let place = self.rib.get(spec.table, prefix).iter().position(same);
         match (verb, place) {
             (Verb::Add, Some(_)) => return Err(RouteError::Exists),
             (Verb::Change, None) => return Err(RouteError::NoEntry),
             (Verb::Append | Verb::Prepend, Some(_)) => {
                 let twin = |alias: &Alias| self.rib.info(alias.info) == Some(&info);
-                if self.rib.get(prefix).iter().any(|alias| alias.tos == spec.tos && twin(alias)) {
+                if self
+                    .rib
+                    .get(spec.table, prefix)
+                    .iter()
+                    .any(|alias| alias.tos == spec.tos && twin(alias))
+                {
                     return Err(RouteError::Exists);
                 }
             }
@@ -163,28 +279,68 @@ impl RouteControl {
             return Err(RouteError::RoutesFull(self.limit));
         }
         let id = self.share(info, links, hops).inspect_err(|_| self.refused += 1)?;
-        // The forwarding table's room is proved before anything is changed.
-        if prefix.len > 24 && self.rib.get(prefix).is_empty() {
-            let value = self.rib.hop(id);
-            if let Err(full) = self.fib.insert(prefix.bits, prefix.len, value) {
-                self.refused += 1;
-                self.forget_unused(id, hops);
-                return Err(full.into());
-            }
+        // The forwarding tables' room is proved before anything is changed.
+        if self.rib.get(spec.table, prefix).is_empty()
+            && let Err(full) = self.prove_room(spec.table, prefix, self.rib.hop(id))
+        {
+            self.refused += 1;
+            self.forget_unused(id, hops);
+            return Err(full.into());
         }
         let gone = match replaces {
-            Some(place) => self.rib.replace(prefix, place, id),
+            Some(place) => self.rib.replace(spec.table, prefix, place, id),
             None => {
                 let alias = Alias { info: id, tos: spec.tos };
-                self.rib.insert(prefix, alias, verb == Verb::Prepend);
+                self.rib.insert(spec.table, prefix, alias, verb == Verb::Prepend);
                 None
             }
         };
-        self.refresh(prefix);
+        self.refresh(spec.table, prefix, hops);
         if let Some(hop) = gone {
             hops.release(hop);
         }
         Ok(())
+    }
+
+    /// Makes the places that a new prefix needs; look-ups change only by what `refresh` writes next.
+    fn prove_room(&mut self, table_id: u32, prefix: Prefix, hop: u32) -> Result<(), FibFull> {
+        for view in self.views(table_id)? {
+            match view {
+                View::Both if prefix.len > 24 => self.fib.insert(prefix.bits, prefix.len, hop)?,
+                View::Both => {}
+                View::One(table_id) => {
+                    let trie = self.ensure_table(table_id)?;
+                    let done = self.tries.insert(trie, prefix.bits, prefix.len, hop);
+                    if done.is_err() {
+                        let cover = self.cover_value(view, prefix);
+                        self.tries.remove(trie, prefix.bits, prefix.len, cover);
+                    }
+                    done?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The forwarding tables in which the routes of a table stand.
+    fn views(&mut self, table_id: u32) -> Result<Vec<View>, FibFull> {
+        Ok(match table_id {
+            table::LOCAL => {
+                let mut both = vec![View::Both, View::One(table::LOCAL)];
+                if self.trie_of.contains_key(&table::MAIN) {
+                    both.push(View::One(table::MAIN));
+                }
+                both
+            }
+            table::MAIN if self.trie_of.contains_key(&table::MAIN) => {
+                vec![View::Both, View::One(table::MAIN)]
+            }
+            table::MAIN => vec![View::Both],
+            other => {
+                self.ensure_table(other)?;
+                vec![View::One(other)]
+            }
+        })
     }
 
     /// The shared information, with a hop of its own if it is new.
@@ -197,7 +353,7 @@ impl RouteControl {
         if let Some(id) = self.rib.find_info(&info) {
             return Ok(id);
         }
-        let hop = acquire(&info, links, hops)?;
+        let hop = acquire(&info, &self.objects, links, hops)?;
         Ok(self.rib.share(info, hop))
     }
 
@@ -208,63 +364,244 @@ impl RouteControl {
         }
     }
 
-    fn delete(&mut self, prefix: Prefix, place: usize, hops: &mut Hops) {
-        let gone = self.rib.remove(prefix, place);
-        self.refresh(prefix);
+    fn delete(&mut self, table_id: u32, prefix: Prefix, place: usize, hops: &mut Hops) {
+        let gone = self.rib.remove(table_id, prefix, place);
+        self.refresh(table_id, prefix, hops);
         if let Some(hop) = gone {
             hops.release(hop);
         }
     }
 
-    /// The value in force for a prefix: its first route that ends the look-up and takes any TOS.
-    fn best(&self, aliases: &[Alias]) -> Option<u32> {
-        let ends = |alias: &&Alias| {
-            alias.tos == 0
-                && self.rib.info(alias.info).is_some_and(|info| info.kind != RouteType::Throw)
-        };
-        aliases.iter().find(ends).map(|alias| self.rib.hop(alias.info))
+    /// The aliases of a prefix that count in a view, in their order.
+    fn counting(&self, view: View, prefix: Prefix) -> impl Iterator<Item = (&Alias, &RouteInfo)> {
+        self.rib.get(view.shelf(), prefix).iter().filter_map(move |alias| {
+            let info = self.rib.info(alias.info)?;
+            let here = match view {
+                View::Both => true,
+                View::One(table_id) => info.table == table_id,
+            };
+            (here && !self.rib.is_dead(alias.info)).then_some((alias, info))
+        })
     }
 
-    /// Brings the forwarding table up to date for one prefix.
-    fn refresh(&mut self, prefix: Prefix) {
-        match self.best(self.rib.get(prefix)) {
-            // There is room: `apply` has proved it, and every other change only takes away.
-            Some(value) => {
-                let _ = self.fib.insert(prefix.bits, prefix.len, value);
+    /// The hop of a prefix, and whether it holds for every TOS.
+    fn plain_value(&self, view: View, prefix: Prefix) -> Option<(u32, bool)> {
+        let mut plain = true;
+        for (alias, _) in self.counting(view, prefix) {
+            if alias.tos == 0 {
+                return Some((self.rib.hop(alias.info), plain));
             }
-            None => {
-                let cover = self
-                    .rib
-                    .covers(prefix)
-                    .find_map(|(cover, aliases)| Some((cover.len, self.best(aliases)?)));
-                self.fib.remove(prefix.bits, prefix.len, cover);
+            plain = false;
+        }
+        (!plain).then_some((0, false))
+    }
+
+    /// The hop of a prefix for one DSCP, those around it considered.
+    fn value_for(&self, view: View, prefix: Prefix, dscp: u8) -> u32 {
+        let around = self.rib.covers(view.shelf(), prefix).map(|(cover, _)| cover);
+        for prefix in std::iter::once(prefix).chain(around) {
+            // Of the old TOS bits only, as the kernel compares (`fib_dscp_masked_match`).
+            let fits = |tos: u8| tos == 0 || tos >> 2 == dscp & 7;
+            let mut all = self.counting(view, prefix);
+            if let Some((alias, _)) = all.find(|(alias, _)| fits(alias.tos)) {
+                return self.rib.hop(alias.info);
             }
         }
+        0
+    }
+
+    /// Brings the forwarding tables up to date for one prefix.
+    fn refresh(&mut self, table_id: u32, prefix: Prefix, hops: &mut Hops) {
+        // There is room: `apply` has proved it, and every other change only takes away.
+        for view in self.views(table_id).unwrap_or_default() {
+            self.refresh_view(view, prefix, hops);
+            if !self.choices.is_empty() {
+                // What is chosen by TOS below it may fall back on it.
+                let within = |(of, below): &(View, Prefix)| {
+                    (*of == view && prefix.contains(below) && *below != prefix).then_some(*below)
+                };
+                let mut below: Vec<Prefix> = self.choices.keys().filter_map(within).collect();
+                below.sort_unstable_by_key(|below| below.len);
+                for below in below {
+                    self.refresh_view(view, below, hops);
+                }
+            }
+        }
+    }
+
+    fn refresh_view(&mut self, view: View, prefix: Prefix, hops: &mut Hops) {
+        let old = self.choices.remove(&(view, prefix));
+        let value = match self.plain_value(view, prefix) {
+            Some((hop, true)) => Some(hop),
+            Some((otherwise, false)) => {
+                let each = (0..64).map(|dscp| self.value_for(view, prefix, dscp)).collect();
+                match hops.acquire(HopSpec::Choice(each), &Nowhere) {
+                    Ok(hop) => {
+                        self.choices.insert((view, prefix), hop);
+                        Some(hop)
+                    }
+                    Err(_) => {
+                        self.refused += 1;
+                        (otherwise != 0).then_some(otherwise)
+                    }
+                }
+            }
+            None => None,
+        };
+        let (bits, len) = (prefix.bits, prefix.len);
+        match (view, value) {
+            (View::Both, Some(value)) => {
+                let _ = self.fib.insert(bits, len, value);
+            }
+            (View::Both, None) => {
+                let cover = self.cover_value(view, prefix);
+                self.fib.remove(bits, len, cover);
+            }
+            (View::One(table_id), value) => {
+                let Some(trie) = self.trie_of.get(&table_id).copied() else { return };
+                match value {
+                    Some(value) => {
+                        let _ = self.tries.insert(trie, bits, len, value);
+                    }
+                    None => {
+                        let cover = self.cover_value(view, prefix);
+                        self.tries.remove(trie, bits, len, cover);
+                    }
+                }
+            }
+        }
+        if let Some(old) = old {
+            hops.release(old);
+        }
+    }
+
+    /// Length and value of the next shorter prefix in a view.
+    fn cover_value(&self, view: View, prefix: Prefix) -> Option<(u8, u32)> {
+        self.rib.covers(view.shelf(), prefix).find_map(|(cover, _)| {
+            match self.choices.get(&(view, cover)) {
+                Some(choice) => Some((cover.len, *choice)),
+                None => {
+                    let (hop, _) = self.plain_value(view, cover)?;
+                    (hop != 0).then_some((cover.len, hop))
+                }
+            }
+        })
+    }
+
+    /// An interface came, went, or its link did: routes that have no next hop left stand aside, and
+    /// groups share their flows among those that are left [5.62]. `all_usable` says of an interface
+    /// whether next hops by it count.
+    pub fn handle_link_change(&mut self, iface: u16, links: &dyn Links, hops: &mut Hops) {
+        hops.heal(iface, links);
+        self.objects.heal(iface, links, hops);
+        let usable = |iface: u16| links.egress(iface).is_none_or(|facts| facts.usable);
+        let changed: Vec<(InfoId, bool)> =
+            self.rib
+                .all_infos()
+                .filter(|(_, info)| matches!(info.kind, RouteType::Unicast | RouteType::Multicast))
+                .filter_map(|(id, info)| {
+                    let nexthops = self.nexthops(info);
+                    nexthops.iter().any(|hop| hop.iface == iface).then(|| {
+                        (id, nexthops.iter().all(|hop| hop.iface != 0 && !usable(hop.iface)))
+                    })
+                })
+                .collect();
+        let turned: Vec<InfoId> = changed
+            .into_iter()
+            .filter_map(|(id, dead)| self.rib.set_dead(id, dead).then_some(id))
+            .collect();
+        if turned.is_empty() {
+            return;
+        }
+        let all: Vec<(u32, Prefix)> = self
+            .rib
+            .prefixes()
+            .filter(|(table_id, prefix)| {
+                let aliases = self.rib.get(*table_id, *prefix);
+                aliases.iter().any(|alias| turned.contains(&alias.info))
+            })
+            .collect();
+        for (table_id, prefix) in all {
+            // Of the shelf of main, either table may be meant.
+            let of = if table_id == table::MAIN { table::LOCAL } else { table_id };
+            self.refresh(of, prefix, hops);
+        }
+    }
+
+    // ---- next-hop objects ----
+
+    /// Adds a next-hop object, or puts another in the place of one.
+    ///
+    /// # Errors
+    /// When it cannot be as stated, is there, or is not; nothing has changed then.
+    pub fn set_object(
+        &mut self,
+        verb: Verb,
+        spec: &NexthopSpec,
+        now: u64,
+        links: &dyn Links,
+        hops: &mut Hops,
+    ) -> Result<u32, NexthopError> {
+        // Out of the way, so that the routes can be asked for the gateway's link.
+        let mut objects = std::mem::take(&mut self.objects);
+        let resolve = |hop: &NextHopSpec| Ok(self.resolve_nexthop(table::MAIN, hop, links)?);
+        let done = objects.set(verb, spec, now, &resolve, links, hops);
+        self.objects = objects;
+        done
+    }
+
+    /// Deletes a next-hop object, the routes through it, and it from its groups; a group that is
+    /// left empty goes as well.
+    ///
+    /// # Errors
+    /// When there is none of this number.
+    pub fn delete_object(
+        &mut self,
+        id: u32,
+        now: u64,
+        links: &dyn Links,
+        hops: &mut Hops,
+    ) -> Result<(), NexthopError> {
+        let gone = self.objects.delete(id, now, links, hops)?;
+        for (id, hop) in gone {
+            self.flush(hops, |_, info| info.nhid == id);
+            hops.release(hop);
+        }
+        Ok(())
+    }
+
+    /// Lets time pass for resilient groups.
+    pub fn poll_objects(&mut self, now: u64, hops: &mut Hops) {
+        self.objects.poll(now, hops);
     }
 
     /// Takes all routes away for which `gone` says so; gives their number.
     pub fn flush(&mut self, hops: &mut Hops, gone: impl Fn(Prefix, &RouteInfo) -> bool) -> usize {
-        let all: Vec<Prefix> = self.rib.prefixes().collect();
+        self.flush_with(hops, |_, prefix, info| gone(prefix, info))
+    }
+
+    /// The same, with the routes at hand.
+    pub fn flush_with(
+        &mut self,
+        hops: &mut Hops,
+        gone: impl Fn(&Self, Prefix, &RouteInfo) -> bool,
+    ) -> usize {
+        let all: Vec<(u32, Prefix)> = self.rib.prefixes().collect();
         let mut count = 0;
-        for prefix in all {
-            let going = |rib: &Rib, alias: &Alias| {
-                rib.info(alias.info).is_some_and(|info| gone(prefix, info))
+        for (shelf, prefix) in all {
+            let going = |routes: &Self, alias: &Alias| {
+                routes.rib.info(alias.info).is_some_and(|info| gone(routes, prefix, info))
             };
             while let Some(place) =
-                self.rib.get(prefix).iter().position(|alias| going(&self.rib, alias))
+                self.rib.get(shelf, prefix).iter().position(|alias| going(self, alias))
             {
-                self.delete(prefix, place, hops);
+                let alias = self.rib.get(shelf, prefix)[place];
+                let table_id = self.rib.info(alias.info).map_or(shelf, |info| info.table);
+                self.delete(table_id, prefix, place, hops);
                 count += 1;
             }
         }
         count
-    }
-
-    /// Removes routes that cannot be without the interface: it went down [5.62].
-    pub fn handle_link_down(&mut self, iface: u16, hops: &mut Hops) -> usize {
-        self.flush(hops, |_, info| {
-            info.table == table::MAIN && info.nexthops.iter().any(|hop| hop.iface == iface)
-        })
     }
 
     fn find_to_delete(
@@ -289,12 +626,13 @@ impl RouteControl {
         // What the request leaves out matches any route, as `fib_table_delete` has it.
         let matches = |alias: &Alias| {
             let Some(info) = self.rib.info(alias.info) else { return false };
-            let hops_match = wanted.is_empty()
-                || (wanted.len() == info.nexthops.len()
-                    && wanted.iter().zip(&info.nexthops).all(|((iface, via), hop)| {
-                        iface.is_none_or(|iface| iface == hop.iface)
-                            && via.is_none_or(|via| Some(via) == hop.gateway)
-                    }));
+            let hops_match = spec.nhid.is_none_or(|id| id == info.nhid)
+                && (wanted.is_empty()
+                    || (wanted.len() == info.nexthops.len()
+                        && wanted.iter().zip(&info.nexthops).all(|((iface, via), hop)| {
+                            iface.is_none_or(|iface| iface == hop.iface)
+                                && via.is_none_or(|via| Some(via) == hop.gateway)
+                        })));
             alias.tos == spec.tos
                 && info.table == spec.table
                 && (spec.kind == RouteType::Unicast || spec.kind == info.kind)
@@ -304,7 +642,7 @@ impl RouteControl {
                 && spec.scope.is_none_or(|scope| scope == info.scope)
                 && hops_match
         };
-        self.rib.get(prefix).iter().position(matches).ok_or(RouteError::NoProcess)
+        self.rib.get(spec.table, prefix).iter().position(matches).ok_or(RouteError::NoProcess)
     }
 
     fn resolve(&self, spec: &RouteSpec, links: &dyn Links) -> Result<RouteInfo, RouteError> {
@@ -319,13 +657,23 @@ impl RouteControl {
         if !has_device && spec.nexthops.iter().any(|hop| hop.via.is_some()) {
             return Err(RouteError::Invalid);
         }
-        if has_device && spec.nexthops.is_empty() && spec.kind == RouteType::Unicast {
+        if let Some(id) = spec.nhid {
+            if !spec.nexthops.is_empty() {
+                return Err(RouteError::Invalid);
+            }
+            if !self.objects.contains(id) {
+                return Err(RouteError::NoObject(id));
+            }
+        } else if has_device && spec.nexthops.is_empty() && spec.kind == RouteType::Unicast {
             return Err(RouteError::NoNexthop);
         }
         let nexthops = match has_device {
             true => {
-                let found: Result<Vec<_>, RouteError> =
-                    spec.nexthops.iter().map(|hop| self.resolve_nexthop(hop, links)).collect();
+                let found: Result<Vec<_>, RouteError> = spec
+                    .nexthops
+                    .iter()
+                    .map(|hop| self.resolve_nexthop(spec.table, hop, links))
+                    .collect();
                 found?
             }
             false => Vec::new(),
@@ -335,7 +683,11 @@ impl RouteControl {
         {
             return Err(RouteError::InvalidPrefsrc);
         }
-        let gatewayed = nexthops.iter().any(|hop| hop.gateway.is_some());
+        let through = |hop: &Nexthop| hop.gateway.is_some() || hop.gateway6.is_some();
+        let gatewayed = match spec.nhid {
+            Some(id) => self.objects.nexthops(id).iter().any(through),
+            None => nexthops.iter().any(through),
+        };
         let default_scope = match spec.kind {
             RouteType::Local => scope::HOST,
             RouteType::Unicast if !gatewayed => scope::LINK,
@@ -357,16 +709,23 @@ impl RouteControl {
             mtu_locked: spec.mtu_locked,
             metrics: spec.metrics.clone(),
             nexthops,
+            nhid: spec.nhid.unwrap_or_default(),
         })
     }
 
-    fn resolve_nexthop(&self, hop: &NextHopSpec, links: &dyn Links) -> Result<Nexthop, RouteError> {
+    fn resolve_nexthop(
+        &self,
+        table_id: u32,
+        hop: &NextHopSpec,
+        links: &dyn Links,
+    ) -> Result<Nexthop, RouteError> {
         let stated = match &hop.dev {
             Some(dev) => Some(links.by_name(dev).ok_or_else(|| RouteError::NoDevice(dev.clone()))?),
             None => None,
         };
         let weight = hop.weight.max(1);
         let iface = match (hop.via, stated) {
+            (None, None) if hop.via6.is_some() => return Err(RouteError::Invalid),
             (None, None) => return Err(RouteError::NoNexthop),
             (None, Some(iface)) => iface,
             (Some(_), None) if hop.onlink => return Err(RouteError::Invalid),
@@ -377,19 +736,24 @@ impl RouteControl {
                     }
                     iface
                 }
-                _ => self.reach(via, stated).ok_or(RouteError::InvalidGateway)?,
+                _ => links
+                    .route_table(stated)
+                    .or((shelf(table_id) != table::MAIN).then_some(table_id))
+                    .and_then(|own| self.reach(own, via, stated))
+                    .or_else(|| self.reach(table::MAIN, via, stated))
+                    .ok_or(RouteError::InvalidGateway)?,
             },
         };
         if !links.is_up(iface) {
             return Err(RouteError::DeviceDown);
         }
-        Ok(Nexthop { iface, gateway: hop.via, weight, onlink: hop.onlink })
+        Ok(Nexthop { iface, gateway: hop.via, weight, onlink: hop.onlink, gateway6: hop.via6 })
     }
 
     /// The interface on whose link a gateway is: the longest route to it that has no gateway of its
     /// own [5.30].
-    fn reach(&self, via: Ipv4Addr, stated: Option<u16>) -> Option<u16> {
-        for (_, aliases) in self.rib.matches(via) {
+    fn reach(&self, table_id: u32, via: Ipv4Addr, stated: Option<u16>) -> Option<u16> {
+        for (_, aliases) in self.rib.matches(table_id, via) {
             for info in aliases.iter().filter_map(|alias| self.rib.info(alias.info)) {
                 let on_link = info.kind == RouteType::Unicast && info.scope >= scope::LINK;
                 let direct = on_link || info.kind == RouteType::Local;
@@ -406,18 +770,56 @@ impl RouteControl {
     }
 }
 
-/// The hop that carries a route out.
-fn acquire(info: &RouteInfo, links: &dyn Links, hops: &mut Hops) -> Result<u32, HopsFull> {
-    let plain = |kind| HopSpec::Plain(kind);
-    let via = |hop: &Nexthop| HopSpec::Via {
+/// What a choice needs to know of interfaces.
+struct Nowhere;
+
+impl Egress for Nowhere {
+    fn egress(&self, _: u16) -> Option<EgressFacts> {
+        None
+    }
+
+    fn neighbour(&self, _: u16, _: Ipv4Addr) -> Option<MacAddr> {
+        None
+    }
+}
+
+/// The metrics of a route that its hops carry.
+fn attrs(info: &RouteInfo) -> Attrs {
+    let metric = |name: &str| info.metrics.iter().find(|(known, _)| *known == name);
+    let number = |name: &str| metric(name).map_or(0, |(_, value)| *value);
+    Attrs {
+        hoplimit: number("hoplimit").min(255) as u8,
+        advmss: number("advmss").min(u32::from(u16::MAX)) as u16,
+        mtu_locked: info.mtu_locked,
+    }
+}
+
+/// The hop that carries a next hop of a route out.
+pub(super) fn via_hop(hop: &Nexthop, info: Option<&RouteInfo>) -> HopSpec {
+    HopSpec::Via {
         iface: hop.iface,
         gateway: hop.gateway,
-        mtu: info.mtu.map(|mtu| mtu.min(u32::from(u16::MAX)) as u16),
-        prefsrc: info.prefsrc.unwrap_or(Ipv4Addr::UNSPECIFIED),
-    };
+        mtu: info.and_then(|info| info.mtu).map(|mtu| mtu.min(u32::from(u16::MAX)) as u16),
+        prefsrc: info.and_then(|info| info.prefsrc).unwrap_or(Ipv4Addr::UNSPECIFIED),
+        attrs: info.map(attrs).unwrap_or_default(),
+    }
+}
+
+/// The hop that carries a route out.
+fn acquire(
+    info: &RouteInfo,
+    objects: &Nexthops,
+    links: &dyn Links,
+    hops: &mut Hops,
+) -> Result<u32, HopsFull> {
+    let plain = |kind| HopSpec::Plain(kind);
+    if let (RouteType::Unicast, Some(hop)) = (info.kind, objects.hop(info.nhid)) {
+        hops.share(hop);
+        return Ok(hop);
+    }
     match info.kind {
         RouteType::Local => hops.acquire(plain(HopKind::Local), links),
-        RouteType::Broadcast | RouteType::Anycast => {
+        RouteType::Broadcast => {
             let iface = info.nexthops.first().map_or(0, |hop| hop.iface);
             let prefsrc = info.prefsrc.unwrap_or(Ipv4Addr::UNSPECIFIED);
             hops.acquire(HopSpec::Broadcast { iface, prefsrc }, links)
@@ -425,13 +827,14 @@ fn acquire(info: &RouteInfo, links: &dyn Links, hops: &mut Hops) -> Result<u32, 
         RouteType::Blackhole => hops.acquire(plain(HopKind::Blackhole), links),
         RouteType::Unreachable => hops.acquire(plain(HopKind::Unreachable), links),
         RouteType::Prohibit => hops.acquire(plain(HopKind::Prohibit), links),
-        RouteType::Throw | RouteType::Multicast => hops.acquire(plain(HopKind::NoRoute), links),
+        RouteType::Throw => hops.acquire(plain(HopKind::Throw), links),
+        RouteType::Multicast | RouteType::Anycast => hops.acquire(plain(HopKind::Invalid), links),
         RouteType::Unicast => match &info.nexthops[..] {
-            [one] => hops.acquire(via(one), links),
+            [one] => hops.acquire(via_hop(one, Some(info)), links),
             several => {
                 let mut members = Vec::with_capacity(several.len());
                 for hop in several {
-                    match hops.acquire(via(hop), links) {
+                    match hops.acquire(via_hop(hop, Some(info)), links) {
                         Ok(index) => members.push((index, hop.weight)),
                         Err(full) => {
                             members.iter().for_each(|&(index, _)| hops.release(index));
@@ -447,3 +850,6 @@ fn acquire(info: &RouteInfo, links: &dyn Links, hops: &mut Hops) -> Result<u32, 
         },
     }
 }
+
+/// Most tables beside main.
+const MAX_TABLES: u32 = 65_536;

@@ -85,6 +85,18 @@ impl Fib4 {
         Self::finish(found, self.default.load(Ordering::Acquire))
     }
 
+    /// Value of the longest route that covers `dst`, or 0, and its length.
+    pub fn lookup_with_len(&self, dst: u32) -> (u32, u8) {
+        let mut found = self.root[(dst >> 8) as usize].load(Ordering::Acquire);
+        if found & EXTENDED != 0 {
+            found = self.second(found, dst);
+        }
+        if found == 0 {
+            return (self.default.load(Ordering::Acquire), 0);
+        }
+        (found & VALUE, depth(found))
+    }
+
     /// Looks all of `dst` up; `found` is as long as `dst`.
     #[inline]
     pub fn lookup_batch(&self, dst: &[u32], found: &mut [u32]) {

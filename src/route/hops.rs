@@ -7,7 +7,7 @@ use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
 
 use thiserror::Error;
 
-use super::table::{HopKind, HopOut, HopTable};
+use super::table::{Attrs, HopKind, HopOut, HopTable};
 use crate::{
     packet::MacAddr,
     publish::{Epoch, Retired},
@@ -28,6 +28,8 @@ pub enum HopSpec {
         mtu: Option<u16>,
         /// Preferred source, unspecified to choose by the interface.
         prefsrc: Ipv4Addr,
+        /// Metrics for the router's own packets.
+        attrs: Attrs,
     },
     /// To this router, and out of it to all stations of the interface's link.
     Broadcast {
@@ -38,6 +40,10 @@ pub enum HopSpec {
     },
     /// One of several, with weights from 1.
     Group(Vec<(u32, u16)>),
+    /// The hop for each DSCP; 64 of them.
+    Choice(Box<[u32]>),
+    /// A next-hop object: members come and go, see [`Hops::set_members`].
+    Object(u32),
 }
 
 /// What a hop needs to know of the interface it leaves by.
@@ -51,6 +57,10 @@ pub struct EgressFacts {
     pub mac: MacAddr,
     /// VLAN id of a sub-interface.
     pub vlan: Option<u16>,
+    /// Flows may take this interface: it is up, and its link too where that counts.
+    pub usable: bool,
+    /// It is a VRF: packets go on by the routes of its table.
+    pub vrf: bool,
 }
 
 /// What a hop needs to know of interfaces and neighbours.
@@ -81,7 +91,39 @@ pub enum Change {
 struct Record {
     spec: HopSpec,
     users: u32,
+    /// First bucket, and how many with the list of members.
     buckets: Option<(u32, u32)>,
+    /// Members of an object.
+    members: Vec<(u32, u16)>,
+}
+
+/// A hop and buckets that no worker may find any more.
+type Gone = (Option<u32>, Option<(u32, u32)>);
+
+/// Buckets that were written for a group: `count` from `first`, and a list of its members behind.
+#[derive(Clone, Copy, Default)]
+struct Laid {
+    first: u32,
+    count: u32,
+    members: u32,
+}
+
+impl Laid {
+    /// As it is taken and given back.
+    const fn room(self) -> (u32, u32) {
+        (self.first, (self.count + self.members).next_power_of_two())
+    }
+}
+
+impl HopSpec {
+    /// Hops that this one leads to.
+    fn members(&self) -> Vec<u32> {
+        match self {
+            Self::Group(members) => members.iter().map(|(member, _)| *member).collect(),
+            Self::Choice(hops) => hops.to_vec(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The hops in use.
@@ -94,13 +136,13 @@ pub struct Hops {
     by_spec: HashMap<HopSpec, u32>,
     next_bucket: u32,
     free_buckets: HashMap<u32, Vec<u32>>,
-    unlinked: Vec<(u32, Option<(u32, u32)>)>,
-    retired: Retired<(u32, Option<(u32, u32)>)>,
+    unlinked: Vec<Gone>,
+    retired: Retired<Gone>,
     changes: Vec<Change>,
 }
 
-/// Most buckets of one group.
-const MAX_BUCKETS: u32 = 1024;
+/// Most buckets of one group, its members left out.
+const MAX_BUCKETS: u32 = 1000;
 
 impl Hops {
     /// Keeps up to `limit` hops.
@@ -158,10 +200,12 @@ impl Hops {
             return Ok(index);
         }
         let full = HopsFull { limit: self.limit };
-        let buckets = match &spec {
-            HopSpec::Group(members) => Some(self.fill_buckets(members).ok_or(full)?),
+        let laid = match &spec {
+            HopSpec::Group(members) => Some(self.lay_out(members, links).ok_or(full)?),
+            HopSpec::Choice(hops) => Some(self.lay_flat(hops).ok_or(full)?),
             _ => None,
         };
+        let buckets = laid.map(Laid::room);
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.next < self.limit => {
@@ -185,21 +229,129 @@ impl Hops {
                 self.fill(index, &spec, links);
                 self.changes.push(Change::Added(index, spec.clone()));
             }
-            HopSpec::Group(members) => {
-                for &(member, _) in members {
+            HopSpec::Group(_) | HopSpec::Choice(_) | HopSpec::Object(_) => {
+                for member in spec.members() {
                     if let Some(record) = self.records.get_mut(&member) {
                         record.users += 1;
                     }
                 }
-                let (first, count) = buckets.unwrap_or_default();
-                self.table.set_group(index, first, count - 1);
-                let out = HopOut { kind: HopKind::Group, ..HopOut::default() };
+                let Laid { first, count, members } = laid.unwrap_or_default();
+                self.table.set_group(index, first, count, members);
+                let kind = match spec {
+                    HopSpec::Choice(_) => HopKind::Choice,
+                    _ => HopKind::Group,
+                };
+                let out = HopOut { kind, ..HopOut::default() };
                 self.table.write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
             }
         }
         self.by_spec.insert(spec.clone(), index);
-        self.records.insert(index, Record { spec, users: 1, buckets });
+        self.records.insert(index, Record { spec, users: 1, buckets, members: Vec::new() });
         Ok(index)
+    }
+
+    /// Takes one more share in a hop that is in use.
+    pub fn share(&mut self, index: u32) {
+        if let Some(record) = self.records.get_mut(&index) {
+            record.users += 1;
+        }
+    }
+
+    /// Gives a next-hop object other members, for all routes through it in one step. The object
+    /// takes shares of its own in them.
+    ///
+    /// # Errors
+    /// When no buckets are left; nothing has changed then.
+    pub fn set_members(
+        &mut self,
+        index: u32,
+        members: Vec<(u32, u16)>,
+        links: &(impl Egress + ?Sized),
+    ) -> Result<(), HopsFull> {
+        let full = HopsFull { limit: self.limit };
+        let laid = self.lay_out(&members, links).ok_or(full)?;
+        for (member, _) in &members {
+            self.share(*member);
+        }
+        self.put(index, laid);
+        let Some(record) = self.records.get_mut(&index) else { return Ok(()) };
+        for (member, _) in std::mem::replace(&mut record.members, members) {
+            self.release(member);
+        }
+        Ok(())
+    }
+
+    /// Gives a next-hop object buckets that the caller has chosen, one by one (resilient groups).
+    ///
+    /// # Errors
+    /// When no buckets are left; nothing has changed then.
+    pub fn set_buckets(
+        &mut self,
+        index: u32,
+        members: Vec<(u32, u16)>,
+        buckets: &[u32],
+    ) -> Result<(), HopsFull> {
+        let full = HopsFull { limit: self.limit };
+        let each: Vec<u32> = members.iter().map(|(member, _)| *member).collect();
+        let laid = self.lay(buckets, &each).ok_or(full)?;
+        for member in &each {
+            self.share(*member);
+        }
+        self.put(index, laid);
+        let Some(record) = self.records.get_mut(&index) else { return Ok(()) };
+        for (member, _) in std::mem::replace(&mut record.members, members) {
+            self.release(member);
+        }
+        Ok(())
+    }
+
+    /// Has the use of a group's buckets noted from now on.
+    pub fn note_use(&self, index: u32) {
+        let out = HopOut { kind: HopKind::Group, resilient: true, ..HopOut::default() };
+        self.table.set_out(index, out);
+    }
+
+    /// Moves one bucket of a resilient group to another member.
+    pub fn move_bucket(&self, index: u32, bucket: u32, member: u32) {
+        if let Some((first, _)) = self.records.get(&index).and_then(|record| record.buckets) {
+            self.table.set_bucket(first + bucket, member);
+        }
+    }
+
+    /// First bucket of a group, counted over all groups.
+    pub fn first_bucket(&self, index: u32) -> Option<u32> {
+        self.records.get(&index)?.buckets.map(|(first, _)| first)
+    }
+
+    /// Points a group at buckets that are complete, and gives up those it had.
+    fn put(&mut self, index: u32, laid: Laid) {
+        self.table.set_group(index, laid.first, laid.count, laid.members);
+        let Some(record) = self.records.get_mut(&index) else { return };
+        if let Some(old) = record.buckets.replace(laid.room()) {
+            self.unlinked.push((None, Some(old)));
+        }
+    }
+
+    /// Shares the flows of groups anew that have a member by this interface: it came or went.
+    pub fn heal(&mut self, iface: u16, links: &(impl Egress + ?Sized)) {
+        let by = |member: &u32| match self.records.get(member).map(|record| &record.spec) {
+            Some(HopSpec::Via { iface: own, .. }) => *own == iface,
+            _ => false,
+        };
+        let ill: Vec<(u32, Vec<(u32, u16)>)> = self
+            .records
+            .iter()
+            .filter_map(|(index, record)| match &record.spec {
+                HopSpec::Group(members) => Some((*index, members.clone())),
+                _ => None,
+            })
+            .filter(|(_, members)| members.iter().any(|(member, _)| by(member)))
+            .collect();
+        for (index, members) in ill {
+            if let Some(laid) = self.lay_out(&members, links) {
+                self.put(index, laid);
+            }
+        }
     }
 
     /// Gives a hop back. Its place is free again once [`Hops::retire`] and the workers allow it.
@@ -215,11 +367,12 @@ impl Hops {
             return;
         };
         self.by_spec.remove(&record.spec);
-        self.unlinked.push((index, record.buckets));
-        if let HopSpec::Group(members) = &record.spec {
-            for &(member, _) in members {
-                self.release(member);
-            }
+        self.unlinked.push((Some(index), record.buckets));
+        for member in record.spec.members() {
+            self.release(member);
+        }
+        for (member, _) in &record.members {
+            self.release(*member);
         }
         self.changes.push(Change::Removed(index, record.spec));
     }
@@ -227,11 +380,12 @@ impl Hops {
     /// Writes a hop by an interface, complete before anybody is led to it.
     fn fill(&self, index: u32, spec: &HopSpec, links: &(impl Egress + ?Sized)) {
         let (iface, gateway, mtu, prefsrc, to_all) = match spec {
-            HopSpec::Via { iface, gateway, mtu, prefsrc } => {
+            HopSpec::Via { iface, gateway, mtu, prefsrc, attrs } => {
+                self.table.set_attrs(index, *attrs);
                 (iface, *gateway, *mtu, prefsrc, false)
             }
             HopSpec::Broadcast { iface, prefsrc } => (iface, None, None, prefsrc, true),
-            HopSpec::Plain(_) | HopSpec::Group(_) => return,
+            _ => return,
         };
         let kind = match (to_all, gateway) {
             (true, _) => HopKind::Broadcast,
@@ -243,6 +397,11 @@ impl Hops {
             self.table.set_out(index, HopOut { kind, ..HopOut::default() });
             return;
         };
+        if facts.vrf {
+            let out = HopOut { kind: HopKind::Vrf, iface: *iface, ..HopOut::default() };
+            self.table.write(index, out, Ipv4Addr::UNSPECIFIED, *prefsrc);
+            return;
+        }
         let mac = match kind {
             HopKind::Broadcast => Some(MacAddr::new([0xff; 6])),
             _ => gateway.and_then(|gateway| links.neighbour(*iface, gateway)),
@@ -254,6 +413,7 @@ impl Hops {
             kind,
             resolved: mac.is_some(),
             tagged: facts.vlan.is_some(),
+            resilient: false,
             port: facts.port,
             iface: *iface,
             mtu: mtu.map_or(facts.mtu, |mtu| mtu.min(facts.mtu)),
@@ -272,7 +432,7 @@ impl Hops {
     pub fn by_iface(&self, wanted: u16) -> Vec<u32> {
         let by = |record: &Record| match record.spec {
             HopSpec::Via { iface, .. } | HopSpec::Broadcast { iface, .. } => iface == wanted,
-            HopSpec::Plain(_) | HopSpec::Group(_) => false,
+            _ => false,
         };
         self.records.iter().filter(|(_, record)| by(record)).map(|(index, _)| *index).collect()
     }
@@ -297,36 +457,67 @@ impl Hops {
     /// Makes the places free that no worker can hold.
     pub fn reclaim(&mut self, safe: Epoch) {
         while let Some((index, buckets)) = self.retired.pop(safe) {
-            self.free.push(index);
+            self.free.extend(index);
             if let Some((first, count)) = buckets {
                 self.free_buckets.entry(count).or_default().push(first);
             }
         }
     }
 
-    /// Lays out members by weight over a power of two of buckets.
-    fn fill_buckets(&mut self, members: &[(u32, u16)]) -> Option<(u32, u32)> {
-        let total: u32 = members.iter().map(|&(_, weight)| u32::from(weight.max(1))).sum();
-        // 64 buckets a unit of weight hold each share within 1 % as long as the bound allows.
-        let count = (total.max(1) * 64).next_power_of_two().min(MAX_BUCKETS);
-        let first = match self.free_buckets.get_mut(&count).and_then(Vec::pop) {
+    /// Writes buckets and a list of members to a free place.
+    fn lay(&mut self, buckets: &[u32], members: &[u32]) -> Option<Laid> {
+        // A group of nobody leads nowhere.
+        let buckets = if buckets.is_empty() { &[0] } else { buckets };
+        let (count, extra) = (buckets.len() as u32, members.len() as u32);
+        let room = (count + extra).next_power_of_two();
+        let first = match self.free_buckets.get_mut(&room).and_then(Vec::pop) {
             Some(first) => first,
-            None if self.next_bucket + count <= self.table.bucket_capacity() => {
-                self.next_bucket += count;
-                self.next_bucket - count
+            None if self.next_bucket + room <= self.table.bucket_capacity() => {
+                self.next_bucket += room;
+                self.next_bucket - room
             }
             None => return None,
         };
-        let (mut bucket, mut sum) = (0, 0);
-        for &(member, weight) in members {
-            sum += u64::from(weight.max(1));
-            let end = (sum * u64::from(count)).div_ceil(u64::from(total.max(1))) as u32;
-            while bucket < end.min(count) {
-                self.table.set_bucket(first + bucket, member);
-                bucket += 1;
-            }
+        for (bucket, member) in (first..).zip(buckets.iter().chain(members)) {
+            self.table.set_bucket(bucket, *member);
         }
-        Some((first, count))
+        Some(Laid { first, count, members: extra })
+    }
+
+    fn lay_flat(&mut self, hops: &[u32]) -> Option<Laid> {
+        self.lay(hops, &[])
+    }
+
+    /// Lays out members by weight; those whose interface cannot be used get no flows, unless none
+    /// can.
+    fn lay_out(&mut self, members: &[(u32, u16)], links: &(impl Egress + ?Sized)) -> Option<Laid> {
+        let usable = |member: &u32| match self.records.get(member).map(|record| &record.spec) {
+            Some(HopSpec::Via { iface, .. }) => {
+                links.egress(*iface).is_none_or(|facts| facts.usable)
+            }
+            _ => true,
+        };
+        let mut live: Vec<(u32, u16)> =
+            members.iter().copied().filter(|(member, _)| usable(member)).collect();
+        if live.is_empty() {
+            live = members.to_vec();
+        }
+        let total: u32 = live.iter().map(|&(_, weight)| u32::from(weight.max(1))).sum();
+        // 64 buckets a unit of weight hold each share within 1 % as long as the bound allows.
+        let count = match live.len() {
+            0 | 1 => live.len() as u32,
+            _ => (total * 64).min(MAX_BUCKETS).max(live.len() as u32),
+        };
+        let mut buckets = Vec::with_capacity(count as usize);
+        let mut sum = 0;
+        for &(member, weight) in &live {
+            sum += u64::from(weight.max(1));
+            let end = (sum * u64::from(count)).div_ceil(u64::from(total)) as usize;
+            buckets.resize(end.max(buckets.len()), member);
+        }
+        buckets.truncate(count as usize);
+        let each: Vec<u32> = members.iter().map(|(member, _)| *member).collect();
+        self.lay(&buckets, &each)
     }
 }
 
@@ -352,6 +543,7 @@ mod tests {
             gateway: Some(Ipv4Addr::new(192, 0, 2, last)),
             mtu: None,
             prefsrc: Ipv4Addr::UNSPECIFIED,
+            attrs: Attrs::default(),
         }
     }
 

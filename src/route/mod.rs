@@ -3,9 +3,14 @@
 
 pub mod cache;
 pub mod control;
+pub mod exceptions;
 pub mod fib;
 pub mod hops;
+pub mod multipath;
+pub mod nexthops;
+pub mod policy;
 pub mod rib;
 pub mod spec;
 pub mod synth;
 pub mod table;
+pub mod trie;

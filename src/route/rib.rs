@@ -4,7 +4,11 @@
 //!   of TOS and metric)
 //! - costs: 20 bytes a prefix and a slot; information is shared by all routes that are alike
 
-use std::{collections::HashMap, hash::BuildHasherDefault, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::BuildHasherDefault,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use super::spec::{RouteType, table};
 
@@ -22,6 +26,8 @@ pub struct Nexthop {
     pub weight: u16,
     /// Stated to be on the link.
     pub onlink: bool,
+    /// Gateway of the other family (RFC 5549).
+    pub gateway6: Option<Ipv6Addr>,
 }
 
 /// What routes share: everything but the prefix and the selectors of the alias.
@@ -47,6 +53,8 @@ pub struct RouteInfo {
     pub metrics: Vec<(&'static str, u32)>,
     /// Next hops.
     pub nexthops: Vec<Nexthop>,
+    /// The next-hop object that they come from, 0 for none.
+    pub nhid: u32,
 }
 
 /// A prefix: address in host order with its host bits zero, and length.
@@ -62,6 +70,11 @@ impl Prefix {
     /// The prefix of `len` bits around an address.
     pub fn of(bits: u32, len: u8) -> Self {
         Self { bits: bits & Self::mask(len), len }
+    }
+
+    /// True when `other` lies in this prefix.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.len <= other.len && (other.bits ^ self.bits) & Self::mask(self.len) == 0
     }
 
     fn mask(len: u8) -> u32 {
@@ -86,6 +99,8 @@ struct Shared {
     info: RouteInfo,
     routes: u32,
     hop: u32,
+    /// None of its next hops can be used.
+    dead: bool,
 }
 
 /// One alias inline, more of them aside: nearly all prefixes have one.
@@ -95,16 +110,28 @@ enum Slot {
     Many(u32),
 }
 
+/// The prefixes of one table, or of the local and the main table together.
+#[derive(Default)]
+struct Shelf {
+    prefixes: HashMap<Prefix, Slot, Hasher>,
+    lengths: Lengths,
+}
+
+/// The shelf on which the routes of a table stand: local and main share one, as they share a trie
+/// in the kernel until a rule parts them (`fib_unmerge`).
+pub const fn shelf(table_id: u32) -> u32 {
+    if table_id == table::LOCAL { table::MAIN } else { table_id }
+}
+
 /// The routes.
 #[derive(Default)]
 pub struct Rib {
-    prefixes: HashMap<Prefix, Slot, Hasher>,
+    shelves: BTreeMap<u32, Shelf>,
     many: Vec<Vec<Alias>>,
     free_many: Vec<u32>,
     infos: Vec<Option<Shared>>,
     free_infos: Vec<u32>,
     by_info: HashMap<RouteInfo, u32>,
-    lengths: Lengths,
     routes: usize,
 }
 
@@ -133,9 +160,14 @@ impl Rib {
         self.by_info.len()
     }
 
-    /// Routes of a prefix, the first one in force.
-    pub fn get(&self, prefix: Prefix) -> &[Alias] {
-        match self.prefixes.get(&prefix) {
+    /// Routes of a prefix in a table, the first one in force. Those of the local and the main table
+    /// come together, whichever is asked.
+    pub fn get(&self, table_id: u32, prefix: Prefix) -> &[Alias] {
+        self.shelves.get(&shelf(table_id)).map_or(&[], |shelf| self.aliases(shelf, prefix))
+    }
+
+    fn aliases<'a>(&'a self, shelf: &'a Shelf, prefix: Prefix) -> &'a [Alias] {
+        match shelf.prefixes.get(&prefix) {
             None => &[],
             Some(Slot::One(alias)) => std::slice::from_ref(alias),
             Some(Slot::Many(at)) => &self.many[*at as usize],
@@ -160,6 +192,17 @@ impl Rib {
         }
     }
 
+    /// True when no next hop of this information can be used.
+    pub fn is_dead(&self, id: InfoId) -> bool {
+        self.infos.get(id.0 as usize).and_then(Option::as_ref).is_some_and(|shared| shared.dead)
+    }
+
+    /// Notes whether any next hop can be used; true when that is news.
+    pub fn set_dead(&mut self, id: InfoId, dead: bool) -> bool {
+        let shared = self.infos.get_mut(id.0 as usize).and_then(Option::as_mut);
+        shared.is_some_and(|shared| std::mem::replace(&mut shared.dead, dead) != dead)
+    }
+
     /// The information if some route has it already.
     pub fn find_info(&self, info: &RouteInfo) -> Option<InfoId> {
         self.by_info.get(info).copied().map(InfoId)
@@ -170,7 +213,7 @@ impl Rib {
         if let Some(&id) = self.by_info.get(&info) {
             return InfoId(id);
         }
-        let shared = Some(Shared { info: info.clone(), routes: 0, hop });
+        let shared = Some(Shared { info: info.clone(), routes: 0, hop, dead: false });
         let id = match self.free_infos.pop() {
             Some(id) => {
                 self.infos[id as usize] = shared;
@@ -211,15 +254,16 @@ impl Rib {
     }
 
     /// Puts a route where its TOS and metric place it, before (`first`) or behind its equals.
-    pub fn insert(&mut self, prefix: Prefix, alias: Alias, first: bool) {
+    pub fn insert(&mut self, table_id: u32, prefix: Prefix, alias: Alias, first: bool) {
         if let Some(shared) = self.infos.get_mut(alias.info.0 as usize).and_then(Option::as_mut) {
             shared.routes += 1;
         }
         self.routes += 1;
-        let old = match self.prefixes.get(&prefix).copied() {
+        let shelf = self.shelves.entry(shelf(table_id)).or_default();
+        let old = match shelf.prefixes.get(&prefix).copied() {
             None => {
-                self.lengths.0[usize::from(prefix.len)] += 1;
-                self.prefixes.insert(prefix, Slot::One(alias));
+                shelf.lengths.0[usize::from(prefix.len)] += 1;
+                shelf.prefixes.insert(prefix, Slot::One(alias));
                 return;
             }
             Some(Slot::One(old)) => {
@@ -231,7 +275,7 @@ impl Rib {
                     }
                 };
                 self.many[at as usize].push(old);
-                self.prefixes.insert(prefix, Slot::Many(at));
+                shelf.prefixes.insert(prefix, Slot::Many(at));
                 at
             }
             Some(Slot::Many(at)) => at,
@@ -246,11 +290,16 @@ impl Rib {
     }
 
     /// Takes the route at `place` out. Gives the hop of its information when that is gone too.
-    pub fn remove(&mut self, prefix: Prefix, place: usize) -> Option<u32> {
-        let alias = match self.prefixes.get(&prefix).copied()? {
+    pub fn remove(&mut self, table_id: u32, prefix: Prefix, place: usize) -> Option<u32> {
+        let shelf_id = shelf(table_id);
+        let shelf = self.shelves.get_mut(&shelf_id)?;
+        let alias = match shelf.prefixes.get(&prefix).copied()? {
             Slot::One(alias) => {
-                self.prefixes.remove(&prefix);
-                self.lengths.0[usize::from(prefix.len)] -= 1;
+                shelf.prefixes.remove(&prefix);
+                shelf.lengths.0[usize::from(prefix.len)] -= 1;
+                if shelf.prefixes.is_empty() {
+                    self.shelves.remove(&shelf_id);
+                }
                 alias
             }
             Slot::Many(at) => {
@@ -258,7 +307,7 @@ impl Rib {
                 if let [last] = self.many[at as usize][..] {
                     self.many[at as usize].clear();
                     self.free_many.push(at);
-                    self.prefixes.insert(prefix, Slot::One(last));
+                    shelf.prefixes.insert(prefix, Slot::One(last));
                 }
                 alias
             }
@@ -269,8 +318,15 @@ impl Rib {
 
     /// Puts other information in the place of a route's. Gives the hop of the old information when
     /// that is gone.
-    pub fn replace(&mut self, prefix: Prefix, place: usize, info: InfoId) -> Option<u32> {
-        let alias = match self.prefixes.get_mut(&prefix)? {
+    pub fn replace(
+        &mut self,
+        table_id: u32,
+        prefix: Prefix,
+        place: usize,
+        info: InfoId,
+    ) -> Option<u32> {
+        let shelf = self.shelves.get_mut(&shelf(table_id))?;
+        let alias = match shelf.prefixes.get_mut(&prefix)? {
             Slot::One(alias) => alias,
             Slot::Many(at) => self.many[*at as usize].get_mut(place)?,
         };
@@ -281,34 +337,64 @@ impl Rib {
         self.unshare(old)
     }
 
-    /// Prefixes around `prefix`, longest first, itself excluded.
-    pub fn covers(&self, prefix: Prefix) -> impl Iterator<Item = (Prefix, &[Alias])> + '_ {
-        (0..prefix.len)
-            .rev()
-            .filter(|len| self.lengths.0[usize::from(*len)] > 0)
-            .map(move |len| Prefix::of(prefix.bits, len))
-            .map(|cover| (cover, self.get(cover)))
-            .filter(|(_, aliases)| !aliases.is_empty())
+    /// Prefixes around `prefix` in a table, longest first, itself excluded.
+    pub fn covers(
+        &self,
+        table_id: u32,
+        prefix: Prefix,
+    ) -> impl Iterator<Item = (Prefix, &[Alias])> + '_ {
+        let shelf = self.shelves.get(&shelf(table_id));
+        shelf.into_iter().flat_map(move |shelf| {
+            (0..prefix.len)
+                .rev()
+                .filter(|len| shelf.lengths.0[usize::from(*len)] > 0)
+                .map(move |len| Prefix::of(prefix.bits, len))
+                .map(|cover| (cover, self.aliases(shelf, cover)))
+                .filter(|(_, aliases)| !aliases.is_empty())
+        })
     }
 
-    /// Prefixes that cover an address, longest first.
-    pub fn matches(&self, address: Ipv4Addr) -> impl Iterator<Item = (Prefix, &[Alias])> + '_ {
+    /// Prefixes of a table that cover an address, longest first.
+    pub fn matches(
+        &self,
+        table_id: u32,
+        address: Ipv4Addr,
+    ) -> impl Iterator<Item = (Prefix, &[Alias])> + '_ {
         let host = Prefix { bits: address.to_bits(), len: 32 };
-        std::iter::once((host, self.get(host)))
+        std::iter::once((host, self.get(table_id, host)))
             .filter(|(_, aliases)| !aliases.is_empty())
-            .chain(self.covers(host))
+            .chain(self.covers(table_id, host))
     }
 
-    /// All prefixes with their routes, in the order of `ip route show`.
-    pub fn sorted(&self) -> Vec<Prefix> {
-        let mut prefixes: Vec<_> = self.prefixes.keys().copied().collect();
-        prefixes.sort_unstable();
-        prefixes
+    /// Shelves with routes, main (which holds local too) first, then by number.
+    pub fn tables(&self) -> Vec<u32> {
+        let mut all: Vec<u32> = self.shelves.keys().copied().collect();
+        all.sort_by_key(|table_id| (*table_id != table::MAIN, *table_id));
+        all
     }
 
-    /// All prefixes, in no order.
-    pub fn prefixes(&self) -> impl Iterator<Item = Prefix> + '_ {
-        self.prefixes.keys().copied()
+    /// Number of prefixes of a table.
+    pub fn prefix_count(&self, table_id: u32) -> usize {
+        self.shelves.get(&shelf(table_id)).map_or(0, |shelf| shelf.prefixes.len())
+    }
+
+    /// All prefixes with their tables, in the order of `ip route show`.
+    pub fn sorted(&self) -> Vec<(u32, Prefix)> {
+        let mut all = Vec::with_capacity(self.routes);
+        for table_id in self.tables() {
+            let start = all.len();
+            let shelf = &self.shelves[&table_id];
+            all.extend(shelf.prefixes.keys().map(|prefix| (table_id, *prefix)));
+            all[start..].sort_unstable();
+        }
+        all
+    }
+
+    /// All prefixes with their tables, in no order.
+    pub fn prefixes(&self) -> impl Iterator<Item = (u32, Prefix)> + '_ {
+        self.shelves
+            .iter()
+            .flat_map(|(id, shelf)| shelf.prefixes.keys().map(|prefix| (*id, *prefix)))
     }
 
     /// All information in use.
@@ -335,6 +421,7 @@ mod tests {
             mtu_locked: false,
             metrics: Vec::new(),
             nexthops: Vec::new(),
+            nhid: 0,
         }
     }
 
@@ -347,18 +434,18 @@ mod tests {
             [(table::MAIN, 0, 5), (table::MAIN, 0, 1), (table::MAIN, 16, 9), (table::LOCAL, 0, 7)]
         {
             let info = rib.share(info(table_id, metric), 0);
-            rib.insert(P, Alias { info, tos }, false);
+            rib.insert(table::MAIN, P, Alias { info, tos }, false);
         }
         let order: Vec<_> = rib
-            .get(P)
+            .get(table::MAIN, P)
             .iter()
             .map(|alias| (alias.tos, rib.info(alias.info).unwrap().metric))
             .collect();
         assert_eq!(order, [(0, 7), (16, 9), (0, 1), (0, 5)]);
         for _ in 0..4 {
-            rib.remove(P, 0);
+            rib.remove(table::MAIN, P, 0);
         }
-        assert!(rib.is_empty() && rib.infos() == 0 && rib.get(P).is_empty());
+        assert!(rib.is_empty() && rib.infos() == 0 && rib.get(table::MAIN, P).is_empty());
     }
 
     #[test]
@@ -366,11 +453,17 @@ mod tests {
         let mut rib = Rib::default();
         for n in 0..10_000 {
             let info = rib.share(info(table::MAIN, 0), 3);
-            rib.insert(Prefix { bits: n << 8, len: 24 }, Alias { info, tos: 0 }, false);
+            rib.insert(
+                table::MAIN,
+                Prefix { bits: n << 8, len: 24 },
+                Alias { info, tos: 0 },
+                false,
+            );
         }
         assert_eq!((rib.len(), rib.infos()), (10_000, 1));
-        let gone: Vec<_> =
-            (0..10_000).filter_map(|n| rib.remove(Prefix { bits: n << 8, len: 24 }, 0)).collect();
+        let gone: Vec<_> = (0..10_000)
+            .filter_map(|n| rib.remove(table::MAIN, Prefix { bits: n << 8, len: 24 }, 0))
+            .collect();
         assert_eq!(gone, [3], "the hop is given back once, with the last route");
     }
 
@@ -379,11 +472,25 @@ mod tests {
         let mut rib = Rib::default();
         let info = rib.share(info(table::MAIN, 0), 0);
         for len in [0, 8, 16, 24] {
-            rib.insert(Prefix::of(0x0a01_0203, len), Alias { info, tos: 0 }, false);
+            rib.insert(table::MAIN, Prefix::of(0x0a01_0203, len), Alias { info, tos: 0 }, false);
         }
-        let lens: Vec<_> = rib.matches(Ipv4Addr::new(10, 1, 9, 9)).map(|(p, _)| p.len).collect();
+        let lens: Vec<_> =
+            rib.matches(table::MAIN, Ipv4Addr::new(10, 1, 9, 9)).map(|(p, _)| p.len).collect();
         assert_eq!(lens, [16, 8, 0]);
-        let cover = rib.covers(Prefix::of(0x0a01_0203, 16)).next();
+        let cover = rib.covers(table::MAIN, Prefix::of(0x0a01_0203, 16)).next();
         assert_eq!(cover.map(|(p, _)| p.len), Some(8));
+    }
+
+    #[test]
+    fn tables_keep_their_routes_apart_but_for_local_and_main() {
+        let mut rib = Rib::default();
+        for table_id in [10, table::MAIN, table::LOCAL] {
+            let info = rib.share(info(table_id, 0), 0);
+            rib.insert(table_id, P, Alias { info, tos: 0 }, false);
+        }
+        assert_eq!((rib.get(10, P).len(), rib.get(table::LOCAL, P).len()), (1, 2));
+        assert_eq!(rib.tables(), [table::MAIN, 10]);
+        rib.remove(10, P, 0);
+        assert_eq!((rib.tables(), rib.len()), (vec![table::MAIN], 2));
     }
 }

@@ -3,7 +3,7 @@
 //! Both `ip route` and the configuration file produce these; the routing room turns them into
 //! forwarding state. Field meanings and defaults are those of `ip-route(8)`.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv4Net;
 
@@ -57,6 +57,8 @@ pub mod scope {
 
 /// Table numbers of `/etc/iproute2/rt_tables`.
 pub mod table {
+    /// The last one asked, empty unless somebody fills it.
+    pub const DEFAULT: u32 = 253;
     /// The table `ip route` means when none is named.
     pub const MAIN: u32 = 254;
     /// Local and broadcast addresses, kept by the router itself.
@@ -74,6 +76,8 @@ pub struct NextHopSpec {
     pub weight: u16,
     /// Take the gateway to be on the link even if no address covers it.
     pub onlink: bool,
+    /// Gateway of the other family (RFC 5549).
+    pub via6: Option<Ipv6Addr>,
 }
 
 /// One route as stated.
@@ -103,6 +107,8 @@ pub struct RouteSpec {
     pub metrics: Vec<(&'static str, u32)>,
     /// Next hops; empty for blackhole, unreachable, prohibit and throw.
     pub nexthops: Vec<NextHopSpec>,
+    /// Next-hop object to go through, in the place of next hops.
+    pub nhid: Option<u32>,
 }
 
 impl RouteSpec {
@@ -121,6 +127,133 @@ impl RouteSpec {
             mtu_locked: false,
             metrics: Vec::new(),
             nexthops: vec![hop],
+            nhid: None,
         }
     }
+}
+
+/// A next-hop object as stated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NexthopSpec {
+    /// Its number; 0 lets the router choose.
+    pub id: u32,
+    /// Who makes it.
+    pub protocol: u8,
+    /// What it is.
+    pub kind: NexthopKind,
+}
+
+/// What a next-hop object is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NexthopKind {
+    /// Drops what comes.
+    Blackhole,
+    /// One next hop.
+    Via {
+        /// Gateway.
+        via: Option<IpAddr>,
+        /// Interface name.
+        dev: Option<String>,
+        /// The gateway is on the link even if no address covers it.
+        onlink: bool,
+    },
+    /// Several objects.
+    Group {
+        /// Numbers and weights.
+        members: Vec<(u32, u16)>,
+        /// Keeps flows where they are as long as it can.
+        resilient: Option<ResilientSpec>,
+    },
+}
+
+/// Tunables of a resilient group; times in hundredths of a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResilientSpec {
+    /// Number of buckets.
+    pub buckets: u16,
+    /// How long a bucket must be unused before it may move.
+    pub idle_timer: u32,
+    /// How long a group may be out of balance before buckets in use move too; 0 for ever.
+    pub unbalanced_timer: u32,
+}
+
+/// A rule of policy routing as stated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSpec {
+    /// Place among the rules, the lowest first; `None` lets the router choose.
+    pub priority: Option<u32>,
+    /// Takes the packets that the selectors do not fit.
+    pub invert: bool,
+    /// Source prefix; 0/0 for any.
+    pub from: Ipv4Net,
+    /// Destination prefix; 0/0 for any.
+    pub to: Ipv4Net,
+    /// TOS, 0 for any.
+    pub tos: u8,
+    /// Firewall mark under `fwmask`.
+    pub fwmark: u32,
+    /// Bits of the mark that count; 0 for any mark.
+    pub fwmask: u32,
+    /// Interface by which packets come in; `lo` for the router's own.
+    pub iif: Option<String>,
+    /// Interface to which the router's own packets are bound.
+    pub oif: Option<String>,
+    /// IP protocol, 0 for any.
+    pub ipproto: u8,
+    /// Source ports, first and last.
+    pub sport: Option<(u16, u16)>,
+    /// Destination ports, first and last.
+    pub dport: Option<(u16, u16)>,
+    /// Takes packets of VRFs, to the table of theirs.
+    pub l3mdev: bool,
+    /// Goes on when the route found is no longer than this.
+    pub suppress_prefixlength: Option<u8>,
+    /// Goes on when the route found leaves by an interface of this group.
+    pub suppress_ifgroup: Option<u32>,
+    /// Who made it.
+    pub protocol: u8,
+    /// What it does.
+    pub action: RuleAction,
+}
+
+impl RuleSpec {
+    /// A rule that takes all packets to a table.
+    pub fn lookup(table_id: u32) -> Self {
+        Self {
+            priority: None,
+            invert: false,
+            from: Ipv4Net::default(),
+            to: Ipv4Net::default(),
+            tos: 0,
+            fwmark: 0,
+            fwmask: 0,
+            iif: None,
+            oif: None,
+            ipproto: 0,
+            sport: None,
+            dport: None,
+            l3mdev: false,
+            suppress_prefixlength: None,
+            suppress_ifgroup: None,
+            protocol: 0,
+            action: RuleAction::Lookup(table_id),
+        }
+    }
+}
+
+/// What a rule does with packets that fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleAction {
+    /// Looks the destination up in a table.
+    Lookup(u32),
+    /// Goes on at the rule of this priority.
+    Goto(u32),
+    /// Goes on.
+    Nop,
+    /// Drops in silence.
+    Blackhole,
+    /// ICMP network unreachable.
+    Unreachable,
+    /// ICMP communication prohibited.
+    Prohibit,
 }

@@ -35,6 +35,16 @@ pub enum HopKind {
     Prohibit = 7,
     /// To one of several hops, by the flow's hash.
     Group = 8,
+    /// To the hop for the packet's DSCP.
+    Choice = 9,
+    /// Ends the look-up in this table; without another table, no route.
+    Throw = 10,
+    /// A destination that no packet on the wire may have (route types multicast and anycast).
+    Invalid = 11,
+    /// A rule of type unreachable: ICMP network unreachable.
+    NetUnreachable = 12,
+    /// Into a VRF: looked up again there, as the router's own.
+    Vrf = 13,
 }
 
 impl HopKind {
@@ -49,6 +59,11 @@ impl HopKind {
             6 => Self::Unreachable,
             7 => Self::Prohibit,
             8 => Self::Group,
+            9 => Self::Choice,
+            10 => Self::Throw,
+            11 => Self::Invalid,
+            12 => Self::NetUnreachable,
+            13 => Self::Vrf,
             _ => Self::NoRoute,
         }
     }
@@ -63,6 +78,8 @@ pub struct HopOut {
     pub resolved: bool,
     /// The frame carries an 802.1Q tag.
     pub tagged: bool,
+    /// The use of a group's buckets is noted.
+    pub resilient: bool,
     /// DPDK port.
     pub port: u16,
     /// Interface.
@@ -76,6 +93,7 @@ impl HopOut {
         self.kind as u64
             | (self.resolved as u64) << 8
             | (self.tagged as u64) << 9
+            | (self.resilient as u64) << 10
             | (self.port as u64) << 16
             | (self.iface as u64) << 32
             | (self.mtu as u64) << 48
@@ -87,6 +105,7 @@ impl HopOut {
             kind: HopKind::from_bits(bits as u8),
             resolved: bits & 1 << 8 != 0,
             tagged: bits & 1 << 9 != 0,
+            resilient: bits & 1 << 10 != 0,
             port: (bits >> 16) as u16,
             iface: (bits >> 32) as u16,
             mtu: (bits >> 48) as u16,
@@ -104,8 +123,32 @@ const TAIL: usize = 2;
 const TAG: usize = 3;
 /// Gateway (high half, 0 for the destination itself) and preferred source.
 const ADDRESSES: usize = 4;
-/// First bucket (high half) and number of buckets less one of a group.
+/// First bucket (high half) and number of buckets of a group.
 const GROUP: usize = 5;
+/// What the router's own packets carry on this way: [`Attrs`]; for a group, the first of its members
+/// in the buckets (high half) and their number.
+const ATTRS: usize = 6;
+
+/// Metrics of a route that matter to the router's own packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Attrs {
+    /// `hoplimit`, 0 for `net.ipv4.ip_default_ttl`.
+    pub hoplimit: u8,
+    /// `advmss`, 0 for none.
+    pub advmss: u16,
+    /// `mtu lock`.
+    pub mtu_locked: bool,
+}
+
+impl Attrs {
+    const fn to_bits(self) -> u64 {
+        self.hoplimit as u64 | (self.mtu_locked as u64) << 8 | (self.advmss as u64) << 16
+    }
+
+    const fn from_bits(bits: u64) -> Self {
+        Self { hoplimit: bits as u8, mtu_locked: bits & 1 << 8 != 0, advmss: (bits >> 16) as u16 }
+    }
+}
 
 /// What an index out of range reads as; never written.
 static NOWHERE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
@@ -114,6 +157,8 @@ static NOWHERE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 pub struct HopTable {
     words: Box<[AtomicU64]>,
     buckets: Box<[AtomicU32]>,
+    /// When a bucket of a resilient group was last used, in tenths of a second.
+    used: Box<[AtomicU32]>,
 }
 
 /// One hop, as a worker reads it.
@@ -126,6 +171,7 @@ impl HopTable {
         Self {
             words: bytemuck::zeroed_slice_box(hops as usize * WORDS),
             buckets: bytemuck::zeroed_slice_box(buckets as usize),
+            used: bytemuck::zeroed_slice_box(buckets as usize),
         }
     }
 
@@ -150,10 +196,50 @@ impl HopTable {
     /// The member of a group that takes flows of this hash.
     #[inline]
     pub fn member(&self, group: Hop<'_>, hash: u32) -> u32 {
-        let word = group.0[GROUP].load(Ordering::Relaxed);
-        let (first, mask) = ((word >> 32) as u32, word as u32);
-        let bucket = first.wrapping_add(hash & mask) as usize;
+        let word = group.0[GROUP].load(Ordering::Acquire);
+        let (first, count) = ((word >> 32) as u32, word as u32);
+        let place = (u64::from(hash) * u64::from(count)) >> 32;
+        let bucket = first.wrapping_add(place as u32) as usize;
         self.buckets.get(bucket).map_or(0, |member| member.load(Ordering::Relaxed))
+    }
+
+    /// The bucket of a group that takes flows of this hash, counted over all groups.
+    #[inline]
+    pub fn bucket_of(&self, group: Hop<'_>, hash: u32) -> u32 {
+        let word = group.0[GROUP].load(Ordering::Acquire);
+        let place = (u64::from(hash) * u64::from(word as u32)) >> 32;
+        ((word >> 32) as u32).wrapping_add(place as u32)
+    }
+
+    /// When a bucket was last used, in tenths of a second; 0 for never.
+    pub fn used(&self, bucket: u32) -> u32 {
+        self.used.get(bucket as usize).map_or(0, |used| used.load(Ordering::Relaxed))
+    }
+
+    /// Notes the use of a bucket; written by workers, ten times a second at most.
+    #[inline]
+    pub fn touch(&self, bucket: u32, tenths: u32) {
+        if let Some(used) = self.used.get(bucket as usize)
+            && used.load(Ordering::Relaxed) != tenths
+        {
+            used.store(tenths, Ordering::Relaxed);
+        }
+    }
+
+    /// The hop that a choice has for a DSCP.
+    #[inline]
+    pub fn chosen(&self, choice: Hop<'_>, tos: u8) -> u32 {
+        let first = (choice.0[GROUP].load(Ordering::Acquire) >> 32) as usize;
+        let member = self.buckets.get(first + usize::from(tos >> 2));
+        member.map_or(0, |member| member.load(Ordering::Relaxed))
+    }
+
+    /// Members of a group, each once.
+    pub fn members<'a>(&'a self, group: Hop<'_>) -> impl Iterator<Item = u32> + use<'a> {
+        let word = group.0[ATTRS].load(Ordering::Acquire);
+        let (first, count) = ((word >> 32) as usize, word as u32 as usize);
+        let members = self.buckets.get(first..first + count).unwrap_or_default();
+        members.iter().map(|member| member.load(Ordering::Relaxed))
     }
 
     /// Writes a hop that no worker can see yet. Only the management core calls this and the
@@ -183,9 +269,18 @@ impl HopTable {
         self.get(index).0[OUT].store(out.to_bits(), Ordering::Release);
     }
 
-    /// Points a group at its buckets; `mask + 1` of them from `first`, all written before.
-    pub fn set_group(&self, index: u32, first: u32, mask: u32) {
-        self.get(index).0[GROUP].store(u64::from(first) << 32 | u64::from(mask), Ordering::Release);
+    /// Points a group at its `count` buckets from `first`, all written before, and at the list of
+    /// its members behind them.
+    pub fn set_group(&self, index: u32, first: u32, count: u32, members: u32) {
+        let word = |first: u32, count: u32| u64::from(first) << 32 | u64::from(count);
+        let hop = self.get(index);
+        hop.0[ATTRS].store(word(first + count, members), Ordering::Release);
+        hop.0[GROUP].store(word(first, count), Ordering::Release);
+    }
+
+    /// Sets what the router's own packets carry on this way.
+    pub fn set_attrs(&self, index: u32, attrs: Attrs) {
+        self.get(index).0[ATTRS].store(attrs.to_bits(), Ordering::Relaxed);
     }
 
     /// Writes one bucket.
@@ -230,6 +325,12 @@ impl Hop<'_> {
         (bits != 0).then(|| Ipv4Addr::from_bits(bits))
     }
 
+    /// What the router's own packets carry on this way.
+    #[inline]
+    pub fn attrs(self) -> Attrs {
+        Attrs::from_bits(self.0[ATTRS].load(Ordering::Relaxed))
+    }
+
     /// The address that the router's own packets carry on this way.
     #[inline]
     pub fn prefsrc(self) -> Ipv4Addr {
@@ -248,6 +349,7 @@ mod tests {
             kind: HopKind::Neighbour,
             resolved: true,
             tagged: true,
+            resilient: false,
             port: 3,
             iface: 700,
             mtu: 9000,
@@ -270,8 +372,10 @@ mod tests {
         for (bucket, member) in [(4, 2), (5, 3), (6, 2), (7, 2)] {
             table.set_bucket(bucket, member);
         }
-        table.set_group(1, 4, 3);
-        let members: Vec<_> = (0..8).map(|hash| table.member(table.get(1), hash)).collect();
-        assert_eq!(members, [2, 3, 2, 2, 2, 3, 2, 2]);
+        table.set_group(1, 4, 4, 0);
+        let quarter = 1 << 30;
+        let members: Vec<_> =
+            (0..8).map(|n| table.member(table.get(1), n / 2 * quarter + n)).collect();
+        assert_eq!(members, [2, 2, 3, 3, 2, 2, 2, 2]);
     }
 }

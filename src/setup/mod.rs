@@ -25,7 +25,7 @@ use crate::{
     neighbour::control::{Rules, State},
     packet::MacAddr,
     publish::Epochs,
-    route::control::Verb,
+    route::{control::Verb, multipath::Multipath},
     tables::Tunables,
 };
 
@@ -186,8 +186,20 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
                 msgs_per_sec: number(Sysctl::IcmpMsgsPerSec),
                 msgs_burst: number(Sysctl::IcmpMsgsBurst),
             },
-            multipath_policy: number(Sysctl::FibMultipathHashPolicy) as u8,
-            hash_seed: tunables.hash_seed,
+            multipath: Multipath {
+                policy: number(Sysctl::FibMultipathHashPolicy) as u8,
+                fields: number(Sysctl::FibMultipathHashFields) as u16,
+                seed: match number(Sysctl::FibMultipathHashSeed) {
+                    0 => tunables.multipath.seed,
+                    stated => stated,
+                },
+            },
+            redirects: (
+                number(Sysctl::RouteRedirectNumber).min(255) as u8,
+                number(Sysctl::RouteRedirectLoad),
+                number(Sysctl::RouteRedirectSilence),
+            ),
+            forward_use_pmtu: on(Sysctl::IpForwardUsePmtu),
             destination_cache: config.cache.destinations,
         };
         *rules = Rules {
@@ -202,6 +214,8 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
             limit: rules.limit,
         };
     });
+    let least = number(Sysctl::RouteMinPmtu).min(u32::from(u16::MAX)) as u16;
+    router.set_path_rules(least, nanos(Sysctl::RouteMtuExpires, 1_000_000_000));
 }
 
 fn add_port(
@@ -304,7 +318,7 @@ mod tests {
         let is = router.tunables();
         assert!(is.echo_ignore_all && !is.echo_ignore_broadcasts && is.errors_use_inbound);
         assert!(is.destination_cache);
-        assert_eq!((is.default_ttl, is.multipath_policy, is.hash_seed), (77, 1, 9));
+        assert_eq!((is.default_ttl, is.multipath.policy, is.multipath.seed), (77, 1, 9));
         let icmp = LimitRules { ratelimit_ms: 250, ratemask: 1, msgs_per_sec: 7, msgs_burst: 3 };
         assert_eq!(is.icmp, icmp);
         let rules = router.neighbours().rules();

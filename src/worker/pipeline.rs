@@ -10,7 +10,7 @@ use crate::{
         nodes::{Icmp4Error, Icmp4Input, TcpReset},
         table::Cause,
     },
-    ip4::nodes::{Forward, Fragment, Ip4Input, Ip4Local, Lookup, Output},
+    ip4::nodes::{Forward, Fragment, Ip4Input, Ip4Local, Lookup, Output, Source},
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{Punt, Punted},
     port::nodes::{Sink, Spread, Tx},
@@ -20,6 +20,8 @@ use crate::{
 /// Where features can be switched on.
 pub const ARCS: &[ArcSpec] = &[
     ArcSpec { name: "ip4-pre-routing", end: "ip4-lookup", features: &[] },
+    ArcSpec { name: "ip4-forwarding", end: "ip4-forward", features: &["ip4-source-forward"] },
+    ArcSpec { name: "ip4-delivery", end: "ip4-local", features: &["ip4-source-local"] },
     ArcSpec { name: "ip4-post-routing", end: "tx", features: &[] },
 ];
 
@@ -50,10 +52,14 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Punt::arp(Arc::clone(&punt))),
         Box::new(Ip4Input),
         Box::new(Lookup::new(cache_entries)),
+        Box::new(Source::delivery()),
         Box::new(Ip4Local),
         Box::new(Icmp4Input),
+        Box::new(Punt::learn(Arc::clone(&punt))),
         Box::new(TcpReset),
+        Box::new(Source::forwarding()),
         Box::new(Forward),
+        Box::new(Punt::martian(Arc::clone(&punt))),
         Box::new(Icmp4Error),
         Box::new(Fragment),
         Box::new(Output),

@@ -49,20 +49,21 @@ fn may_provoke(ip: &Ipv4View<'_>, flags: Flags) -> bool {
 }
 
 /// The 32 bits behind the checksum [3.37].
-fn info(cause: Cause, pointer: u8, mtu: u16) -> [u8; 4] {
+fn info(cause: Cause, pointer: u8, mtu: u16, gateway: Ipv4Addr) -> [u8; 4] {
     match cause {
         Cause::FragNeeded => {
             let [high, low] = mtu.to_be_bytes();
             [0, 0, high, low]
         }
         Cause::Option => [pointer, 0, 0, 0],
+        Cause::Redirect => gateway.octets(),
         _ => [0; 4],
     }
 }
 
 /// Source of the error [3.34].
 fn source(culprit: &Packet, ip: &Ipv4View<'_>, hop: u32, cx: &Cx<'_, Tables>) -> Option<Ipv4Addr> {
-    if cx.tables.locals.contains(ip.dst()) {
+    if cx.tables.locals.contains(cx.tables.vrf(culprit.iface()), ip.dst()) {
         return Some(ip.dst());
     }
     if cx.tables.tunables.errors_use_inbound
@@ -82,14 +83,16 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     if cause == Cause::None || !may_provoke(&ip, culprit.flags()) {
         return None;
     }
-    let by_route =
-        matches!(cause, Cause::NetUnreachable | Cause::HostUnreachable | Cause::Prohibited);
+    let by_route = matches!(
+        cause,
+        Cause::NetUnreachable | Cause::RuleUnreachable | Cause::HostUnreachable | Cause::Prohibited
+    );
     if by_route && !cx.tables.limits.allow_route_error(ip.src(), cx.now) {
         cx.count(Snmp::IcmpOutRateLimitHost, 1);
         return None;
     }
     let (kind, code) = cause.message();
-    let hop = reply::way(cx, ip.src())?;
+    let hop = reply::way(cx, ip.src(), ip.dst(), ip.tos(), culprit.iface())?;
     let src = source(culprit, &ip, hop, cx)?;
     let tables = cx.tables;
     match tables.limits.allow(&tables.tunables.icmp, kind, code, ip.src(), cx.now) {
@@ -110,7 +113,7 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
         tos: ip.tos() & 0x1e | 0xc0,
         id: tables.limits.next_id(),
         fragment_word: 0,
-        ttl: tables.tunables.default_ttl,
+        ttl: reply::ttl(cx, hop),
         protocol: protocol::ICMP,
         src,
         dst: ip.src(),
@@ -123,9 +126,10 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     };
     let message = packet.data_mut().get_mut(reply::LINK_ROOM + 20..)?;
     // The MTU that failed is that of the way the culprit would have taken.
-    let mtu = tables.hops.get(culprit.hop()).out().mtu;
+    let meant = tables.hops.get(culprit.hop());
+    let (mtu, gateway) = (meant.out().mtu, meant.gateway().unwrap_or(ip.dst()));
     message[..2].copy_from_slice(&[kind, code]);
-    message[4..8].copy_from_slice(&info(cause, pointer, mtu));
+    message[4..8].copy_from_slice(&info(cause, pointer, mtu, gateway));
     message[ICMP_HEADER..].copy_from_slice(quote);
     let sum = checksum::checksum(message);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
@@ -134,6 +138,7 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
         match kind {
             11 => Snmp::IcmpOutTimeExcds,
             12 => Snmp::IcmpOutParmProbs,
+            5 => Snmp::IcmpOutRedirects,
             _ => Snmp::IcmpOutDestUnreachs,
         },
         1,
@@ -199,10 +204,13 @@ mod tests {
         }
     }
 
+    const WAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+
     #[test]
     fn the_info_word_tells_the_mtu_or_the_offset() {
-        assert_eq!(info(Cause::FragNeeded, 0, 1400), [0, 0, 5, 0x78]);
-        assert_eq!(info(Cause::Option, 21, 1400), [21, 0, 0, 0]);
-        assert_eq!(info(Cause::TtlExceeded, 0, 1400), [0; 4]);
+        assert_eq!(info(Cause::FragNeeded, 0, 1400, WAY), [0, 0, 5, 0x78]);
+        assert_eq!(info(Cause::Redirect, 0, 1400, WAY), [192, 0, 2, 9]);
+        assert_eq!(info(Cause::Option, 21, 1400, WAY), [21, 0, 0, 0]);
+        assert_eq!(info(Cause::TtlExceeded, 0, 1400, WAY), [0; 4]);
     }
 }

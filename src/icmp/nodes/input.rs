@@ -31,6 +31,7 @@ const BAD_QUOTE: u8 = 5;
 const IGNORED: u8 = 6;
 const NO_ROUTE: u8 = 7;
 const NO_BUFFER: u8 = 8;
+const LEARN: u8 = 9;
 
 const ECHO_REPLY: u8 = 0;
 const ECHO: u8 = 8;
@@ -93,6 +94,19 @@ fn counter(kind: u8) -> Option<Snmp> {
     })
 }
 
+/// Whether an error tells of a path, and of one that the router itself has sent to: the kernel
+/// believes what quotes an echo reply, which it has made without a socket (`icmp_err`).
+fn teaches(message: &[u8], iface: u16, cx: &Cx<'_, Tables>) -> bool {
+    if !matches!(message[..2], [3, 4] | [5, 0..=3]) {
+        return false;
+    }
+    let quoted = message.get(8..).unwrap_or_default();
+    let Ok(header) = Ipv4View::new_quoted(quoted) else { return false };
+    header.protocol() == protocol::ICMP
+        && quoted.get(header.header_len()) == Some(&ECHO_REPLY)
+        && cx.tables.locals.contains(cx.tables.vrf(iface), header.src())
+}
+
 /// Milliseconds since midnight UTC.
 fn since_midnight(cx: &Cx<'_, Tables>) -> u32 {
     ((cx.now + cx.wall_offset) / 1_000_000 % 86_400_000) as u32
@@ -112,7 +126,7 @@ fn turn(packet: &mut Packet, cx: &Cx<'_, Tables>, broadcast: bool) -> u8 {
         ECHO_REPLY => ip.payload().len(),
         _ => 20,
     };
-    let Some(hop) = reply::way(cx, src) else {
+    let Some(hop) = reply::way(cx, src, dst, tos, packet.iface()) else {
         return NO_ROUTE;
     };
     let address: Ipv4Addr = match broadcast {
@@ -135,7 +149,7 @@ fn turn(packet: &mut Packet, cx: &Cx<'_, Tables>, broadcast: bool) -> u8 {
         tos,
         id: cx.tables.limits.next_id(),
         fragment_word: 0,
-        ttl: cx.tables.tunables.default_ttl,
+        ttl: reply::ttl(cx, hop),
         protocol: protocol::ICMP,
         src: address,
         dst: src,
@@ -193,6 +207,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     }
     match call(kind, message, broadcast, &cx.tables.tunables) {
         Call::Reply => turn(packet, cx, broadcast),
+        Call::End(CONSUMED) if teaches(message, packet.iface(), cx) => LEARN,
         Call::End(edge) => edge,
     }
 }
@@ -213,6 +228,7 @@ impl Node<Tables> for Icmp4Input {
             Edge::Drop(Reason::IcmpIgnored),
             Edge::Drop(Reason::OutNoRoute),
             Edge::Drop(Reason::NoBuffer),
+            Edge::To("icmp4-learn"),
         ]
     }
 

@@ -5,18 +5,32 @@ use std::net::Ipv4Addr;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Snmp},
-    packet::ipv4::Ipv4Spec,
+    packet::{
+        Flow,
+        ipv4::{Ipv4Spec, protocol},
+    },
     port::table::Iface,
-    route::table::HopKind,
     tables::Tables,
 };
 
 /// Room for the largest Ethernet header in front of an answer.
 pub(super) const LINK_ROOM: usize = 18;
 
-/// The way that the router's own packets take to `dst`, or `None` where there is none.
-pub(super) fn way(cx: &Cx<'_, Tables>, dst: Ipv4Addr) -> Option<u32> {
-    cx.tables.output_hop(dst)
+/// The way of an answer to `dst` about a packet that came by `iface`, or `None` where there is none.
+pub(super) fn way(
+    cx: &Cx<'_, Tables>,
+    dst: Ipv4Addr,
+    src: Ipv4Addr,
+    tos: u8,
+    iface: u16,
+) -> Option<u32> {
+    let flow = Flow {
+        src: src.to_bits(),
+        tos,
+        protocol: protocol::ICMP,
+        ..Flow::out(dst.to_bits(), cx.tables.vrf(iface))
+    };
+    cx.tables.output_hop(&flow)
 }
 
 /// The address that the router's own packets carry on the way `hop`.
@@ -28,16 +42,26 @@ pub(super) fn source(cx: &Cx<'_, Tables>, hop: u32, dst: Ipv4Addr) -> Option<Ipv
     }
     let towards = hop.gateway().unwrap_or(dst);
     let iface = cx.tables.ifaces.get(hop.out().iface);
-    iface.and_then(|iface| iface.select_address(towards)).or_else(|| any_address(cx))
+    let vrf = iface.map_or(0, Iface::own_vrf);
+    iface.and_then(|iface| iface.select_address(towards)).or_else(|| any_address(cx, vrf))
 }
 
-/// An interface without an address speaks with another's.
-fn any_address(cx: &Cx<'_, Tables>) -> Option<Ipv4Addr> {
-    cx.tables.ifaces.iter().filter(|iface| iface.up).find_map(first)
+/// An interface without an address speaks with another's of its VRF.
+fn any_address(cx: &Cx<'_, Tables>, vrf: u16) -> Option<Ipv4Addr> {
+    let all = cx.tables.ifaces.iter();
+    all.filter(|iface| iface.up && iface.own_vrf() == vrf).find_map(first)
 }
 
 fn first(iface: &Iface) -> Option<Ipv4Addr> {
     iface.addresses.first().map(|address| address.local.addr())
+}
+
+/// Time to live of the router's own packets on the way `hop`.
+pub(super) fn ttl(cx: &Cx<'_, Tables>, hop: u32) -> u8 {
+    match cx.tables.hops.get(hop).attrs().hoplimit {
+        0 => cx.tables.tunables.default_ttl,
+        stated => stated,
+    }
 }
 
 /// An empty answer of `payload_len` bytes behind `header`, on the way `hop`, noted as the router's
@@ -58,26 +82,4 @@ pub(super) fn new(
     packet.set_hop(hop);
     cx.count(Snmp::OutRequests, 1);
     Some(packet)
-}
-
-impl Tables {
-    /// Hop of the router's own packets to `dst`: routes, then groups by destination, then the
-    /// neighbour on a link. `None` where nothing can be sent.
-    pub fn output_hop(&self, dst: Ipv4Addr) -> Option<u32> {
-        let mut index = self.fib.lookup(dst.to_bits());
-        let mut hop = self.hops.get(index);
-        if hop.kind() == HopKind::Group {
-            let hash = crate::packet::l3_hash(0, dst.to_bits(), self.tunables.hash_seed);
-            index = self.hops.member(hop, hash);
-            hop = self.hops.get(index);
-        }
-        match hop.kind() {
-            HopKind::Neighbour | HopKind::Broadcast => Some(index),
-            HopKind::Link => match self.neighbours.get(hop.out().iface, dst) {
-                0 => Some(index),
-                known => Some(known),
-            },
-            _ => None,
-        }
-    }
 }

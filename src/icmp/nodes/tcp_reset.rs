@@ -46,13 +46,13 @@ fn reset(segment: &TcpView<'_>) -> Option<TcpSpec> {
 fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let ip = Ipv4View::new_checked(segment.data().get(segment.l3()..)?).ok()?;
     let reset = reset(&TcpView::new_checked(ip.payload()).ok()?)?;
-    let hop = reply::way(cx, ip.src())?;
+    let hop = reply::way(cx, ip.src(), ip.dst(), ip.tos(), segment.iface())?;
     let header = Ipv4Spec {
         // The segment's type of service, but not its ECN bits.
         tos: ip.tos() & 0xfc,
         id: 0,
         fragment_word: DF,
-        ttl: cx.tables.tunables.default_ttl,
+        ttl: reply::ttl(cx, hop),
         protocol: protocol::TCP,
         src: ip.dst(),
         dst: ip.src(),

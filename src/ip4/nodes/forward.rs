@@ -7,11 +7,17 @@
 //! - obeys: RFC 1812 section 5.3, RFC 1624; ledger 4.116 to 4.129 in that order
 //! - costs: the packet's first line and one line a hop; 20 to 25 cycles (`benches/engine.rs`)
 
+use std::net::Ipv4Addr;
+
+use super::source;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     icmp::table::Cause,
-    packet::checksum,
+    packet::{
+        checksum,
+        ipv4::{Ipv4Option, Ipv4View, option},
+    },
     route::table::{Hop, HopOut},
     tables::Tables,
 };
@@ -28,6 +34,8 @@ const FRAGMENT: u8 = 2;
 const RESOLVE: u8 = 3;
 const L2_MULTICAST: u8 = 4;
 const NO_ROUTE: u8 = 5;
+const RP_FILTER: u8 = 6;
+const MARTIAN: u8 = 7;
 
 const EDGES: &[Edge] = &[
     Edge::Arc("ip4-post-routing"),
@@ -36,9 +44,13 @@ const EDGES: &[Edge] = &[
     Edge::To("ip4-resolve"),
     Edge::Drop(Reason::UnicastInL2Multicast),
     Edge::Drop(Reason::OutNoRoute),
+    Edge::Drop(Reason::RpFilter),
+    Edge::Drop(Reason::MartianSource),
 ];
 
 const DF: u8 = 0x40;
+/// More of a packet than any ICMP error quotes.
+const QUOTE: usize = 600;
 
 /// A hop as read once for the packets in a row that take it.
 #[derive(Clone, Copy)]
@@ -63,11 +75,13 @@ impl Rewrite {
 fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
     let out = rewrite.out;
     let odd = packet.flags().any(Flags(0xff)) | (packet.l3() != 14) | out.tagged | !out.resolved;
+    // A packet that leaves where it came from may call for a redirect.
+    let back = TRANSIT & (packet.iface() == out.iface);
     let Some(bytes) = packet.data_mut().first_chunk_mut::<34>() else {
         return false;
     };
     let total = u16::from_be_bytes([bytes[16], bytes[17]]);
-    if odd | (total > out.mtu) | (TRANSIT & (bytes[22] <= 1)) {
+    if odd | back | (total > out.mtu) | (TRANSIT & (bytes[22] <= 1)) {
         return false;
     }
     if TRANSIT {
@@ -81,8 +95,20 @@ fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
 }
 
 /// Every case, in the kernel's order.
-fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
+fn full<const TRANSIT: bool>(
+    packet: &mut Packet,
+    rewrite: &Rewrite,
+    cx: &Cx<'_, Tables>,
+    made: &mut Out,
+) -> u8 {
     let out = rewrite.out;
+    let mut redirects = false;
+    if TRANSIT && packet.iface() == out.iface {
+        match calls_for_redirect(packet, out.iface, cx) {
+            Ok(calls) => redirects = calls,
+            Err(edge) => return edge,
+        }
+    }
     if TRANSIT && packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST)) {
         return L2_MULTICAST;
     }
@@ -102,6 +128,9 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
             return ERROR;
         }
         checksum::ttl_decrement(header);
+        if redirects {
+            redirect(packet, cx, made);
+        }
     }
     if !fits {
         return FRAGMENT;
@@ -110,6 +139,53 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
         return RESOLVE;
     }
     dress(packet, rewrite, cx)
+}
+
+/// Whether the sender of a packet that leaves by the interface it came in by should be told of its
+/// next hop (`__mkroute_input`): it is on the link, and so it can reach the next hop itself.
+fn calls_for_redirect(packet: &Packet, iface: u16, cx: &Cx<'_, Tables>) -> Result<bool, u8> {
+    let Some(facts) = cx.tables.ifaces.get(iface) else { return Ok(false) };
+    if !facts.conf.send_redirects {
+        return Ok(false);
+    }
+    let on_link = match source::validate(packet, cx, iface) {
+        Ok(on_link) => on_link,
+        Err(source::Unbelievable::ReversePath) => return Err(RP_FILTER),
+        Err(source::Unbelievable::Martian) => return Err(MARTIAN),
+    };
+    let ip = packet.data().get(packet.l3()..).unwrap_or_default();
+    let Ok(ip) = Ipv4View::new_quoted(ip) else { return Ok(false) };
+    let routed = |found: Ipv4Option<'_>| {
+        matches!(found.kind, option::LOOSE_SOURCE_ROUTE | option::STRICT_SOURCE_ROUTE)
+    };
+    let by_sender = ip.options().flatten().any(routed);
+    let hop = cx.tables.hops.get(packet.hop());
+    let gateway = hop.gateway().unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let reachable = facts.conf.shared_media || facts.on_link(ip.src(), gateway);
+    Ok(on_link && !by_sender && reachable)
+}
+
+/// Has the sender told, by a copy of the packet that ends in an error; the packet itself goes on.
+fn redirect(packet: &Packet, cx: &Cx<'_, Tables>, made: &mut Out) {
+    let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
+    let Some(&[a, b, c, d]) = bytes.get(12..16).and_then(|src| src.first_chunk::<4>()) else {
+        return;
+    };
+    let rules = cx.tables.tunables.redirects;
+    if !cx.tables.limits.allow_redirect(rules, [a, b, c, d].into(), cx.now) {
+        return;
+    }
+    let quote = &bytes[..bytes.len().min(QUOTE)];
+    if let Some(mut copy) = cx.pool.alloc()
+        && copy.fill(quote)
+    {
+        copy.begin(packet.iface(), 0, Flags(0));
+        copy.set_trace(packet.trace());
+        copy.set_hop(packet.hop());
+        copy.set_note(Cause::Redirect.note());
+        // Without room the sender is told next time.
+        let _ = made.emit(ERROR, copy);
+    }
 }
 
 /// Gives the packet its Ethernet header, whatever it had before.
@@ -151,7 +227,8 @@ fn run<const TRANSIT: bool>(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Ou
             rewrite = Rewrite::read(hops.get(index));
         }
         if !quick::<TRANSIT>(packet, &rewrite) {
-            out.set(number, full::<TRANSIT>(packet, &rewrite, cx));
+            let edge = full::<TRANSIT>(packet, &rewrite, cx, out);
+            out.set(number, edge);
         }
     }
 }

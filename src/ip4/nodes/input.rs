@@ -8,15 +8,16 @@
 
 use std::net::Ipv4Addr;
 
+use super::source::logs;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
     icmp::table::Cause,
+    neighbour::table::martian,
     packet::{
         checksum,
         ipv4::{self, Ipv4View, option},
     },
-    port::table::LocalAddresses,
     tables::Tables,
 };
 
@@ -33,6 +34,7 @@ const MARTIAN_DESTINATION: u8 = 6;
 const NOT_JOINED: u8 = 7;
 const OPTION: u8 = 8;
 const SOURCE_ROUTE: u8 = 9;
+const LOG: u8 = 10;
 
 /// 224.0.0.1: every multicast host is in it [4.31].
 const ALL_SYSTEMS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
@@ -42,6 +44,8 @@ const IGMP: u8 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Route,
+    /// To 127/8, where `route_localnet` lets it be.
+    Loopback,
     Broadcast,
     Group,
     NotJoined,
@@ -50,7 +54,8 @@ enum Way {
 }
 
 /// The address checks of `ip_route_input`, before any table is asked.
-fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool) -> Way {
+fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool, localnet: bool) -> Way {
+    let loopback = |address| !localnet && ipv4::is_loopback(address);
     let (source, destination) = (src.to_bits(), dst.to_bits());
     if ipv4::is_multicast(destination) {
         let zero_ok = ipv4::is_local_multicast(destination) || protocol == IGMP;
@@ -59,7 +64,7 @@ fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool) -> Way {
             () if ipv4::is_multicast(source) || ipv4::is_limited_broadcast(source) => {
                 Way::MartianSource
             }
-            () if ipv4::is_loopback(source) || ours => Way::MartianSource,
+            () if loopback(source) || ours => Way::MartianSource,
             () if source == 0 && !zero_ok => Way::MartianSource,
             () => Way::Group,
         };
@@ -73,17 +78,20 @@ fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool) -> Way {
     if source == 0 {
         return Way::MartianSource;
     }
-    if destination == 0 || ipv4::is_loopback(destination) {
+    if destination == 0 || loopback(destination) {
         return Way::MartianDestination;
     }
-    if ipv4::is_loopback(source) || ours {
+    if loopback(source) || ours {
         return Way::MartianSource;
+    }
+    if ipv4::is_loopback(destination) {
+        return Way::Loopback;
     }
     Way::Route
 }
 
 /// An edge, and a note for the packet.
-fn check(bytes: &[u8], locals: &LocalAddresses) -> Result<(usize, Way), (u8, u16)> {
+fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, Way), (u8, u16)> {
     let Ok(header) = Ipv4View::new_quoted(bytes) else {
         return Err((HEADER, 0));
     };
@@ -98,7 +106,10 @@ fn check(bytes: &[u8], locals: &LocalAddresses) -> Result<(usize, Way), (u8, u16
         return Err((HEADER, 0));
     }
     let (src, dst) = (header.src(), header.dst());
-    let way = way(src, dst, header.protocol(), locals.contains(src));
+    let (conf, vrf) =
+        tables.ifaces.get(iface).map_or_else(Default::default, |iface| (iface.conf, iface.vrf));
+    let ours = !conf.accept_local && tables.locals.contains(vrf, src);
+    let way = way(src, dst, header.protocol(), ours, conf.route_localnet);
     let martian = matches!(way, Way::MartianSource | Way::MartianDestination | Way::NotJoined);
     if !martian && !header.option_bytes().is_empty() {
         check_options(&header)?;
@@ -117,10 +128,18 @@ fn check_options(header: &Ipv4View<'_>) -> Result<(), (u8, u16)> {
     Ok(())
 }
 
+/// Whether a packet with impossible addresses is to be logged; those to groups never are.
+fn logged(packet: &mut Packet, wrong: u16, cx: &Cx<'_, Tables>) -> bool {
+    let l3 = packet.l3();
+    let group =
+        packet.data().get(l3 + 16).is_some_and(|first| ipv4::is_multicast(u32::from(*first) << 24));
+    !group && logs(packet, wrong, cx)
+}
+
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let l3 = packet.l3();
     let bytes = packet.data().get(l3..).unwrap_or_default();
-    match check(bytes, &cx.tables.locals) {
+    match check(bytes, packet.iface(), cx.tables) {
         Err((edge, note)) => {
             packet.set_note(note);
             edge
@@ -129,6 +148,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
             packet.truncate(l3 + total);
             match way {
                 Way::Route => ROUTE,
+                Way::Loopback => LOCAL,
                 Way::Broadcast => {
                     packet.add_flags(Flags::IP_BROADCAST);
                     cx.count(Snmp::InBcastPkts, 1);
@@ -140,7 +160,9 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
                     LOCAL
                 }
                 Way::NotJoined => NOT_JOINED,
+                Way::MartianSource if logged(packet, martian::SOURCE, cx) => LOG,
                 Way::MartianSource => MARTIAN_SOURCE,
+                Way::MartianDestination if logged(packet, martian::DESTINATION, cx) => LOG,
                 Way::MartianDestination => MARTIAN_DESTINATION,
             }
         }
@@ -155,7 +177,7 @@ impl Node<Tables> for Ip4Input {
     fn edges(&self) -> &'static [Edge] {
         &[
             Edge::Arc("ip4-pre-routing"),
-            Edge::To("ip4-local"),
+            Edge::Arc("ip4-delivery"),
             Edge::Drop(Reason::IpHeader),
             Edge::Drop(Reason::IpChecksum),
             Edge::Drop(Reason::IpTruncated),
@@ -164,6 +186,7 @@ impl Node<Tables> for Ip4Input {
             Edge::Drop(Reason::MulticastNotJoined),
             Edge::To("icmp4-error"),
             Edge::Drop(Reason::SourceRoute),
+            Edge::To("martian-log"),
         ]
     }
 
@@ -179,7 +202,7 @@ mod tests {
     use super::*;
 
     fn of(src: [u8; 4], dst: [u8; 4]) -> Way {
-        way(src.into(), dst.into(), 17, src == [192, 0, 2, 1])
+        way(src.into(), dst.into(), 17, src == [192, 0, 2, 1], false)
     }
 
     #[test]

@@ -5,24 +5,52 @@
 //! - obeys: RFC 1812 section 5.2.4.3; ledger 5.5 to 5.9, 5.34 to 5.49
 //! - costs: one look-up a frame with its cache misses overlapped (`benches/fib.rs`)
 
+use super::source;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, FRAME_LEN, Frame, Node, Out, Reason},
     icmp::table::Cause,
-    packet::{flow_hash, l3_hash},
-    route::{cache::DestinationCache, table::HopKind},
+    neighbour::table::martian,
+    route::{
+        cache::{DestinationCache, FlowCache},
+        multipath::path_hash,
+        policy::{Flow, Policy},
+        table::HopKind,
+    },
     tables::Tables,
 };
 
-/// The node, with its worker's destination cache.
+/// The node, with its worker's caches.
 pub struct Lookup {
     cache: DestinationCache,
+    flows: FlowCache,
 }
 
 impl Lookup {
     /// The node; `entries` destinations are remembered while the cache is on.
     pub fn new(entries: usize) -> Self {
-        Self { cache: DestinationCache::new(entries) }
+        Self { cache: DestinationCache::new(entries), flows: FlowCache::new(entries) }
+    }
+
+    /// Asks the rules which tables to ask.
+    #[inline(never)]
+    fn decide(&mut self, policy: &Policy, cx: &Cx<'_, Tables>, frame: &Frame, found: &mut [u32]) {
+        let tables = cx.tables;
+        let sources = tables.sources();
+        let (mut iface, mut vrf) = (u16::MAX, 0);
+        for (packet, found) in frame.iter().zip(found) {
+            if packet.iface() != iface {
+                iface = packet.iface();
+                vrf = tables.vrf(iface);
+            }
+            let l3 = packet.data().get(packet.l3()..).unwrap_or_default();
+            let flow = Flow::of(l3, iface, vrf);
+            *found = if tables.tunables.destination_cache {
+                self.flows.decide(policy, tables.generation, &flow, sources)
+            } else {
+                policy.decide(&flow, sources).0
+            };
+        }
     }
 }
 
@@ -31,60 +59,71 @@ const LOCAL: u8 = 1;
 const ERROR: u8 = 2;
 const BLACKHOLE: u8 = 3;
 const FORWARDING_OFF: u8 = 4;
-
-/// Hash of a flow under `fib_multipath_hash_policy`.
-fn path_hash(packet: &Packet, cx: &Cx<'_, Tables>) -> u32 {
-    let ip = packet.data().get(packet.l3()..).unwrap_or_default();
-    let seed = cx.tables.tunables.hash_seed;
-    match cx.tables.tunables.multipath_policy {
-        0 => {
-            let word = |at: usize| {
-                ip.get(at..at + 4)
-                    .and_then(|word| word.try_into().ok())
-                    .map_or(0, u32::from_be_bytes)
-            };
-            l3_hash(word(12), word(16), seed)
-        }
-        _ => flow_hash(ip, seed),
-    }
-}
+const MARTIAN_DESTINATION: u8 = 5;
+const LOG: u8 = 6;
 
 /// Everything but a plain next hop.
 #[cold]
-fn other(packet: &mut Packet, mut index: u32, cx: &Cx<'_, Tables>) -> u8 {
+fn other(packet: &mut Packet, mut index: u32, dst: u32, cx: &Cx<'_, Tables>) -> u8 {
     let hops = &cx.tables.hops;
     let mut hop = hops.get(index);
-    let unicast = |kind| !matches!(kind, HopKind::Local | HopKind::Broadcast);
-    if packet.flags().any(Flags::NO_FORWARD) && unicast(hop.kind()) {
+    if hop.kind() == HopKind::Choice {
+        let l3 = packet.l3();
+        let tos = packet.data().get(l3 + 1).copied().unwrap_or_default();
+        index = hops.chosen(hop, tos);
+        packet.set_hop(index);
+        hop = hops.get(index);
+    }
+    if hop.kind() == HopKind::Vrf {
+        let flow = Flow::of(packet.data().get(packet.l3()..).unwrap_or_default(), 0, 0);
+        index = cx.tables.route_within(&flow, hop.out().iface);
+        packet.set_hop(index);
+        hop = hops.get(index);
+    }
+    let local = match hop.kind() {
+        HopKind::Local => true,
+        HopKind::Broadcast => !forwards_broadcast(packet, cx),
+        _ => false,
+    };
+    if packet.flags().any(Flags::NO_FORWARD) && !local {
         return FORWARDING_OFF;
     }
     if hop.kind() == HopKind::Group {
-        index = hops.member(hop, path_hash(packet, cx));
+        let ip = packet.data().get(packet.l3()..).unwrap_or_default();
+        let hash = path_hash(ip, &cx.tables.tunables.multipath);
+        if hop.out().resilient {
+            hops.touch(hops.bucket_of(hop, hash), (cx.now / 100_000_000) as u32);
+        }
+        index = hops.member(hop, hash);
         packet.set_hop(index);
         hop = hops.get(index);
     }
     match hop.kind() {
         HopKind::Neighbour => FORWARD,
         HopKind::Link => {
-            let ip = packet.data().get(packet.l3()..).unwrap_or_default();
-            if let Some(&[a, b, c, d]) = ip.get(16..20).and_then(|dst| dst.first_chunk::<4>()) {
-                let known = cx.tables.neighbours.get(hop.out().iface, [a, b, c, d].into());
-                // Without a neighbour the link's own hop stays; it never resolves, so `ip4-forward`
-                // makes its checks first and then asks the management core.
-                if known != 0 {
-                    packet.set_hop(known);
-                }
+            let known = cx.tables.neighbours.get(hop.out().iface, dst.into());
+            // Without a neighbour the link's own hop stays; it never resolves, so `ip4-forward`
+            // makes its checks first and then asks the management core.
+            if known != 0 && cx.tables.exceptions.transit(index, dst).is_none() {
+                packet.set_hop(known);
             }
             FORWARD
         }
         HopKind::Local => LOCAL,
-        HopKind::Broadcast => {
+        HopKind::Broadcast if local => {
             packet.add_flags(Flags::IP_BROADCAST);
             LOCAL
         }
+        HopKind::Broadcast => FORWARD,
         HopKind::Blackhole => BLACKHOLE,
-        HopKind::NoRoute | HopKind::Group => {
+        HopKind::Invalid if source::logs(packet, martian::DESTINATION, cx) => LOG,
+        HopKind::Invalid => MARTIAN_DESTINATION,
+        HopKind::NoRoute | HopKind::Group | HopKind::Choice | HopKind::Throw | HopKind::Vrf => {
             packet.set_note(Cause::NetUnreachable.note());
+            ERROR
+        }
+        HopKind::NetUnreachable => {
+            packet.set_note(Cause::RuleUnreachable.note());
             ERROR
         }
         HopKind::Unreachable => {
@@ -98,6 +137,11 @@ fn other(packet: &mut Packet, mut index: u32, cx: &Cx<'_, Tables>) -> u8 {
     }
 }
 
+/// True where `bc_forwarding` sends broadcasts to another link on.
+fn forwards_broadcast(packet: &Packet, cx: &Cx<'_, Tables>) -> bool {
+    cx.tables.ifaces.get(packet.iface()).is_some_and(|iface| iface.conf.bc_forwarding)
+}
+
 impl Node<Tables> for Lookup {
     fn name(&self) -> &'static str {
         "ip4-lookup"
@@ -105,11 +149,13 @@ impl Node<Tables> for Lookup {
 
     fn edges(&self) -> &'static [Edge] {
         &[
-            Edge::To("ip4-forward"),
-            Edge::To("ip4-local"),
+            Edge::Arc("ip4-forwarding"),
+            Edge::Arc("ip4-delivery"),
             Edge::To("icmp4-error"),
             Edge::Drop(Reason::Blackhole),
             Edge::Drop(Reason::ForwardingOff),
+            Edge::Drop(Reason::MartianDestination),
+            Edge::To("martian-log"),
         ]
     }
 
@@ -131,7 +177,9 @@ impl Node<Tables> for Lookup {
             };
         }
         let (dst, found) = (&dst[..count], &mut found[..count]);
-        if cx.tables.tunables.destination_cache {
+        if let Some(policy) = cx.tables.policy.as_deref() {
+            self.decide(policy, cx, frame, found);
+        } else if cx.tables.tunables.destination_cache {
             self.cache.lookup_batch(&cx.tables.fib, cx.tables.generation, dst, found);
         } else {
             cx.tables.fib.lookup_batch(dst, found);
@@ -144,9 +192,15 @@ impl Node<Tables> for Lookup {
                 (last, plain) = (*index, hops.get(*index).kind() == HopKind::Neighbour);
             }
             if !plain || packet.flags().any(Flags::NO_FORWARD) {
-                out.set(number, other(packet, *index, cx));
+                out.set(number, other(packet, *index, dst[number], cx));
             }
         }
-        let _ = FORWARD;
+        if !cx.tables.exceptions.no_transit() {
+            for (packet, dst) in frame.iter_mut().zip(dst) {
+                if let Some(learned) = cx.tables.exceptions.transit(packet.hop(), *dst) {
+                    packet.set_hop(learned);
+                }
+            }
+        }
     }
 }

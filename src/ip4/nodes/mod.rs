@@ -5,9 +5,11 @@ mod fragment;
 mod input;
 mod local;
 mod lookup;
+mod source;
 
 pub use forward::{Forward, Output};
 pub use fragment::Fragment;
 pub use input::Ip4Input;
 pub use local::Ip4Local;
 pub use lookup::Lookup;
+pub use source::Source;

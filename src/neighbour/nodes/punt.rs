@@ -22,6 +22,10 @@ pub enum PuntKind {
     /// Find the neighbour for this packet: on [`Packet::iface`], at the address that
     /// [`Packet::hash`] holds.
     Resolve,
+    /// Learn from this ICMP error about a packet of the router's own.
+    Learn,
+    /// Log this packet, whose addresses are impossible, and end it: what is wrong is the note.
+    Martian,
 }
 
 /// A packet on its way to the management core.
@@ -43,6 +47,16 @@ impl Punt {
     /// `arp-input`.
     pub fn arp(ring: Arc<ArrayQueue<Punted>>) -> Self {
         Self { name: "arp-input", kind: PuntKind::Arp, ring }
+    }
+
+    /// `icmp4-learn`.
+    pub fn learn(ring: Arc<ArrayQueue<Punted>>) -> Self {
+        Self { name: "icmp4-learn", kind: PuntKind::Learn, ring }
+    }
+
+    /// `martian-log`.
+    pub fn martian(ring: Arc<ArrayQueue<Punted>>) -> Self {
+        Self { name: "martian-log", kind: PuntKind::Martian, ring }
     }
 
     /// `ip4-resolve`.

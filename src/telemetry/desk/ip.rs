@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 
 use super::Desk;
 use crate::{
-    control::{AddressError, IfaceSpec},
+    control::{AddressError, IfaceSpec, Query},
     iproute2::{
         Action, AddrCommand, AddrFilter, AddrSpec, Broadcast, Command, LinkChange, LinkCommand,
         NeighCommand, NeighFilter, NeighSpec, NudState, Options, RouteCommand, RouteFilter,
@@ -17,13 +17,13 @@ use crate::{
         },
     },
     neighbour::control::{Key, State},
-    packet::{MacAddr, l3_hash},
+    packet::MacAddr,
     port::table::Iface,
     route::{
-        control::Verb,
+        control::{RouteControl, Verb},
+        policy::Flow,
         rib::{Prefix, RouteInfo},
         spec::{RouteSpec, RouteType, scope},
-        table::HopKind,
     },
 };
 
@@ -328,9 +328,13 @@ impl Desk<'_> {
                 self.check_filter(filter.dev.as_ref())?;
                 let mut prefixes = self.router.routes().rib().sorted();
                 // Of two routes that begin alike the kernel tells the longer one first.
-                prefixes.sort_by_key(|prefix| (prefix.bits, std::cmp::Reverse(prefix.len)));
-                let views: Vec<_> =
-                    prefixes.into_iter().flat_map(|prefix| self.route_views(prefix)).collect();
+                prefixes.sort_by_key(|(_, prefix)| (prefix.bits, std::cmp::Reverse(prefix.len)));
+                let views = prefixes.into_iter();
+                let mut views: Vec<_> = views
+                    .flat_map(|(table_id, prefix)| self.route_views(table_id, prefix))
+                    .collect();
+                // Tables come in the order of the kernel's hash of their numbers.
+                views.sort_by_key(|view| (view.table & 0xff, view.table));
                 return Ok(show::show_routes(&views, filter, options));
             }
             RouteCommand::Get(get) => return self.get_route(get, options),
@@ -339,12 +343,12 @@ impl Desk<'_> {
         Ok(String::new())
     }
 
-    fn route_views(&self, prefix: Prefix) -> Vec<RouteView> {
-        let rib = self.router.routes().rib();
-        let aliases = rib.get(prefix).iter();
+    fn route_views(&self, table_id: u32, prefix: Prefix) -> Vec<RouteView> {
+        let routes = self.router.routes();
+        let aliases = routes.rib().get(table_id, prefix).iter();
         let views = aliases.filter_map(|alias| {
-            let info = rib.info(alias.info)?;
-            Some(view(prefix, alias.tos, info, self.router.ifaces()))
+            let info = routes.rib().info(alias.info)?;
+            Some(view(prefix, alias.tos, info, routes, self.router.ifaces()))
         });
         views.collect()
     }
@@ -352,26 +356,43 @@ impl Desk<'_> {
     fn flush_routes(&mut self, filter: &RouteFilter) -> Done {
         self.check_filter(filter.dev.as_ref())?;
         let ifaces = self.router.ifaces().to_vec();
-        let gone = self
-            .router
-            .flush_routes(|prefix, info| filter.accepts(&view(prefix, 0, info, &ifaces)));
+        let gone = self.router.flush_routes(|routes, prefix, info| {
+            filter.accepts(&view(prefix, 0, info, routes, &ifaces))
+        });
         if gone == 0 {
             return Ok("Nothing to flush.\n".to_owned());
         }
         Ok(String::new())
     }
 
-    /// The way that a packet of the router's own takes, by the tables that forward packets.
+    /// The way that a packet takes, by the tables that forward packets.
     fn get_route(&mut self, get: &RouteGet, options: &Options) -> Done {
-        let rib = self.router.routes().rib();
-        let found = rib.matches(get.dst).find_map(|(prefix, aliases)| {
-            let infos = aliases.iter().filter(|alias| alias.tos == 0);
-            let mut infos = infos.filter_map(|alias| rib.info(alias.info));
-            Some((prefix, infos.find(|info| info.kind != RouteType::Throw)?))
-        });
+        let iif = match &get.iif {
+            Some(name) => self.known(name)?.index,
+            None => 0,
+        };
+        let oif = match &get.oif {
+            Some(name) => self.known(name)?.index,
+            None => 0,
+        };
+        let query = Query {
+            flow: Flow {
+                src: get.from.map_or(0, Ipv4Addr::to_bits),
+                dst: get.dst.to_bits(),
+                mark: get.mark,
+                tos: get.tos,
+                protocol: get.ipproto.unwrap_or_default(),
+                sport: get.sport.unwrap_or_default(),
+                dport: get.dport.unwrap_or_default(),
+                ..Flow::default()
+            },
+            iif,
+            oif,
+        };
+        let found = self.router.explain(&query);
         let unreachable = || Refused::new("RTNETLINK answers: Network is unreachable");
-        let (prefix, info) = found.ok_or_else(unreachable)?;
-        match info.kind {
+        let found = found.ok_or_else(unreachable)?;
+        match found.kind {
             RouteType::Blackhole => return Err(Refused::invalid()),
             RouteType::Unreachable => {
                 return Err(Refused::new("RTNETLINK answers: No route to host"));
@@ -381,24 +402,17 @@ impl Desk<'_> {
             }
             _ => {}
         }
+        let routes = self.router.routes();
+        let matched = found.alias.and_then(|alias| Some((alias, routes.rib().info(alias.info)?)));
+        let Some((alias, info)) = matched else { return Err(unreachable()) };
         if get.fibmatch {
-            let matched = view(prefix, 0, info, self.router.ifaces());
+            let ifaces = self.router.ifaces();
+            let matched = view(found.prefix, alias.tos, info, routes, ifaces);
             return Ok(show::show_routes(&[matched], &RouteFilter::default(), options));
         }
-        let hops = self.router.hops().table();
-        let mut hop = hops.get(self.router.routes().fib().table().lookup(get.dst.to_bits()));
-        if hop.kind() == HopKind::Group {
-            let from = get.from.map_or(0, Ipv4Addr::to_bits);
-            let hash = l3_hash(from, get.dst.to_bits(), self.router.tunables().hash_seed);
-            hop = hops.get(hops.member(hop, hash));
-        }
         let local = info.kind == RouteType::Local;
-        let via = hop.gateway().filter(|_| hop.kind() == HopKind::Neighbour);
-        let iface = match info.kind {
-            RouteType::Unicast => hop.out().iface,
-            _ => info.nexthops.first().map_or(0, |hop| hop.iface),
-        };
-        let own = self.router.ifaces().iter().find(|own| own.index == iface);
+        let own = self.router.ifaces().iter().find(|own| own.index == found.iface);
+        let via = found.gateway;
         let chosen = || own.and_then(|own| own.select_address(via.unwrap_or(get.dst)));
         let prefsrc = match get.from {
             Some(_) => None,
@@ -421,13 +435,17 @@ impl Desk<'_> {
                 RouteType::Broadcast => vec!["local".to_owned(), "brd".to_owned()],
                 _ => Vec::new(),
             },
-            expires: None,
-            mtu: info.mtu,
-            mtu_locked: info.mtu_locked,
+            expires: found.expires.map(|seconds| seconds as u32),
+            mtu: found.mtu.or(info.mtu),
+            mtu_locked: info.mtu_locked || found.mtu_locked,
             metrics: info.metrics.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
             iif: get.iif.clone(),
         };
-        Ok(show::show_route_get(&view, options))
+        let mut text = show::show_route_get(&view, options);
+        if options.details && !options.json {
+            text.push_str(&found.story);
+        }
+        Ok(text)
     }
 
     // ---- neighbours ----
@@ -532,7 +550,13 @@ impl Desk<'_> {
 }
 
 /// A route as `ip route show` wants it.
-fn view(prefix: Prefix, tos: u8, info: &RouteInfo, ifaces: &[Iface]) -> RouteView {
+fn view(
+    prefix: Prefix,
+    tos: u8,
+    info: &RouteInfo,
+    routes: &RouteControl,
+    ifaces: &[Iface],
+) -> RouteView {
     let find = |index: u16| ifaces.iter().find(|iface| iface.index == index);
     RouteView {
         dst: Ipv4Net::new(Ipv4Addr::from_bits(prefix.bits), prefix.len).unwrap_or_default(),
@@ -546,8 +570,8 @@ fn view(prefix: Prefix, tos: u8, info: &RouteInfo, ifaces: &[Iface]) -> RouteVie
         mtu: info.mtu,
         mtu_locked: info.mtu_locked,
         metrics: info.metrics.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
-        nexthops: info
-            .nexthops
+        nexthops: routes
+            .nexthops(info)
             .iter()
             .map(|hop| NextHopView {
                 via: hop.gateway,

@@ -29,7 +29,7 @@ use crate::{
         trace::{Filter, Session, Where},
     },
     iproute2::{self, Options},
-    route::rib::Prefix,
+    route::rib::{Prefix, shelf},
 };
 
 /// A device under a port.
@@ -96,8 +96,8 @@ const TRACE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a long answer goes on.
 pub enum Cursor {
-    /// Routes of which rows are wanted.
-    Routes(Vec<Prefix>, usize, u64),
+    /// Prefixes of which rows are wanted, the next one, the table, and how many rows are left.
+    Routes(Vec<Prefix>, usize, u32, u64),
     /// Commands of a batch, and where the next one starts.
     Batch(Box<Batch>),
     /// A trace, and its first time.
@@ -146,8 +146,9 @@ impl<'a> Desk<'a> {
 
     fn routes(&mut self, query: &RouteQuery) -> Reply<Cursor> {
         let rib = self.router.routes().rib();
+        let table = query.table.unwrap_or(crate::route::spec::table::MAIN);
         let prefixes: Vec<Prefix> = match query.covering {
-            Some(address) => rib.matches(address).map(|(prefix, _)| prefix).collect(),
+            Some(address) => rib.matches(table, address).map(|(prefix, _)| prefix).collect(),
             None => {
                 let within = |prefix: &Prefix| {
                     query.within.is_none_or(|net| {
@@ -155,10 +156,10 @@ impl<'a> Desk<'a> {
                             && net.contains(&std::net::Ipv4Addr::from_bits(prefix.bits))
                     })
                 };
-                rib.sorted().into_iter().filter(within).collect()
+                let here = |(of, prefix)| (of == shelf(table)).then_some(prefix);
+                rib.sorted().into_iter().filter_map(here).filter(within).collect()
             }
         };
-        let table = query.table.unwrap_or(crate::route::spec::table::MAIN);
         let most = query.limit.unwrap_or(u64::MAX);
         self.more_routes(prefixes, 0, table, most)
     }
@@ -180,9 +181,8 @@ impl<'a> Desk<'a> {
         if to == prefixes.len() || left == 0 {
             return Reply::LastRows(found);
         }
-        // Both numbers are small; one word keeps the cursor plain.
-        let rest = left << 8 | u64::from(table & 0xff);
-        Reply::Rows { rows: found, next: Cursor::Routes(prefixes, to, rest), pause: Duration::ZERO }
+        let next = Cursor::Routes(prefixes, to, table, left);
+        Reply::Rows { rows: found, next, pause: Duration::ZERO }
     }
 
     fn one_command(&mut self, words: &[&str]) -> IpOutput {
@@ -383,8 +383,8 @@ impl Answer for Desk<'_> {
 
     fn resume(&mut self, cursor: Cursor) -> Reply<Cursor> {
         match cursor {
-            Cursor::Routes(prefixes, from, rest) => {
-                self.more_routes(prefixes, from, (rest & 0xff) as u32, rest >> 8)
+            Cursor::Routes(prefixes, from, table, left) => {
+                self.more_routes(prefixes, from, table, left)
             }
             Cursor::Batch(batch) => self.more_lines(batch),
             Cursor::Trace(session, first) => self.more_steps(session, first),

@@ -104,7 +104,7 @@ impl Desk<'_> {
     /// Rows of the routes of one prefix in a table.
     pub(super) fn route_rows(&self, prefix: Prefix, wanted: u32) -> Vec<RouteRow> {
         let rib = self.router.routes().rib();
-        let infos = rib.get(prefix).iter().filter_map(|alias| rib.info(alias.info));
+        let infos = rib.get(wanted, prefix).iter().filter_map(|alias| rib.info(alias.info));
         infos.filter(|info| info.table == wanted).map(|info| self.route_row(prefix, info)).collect()
     }
 
@@ -117,7 +117,8 @@ impl Desk<'_> {
         for (name, number) in &info.metrics {
             metrics.insert((*name).to_owned(), Value::from(*number));
         }
-        let hops = info.nexthops.iter().map(|hop| NextHopRow {
+        let nexthops = self.router.routes().nexthops(info);
+        let hops = nexthops.iter().map(|hop| NextHopRow {
             gateway: hop.gateway.map(|gateway| gateway.to_string()),
             dev: Some(self.name(hop.iface)),
             weight: hop.weight,

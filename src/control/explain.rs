@@ -1,0 +1,250 @@
+//! Why a packet takes the way it takes: rules, tables, routes, what was learned, and neighbours,
+//! asked one after the other on the management core.
+
+use std::{fmt::Write as _, net::Ipv4Addr};
+
+use super::Router;
+use crate::{
+    neighbour::control::Key,
+    packet::ipv4::Ipv4Spec,
+    route::{
+        multipath::path_hash,
+        policy::Flow,
+        rib::{Alias, Prefix},
+        spec::{RouteType, RuleAction, RuleSpec, table},
+        table::HopKind,
+    },
+};
+
+/// A packet whose way is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Query {
+    /// Its fields; interfaces are filled in.
+    pub flow: Flow,
+    /// Interface by which it comes, 0 for a packet of the router's own.
+    pub iif: u16,
+    /// Interface by which it has to leave, 0 for any.
+    pub oif: u16,
+}
+
+/// The way found.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// What the packet meets.
+    pub kind: RouteType,
+    /// Prefix of the route.
+    pub prefix: Prefix,
+    /// The route; `None` where a rule alone decides.
+    pub alias: Option<Alias>,
+    /// Interface.
+    pub iface: u16,
+    /// Gateway.
+    pub gateway: Option<Ipv4Addr>,
+    /// Learned path MTU.
+    pub mtu: Option<u32>,
+    /// The learned path MTU is locked.
+    pub mtu_locked: bool,
+    /// Seconds that what was learned still holds.
+    pub expires: Option<u64>,
+    /// Everything in words, a line each.
+    pub story: String,
+}
+
+/// The name of a table that has one, else its number.
+fn table_name(id: u32) -> String {
+    match id {
+        table::DEFAULT => "default".to_owned(),
+        table::MAIN => "main".to_owned(),
+        table::LOCAL => "local".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+impl Router {
+    /// The VRF of an interface: its own index for a VRF.
+    fn vrf_of(&self, index: u16) -> u16 {
+        self.ifaces.iter().find(|iface| iface.index == index).map_or(0, |iface| iface.own_vrf())
+    }
+
+    fn rule_fits(&self, rule: &RuleSpec, flow: &Flow) -> bool {
+        let index = |name: &str| match self.iface(name) {
+            Some(iface) => Some(iface.index),
+            None if name == "lo" => Some(0),
+            None => None,
+        };
+        let in_range = |range: Option<(u16, u16)>, port: u16| {
+            range.is_none_or(|(first, last)| (first..=last).contains(&port))
+        };
+        let all = rule.from.contains(&Ipv4Addr::from_bits(flow.src))
+            && rule.to.contains(&Ipv4Addr::from_bits(flow.dst))
+            && (rule.tos == 0 || rule.tos >> 2 == flow.tos >> 2 & 7)
+            && (rule.fwmask == 0 || flow.mark & rule.fwmask == rule.fwmark & rule.fwmask)
+            && rule.iif.as_ref().is_none_or(|name| index(name) == Some(flow.iif))
+            && rule.oif.as_ref().is_none_or(|name| index(name) == Some(flow.oif))
+            && (rule.ipproto == 0 || rule.ipproto == flow.protocol)
+            && in_range(rule.sport, flow.sport)
+            && in_range(rule.dport, flow.dport)
+            && (!rule.l3mdev || flow.vrf != 0);
+        all != rule.invert
+    }
+
+    /// The route of one table for a flow, with its prefix.
+    fn route_in(&self, table_id: u32, flow: &Flow, oif: u16) -> Option<(Prefix, Alias)> {
+        let routes = self.routes();
+        let rib = routes.rib();
+        let fits = |alias: &&Alias| {
+            let Some(info) = rib.info(alias.info) else { return false };
+            let by = |oif| routes.nexthops(info).iter().any(|hop| hop.iface == oif);
+            info.table == table_id
+                && !rib.is_dead(alias.info)
+                && (alias.tos == 0 || alias.tos >> 2 == flow.tos >> 2 & 7)
+                && (oif == 0 || info.kind != RouteType::Unicast || by(oif))
+        };
+        rib.matches(table_id, flow.dst.into())
+            .find_map(|(prefix, aliases)| Some((prefix, *aliases.iter().find(fits)?)))
+    }
+
+    /// The way of a packet, and why it is that.
+    pub fn explain(&self, query: &Query) -> Option<Explanation> {
+        let from = if query.iif != 0 { query.iif } else { query.oif };
+        let vrf = self.vrf_of(from);
+        let iif = if vrf != 0 && query.iif != 0 { vrf } else { query.iif };
+        let flow = Flow { iif, oif: query.oif, vrf, ..query.flow };
+        // To be on a VRF binds to its table, not to the device.
+        let oif = if query.oif == vrf { 0 } else { query.oif };
+        let mut story = String::new();
+        let mut from_priority = 0;
+        for rule in self.rules() {
+            let priority = rule.priority.unwrap_or_default();
+            if priority < from_priority || !self.rule_fits(rule, &flow) {
+                continue;
+            }
+            let ends = |kind, story: String| {
+                Some(Explanation {
+                    kind,
+                    prefix: Prefix::of(0, 0),
+                    alias: None,
+                    iface: 0,
+                    gateway: None,
+                    mtu: None,
+                    mtu_locked: false,
+                    expires: None,
+                    story,
+                })
+            };
+            let table_id = match rule.action {
+                RuleAction::Nop => continue,
+                RuleAction::Goto(target) => {
+                    if self.rules().iter().any(|other| other.priority == Some(target)) {
+                        from_priority = target;
+                    }
+                    continue;
+                }
+                RuleAction::Blackhole => return ends(RouteType::Blackhole, story),
+                RuleAction::Unreachable => return ends(RouteType::Throw, story),
+                RuleAction::Prohibit => return ends(RouteType::Prohibit, story),
+                RuleAction::Lookup(_) if rule.l3mdev => {
+                    let vrf = self.ifaces().iter().find(|iface| iface.index == vrf)?;
+                    vrf.vrf_table?
+                }
+                RuleAction::Lookup(table_id) => table_id,
+            };
+            let name = table_name(table_id);
+            let Some((prefix, alias)) = self.route_in(table_id, &flow, oif) else {
+                let _ = writeln!(story, "    rule {priority}: table {name} has no route");
+                continue;
+            };
+            let info = self.routes().rib().info(alias.info)?;
+            if info.kind == RouteType::Throw {
+                let _ = writeln!(story, "    rule {priority}: table {name} throws");
+                continue;
+            }
+            let short = rule.suppress_prefixlength.is_some_and(|len| prefix.len <= len);
+            if short || rule.suppress_ifgroup == Some(0) {
+                let _ = writeln!(story, "    rule {priority}: table {name} is suppressed");
+                continue;
+            }
+            let net = Ipv4Addr::from_bits(prefix.bits);
+            let _ =
+                writeln!(story, "    rule {priority}: table {name}, route {net}/{}", prefix.len);
+            return Some(self.follow(&flow, prefix, alias, story));
+        }
+        None
+    }
+
+    /// From the route to the neighbour.
+    fn follow(&self, flow: &Flow, prefix: Prefix, alias: Alias, mut story: String) -> Explanation {
+        let routes = self.routes();
+        let info = routes.rib().info(alias.info);
+        let kind = info.map_or(RouteType::Throw, |info| info.kind);
+        let hops = self.hops().table();
+        let mut index = routes.rib().hop(alias.info);
+        let mut hop = hops.get(index);
+        if hop.kind() == HopKind::Group {
+            let mut header = [0; 28];
+            let spec = Ipv4Spec {
+                tos: flow.tos,
+                id: 0,
+                fragment_word: 0,
+                ttl: 64,
+                protocol: flow.protocol,
+                src: flow.src.into(),
+                dst: flow.dst.into(),
+                options: &[],
+                payload_len: 8,
+            };
+            // A header of this size always fits.
+            let _ = spec.emit(&mut header);
+            header[20..22].copy_from_slice(&flow.sport.to_be_bytes());
+            header[22..24].copy_from_slice(&flow.dport.to_be_bytes());
+            let hash = path_hash(&header, &self.tunables().multipath);
+            let members = hops.members(hop).count();
+            let _ = writeln!(story, "    next hop by hash {hash:08x} of {members}");
+            index = hops.member(hop, hash);
+            hop = hops.get(index);
+        }
+        let learned = self.exception(index, flow.dst.into());
+        let (mut mtu, mut expires, mut locked) = (None, None, false);
+        let mut gateway = hop.gateway().filter(|_| hop.kind() == HopKind::Neighbour);
+        let iface = match kind {
+            RouteType::Unicast => hop.out().iface,
+            _ => info.and_then(|info| info.nexthops.first()).map_or(0, |hop| hop.iface),
+        };
+        if let Some(learned) = learned {
+            mtu = learned.mtu.map(u32::from);
+            locked = learned.locked;
+            gateway = learned.gateway.or(gateway);
+            expires = Some(learned.left(self.now) / 1_000_000_000);
+            let _ = writeln!(story, "    learned: {learned}");
+        }
+        if kind == RouteType::Unicast {
+            let address = gateway.unwrap_or(flow.dst.into());
+            let state = match self.neighbours().get(Key { iface, address }) {
+                Some(entry) => match entry.mac.filter(|_| entry.state.is_valid()) {
+                    Some(mac) => format!("lladdr {mac} {}", entry.state.name()),
+                    None => entry.state.name().to_owned(),
+                },
+                None => "not asked for yet".to_owned(),
+            };
+            let _ = writeln!(story, "    neighbour {address}: {state}");
+        }
+        Explanation {
+            kind,
+            prefix,
+            alias: Some(alias),
+            iface,
+            gateway,
+            mtu,
+            mtu_locked: locked,
+            expires,
+            story,
+        }
+    }
+
+    /// The table in which the routes of an interface stand.
+    pub fn table_of(&self, iface: u16) -> u32 {
+        let vrf = self.vrf_of(iface);
+        let found = self.ifaces().iter().find(|iface| iface.index == vrf);
+        found.and_then(|vrf| vrf.vrf_table).unwrap_or(table::MAIN)
+    }
+}

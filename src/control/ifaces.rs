@@ -1,0 +1,209 @@
+//! Interfaces of the management core: which there are, and what comes of their coming and going.
+//!
+//! - obeys: ledger 5.62 (routes of a link that goes), 5.64; `fib_sync_down_dev`, `fib_sync_up`
+
+use super::{IfaceSpec, LinkError, Router, links::View};
+use crate::{
+    port::table::{Iface, IfaceConf},
+    route::{
+        control::{RouteControl, Verb},
+        rib::{Prefix, RouteInfo},
+        spec::RouteType,
+    },
+};
+
+impl Router {
+    /// Adds an interface, down and without addresses. Gives its index.
+    ///
+    /// # Errors
+    /// When the name or the VLAN is taken, or no index is left.
+    pub fn add_iface(&mut self, spec: IfaceSpec) -> Result<u16, LinkError> {
+        let taken = |iface: &Iface| {
+            iface.name == spec.name || (iface.port == spec.port && iface.vlan == spec.vlan)
+        };
+        if self.ifaces.iter().any(taken) {
+            return Err(LinkError::Exists);
+        }
+        if spec.vlan.is_some_and(|vlan| vlan == 0 || vlan > 4094) || spec.mtu < 68 {
+            return Err(LinkError::Invalid);
+        }
+        let parent = match spec.vlan {
+            Some(_) => {
+                let on = |iface: &&Iface| iface.port == spec.port && iface.vlan.is_none();
+                Some(self.ifaces.iter().find(on).ok_or(LinkError::Invalid)?.index)
+            }
+            None => None,
+        };
+        let index = self.free_index()?;
+        self.ifaces.push(Iface {
+            index,
+            name: spec.name,
+            port: spec.port,
+            vlan: spec.vlan,
+            parent,
+            mac: spec.mac,
+            mtu: spec.mtu,
+            up: false,
+            carrier: true,
+            conf: spec.conf,
+            vrf: 0,
+            vrf_table: None,
+            addresses: Vec::new(),
+        });
+        self.ifaces.sort_by_key(|iface| iface.index);
+        self.links_changed();
+        Ok(index)
+    }
+
+    /// Removes a VLAN sub-interface or a VRF with everything on it.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it is a port.
+    pub fn delete_iface(&mut self, name: &str) -> Result<(), LinkError> {
+        let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.into()))?;
+        if self.ifaces[place].vlan.is_none() && self.ifaces[place].vrf_table.is_none() {
+            return Err(LinkError::Invalid);
+        }
+        self.release_slaves(self.ifaces[place].index);
+        self.set_up(name, false)?;
+        let addresses: Vec<_> = self.ifaces[place].addresses.iter().map(|own| own.local).collect();
+        for address in addresses {
+            let _ = self.delete_address(name, address);
+        }
+        let index = self.ifaces[place].index;
+        self.delete_nexthops_by(index);
+        self.flush_where(|_, _, info| info.nexthops.iter().any(|hop| hop.iface == index));
+        self.neighbours.handle_link_down(index, false);
+        self.act(0);
+        self.ifaces.remove(place);
+        self.links_changed();
+        Ok(())
+    }
+
+    /// Switches an interface on or off. Off takes its routes and neighbours away, on brings those
+    /// back that come from its addresses [5.62].
+    ///
+    /// # Errors
+    /// When there is no such interface.
+    pub fn set_up(&mut self, name: &str, up: bool) -> Result<(), LinkError> {
+        let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.into()))?;
+        if self.ifaces[place].up == up {
+            return Ok(());
+        }
+        let index = self.ifaces[place].index;
+        self.ifaces[place].up = up;
+        self.links_changed();
+        if up {
+            let addresses = self.ifaces[place].addresses.clone();
+            for own in addresses {
+                // Room for an interface's own few routes is taken for granted here; where there is
+                // none, the link is up without them and `refused` has counted it.
+                let _ = self.subnet_routes(index, &own, Verb::Append);
+            }
+            self.follow_link(index);
+        } else {
+            self.follow_link(index);
+            let down: Vec<u16> =
+                self.ifaces.iter().filter(|own| !own.up).map(|own| own.index).collect();
+            // A route goes when the last of its next hops does; until then it goes by the others.
+            self.flush_where(|_, _, info| {
+                info.kind != RouteType::Local
+                    && info.nexthops.iter().any(|hop| hop.iface == index)
+                    && info.nexthops.iter().all(|hop| down.contains(&hop.iface))
+            });
+            self.delete_nexthops_by(index);
+            self.neighbours.handle_link_down(index, false);
+            self.act(0);
+        }
+        Ok(())
+    }
+
+    /// Routes and groups by an interface that came or went, or whose link did.
+    pub(super) fn follow_link(&mut self, index: u16) {
+        self.refresh_hops(index);
+        let Self { routes, hops, ifaces, neighbours, .. } = self;
+        routes.handle_link_change(index, &View { ifaces, neighbours }, hops);
+        self.dirty = true;
+        self.note_hop_changes();
+    }
+
+    /// Takes routes away with what hangs on them.
+    pub(super) fn flush_where(
+        &mut self,
+        gone: impl Fn(&RouteControl, Prefix, &RouteInfo) -> bool,
+    ) -> usize {
+        let Self { routes, hops, .. } = self;
+        let count = routes.flush_with(hops, gone);
+        if count > 0 {
+            self.policy_changed();
+        }
+        self.note_hop_changes();
+        count
+    }
+
+    /// The device said whether there is a link.
+    pub fn set_carrier(&mut self, port: u16, carrier: bool) {
+        let mut changed = Vec::new();
+        for iface in self.ifaces.iter_mut().filter(|iface| iface.port == port) {
+            if std::mem::replace(&mut iface.carrier, carrier) != carrier {
+                changed.push(iface.index);
+            }
+        }
+        for index in changed {
+            if !carrier {
+                self.delete_nexthops_by(index);
+            }
+            self.follow_link(index);
+            self.links_changed();
+        }
+    }
+
+    /// Sets the MTU.
+    ///
+    /// # Errors
+    /// When there is no such interface, or the MTU is out of range.
+    pub fn set_mtu(&mut self, name: &str, mtu: u16) -> Result<(), LinkError> {
+        let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.into()))?;
+        if mtu < 68 {
+            return Err(LinkError::SmallMtu);
+        }
+        self.ifaces[place].mtu = mtu;
+        self.refresh_hops(self.ifaces[place].index);
+        self.links_changed();
+        Ok(())
+    }
+
+    /// Sets the tunables of an interface.
+    ///
+    /// # Errors
+    /// When there is no such interface.
+    pub fn set_conf(&mut self, name: &str, conf: IfaceConf) -> Result<(), LinkError> {
+        let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.into()))?;
+        if self.ifaces[place].conf != conf {
+            self.ifaces[place].conf = conf;
+            self.links_changed();
+        }
+        Ok(())
+    }
+
+    /// Moves an interface that is down, and the routes of its addresses, to another VRF.
+    pub(super) fn move_addresses(&mut self, name: &str, vrf: u16) {
+        let Some(place) = self.find(name) else { return };
+        let (index, addresses) = (self.ifaces[place].index, self.ifaces[place].addresses.clone());
+        for own in &addresses {
+            let _ = self.local_route(index, own.local.addr(), Verb::Delete);
+        }
+        self.ifaces[place].vrf = vrf;
+        for own in &addresses {
+            // Room for the few routes of an interface is taken for granted, as in `set_up`.
+            let _ = self.local_route(index, own.local.addr(), Verb::Append);
+        }
+    }
+
+    pub(super) fn refresh_hops(&mut self, iface: u16) {
+        let view = View { ifaces: &self.ifaces, neighbours: &self.neighbours };
+        for hop in self.hops.by_iface(iface) {
+            self.hops.refresh(hop, &view);
+        }
+    }
+}

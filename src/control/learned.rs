@@ -1,0 +1,361 @@
+//! What the router learns about single destinations: path MTUs and better gateways.
+//!
+//! - takes: ICMP errors and redirects about the router's own packets
+//! - gives: exceptions from routes, as [`Exceptions`] for the workers
+//! - obeys: RFC 1191, RFC 1122 section 3.2.2.2; `__ip_rt_update_pmtu`, `__ip_do_redirect`; ledger 5.104
+//!   to 5.112: 600 s, at least 552 bytes, 2048 places of at most five exceptions by next hop
+
+use std::{collections::BTreeMap, fmt, net::Ipv4Addr, sync::Arc};
+
+use super::{Router, links::View};
+use crate::{
+    dpdk::mbuf::Packet,
+    graph::{Nanos, Reason},
+    neighbour::control::Key,
+    packet::ipv4::{self, Ipv4View},
+    route::{
+        exceptions::{Entry, Exceptions},
+        hops::HopSpec,
+        policy::Flow,
+        table::HopKind,
+    },
+};
+
+const SECOND: Nanos = 1_000_000_000;
+/// How long a redirect is believed (`RT_GC_TIMEOUT`).
+const REDIRECT_HOLDS: Nanos = 300 * SECOND;
+/// Places of a next hop's exceptions (`FNHE_HASH_SIZE`), and how many one holds.
+const PLACES: u32 = 2048;
+const DEPTH: usize = 5;
+/// Bound over all next hops.
+const LIMIT: usize = 65_536;
+
+/// One exception.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// Path MTU.
+    pub mtu: Option<u16>,
+    /// The MTU is not to be lowered further.
+    pub locked: bool,
+    /// Gateway in the place of the route's.
+    pub gateway: Option<Ipv4Addr>,
+    expires: Nanos,
+    /// Grows with each change, so that the oldest can be told.
+    stamp: u64,
+    output: u32,
+    transit: Option<u32>,
+}
+
+impl Learned {
+    /// Nanoseconds for which it still holds.
+    pub(super) fn left(&self, now: Nanos) -> Nanos {
+        self.expires.saturating_sub(now)
+    }
+}
+
+impl fmt::Display for Learned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(gateway) = self.gateway {
+            write!(f, "redirected to {gateway} ")?;
+        }
+        match self.mtu {
+            Some(mtu) if self.locked => write!(f, "mtu lock {mtu}"),
+            Some(mtu) => write!(f, "mtu {mtu}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All exceptions, by the hop of the route and the destination.
+#[derive(Default)]
+pub(super) struct Memory {
+    all: BTreeMap<(u32, Ipv4Addr), Learned>,
+    stamp: u64,
+    changed: bool,
+}
+
+fn place(dst: Ipv4Addr) -> u32 {
+    (dst.to_bits().wrapping_mul(0x9e37_79b1) >> 16) % PLACES
+}
+
+impl Router {
+    /// What was learned about a destination by a hop.
+    pub fn exception(&self, hop: u32, dst: Ipv4Addr) -> Option<&Learned> {
+        self.memory.all.get(&(hop, dst))
+    }
+
+    /// All that was learned, by destination.
+    pub fn exceptions(&self) -> impl Iterator<Item = (Ipv4Addr, &Learned)> {
+        self.memory.all.iter().map(|((_, dst), learned)| (*dst, learned))
+    }
+
+    /// Sets `net.ipv4.route.min_pmtu` and how long a path MTU is believed.
+    pub fn set_path_rules(&mut self, min_pmtu: u16, holds: Nanos) {
+        (self.min_pmtu, self.pmtu_holds) = (min_pmtu, holds);
+    }
+
+    /// Forgets all that was learned (`ip route flush cache`).
+    pub fn forget_exceptions(&mut self) {
+        let keys: Vec<_> = self.memory.all.keys().copied().collect();
+        for key in keys {
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: (u32, Ipv4Addr)) {
+        if let Some(learned) = self.memory.all.remove(&key) {
+            self.hops.release(learned.output);
+            learned.transit.into_iter().for_each(|hop| self.hops.release(hop));
+            self.memory.changed = true;
+            self.dirty = true;
+        }
+    }
+
+    /// Forgets what hangs on a hop that is no more.
+    pub(super) fn forget_hop(&mut self, hop: u32) {
+        let keys =
+            self.memory.all.range((hop, Ipv4Addr::UNSPECIFIED)..(hop + 1, Ipv4Addr::UNSPECIFIED));
+        let keys: Vec<_> = keys.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.forget(key);
+        }
+    }
+
+    /// Forgets what has come to its time.
+    pub(super) fn expire_exceptions(&mut self, now: Nanos) {
+        self.now = self.now.max(now);
+        let over = |(_, learned): &(&(u32, Ipv4Addr), &Learned)| learned.expires <= now;
+        let keys: Vec<_> = self.memory.all.iter().filter(over).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.forget(key);
+        }
+    }
+
+    /// When [`Router::expire_exceptions`] has something to do.
+    pub(super) fn next_exception(&self) -> Option<Nanos> {
+        self.memory.all.values().map(|learned| learned.expires).min()
+    }
+
+    /// Puts new exceptions where workers read them.
+    pub(super) fn publish_exceptions(&mut self) {
+        if !std::mem::take(&mut self.memory.changed) {
+            return;
+        }
+        let (mut transit, mut output): (Vec<Entry>, Vec<Entry>) = (Vec::new(), Vec::new());
+        for ((hop, dst), learned) in &self.memory.all {
+            output.push((*hop, dst.to_bits(), learned.output));
+            if let Some(way) = learned.transit {
+                transit.push((*hop, dst.to_bits(), way));
+            }
+        }
+        self.learned = Arc::new(Exceptions::new(&transit, &output));
+    }
+
+    /// A worker left an ICMP error about a packet that the router itself has sent.
+    pub(super) fn handle_error(&mut self, now: Nanos, packet: Packet) {
+        if let Ok(ip) = Ipv4View::new_checked(packet.data().get(packet.l3()..).unwrap_or_default())
+            && let Some((message, quoted)) = ip.payload().split_at_checked(8)
+            && let Ok(quoted) = Ipv4View::new_quoted(quoted)
+        {
+            let iface = packet.iface();
+            match message[..2] {
+                [3, 4] => {
+                    let mtu = u16::from_be_bytes([message[6], message[7]]);
+                    self.learn_mtu(now, iface, &quoted, mtu);
+                }
+                [5, 0..=3] => {
+                    let gateway = Ipv4Addr::new(message[4], message[5], message[6], message[7]);
+                    self.learn_redirect(now, iface, ip.src(), gateway, &quoted);
+                }
+                _ => {}
+            }
+        }
+        self.discard(packet, Reason::IcmpConsumed);
+    }
+
+    /// The hops of the router's own packets to `dst`, as the workers choose them, and the routes'
+    /// own ways: one, or all next hops of a group.
+    fn own_ways(&self, flow: &Flow) -> Vec<u32> {
+        let tables = self.current();
+        let index = tables.route(flow);
+        let hop = tables.hops.get(index);
+        match hop.kind() {
+            HopKind::Group => tables.hops.members(hop).collect(),
+            HopKind::Neighbour | HopKind::Link => vec![index],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The flow of a packet of the router's own that an ICMP error quotes.
+    fn own_flow(&self, iface: u16, quoted: &Ipv4View<'_>) -> Flow {
+        let vrf = self.ifaces.iter().find(|own| own.index == iface).map_or(0, |own| own.vrf);
+        Flow {
+            src: quoted.src().to_bits(),
+            tos: quoted.tos(),
+            protocol: quoted.protocol(),
+            ..Flow::out(quoted.dst().to_bits(), vrf)
+        }
+    }
+
+    /// Somebody on the way could not pass a packet of ours on.
+    pub(super) fn learn_mtu(&mut self, now: Nanos, iface: u16, quoted: &Ipv4View<'_>, mtu: u16) {
+        let flow = self.own_flow(iface, quoted);
+        let least = self.min_pmtu;
+        for hop in self.own_ways(&flow) {
+            let dst = quoted.dst();
+            let known = self.memory.all.get(&(hop, dst)).cloned();
+            let facts = self.hops.table().get(hop);
+            if facts.attrs().mtu_locked {
+                continue;
+            }
+            let old = known.as_ref().and_then(|known| known.mtu).unwrap_or(facts.out().mtu);
+            if known.as_ref().is_some_and(|known| known.locked) || old < mtu {
+                continue;
+            }
+            let (mtu, locked) = if mtu < least { (old.min(least), true) } else { (mtu, false) };
+            let same = known.as_ref().is_some_and(|known| {
+                known.mtu == Some(mtu) && !locked && known.left(now) > self.pmtu_holds / 2
+            });
+            if !same {
+                let gateway = known.and_then(|known| known.gateway);
+                self.remember(now, (hop, dst), Some(mtu), locked, gateway, self.pmtu_holds);
+            }
+        }
+    }
+
+    /// A gateway knows a better one for a packet of ours.
+    pub(super) fn learn_redirect(
+        &mut self,
+        now: Nanos,
+        iface: u16,
+        from: Ipv4Addr,
+        gateway: Ipv4Addr,
+        quoted: &Ipv4View<'_>,
+    ) {
+        let Some(own) = self.ifaces.iter().find(|own| own.index == iface) else { return };
+        let conf = own.conf;
+        let bits = gateway.to_bits();
+        let zero = bits >> 24 == 0;
+        let impossible = ipv4::is_multicast(bits) || ipv4::is_limited_broadcast(bits) || zero;
+        if gateway == from || !conf.accept_redirects || impossible {
+            return;
+        }
+        if conf.shared_media {
+            let unicast =
+                |kind| matches!(kind, HopKind::Neighbour | HopKind::Link | HopKind::Group);
+            let flow = Flow::out(bits, own.vrf);
+            let tables = self.current();
+            if !unicast(tables.hops.get(tables.route(&flow)).kind()) {
+                return;
+            }
+        } else {
+            let known = self.is_gateway(iface, gateway);
+            if !own.on_link(gateway, from) || conf.secure_redirects && !known {
+                return;
+            }
+        }
+        let flow = self.own_flow(iface, quoted);
+        let ways = self.own_ways(&flow);
+        let dst = quoted.dst();
+        for hop in ways {
+            let facts = self.hops.table().get(hop);
+            let current = self.exception(hop, dst).and_then(|known| known.gateway);
+            let by = current.or(facts.gateway().filter(|_| facts.kind() == HopKind::Neighbour));
+            if by.is_some_and(|by| by != from) {
+                continue;
+            }
+            // Until the new gateway has answered, the old one serves.
+            let key = Key { iface: facts.out().iface, address: gateway };
+            let valid = self.neighbours.get(key).is_some_and(|entry| entry.state.is_valid());
+            if !valid {
+                self.neighbours.handle_use(now, key);
+                self.act(now);
+                continue;
+            }
+            let known = self.exception(hop, dst);
+            let (mtu, locked) = known.map_or((None, false), |known| (known.mtu, known.locked));
+            self.remember(now, (hop, dst), mtu, locked, Some(gateway), REDIRECT_HOLDS);
+        }
+    }
+
+    /// True when some default route goes by this gateway (`ip_fib_check_default`).
+    fn is_gateway(&self, iface: u16, gateway: Ipv4Addr) -> bool {
+        let through = |info: &crate::route::rib::RouteInfo| {
+            self.routes
+                .nexthops(info)
+                .iter()
+                .any(|hop| hop.gateway == Some(gateway) && hop.iface == iface)
+        };
+        self.routes.rib().all_infos().any(|(_, info)| through(info))
+    }
+
+    fn remember(
+        &mut self,
+        now: Nanos,
+        key: (u32, Ipv4Addr),
+        mtu: Option<u16>,
+        locked: bool,
+        gateway: Option<Ipv4Addr>,
+        holds: Nanos,
+    ) {
+        let (hop, dst) = key;
+        let Some(HopSpec::Via { iface, gateway: by, mtu: route_mtu, prefsrc, attrs }) =
+            self.hops.spec(hop).cloned()
+        else {
+            return;
+        };
+        let via = |mtu: Option<u16>| HopSpec::Via {
+            iface,
+            gateway: Some(gateway.or(by).unwrap_or(dst)),
+            mtu: match (mtu, route_mtu) {
+                (Some(learned), Some(stated)) => Some(learned.min(stated)),
+                (learned, stated) => learned.or(stated),
+            },
+            prefsrc,
+            attrs,
+        };
+        let transit_mtu = mtu.filter(|_| self.tunables().forward_use_pmtu);
+        let in_transit = gateway.is_some() || transit_mtu.is_some();
+        let view = View { ifaces: &self.ifaces, neighbours: &self.neighbours };
+        let Ok(output) = self.hops.acquire(via(mtu), &view) else { return };
+        let transit = match in_transit {
+            true => self.hops.acquire(via(transit_mtu), &view).ok(),
+            false => None,
+        };
+        // What is released below may be what was just taken again.
+        self.forget(key);
+        self.make_room(key);
+        self.memory.stamp += 1;
+        let learned = Learned {
+            mtu,
+            locked,
+            gateway,
+            expires: now + holds,
+            stamp: self.memory.stamp,
+            output,
+            transit,
+        };
+        self.memory.all.insert(key, learned);
+        self.memory.changed = true;
+        self.dirty = true;
+        self.note_hop_changes();
+    }
+
+    /// The oldest exception of a full place goes.
+    fn make_room(&mut self, (hop, dst): (u32, Ipv4Addr)) {
+        let all = self.memory.all.range((hop, Ipv4Addr::UNSPECIFIED)..=(hop, Ipv4Addr::BROADCAST));
+        let here: Vec<_> = all.filter(|((_, other), _)| place(*other) == place(dst)).collect();
+        let oldest = here.iter().min_by_key(|(_, learned)| learned.stamp).map(|(key, _)| **key);
+        if here.len() >= DEPTH
+            && let Some(oldest) = oldest
+        {
+            self.forget(oldest);
+        }
+        if self.memory.all.len() >= LIMIT
+            && let Some(key) =
+                self.memory.all.iter().min_by_key(|(_, learned)| learned.stamp).map(|(key, _)| *key)
+        {
+            self.forget(key);
+        }
+    }
+}

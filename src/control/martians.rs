@@ -1,0 +1,110 @@
+//! The log of packets with impossible addresses (`log_martians`).
+//!
+//! - takes: packets that the workers left to us, with what is wrong as their note
+//! - gives: lines in the kernel's words, at most ten in five seconds (`net_ratelimit`)
+//! - obeys: RFC 1812 section 5.3.8; `ip_handle_martian_source`
+
+use std::{collections::VecDeque, fmt::Write as _, net::Ipv4Addr};
+
+use super::Router;
+use crate::{
+    dpdk::mbuf::Packet,
+    graph::{Nanos, Reason},
+    neighbour::table::martian,
+    packet::ipv4::Ipv4View,
+};
+
+/// Time of one allowance, and how many lines are in it.
+const INTERVAL: Nanos = 5_000_000_000;
+const BURST: u32 = 10;
+/// Lines that wait to be written; what a log cannot take is counted and forgotten.
+const WAITING: usize = 256;
+const ETHERNET: usize = 14;
+
+/// Lines to be written, and how many may follow.
+#[derive(Default)]
+pub(super) struct Martians {
+    lines: VecDeque<String>,
+    began: Nanos,
+    written: u32,
+    suppressed: u64,
+}
+
+impl Martians {
+    /// True when another packet may be logged; the first one after a silence tells how many were not.
+    fn allow(&mut self, now: Nanos) -> bool {
+        if now.saturating_sub(self.began) >= INTERVAL || self.began == 0 {
+            if self.suppressed > 0 {
+                let count = std::mem::take(&mut self.suppressed);
+                self.push(format!("net_ratelimit: {count} callbacks suppressed"));
+            }
+            (self.began, self.written) = (now.max(1), 0);
+        }
+        let allowed = self.written < BURST;
+        self.written += u32::from(allowed);
+        self.suppressed += u64::from(!allowed);
+        allowed
+    }
+
+    fn push(&mut self, line: String) {
+        if self.lines.len() < WAITING {
+            self.lines.push_back(line);
+        }
+    }
+}
+
+impl Router {
+    /// Lines for the log since the last call.
+    pub fn take_log(&mut self) -> impl Iterator<Item = String> + '_ {
+        self.martians.lines.drain(..)
+    }
+
+    /// Logs a packet and ends it.
+    pub(super) fn handle_martian(&mut self, now: Nanos, packet: Packet) {
+        let wrong = packet.note();
+        if self.martians.allow(now) {
+            let name = self.ifaces.iter().find(|own| own.index == packet.iface());
+            let name = name.map_or("?", |iface| iface.name.as_str());
+            let bytes = packet.data();
+            let (src, dst) =
+                match Ipv4View::new_quoted(bytes.get(packet.l3()..).unwrap_or_default()) {
+                    Ok(ip) => (ip.src(), ip.dst()),
+                    Err(_) => (Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED),
+                };
+            if wrong == martian::DESTINATION {
+                let line = format!("IPv4: martian destination {dst} from {src}, dev {name}");
+                self.martians.push(line);
+            } else {
+                let line = format!("IPv4: martian source {dst} from {src}, on dev {name}");
+                let mut link = String::from("ll header: 00000000:");
+                for byte in bytes.iter().take(ETHERNET.min(packet.l3())) {
+                    // Writing to a string never fails.
+                    let _ = write!(link, " {byte:02x}");
+                }
+                self.martians.push(line);
+                self.martians.push(link);
+            }
+        }
+        let reason = match wrong {
+            martian::DESTINATION => Reason::MartianDestination,
+            martian::REVERSE_PATH => Reason::RpFilter,
+            _ => Reason::MartianSource,
+        };
+        self.discard(packet, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_lines_in_five_seconds_and_the_rest_is_counted() {
+        let mut log = Martians::default();
+        let second = 1_000_000_000;
+        assert_eq!((0..25).filter(|n| log.allow(second + n)).count(), 10);
+        assert!(log.lines.is_empty());
+        assert!(!log.allow(5 * second) && log.allow(6 * second));
+        assert_eq!(log.lines, ["net_ratelimit: 16 callbacks suppressed"]);
+    }
+}

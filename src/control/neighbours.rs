@@ -1,0 +1,267 @@
+//! Neighbours of the management core: asked for, learned, and put where workers find them.
+//!
+//! - obeys: RFC 826; ledger 1.31; the NUD machine is `neighbour/control.rs`
+
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use super::{NeighbourError, Router, links::View};
+use crate::{
+    dpdk::mbuf::{Flags, Packet},
+    graph::{Nanos, Reason},
+    icmp::table::Cause,
+    neighbour::{
+        arp::{Facts, Learn, consider},
+        control::{Action, Key, State},
+        table::NeighbourTable,
+    },
+    packet::{
+        MacAddr,
+        arp::{ArpSpec, ArpView},
+    },
+    port::table::Iface,
+    route::{
+        control::Verb,
+        hops::{Change, HopSpec},
+        table::Attrs,
+    },
+    worker::{Entry, Injected},
+};
+
+impl Router {
+    /// Sets a neighbour by hand.
+    ///
+    /// # Errors
+    /// When the interface is not there, the verb does not fit, or the table is full.
+    pub fn set_neighbour(
+        &mut self,
+        verb: Verb,
+        dev: &str,
+        address: Ipv4Addr,
+        mac: MacAddr,
+        state: State,
+        now: Nanos,
+    ) -> Result<(), NeighbourError> {
+        let iface = self.iface(dev).ok_or_else(|| NeighbourError::NoDevice(dev.into()))?.index;
+        let key = Key { iface, address };
+        match (verb, self.neighbours.get(key).is_some()) {
+            (Verb::Add, true) => return Err(NeighbourError::Exists),
+            (Verb::Change, false) => return Err(NeighbourError::NotFound),
+            _ => {}
+        }
+        if !self.neighbours.set(now, key, mac, state) {
+            return Err(NeighbourError::Full(self.neighbours.rules().limit));
+        }
+        self.act(now);
+        Ok(())
+    }
+
+    /// Forgets a neighbour.
+    ///
+    /// # Errors
+    /// When the interface or the neighbour is not there.
+    pub fn delete_neighbour(&mut self, dev: &str, address: Ipv4Addr) -> Result<(), NeighbourError> {
+        let iface = self.iface(dev).ok_or_else(|| NeighbourError::NoDevice(dev.into()))?.index;
+        if !self.neighbours.remove(Key { iface, address }) {
+            return Err(NeighbourError::NotFound);
+        }
+        self.act(0);
+        Ok(())
+    }
+
+    /// Ends a packet that the management core holds.
+    pub fn discard(&mut self, packet: Packet, reason: Reason) {
+        self.drop_packet(packet, reason);
+    }
+
+    pub(super) fn drop_packet(&mut self, packet: Packet, reason: Reason) {
+        drop(packet);
+        *self.dropped.entry(reason).or_default() += 1;
+    }
+
+    /// Does what the neighbour table wants done.
+    pub(super) fn act(&mut self, _now: Nanos) {
+        for action in self.neighbours.take_actions() {
+            match action {
+                Action::Solicit(key, mac) => self.solicit(key, mac),
+                Action::Resolved(key, mac) => self.resolved(key, mac),
+                Action::Unresolved(key) => self.unresolved(key),
+                Action::Release(key, packets) => {
+                    let hop = self.neighbour_hop(key);
+                    for mut packet in packets {
+                        match hop {
+                            Some(hop) => {
+                                packet.set_hop(hop);
+                                self.injected.push(Injected { entry: Entry::Output, packet });
+                            }
+                            None => self.drop_packet(packet, Reason::NeighbourTableFull),
+                        }
+                    }
+                }
+                Action::Fail(_, packets) => {
+                    for mut packet in packets {
+                        if packet.flags().any(Flags::LOCAL_OUT) {
+                            self.drop_packet(packet, Reason::NeighbourFailed);
+                            continue;
+                        }
+                        packet.set_note(Cause::NeighbourFailed.note());
+                        self.injected.push(Injected { entry: Entry::Error, packet });
+                    }
+                }
+                Action::Drop(packets) => {
+                    for packet in packets {
+                        self.drop_packet(packet, Reason::NeighbourQueueFull);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The hop of a neighbour on a link, made if there is none.
+    fn neighbour_hop(&mut self, key: Key) -> Option<u32> {
+        if let Some(hop) = self.on_link.get(&key) {
+            return Some(*hop);
+        }
+        let view = View { ifaces: &self.ifaces, neighbours: &self.neighbours };
+        let spec = HopSpec::Via {
+            iface: key.iface,
+            gateway: Some(key.address),
+            mtu: None,
+            prefsrc: Ipv4Addr::UNSPECIFIED,
+            attrs: Attrs::default(),
+        };
+        let hop = self.hops.acquire(spec, &view).ok()?;
+        self.on_link.insert(key, hop);
+        for change in self.hops.take_changes() {
+            if let Change::Added(hop, _) = change {
+                self.gateways.entry(key).or_default().push(hop);
+            }
+        }
+        Some(hop)
+    }
+
+    fn resolved(&mut self, key: Key, _mac: MacAddr) {
+        let Some(hop) = self.neighbour_hop(key) else { return };
+        let view = View { ifaces: &self.ifaces, neighbours: &self.neighbours };
+        for hop in self.gateways.get(&key).into_iter().flatten() {
+            self.hops.refresh(*hop, &view);
+        }
+        if !self.neighbour_table.set(key.iface, key.address, hop, &mut self.neighbour_slots) {
+            self.rebuild_neighbour_table();
+        }
+        self.dirty = true;
+    }
+
+    fn rebuild_neighbour_table(&mut self) {
+        let table = NeighbourTable::new(self.on_link.len() * 2);
+        self.neighbour_slots = 0;
+        for (key, hop) in &self.on_link {
+            table.set(key.iface, key.address, *hop, &mut self.neighbour_slots);
+        }
+        self.neighbour_table = Arc::new(table);
+        self.dirty = true;
+    }
+
+    fn unresolved(&mut self, key: Key) {
+        self.neighbour_table.set(key.iface, key.address, 0, &mut self.neighbour_slots);
+        let view = View { ifaces: &self.ifaces, neighbours: &self.neighbours };
+        for hop in self.gateways.get(&key).into_iter().flatten() {
+            self.hops.refresh(*hop, &view);
+        }
+        if let Some(hop) = self.on_link.remove(&key) {
+            self.hops.release(hop);
+            for change in self.hops.take_changes() {
+                if let Change::Removed(hop, _) = change
+                    && let Some(hops) = self.gateways.get_mut(&key)
+                {
+                    hops.retain(|other| *other != hop);
+                }
+            }
+        }
+        self.dirty = true;
+    }
+
+    /// Sends an ARP packet on an interface.
+    fn send_arp(&mut self, index: u16, to: MacAddr, arp: &ArpSpec) {
+        let Some(iface) = self.ifaces.iter().find(|iface| iface.index == index && iface.up) else {
+            return;
+        };
+        let Some(mut packet) = self.pool.alloc() else { return };
+        let mut frame = Vec::with_capacity(64);
+        frame.extend_from_slice(&to.octets());
+        frame.extend_from_slice(&iface.mac.octets());
+        if let Some(vlan) = iface.vlan {
+            frame.extend_from_slice(&[0x81, 0x00]);
+            frame.extend_from_slice(&vlan.to_be_bytes());
+        }
+        frame.extend_from_slice(&[0x08, 0x06]);
+        frame.extend_from_slice(&arp.to_bytes());
+        if packet.fill(&frame) {
+            packet.begin(index, 14, Flags::LOCAL_OUT);
+            packet.set_port(iface.port);
+            self.made += 1;
+            self.injected.push(Injected { entry: Entry::Transmit, packet });
+        }
+    }
+
+    fn solicit(&mut self, key: Key, mac: Option<MacAddr>) {
+        let Some(iface) = self.ifaces.iter().find(|iface| iface.index == key.iface) else { return };
+        // `arp_announce` 0: in the name that the packet bears, when the router itself made it.
+        let bears = self.neighbours.first_waiting(key).and_then(|packet| {
+            let ip = packet.data().get(packet.l3()..)?;
+            Some(Ipv4Addr::from(*ip.get(12..16)?.first_chunk::<4>()?))
+        });
+        let vrf = iface.own_vrf();
+        let same = || self.ifaces.iter().filter(move |other| other.own_vrf() == vrf);
+        let own = |address: &Ipv4Addr| {
+            same().flat_map(|iface| &iface.addresses).any(|own| own.local.addr() == *address)
+        };
+        let any = || same().find_map(|other| other.select_address(key.address));
+        let chosen = || iface.select_address(key.address).or_else(any);
+        let Some(source) = bears.filter(own).or_else(chosen) else { return };
+        let arp = ArpSpec::request(iface.mac, source, key.address);
+        self.solicits.fetch_add(1, Ordering::Relaxed);
+        self.send_arp(key.iface, mac.unwrap_or(MacAddr::new([0xff; 6])), &arp);
+    }
+
+    /// A worker left an ARP packet.
+    pub(super) fn handle_arp(&mut self, now: Nanos, packet: Packet) {
+        let (index, l3) = (packet.iface(), packet.l3());
+        let Some(iface) = self.ifaces.iter().find(|iface| iface.index == index) else {
+            return self.drop_packet(packet, Reason::LinkDown);
+        };
+        let Ok(arp) = ArpView::new_checked(packet.data().get(l3..).unwrap_or_default()) else {
+            return self.drop_packet(packet, Reason::ArpMalformed);
+        };
+        let same = |own: &&Iface| own.own_vrf() == iface.own_vrf();
+        let local = |address: Ipv4Addr| {
+            let mut all = self.ifaces.iter().filter(same).flat_map(|own| &own.addresses);
+            all.any(|own| own.local.addr() == address)
+        };
+        let unicast = !packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST));
+        let facts = Facts {
+            target_local: local(arp.target_ip()),
+            sender_local: local(arp.sender_ip()),
+            unicast,
+        };
+        let verdict = consider(&arp, facts);
+        let key = Key { iface: index, address: arp.sender_ip() };
+        let (mac, ours) = (arp.sender_mac(), iface.mac);
+        let reply = ArpSpec::reply(ours, arp.target_ip(), mac, arp.sender_ip());
+        match verdict.learn {
+            Learn::No => {}
+            Learn::Create => self.neighbours.handle_request(now, key, mac),
+            Learn::Update { confirmed, gratuitous } => {
+                self.neighbours.handle_hint(now, key, mac, confirmed, gratuitous);
+            }
+        }
+        // What waited for the sender goes before the answer to it, as from the kernel.
+        self.act(now);
+        if verdict.reply {
+            self.send_arp(index, mac, &reply);
+        }
+        self.drop_packet(packet, Reason::LocalDone);
+    }
+}

@@ -1,0 +1,229 @@
+//! The rules of policy routing, as the operator states and sees them.
+//!
+//! - obeys: `ip-rule(8)`; places and refusals as in the kernel's `fib_rules.c`
+
+use ipnet::Ipv4Net;
+use thiserror::Error;
+
+use super::Router;
+use crate::{
+    port::table::Iface,
+    route::{
+        hops::HopSpec,
+        policy::{ABSENT, Act, Policy, Rule, Where},
+        spec::{RuleAction, RuleSpec, table},
+        table::HopKind,
+    },
+};
+
+/// A change of a rule that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RuleError {
+    /// There is one like it.
+    #[error("RTNETLINK answers: File exists")]
+    Exists,
+    /// There is none like it.
+    #[error("RTNETLINK answers: No such file or directory")]
+    NotFound,
+    /// Selectors or action that do not go together.
+    #[error("RTNETLINK answers: Invalid argument")]
+    Invalid,
+}
+
+/// The three rules that there are from the start [6.8].
+pub(super) fn initial() -> Vec<RuleSpec> {
+    let rule = |priority, table_id| RuleSpec {
+        priority: Some(priority),
+        protocol: 2,
+        ..RuleSpec::lookup(table_id)
+    };
+    vec![rule(0, table::LOCAL), rule(32_766, table::MAIN), rule(32_767, table::DEFAULT)]
+}
+
+fn priority(rule: &RuleSpec) -> u32 {
+    rule.priority.unwrap_or_default()
+}
+
+/// True for a rule that takes every packet to its table.
+fn takes_all(rule: &RuleSpec) -> bool {
+    let plain = RuleSpec {
+        priority: rule.priority,
+        protocol: rule.protocol,
+        action: rule.action,
+        ..RuleSpec::lookup(0)
+    };
+    *rule == plain && matches!(rule.action, RuleAction::Lookup(_))
+}
+
+impl Router {
+    /// The rules, in the order in which they are asked.
+    pub fn rules(&self) -> &[RuleSpec] {
+        &self.rules
+    }
+
+    /// True when the rules are those that there are from the start, in effect: local, then main.
+    fn rules_are_plain(&self) -> bool {
+        let tables: Vec<_> = self.rules.iter().map(|rule| (takes_all(rule), rule.action)).collect();
+        let look = |table_id| (true, RuleAction::Lookup(table_id));
+        let default_empty = self.routes.rib().prefix_count(table::DEFAULT) == 0;
+        match &tables[..] {
+            [first, second] => *first == look(table::LOCAL) && *second == look(table::MAIN),
+            [first, second, third] => {
+                *first == look(table::LOCAL)
+                    && *second == look(table::MAIN)
+                    && *third == look(table::DEFAULT)
+                    && default_empty
+            }
+            _ => false,
+        }
+    }
+
+    /// Adds a rule. Without a priority it comes before all but the first.
+    ///
+    /// # Errors
+    /// When there is one like it, or it cannot be as stated.
+    pub fn add_rule(&mut self, spec: &RuleSpec) -> Result<(), RuleError> {
+        let mut rule = spec.clone();
+        let before_second = || self.rules.get(1).map_or(0, |second| priority(second).max(1) - 1);
+        rule.priority = Some(spec.priority.unwrap_or_else(before_second));
+        match rule.action {
+            RuleAction::Goto(target) if target <= priority(&rule) => {
+                return Err(RuleError::Invalid);
+            }
+            RuleAction::Lookup(0) if !rule.l3mdev => return Err(RuleError::Invalid),
+            RuleAction::Lookup(table_id) if table_id != 0 && rule.l3mdev => {
+                return Err(RuleError::Invalid);
+            }
+            _ => {}
+        }
+        let same = |other: &RuleSpec| RuleSpec { protocol: rule.protocol, ..other.clone() } == rule;
+        if self.rules.iter().any(same) {
+            return Err(RuleError::Exists);
+        }
+        let place = self.rules.partition_point(|other| priority(other) <= priority(&rule));
+        self.rules.insert(place, rule);
+        self.policy_changed();
+        Ok(())
+    }
+
+    /// Takes the first rule away that `fits`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn delete_rule(&mut self, fits: impl Fn(&RuleSpec) -> bool) -> Result<(), RuleError> {
+        let place = self.rules.iter().position(fits).ok_or(RuleError::NotFound)?;
+        self.rules.remove(place);
+        self.policy_changed();
+        Ok(())
+    }
+
+    /// Has the rules compiled before the next publication.
+    pub(super) fn policy_changed(&mut self) {
+        self.policy_dirty = true;
+        self.dirty = true;
+    }
+
+    /// Where a rule looks for the routes of a table.
+    fn place_of(&mut self, table_id: u32, local_first: bool) -> Where {
+        match table_id {
+            table::MAIN if local_first => Where::Main,
+            table::LOCAL | table::MAIN => {
+                self.routes.ensure_table(table_id).map_or(Where::Empty, Where::Trie)
+            }
+            // A table without routes has no place of its own: the first route brings it, and has
+            // the rules compiled again.
+            other => self.routes.trie(other).map_or(Where::Empty, Where::Trie),
+        }
+    }
+
+    /// Compiles the rules for the workers; `None` where the large table alone decides.
+    pub(super) fn compile_policy(&mut self) -> Option<Policy> {
+        let vrfs: Vec<(u16, u32)> =
+            self.ifaces.iter().filter_map(|iface| Some((iface.index, iface.vrf_table?))).collect();
+        if self.rules_are_plain() && vrfs.is_empty() {
+            return None;
+        }
+        let rules = self.rules.clone();
+        // Where the local table has been asked before, what local and main have together is main.
+        let local_first = rules.first().is_some_and(|first| {
+            takes_all(first) && first.action == RuleAction::Lookup(table::LOCAL)
+        });
+        let mut compiled = Vec::with_capacity(rules.len());
+        for rule in &rules {
+            let act = match rule.action {
+                RuleAction::Nop => Act::Nop,
+                RuleAction::Goto(target) => {
+                    let at = rules.iter().position(|other| priority(other) == target);
+                    at.map_or(Act::Nop, |at| Act::Goto(at as u32))
+                }
+                RuleAction::Blackhole => Act::Hop(self.plain_hop(HopKind::Blackhole)),
+                RuleAction::Unreachable => Act::Hop(self.plain_hop(HopKind::NetUnreachable)),
+                RuleAction::Prohibit => Act::Hop(self.plain_hop(HopKind::Prohibit)),
+                RuleAction::Lookup(table_id) => {
+                    let place = match rule.l3mdev {
+                        true => Where::Vrf,
+                        false => self.place_of(table_id, local_first),
+                    };
+                    // Groups of interfaces cannot be set: all are in group 0.
+                    let suppress = match (rule.suppress_prefixlength, rule.suppress_ifgroup) {
+                        (_, Some(0)) => 32,
+                        (Some(len), _) => i16::from(len),
+                        (None, _) => -1,
+                    };
+                    Act::Lookup(place, suppress)
+                }
+            };
+            compiled.push(self.resolve_rule(rule, act));
+        }
+        let most = vrfs.iter().map(|(index, _)| usize::from(*index) + 1).max().unwrap_or(0);
+        let mut places = vec![Where::Empty; most];
+        for (index, table_id) in vrfs {
+            places[usize::from(index)] = self.place_of(table_id, false);
+        }
+        Some(Policy::new(&compiled, places))
+    }
+
+    fn resolve_rule(&self, rule: &RuleSpec, act: Act) -> Rule {
+        let net = |net: Ipv4Net| (net.addr().to_bits(), net.prefix_len());
+        let named = |name: &Option<String>| {
+            let name = name.as_ref()?;
+            let found = self.ifaces.iter().find(|iface: &&Iface| iface.name == *name);
+            Some(match found {
+                Some(iface) => iface.index,
+                None if name == "lo" => 0,
+                None => ABSENT,
+            })
+        };
+        Rule {
+            invert: rule.invert,
+            src: net(rule.from),
+            dst: net(rule.to),
+            tos: rule.tos,
+            mark: (rule.fwmark & rule.fwmask, rule.fwmask),
+            iif: named(&rule.iif),
+            oif: named(&rule.oif),
+            protocol: rule.ipproto,
+            sport: rule.sport,
+            dport: rule.dport,
+            l3mdev: rule.l3mdev,
+            act,
+        }
+    }
+
+    /// The hop of a kind that needs nothing else; kept for good once it was needed.
+    pub(super) fn plain_hop(&mut self, kind: HopKind) -> u32 {
+        let spec = HopSpec::Plain(kind);
+        if let Some(hop) = self.plain_hops.get(&spec) {
+            return *hop;
+        }
+        let view = super::links::View { ifaces: &self.ifaces, neighbours: &self.neighbours };
+        match self.hops.acquire(spec.clone(), &view) {
+            Ok(hop) => {
+                self.plain_hops.insert(spec, hop);
+                hop
+            }
+            // A full table refuses routes long before it refuses these few.
+            Err(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `ip4-source-forward` and `ip4-source-local`: is the source where the packet came from?
+//!
+//! - takes: packets whose way is known, in transit or for the router, while some interface has
+//!   `rp_filter` on
+//! - gives: packets from believable sources onwards; the rest is dropped
+//! - obeys: RFC 3704 (strict and loose); `fib_validate_source`; ledger 4.30, 5.113 to 5.120
+//! - costs: nothing while it is off; a second look-up a packet while it is on
+
+use crate::{
+    dpdk::mbuf::Packet,
+    graph::{Cx, Edge, Frame, Node, Out, Reason},
+    neighbour::table::martian,
+    packet::ipv4,
+    route::{
+        policy::Flow,
+        table::{Hop, HopKind},
+    },
+    tables::Tables,
+};
+
+/// The node.
+pub struct Source {
+    name: &'static str,
+    /// Of packets in transit, whose way out takes part in the decision of the rules.
+    transit: bool,
+}
+
+impl Source {
+    /// For packets in transit.
+    pub fn forwarding() -> Self {
+        Self { name: "ip4-source-forward", transit: true }
+    }
+
+    /// For packets to the router.
+    pub fn delivery() -> Self {
+        Self { name: "ip4-source-local", transit: false }
+    }
+}
+
+const ON: u8 = 0;
+const RP_FILTER: u8 = 1;
+const MARTIAN: u8 = 2;
+const LOG: u8 = 3;
+
+/// Why a source is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unbelievable {
+    /// It is reached by another interface.
+    ReversePath,
+    /// It is no unicast address.
+    Martian,
+}
+
+/// True when a next hop of the route leaves by the interface.
+fn uses(cx: &Cx<'_, Tables>, hop: Hop<'_>, iface: u16) -> bool {
+    let hops = &cx.tables.hops;
+    match hop.kind() {
+        HopKind::Group => hops.members(hop).any(|member| hops.get(member).out().iface == iface),
+        _ => hop.out().iface == iface,
+    }
+}
+
+/// Checks a packet's source against the routes. Gives whether it is on the link of the interface by
+/// which the packet came.
+pub(crate) fn validate(
+    packet: &Packet,
+    cx: &Cx<'_, Tables>,
+    out_iface: u16,
+) -> Result<bool, Unbelievable> {
+    let tables = cx.tables;
+    let index = packet.iface();
+    let Some(iface) = tables.ifaces.get(index) else { return Ok(false) };
+    let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
+    let forth = Flow::of(bytes, out_iface, iface.vrf);
+    let back = Flow { src: forth.dst, dst: forth.src, mark: 0, ..forth };
+    // DHCP clients have no address yet.
+    if back.dst == 0 {
+        return Ok(false);
+    }
+    let strictness = iface.conf.rp_filter;
+    let last_resort = match strictness {
+        0 => Ok(false),
+        _ => Err(Unbelievable::ReversePath),
+    };
+    let hop = tables.hops.get(tables.route(&back));
+    match hop.kind() {
+        HopKind::NoRoute | HopKind::Throw | HopKind::Vrf => return last_resort,
+        HopKind::Blackhole | HopKind::Unreachable | HopKind::NetUnreachable | HopKind::Prohibit => {
+            return last_resort;
+        }
+        HopKind::Local if iface.conf.accept_local => return Ok(false),
+        HopKind::Local | HopKind::Broadcast | HopKind::Invalid => {
+            return Err(Unbelievable::Martian);
+        }
+        HopKind::Neighbour | HopKind::Link | HopKind::Group | HopKind::Choice => {}
+    }
+    let on_link = hop.kind() == HopKind::Link;
+    if uses(cx, hop, index) {
+        return Ok(on_link);
+    }
+    if iface.addresses.is_empty() {
+        return last_resort;
+    }
+    match strictness {
+        1 => Err(Unbelievable::ReversePath),
+        _ => Ok(false),
+    }
+}
+
+/// Whether a packet with impossible addresses is to be logged; notes for what.
+pub(crate) fn logs(packet: &mut Packet, wrong: u16, cx: &Cx<'_, Tables>) -> bool {
+    let iface = cx.tables.ifaces.get(packet.iface());
+    let logs = iface.is_some_and(|iface| iface.conf.log_martians);
+    if logs {
+        packet.set_note(wrong);
+    }
+    logs
+}
+
+impl Node<Tables> for Source {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        &[
+            Edge::Continue,
+            Edge::Drop(Reason::RpFilter),
+            Edge::Drop(Reason::MartianSource),
+            Edge::To("martian-log"),
+        ]
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        for (number, packet) in frame.iter_mut().enumerate() {
+            let filters =
+                cx.tables.ifaces.get(packet.iface()).is_some_and(|iface| iface.conf.rp_filter != 0);
+            if !filters {
+                continue;
+            }
+            let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
+            // What DHCP clients say to all needs no way back.
+            let anybody = bytes.get(12..16) == Some(&[0; 4])
+                && bytes.get(16).is_some_and(|first| ipv4::is_multicast(u32::from(*first) << 24));
+            if anybody {
+                continue;
+            }
+            let out_iface = match self.transit {
+                true => cx.tables.hops.get(packet.hop()).out().iface,
+                false => 0,
+            };
+            let (edge, wrong) = match validate(packet, cx, out_iface) {
+                Ok(_) => (ON, 0),
+                Err(Unbelievable::ReversePath) => (RP_FILTER, martian::REVERSE_PATH),
+                Err(Unbelievable::Martian) => (MARTIAN, martian::SOURCE),
+            };
+            out.set(number, if edge != ON && logs(packet, wrong, cx) { LOG } else { edge });
+        }
+    }
+}

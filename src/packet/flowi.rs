@@ -1,0 +1,63 @@
+//! The fields of a packet that routing looks at (`struct flowi4`).
+
+/// What rules may look at. Zero where a packet has no such thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Source.
+    pub src: u32,
+    /// Destination.
+    pub dst: u32,
+    /// Mark.
+    pub mark: u32,
+    /// Interface by which it came, that of its VRF when it is in one; 0 for the router's own.
+    pub iif: u16,
+    /// Interface by which it has to leave.
+    pub oif: u16,
+    /// VRF that it belongs to; 0 for none.
+    pub vrf: u16,
+    /// Source port.
+    pub sport: u16,
+    /// Destination port.
+    pub dport: u16,
+    /// Type of service, without the ECN bits.
+    pub tos: u8,
+    /// Protocol.
+    pub protocol: u8,
+}
+
+impl Flow {
+    /// Of a packet that came by `iif`, in `vrf`; `l3` starts at its IPv4 header. Fragments have no
+    /// ports, as with the kernel's dissector.
+    #[inline]
+    pub fn of(l3: &[u8], iif: u16, vrf: u16) -> Self {
+        let Some(head) = l3.first_chunk::<20>() else { return Self::default() };
+        let word =
+            |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let has_ports = matches!(head[9], 6 | 17 | 33 | 50 | 132 | 136)
+            && u16::from_be_bytes([head[6], head[7]]) & 0x3fff == 0;
+        let at = usize::from(head[0] & 0x0f) * 4;
+        let ports = match l3.get(at..at + 4) {
+            Some(&[a, b, c, d]) if has_ports => {
+                [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]
+            }
+            _ => [0; 2],
+        };
+        Self {
+            src: word(12),
+            dst: word(16),
+            mark: 0,
+            iif: if vrf == 0 { iif } else { vrf },
+            oif: 0,
+            vrf,
+            sport: ports[0],
+            dport: ports[1],
+            tos: head[1],
+            protocol: head[9],
+        }
+    }
+
+    /// Of a packet of the router's own to `dst`, in `vrf`.
+    pub fn out(dst: u32, vrf: u16) -> Self {
+        Self { dst, vrf, oif: vrf, ..Self::default() }
+    }
+}

@@ -1,0 +1,522 @@
+//! Next-hop objects: next hops with a number of their own that routes refer to, and groups of them.
+//!
+//! A route through an object leads to one hop of kind group; giving the object another next hop
+//! rewrites that hop's buckets, and no route is touched. The buckets of a resilient group stay with
+//! their next hops when another one goes, and move to a new one only when no flow has used them for
+//! a while.
+//!
+//! - obeys: `ip-nexthop(8)`; errors in the words of the kernel; RFC 2992 for groups by weight
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::{
+    control::{Links, RouteError, Verb, via_hop},
+    hops::{HopSpec, Hops, HopsFull},
+    rib::Nexthop,
+    spec::{NextHopSpec, NexthopKind, NexthopSpec, ResilientSpec},
+    table::HopKind,
+};
+
+/// A change of a next-hop object that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NexthopError {
+    /// There is one of this number.
+    #[error("RTNETLINK answers: File exists")]
+    Exists,
+    /// There is none of this number.
+    #[error("RTNETLINK answers: No such file or directory")]
+    NotFound,
+    /// A member of a group is not there.
+    #[error("Error: Invalid nexthop id.")]
+    NoMember,
+    /// A member of a group is a group itself.
+    #[error("Error: Nexthop group can not have another group in it.")]
+    Nested,
+    /// A blackhole beside other members.
+    #[error("Error: Blackhole nexthop can not be used in a group with more than 1 path.")]
+    BlackholeMember,
+    /// A group in the place of a next hop.
+    #[error("Error: Can not replace a nexthop with a nexthop group.")]
+    GroupForHop,
+    /// A next hop in the place of a group.
+    #[error("Error: Can not replace a nexthop group with a nexthop.")]
+    HopForGroup,
+    /// A resilient group in the place of a plain one, or the other way.
+    #[error("Error: Can not change group type when replacing a nexthop group.")]
+    GroupType,
+    /// The number of buckets cannot change.
+    #[error("Error: Can not change number of buckets of a resilient nexthop group.")]
+    BucketCount,
+    /// Neither a device nor a gateway.
+    #[error("Error: Nexthop group, FDB, blackhole or device is required.")]
+    Incomplete,
+    /// The next hop cannot be as stated.
+    #[error("{0}")]
+    Route(String),
+    /// The hop table is full.
+    #[error(transparent)]
+    Hops(#[from] HopsFull),
+}
+
+/// What an object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// Drops what comes.
+    Blackhole,
+    /// One next hop.
+    Via(Nexthop),
+    /// Several, by their numbers and weights.
+    Group {
+        /// Members.
+        members: Vec<(u32, u16)>,
+        /// The buckets of a resilient group.
+        resilient: Option<Resilient>,
+    },
+}
+
+/// State of a resilient group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resilient {
+    /// As stated; times in hundredths of a second.
+    pub spec: ResilientSpec,
+    /// Member that each bucket belongs to.
+    pub buckets: Vec<u32>,
+    /// Since when some member has more or fewer buckets than its weight says (ns).
+    pub unbalanced_since: Option<u64>,
+}
+
+/// One object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Who made it.
+    pub protocol: u8,
+    /// What it is.
+    pub kind: ObjectKind,
+    hop: u32,
+    /// The hop that a single next hop leads to.
+    leaf: u32,
+}
+
+/// All objects, by number.
+#[derive(Default)]
+pub struct Nexthops {
+    all: BTreeMap<u32, Object>,
+    /// Bytes that mark when buckets were used are read at most once in this time.
+    next_look: u64,
+}
+
+/// How often the use of buckets is looked at while a group is out of balance (ns).
+const LOOK: u64 = 100_000_000;
+/// A hundredth of a second in nanoseconds.
+const CENTI: u64 = 10_000_000;
+
+type Resolve<'a> = dyn Fn(&NextHopSpec) -> Result<Nexthop, NexthopError> + 'a;
+
+impl Nexthops {
+    /// All objects, by number.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Object)> {
+        self.all.iter().map(|(id, object)| (*id, object))
+    }
+
+    /// The object of a number.
+    pub fn get(&self, id: u32) -> Option<&Object> {
+        self.all.get(&id)
+    }
+
+    /// True when there is an object of this number.
+    pub fn contains(&self, id: u32) -> bool {
+        self.all.contains_key(&id)
+    }
+
+    /// The hop that routes through an object lead to.
+    pub fn hop(&self, id: u32) -> Option<u32> {
+        self.all.get(&id).map(|object| object.hop)
+    }
+
+    /// Next hops of an object, those of its members for a group.
+    pub fn nexthops(&self, id: u32) -> Vec<Nexthop> {
+        match self.all.get(&id).map(|object| &object.kind) {
+            None | Some(ObjectKind::Blackhole) => Vec::new(),
+            Some(ObjectKind::Via(hop)) => vec![hop.clone()],
+            Some(ObjectKind::Group { members, .. }) => members
+                .iter()
+                .filter_map(|(id, weight)| match &self.all.get(id)?.kind {
+                    ObjectKind::Via(hop) => Some(Nexthop { weight: *weight, ..hop.clone() }),
+                    _ => None,
+                })
+                .collect(),
+        }
+    }
+
+    /// True for an object that drops what comes.
+    pub fn is_blackhole(&self, id: u32) -> bool {
+        match self.all.get(&id).map(|object| &object.kind) {
+            Some(ObjectKind::Blackhole) => true,
+            Some(ObjectKind::Group { members, .. }) => {
+                members.iter().any(|(id, _)| self.is_blackhole(*id))
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn set(
+        &mut self,
+        verb: Verb,
+        spec: &NexthopSpec,
+        now: u64,
+        resolve: &Resolve<'_>,
+        links: &dyn Links,
+        hops: &mut Hops,
+    ) -> Result<u32, NexthopError> {
+        let id = match spec.id {
+            0 => (1..).find(|id| !self.contains(*id)).unwrap_or(1),
+            id => id,
+        };
+        let old = self.all.get(&id);
+        match (verb, old) {
+            (Verb::Add, Some(_)) => return Err(NexthopError::Exists),
+            (Verb::Change, None) => return Err(NexthopError::NotFound),
+            _ => {}
+        }
+        let kind = self.kind_of(spec, old.map(|old| &old.kind), resolve)?;
+        let leaf = match &kind {
+            ObjectKind::Blackhole => Some(hops.acquire(HopSpec::Plain(HopKind::Blackhole), links)?),
+            ObjectKind::Via(hop) => Some(hops.acquire(via_hop(hop, None), links)?),
+            ObjectKind::Group { .. } => None,
+        };
+        let fresh = old.is_none();
+        let hop = match old {
+            Some(old) => old.hop,
+            None => match hops.acquire(HopSpec::Object(id), links) {
+                Ok(hop) => hop,
+                Err(full) => {
+                    leaf.into_iter().for_each(|leaf| hops.release(leaf));
+                    return Err(full.into());
+                }
+            },
+        };
+        let object = Object { protocol: spec.protocol, kind, hop, leaf: leaf.unwrap_or_default() };
+        let before = self.all.insert(id, object);
+        let done = self.rewrite(id, now, links, hops);
+        let gone = match (&done, before) {
+            (Ok(()), before) => before.map(|before| before.leaf),
+            (Err(_), Some(before)) => {
+                self.all.insert(id, before);
+                leaf
+            }
+            (Err(_), None) => {
+                self.all.remove(&id);
+                leaf
+            }
+        };
+        gone.filter(|leaf| *leaf != 0).into_iter().for_each(|leaf| hops.release(leaf));
+        if done.is_err() && fresh {
+            hops.release(hop);
+        }
+        done?;
+        for group in self.groups_with(id) {
+            self.rewrite(group, now, links, hops)?;
+        }
+        Ok(id)
+    }
+
+    fn kind_of(
+        &self,
+        spec: &NexthopSpec,
+        old: Option<&ObjectKind>,
+        resolve: &Resolve<'_>,
+    ) -> Result<ObjectKind, NexthopError> {
+        let was_group = old.map(|old| matches!(old, ObjectKind::Group { .. }));
+        match (&spec.kind, was_group) {
+            (NexthopKind::Group { .. }, Some(false)) => return Err(NexthopError::GroupForHop),
+            (NexthopKind::Blackhole | NexthopKind::Via { .. }, Some(true)) => {
+                return Err(NexthopError::HopForGroup);
+            }
+            _ => {}
+        }
+        Ok(match &spec.kind {
+            NexthopKind::Blackhole => ObjectKind::Blackhole,
+            NexthopKind::Via { dev: None, .. } => return Err(NexthopError::Incomplete),
+            NexthopKind::Via { via, dev, onlink } => {
+                let (via, via6) = match via {
+                    Some(std::net::IpAddr::V4(via)) => (Some(*via), None),
+                    Some(std::net::IpAddr::V6(via)) => (None, Some(*via)),
+                    None => (None, None),
+                };
+                let stated =
+                    NextHopSpec { via, via6, dev: dev.clone(), weight: 1, onlink: *onlink };
+                ObjectKind::Via(resolve(&stated)?)
+            }
+            NexthopKind::Group { members, resilient } => {
+                for (id, _) in members {
+                    match self.all.get(id).map(|member| &member.kind) {
+                        None => return Err(NexthopError::NoMember),
+                        Some(ObjectKind::Group { .. }) => return Err(NexthopError::Nested),
+                        Some(ObjectKind::Blackhole) if members.len() > 1 => {
+                            return Err(NexthopError::BlackholeMember);
+                        }
+                        Some(_) => {}
+                    }
+                }
+                let resilient = match (old, resilient) {
+                    (Some(ObjectKind::Group { resilient: Some(was), .. }), Some(spec)) => {
+                        if was.spec.buckets != spec.buckets {
+                            return Err(NexthopError::BucketCount);
+                        }
+                        Some(Resilient { spec: *spec, ..was.clone() })
+                    }
+                    (Some(ObjectKind::Group { resilient: was, .. }), spec)
+                        if was.is_some() != spec.is_some() =>
+                    {
+                        return Err(NexthopError::GroupType);
+                    }
+                    (_, Some(spec)) => Some(Resilient {
+                        spec: *spec,
+                        buckets: vec![0; usize::from(spec.buckets)],
+                        unbalanced_since: None,
+                    }),
+                    (_, None) => None,
+                };
+                ObjectKind::Group { members: members.clone(), resilient }
+            }
+        })
+    }
+
+    fn groups_with(&self, member: u32) -> Vec<u32> {
+        let has = |object: &Object| match &object.kind {
+            ObjectKind::Group { members, .. } => members.iter().any(|(id, _)| *id == member),
+            _ => false,
+        };
+        self.all.iter().filter(|(_, object)| has(object)).map(|(id, _)| *id).collect()
+    }
+
+    fn leaf(&self, id: u32) -> u32 {
+        self.all.get(&id).map_or(0, |object| object.leaf)
+    }
+
+    /// Writes the hop of an object anew.
+    fn rewrite(
+        &mut self,
+        id: u32,
+        now: u64,
+        links: &dyn Links,
+        hops: &mut Hops,
+    ) -> Result<(), HopsFull> {
+        let Some(object) = self.all.get(&id) else { return Ok(()) };
+        let hop = object.hop;
+        match object.kind.clone() {
+            ObjectKind::Blackhole | ObjectKind::Via(_) => {
+                hops.set_members(hop, vec![(object.leaf, 1)], links)
+            }
+            ObjectKind::Group { members, resilient: None } => {
+                let each = members.iter().map(|(id, weight)| (self.leaf(*id), *weight));
+                hops.set_members(hop, each.collect(), links)
+            }
+            ObjectKind::Group { members, resilient: Some(mut resilient) } => {
+                let first = hops.first_bucket(hop);
+                let idle = |bucket: usize| {
+                    let used = first.map_or(0, |first| hops.table().used(first + bucket as u32));
+                    idle_for(used, now) >= u64::from(resilient.spec.idle_timer) * CENTI
+                };
+                let busy: Vec<bool> =
+                    (0..resilient.buckets.len()).map(|bucket| !idle(bucket)).collect();
+                let over = balance(&mut resilient.buckets, &members, |bucket| !busy[bucket]);
+                resilient.unbalanced_since =
+                    over.then(|| resilient.unbalanced_since.unwrap_or(now));
+                let each: Vec<u32> = resilient.buckets.iter().map(|id| self.leaf(*id)).collect();
+                let list = members.iter().map(|(id, weight)| (self.leaf(*id), *weight)).collect();
+                hops.set_buckets(hop, list, &each)?;
+                hops.note_use(hop);
+                if let Some(object) = self.all.get_mut(&id) {
+                    object.kind = ObjectKind::Group { members, resilient: Some(resilient) };
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes an object away. Gives what routes must no longer use: numbers and hops.
+    pub(super) fn delete(
+        &mut self,
+        id: u32,
+        now: u64,
+        links: &dyn Links,
+        hops: &mut Hops,
+    ) -> Result<Vec<(u32, u32)>, NexthopError> {
+        if !self.contains(id) {
+            return Err(NexthopError::NotFound);
+        }
+        let mut gone = Vec::new();
+        for group in self.groups_with(id) {
+            let mut empty = false;
+            if let Some(Object { kind: ObjectKind::Group { members, .. }, .. }) =
+                self.all.get_mut(&group)
+            {
+                members.retain(|(member, _)| *member != id);
+                empty = members.is_empty();
+            }
+            if empty {
+                if let Some(group_object) = self.all.remove(&group) {
+                    gone.push((group, group_object.hop));
+                }
+            } else {
+                self.rewrite(group, now, links, hops)?;
+            }
+        }
+        if let Some(object) = self.all.remove(&id) {
+            gone.push((id, object.hop));
+            if object.leaf != 0 {
+                hops.release(object.leaf);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Objects that cannot be without an interface.
+    pub fn by_iface(&self, iface: u16) -> Vec<u32> {
+        let by = |object: &Object| match &object.kind {
+            ObjectKind::Via(hop) => hop.iface == iface,
+            _ => false,
+        };
+        self.all.iter().filter(|(_, object)| by(object)).map(|(id, _)| *id).collect()
+    }
+
+    /// An interface came or went: plain groups share their flows anew.
+    pub(super) fn heal(&mut self, iface: u16, links: &dyn Links, hops: &mut Hops) {
+        let mut groups: Vec<u32> =
+            self.by_iface(iface).into_iter().flat_map(|id| self.groups_with(id)).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        for id in groups {
+            if let Some(Object { kind: ObjectKind::Group { resilient: None, .. }, .. }) =
+                self.all.get(&id)
+            {
+                // Without room for new buckets the old ones stay.
+                let _ = self.rewrite(id, 0, links, hops);
+            }
+        }
+    }
+
+    /// Moves buckets of resilient groups that are out of balance, once no flow uses them or the
+    /// time for waiting is over.
+    pub(super) fn poll(&mut self, now: u64, hops: &mut Hops) {
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK;
+        let ids: Vec<u32> = self.all.keys().copied().collect();
+        for id in ids {
+            let Some(Object { kind, hop, .. }) = self.all.get(&id) else { continue };
+            let ObjectKind::Group { members, resilient: Some(resilient) } = kind else { continue };
+            let Some(since) = resilient.unbalanced_since else { continue };
+            let (hop, members) = (*hop, members.clone());
+            let Some(first) = hops.first_bucket(hop) else { continue };
+            let spec = resilient.spec;
+            let forced = spec.unbalanced_timer != 0
+                && now.saturating_sub(since) >= u64::from(spec.unbalanced_timer) * CENTI;
+            let table = hops.table();
+            let may_move = |bucket: usize| {
+                let used = table.used(first + bucket as u32);
+                forced || idle_for(used, now) >= u64::from(spec.idle_timer) * CENTI
+            };
+            let mut buckets = resilient.buckets.clone();
+            let over = balance(&mut buckets, &members, may_move);
+            for (bucket, (old, new)) in resilient.buckets.iter().zip(&buckets).enumerate() {
+                if old != new {
+                    hops.move_bucket(hop, bucket as u32, self.leaf(*new));
+                }
+            }
+            if let Some(Object {
+                kind: ObjectKind::Group { resilient: Some(resilient), .. }, ..
+            }) = self.all.get_mut(&id)
+            {
+                resilient.buckets = buckets;
+                resilient.unbalanced_since = over.then_some(since);
+            }
+        }
+    }
+
+    /// When [`Nexthops::poll`] has something to do.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let waits = |object: &Object| {
+            matches!(&object.kind, ObjectKind::Group { resilient: Some(resilient), .. }
+                if resilient.unbalanced_since.is_some())
+        };
+        self.all.values().any(waits).then_some(self.next_look)
+    }
+}
+
+/// How long ago a bucket was used, by its mark in tenths of a second.
+fn idle_for(mark: u32, now: u64) -> u64 {
+    if mark == 0 { u64::MAX } else { now.saturating_sub(u64::from(mark) * LOOK) }
+}
+
+/// Gives each member as many buckets as its weight says: buckets of nobody first, then those that
+/// `may_move` away from members with too many. True when some still have too many.
+fn balance(buckets: &mut [u32], members: &[(u32, u16)], may_move: impl Fn(usize) -> bool) -> bool {
+    let total: u64 = members.iter().map(|(_, weight)| u64::from((*weight).max(1))).sum();
+    let (mut sum, mut before) = (0, 0);
+    let mut wants: BTreeMap<u32, i64> = BTreeMap::new();
+    for (id, weight) in members {
+        sum += u64::from((*weight).max(1));
+        let end = (sum * buckets.len() as u64).div_ceil(total.max(1)) as i64;
+        *wants.entry(*id).or_default() += end - before;
+        before = end;
+    }
+    for owner in buckets.iter() {
+        if let Some(wants) = wants.get_mut(owner) {
+            *wants -= 1;
+        }
+    }
+    for (number, owner) in buckets.iter_mut().enumerate() {
+        let orphan = !members.iter().any(|(id, _)| id == owner);
+        let over = wants.get(owner).is_some_and(|wants| *wants < 0);
+        if orphan || over && may_move(number) {
+            let under = members.iter().find(|(id, _)| wants.get(id).is_some_and(|want| *want > 0));
+            let Some((taker, _)) = under else { continue };
+            *wants.entry(*taker).or_default() -= 1;
+            if let Some(wants) = wants.get_mut(owner).filter(|_| over) {
+                *wants += 1;
+            }
+            *owner = *taker;
+        }
+    }
+    wants.values().any(|want| *want < 0)
+}
+
+impl From<RouteError> for NexthopError {
+    fn from(error: RouteError) -> Self {
+        Self::Route(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_of_those_who_stay_do_not_move_when_one_leaves() {
+        let mut buckets = vec![0; 128];
+        assert!(!balance(&mut buckets, &[(1, 1), (2, 1), (3, 2)], |_| true));
+        let count = |buckets: &[u32], id| buckets.iter().filter(|owner| **owner == id).count();
+        assert_eq!([1, 2, 3].map(|id| count(&buckets, id)), [32, 32, 64]);
+        let before = buckets.clone();
+        assert!(!balance(&mut buckets, &[(1, 1), (3, 2)], |_| false));
+        for (old, new) in before.iter().zip(&buckets) {
+            assert!(old == new || *old == 2, "only what was 2's moves");
+        }
+        assert_eq!([1, 3].map(|id| count(&buckets, id)), [43, 85]);
+    }
+
+    #[test]
+    fn a_new_member_gets_only_idle_buckets() {
+        let mut buckets = vec![0; 64];
+        balance(&mut buckets, &[(1, 1)], |_| true);
+        assert!(balance(&mut buckets, &[(1, 1), (2, 1)], |bucket| bucket < 10));
+        assert_eq!(buckets.iter().filter(|owner| **owner == 2).count(), 10);
+        assert!(!balance(&mut buckets, &[(1, 1), (2, 1)], |_| true));
+        assert_eq!(buckets.iter().filter(|owner| **owner == 2).count(), 32);
+    }
+}
