@@ -308,7 +308,7 @@ impl Beside for Churn {
             }
         }
         // Somebody looks at the counters all the while.
-        self.rows += unaccounted_now(stats);
+        self.rows = self.rows.wrapping_add(unaccounted_now(stats));
         false
     }
 
@@ -356,7 +356,8 @@ impl Beside for Busy {
         router.set_tunables(|tunables, _| tunables.default_ttl = 64 + (self.turns % 8) as u8);
         let inputs = vec![vec!["replay".to_owned()]; stats.len()];
         let tally = Tally { stats, inputs: &inputs, shape: &[], dropped: router.dropped() };
-        self.churn.rows += tally.counters().len() as u64 + tally.drops().len() as u64;
+        let seen = tally.counters().len() as u64 + tally.drops().len() as u64;
+        self.churn.rows = self.churn.rows.wrapping_add(seen);
         false
     }
 
@@ -397,7 +398,8 @@ fn lost_while_busy(machine: &Machine) -> u64 {
 }
 
 fn unaccounted_now(stats: &[Arc<Stats>]) -> u64 {
-    stats.iter().map(|stats| stats.entered().wrapping_sub(stats.left())).sum()
+    let under_way = stats.iter().map(|stats| stats.entered().wrapping_sub(stats.left()));
+    under_way.fold(0, u64::wrapping_add)
 }
 
 /// A router whose routes flap, the packets that cross it, and what flaps.

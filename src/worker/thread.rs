@@ -24,7 +24,7 @@ pub struct Running {
     /// CPU it is pinned to.
     pub core: Option<usize>,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Worker>,
+    thread: Option<JoinHandle<Worker>>,
 }
 
 impl Running {
@@ -32,9 +32,10 @@ impl Running {
     ///
     /// # Errors
     /// When the worker panicked; the panic's message.
-    pub fn stop(self) -> Result<Worker, String> {
+    pub fn stop(mut self) -> Result<Worker, String> {
         self.stop.store(true, Ordering::Release);
-        self.thread.join().map_err(|panic| {
+        let Some(thread) = self.thread.take() else { return Err(String::new()) };
+        thread.join().map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
                 .unwrap_or_default()
@@ -43,7 +44,18 @@ impl Running {
 
     /// True when the loop has ended by itself.
     pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Running {
+    /// A panic elsewhere unwinds past this: the worker must end before the pools that it uses do.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // Its own panic has been told on standard error.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -67,7 +79,7 @@ pub fn spawn(
         let _registration = Registration::new();
         turn(worker, idle, clock, &flag, done)
     })?;
-    Ok(Running { stats, core, stop, thread })
+    Ok(Running { stats, core, stop, thread: Some(thread) })
 }
 
 fn turn(
