@@ -138,14 +138,14 @@ families! {
     arp: corpus::arp::family();
     resolve: corpus::arp::resolve();
     resolve_failure: corpus::arp::failure();
+    pmtu: corpus::pmtu::family();
     }
     open {
-        default_route: corpus::routes::with_default(), "routes are not chosen by TOS yet";
+        default_route: corpus::routes::with_default(), "the configuration has no TOS yet";
         options: corpus::options::family(), "options are checked and passed on, not filled in yet";
         source_route: corpus::options::source_routes(), "source routes are refused whatever the sysctl";
         reassembly: corpus::reassembly::family(), "fragments for the router are not put together yet";
         reassembly_timeout: corpus::reassembly::timeout(), "fragments are not put together yet";
-        pmtu: corpus::pmtu::family(), "path MTUs are not learned yet";
     }
 }
 
