@@ -223,6 +223,15 @@ struct BenchArgs {
     /// So many routes of a synthetic Internet table beside the configuration's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
     routes: Option<u32>,
+    /// So many rules of policy routing, of which one in four takes packets to a table of its own.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    rules: u32,
+    /// So many tables beside the main one, for the rules.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    tables: u32,
+    /// Remember the decision for recent destinations, as `cache.destinations` does.
+    #[arg(long)]
+    cache: bool,
     /// Workers, when not as configured.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
     workers: Option<u16>,
@@ -399,8 +408,12 @@ fn run_replay(args: ReplayArgs) -> Result<ExitCode, Failed> {
 }
 
 fn run_bench(args: BenchArgs) -> Result<ExitCode, Failed> {
+    let mut config = config_or_default(args.config.as_deref())?;
+    config.cache.destinations |= args.cache;
     let options = replay::BenchOptions {
-        config: config_or_default(args.config.as_deref())?,
+        config,
+        rules: args.rules,
+        tables: args.tables,
         sizes: args.sizes,
         flows: args.flows,
         routes: args.routes,

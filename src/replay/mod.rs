@@ -7,6 +7,7 @@
 
 mod load;
 mod lockstep;
+mod policies;
 mod report;
 mod rig;
 mod source;

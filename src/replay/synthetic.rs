@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use super::{
     ReplayError, fail,
     load::Arena,
-    report, rig,
+    policies, report, rig,
     source::Pace,
     throughput::{self, Beside, Play},
 };
@@ -48,6 +48,10 @@ pub struct BenchOptions {
     pub flows: u32,
     /// Synthetic routes in place of the configuration's.
     pub routes: Option<u32>,
+    /// Rules of policy routing.
+    pub rules: u32,
+    /// Tables that the rules lead to.
+    pub tables: u32,
     /// Workers, when not as configured.
     pub workers: Option<u16>,
     /// Packets of each measurement.
@@ -118,6 +122,7 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
             size: name(*size),
             flows: u64::from(options.flows),
             routes: routes as u64,
+            rules: u64::from(options.rules),
             workers: workers as u32,
             packets: report.transmitted,
             seconds: report.seconds,
@@ -143,12 +148,11 @@ struct Routes<'a>(&'a BenchOptions);
 impl Beside for Routes<'_> {
     fn prepare(&mut self, router: &mut Router) -> Result<(), ReplayError> {
         setup::load_routes(&self.0.config, router)?;
-        let Some(count) = self.0.routes else { return Ok(()) };
         // Behind the neighbour of the last port, where packets of the first one go anyway.
         let port = self.0.config.ports.last().map(|port| port.name.to_string());
         let subnet = self.0.config.ports.last().and_then(|port| port.addresses.first());
         let via = super::gateway(subnet.map(|subnet| **subnet), self.0.config.ports.len());
-        for dst in synth::prefixes(count as usize, self.0.seed) {
+        for dst in synth::prefixes(self.0.routes.unwrap_or(0) as usize, self.0.seed) {
             let hop = NextHopSpec {
                 via: Some(via),
                 dev: port.clone(),
@@ -161,7 +165,7 @@ impl Beside for Routes<'_> {
                 .route(Verb::Append, &spec)
                 .map_err(|error| fail(format!("route to {dst}: {error}"), None))?;
         }
-        Ok(())
+        policies::add(self.0, via, port.as_deref(), router)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     fib::Fib4,
-    policy::{Flow, Policy, Sources},
+    policy::{Fields, Flow, Policy, Sources},
 };
 
 /// Direct-mapped: destination, generation and result in one word.
@@ -57,61 +57,157 @@ impl DestinationCache {
 struct FlowKey {
     ends: u64,
     rest: u64,
-    ports: u32,
 }
 
-#[derive(Clone, Copy, Default)]
-#[repr(align(32))]
-struct FlowEntry {
-    key: FlowKey,
-    generation: u32,
-    hop: u32,
+impl FlowKey {
+    /// Of the fields that some rule looks at.
+    #[inline(always)]
+    fn of(flow: &Flow, fields: &Fields) -> Self {
+        let ports = (u32::from(flow.sport) << 16 | u32::from(flow.dport)) & fields.ports;
+        let small = u64::from(flow.iif) << 16
+            | u64::from(flow.tos & fields.tos) << 8
+            | u64::from(flow.protocol & fields.protocol);
+        // Marks and ports share the high half: packets from the wire have no mark, and the router's
+        // own do not come here.
+        Self {
+            ends: u64::from(flow.src & fields.src) << 32 | u64::from(flow.dst),
+            rest: u64::from(ports) << 32 | small,
+        }
+    }
+
+    #[inline(always)]
+    fn set(self, mask: usize) -> usize {
+        let mixed = (self.ends ^ self.rest.rotate_left(21)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 32) as usize & mask
+    }
 }
+
+/// Two flows that share a cache line: of each the two words of its key, and the generation (high
+/// half) with the hop.
+type Set = [u64; 8];
+const SECOND: usize = 4;
+/// Sets for each flow that is to be remembered, so that hardly three ever meet in one: a decision is
+/// dear, and memory that is not touched costs nothing.
+const ROOM: usize = 4;
 
 /// A worker's own memory of recent decisions, in front of the rules.
 ///
-/// Direct-mapped, bounded whatever the traffic, and emptied in one step when any table changes. Its
-/// key has only the fields that some rule looks at.
+/// Bounded whatever the traffic, and emptied in one step when any table changes. Its key has only
+/// the fields that some rule looks at.
 pub struct FlowCache {
-    entries: Box<[FlowEntry]>,
+    sets: Box<[Set]>,
     mask: usize,
 }
 
 impl FlowCache {
-    /// Remembers up to `entries` flows, rounded up to a power of two.
+    /// Remembers `entries` flows and more.
     pub fn new(entries: usize) -> Self {
-        let slots = entries.next_power_of_two().max(2);
-        Self { entries: vec![FlowEntry::default(); slots].into_boxed_slice(), mask: slots - 1 }
+        let sets = (entries * ROOM).next_power_of_two();
+        Self { sets: bytemuck::zeroed_slice_box(sets), mask: sets - 1 }
     }
 
-    /// The hop of a flow, remembered from `generation` or decided anew.
-    #[inline]
-    pub fn decide(
+    /// The hops of flows that came by wire, remembered from `generation` or decided anew.
+    pub fn decide_batch(
         &mut self,
         policy: &Policy,
         generation: u64,
-        flow: &Flow,
+        flows: &[Flow],
+        found: &mut [u32],
         from: Sources<'_>,
-    ) -> u32 {
+    ) {
         let fields = policy.fields();
-        let ports = u32::from(flow.sport) << 16 | u32::from(flow.dport);
-        let key = FlowKey {
-            ends: u64::from(flow.src & fields.src) << 32 | u64::from(flow.dst),
-            rest: u64::from(flow.mark & fields.mark) << 32
-                | u64::from(flow.iif) << 16
-                | u64::from(flow.tos & fields.tos) << 8
-                | u64::from(flow.protocol & fields.protocol),
-            ports: ports & fields.ports,
-        };
-        let mixed = (key.ends ^ key.rest.rotate_left(21) ^ u64::from(key.ports) << 17)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let entry = &mut self.entries[(mixed >> 32) as usize & self.mask];
         // Generations that are 2^32 apart never meet: a day of changes is far fewer.
-        if entry.key == key && entry.generation == generation as u32 {
-            return entry.hop;
+        let generation = generation << 32;
+        for (flow, found) in flows.iter().zip(found) {
+            let key = FlowKey::of(flow, &fields);
+            let set = &mut self.sets[key.set(self.mask)];
+            let is = |at: usize| {
+                set[at] == key.ends
+                    && set[at + 1] == key.rest
+                    && set[at + 2] >> 32 == generation >> 32
+            };
+            *found = if is(0) {
+                set[2] as u32
+            } else if is(SECOND) {
+                set[SECOND + 2] as u32
+            } else {
+                let hop = policy.decide(flow, from).0;
+                // The one learned last is the first to be asked for.
+                set.copy_within(..SECOND, SECOND);
+                set[..3].copy_from_slice(&[key.ends, key.rest, generation | u64::from(hop)]);
+                hop
+            };
         }
-        let hop = policy.decide(flow, from).0;
-        *entry = FlowEntry { key, generation: generation as u32, hop };
-        hop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        packet::generate::Random,
+        route::{
+            fib::Fib4Writer,
+            policy::{Act, Rule, Where},
+            table::HopTable,
+            trie::TriesWriter,
+        },
+    };
+
+    /// Whatever was asked before, and however the tables changed, what is remembered is what the
+    /// rules say.
+    #[test]
+    fn what_is_remembered_is_what_the_rules_say() {
+        let any = Rule {
+            invert: false,
+            src: (0, 0),
+            dst: (0, 0),
+            tos: 0,
+            mark: (0, 0),
+            iif: None,
+            oif: None,
+            protocol: 0,
+            sport: None,
+            dport: None,
+            l3mdev: false,
+            act: Act::Lookup(Where::Main, -1),
+        };
+        let (fib, tries) = (Fib4Writer::new(16), TriesWriter::new(4, 16));
+        let hops = HopTable::new(8, 8);
+        let from = Sources { fib: fib.table(), tries: tries.tables(), hops: &hops };
+        let mut random = Random::new(3);
+        let mut cache = FlowCache::new(4);
+        for generation in 1..200 {
+            let rules: Vec<Rule> = (1..6)
+                .map(|hop| Rule {
+                    src: (random.below(4) as u32, 32),
+                    protocol: random.below(3) as u8,
+                    sport: (random.below(2) == 0).then_some((1, 2)),
+                    tos: random.below(2) as u8 * 8,
+                    iif: (random.below(2) == 0).then_some(1),
+                    act: Act::Hop(hop),
+                    ..any.clone()
+                })
+                .collect();
+            let policy = Policy::new(&rules, Vec::new());
+            for _ in 0..20 {
+                let flows: Vec<Flow> = (0..16)
+                    .map(|_| Flow {
+                        src: random.below(4) as u32,
+                        dst: random.below(3) as u32,
+                        iif: random.below(2) as u16,
+                        sport: random.below(4) as u16,
+                        tos: random.below(2) as u8 * 8,
+                        protocol: random.below(3) as u8,
+                        ..Flow::default()
+                    })
+                    .collect();
+                let mut found = [0; 16];
+                cache.decide_batch(&policy, generation, &flows, &mut found, from);
+                for (flow, found) in flows.iter().zip(found) {
+                    assert_eq!(found, policy.decide(flow, from).0, "{flow:?}");
+                }
+            }
+        }
     }
 }

@@ -443,6 +443,8 @@ pub struct BenchRow {
     pub flows: u64,
     /// Routes in the table.
     pub routes: u64,
+    /// Rules of policy routing.
+    pub rules: u64,
     /// Workers.
     pub workers: u32,
     /// Packets forwarded.

@@ -37,19 +37,23 @@ impl Lookup {
     fn decide(&mut self, policy: &Policy, cx: &Cx<'_, Tables>, frame: &Frame, found: &mut [u32]) {
         let tables = cx.tables;
         let sources = tables.sources();
+        let mut flows = [Flow::default(); FRAME_LEN];
+        let flows = &mut flows[..frame.len()];
         let (mut iface, mut vrf) = (u16::MAX, 0);
-        for (packet, found) in frame.iter().zip(found) {
+        for (packet, flow) in frame.iter().zip(flows.iter_mut()) {
             if packet.iface() != iface {
                 iface = packet.iface();
                 vrf = tables.vrf(iface);
             }
             let l3 = packet.data().get(packet.l3()..).unwrap_or_default();
-            let flow = Flow::of(l3, iface, vrf);
-            *found = if tables.tunables.destination_cache {
-                self.flows.decide(policy, tables.generation, &flow, sources)
-            } else {
-                policy.decide(&flow, sources).0
-            };
+            *flow = Flow::of(l3, iface, vrf);
+        }
+        if tables.tunables.destination_cache {
+            self.flows.decide_batch(policy, tables.generation, flows, found, sources);
+        } else {
+            for (flow, found) in flows.iter().zip(found) {
+                *found = policy.decide(flow, sources).0;
+            }
         }
     }
 }
