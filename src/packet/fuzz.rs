@@ -3,7 +3,7 @@
 use super::arp::{ArpSpec, ArpView};
 use super::ethernet::EthernetView;
 use super::icmp4::{self, Icmp4View};
-use super::ipv4::{Ipv4Spec, Ipv4View, protocol};
+use super::ipv4::{Compiled, Ipv4Spec, Ipv4View, Router, protocol};
 use super::tcp::TcpView;
 use super::udp::UdpView;
 use super::{checksum, flow_hash, vlan};
@@ -20,6 +20,103 @@ pub fn frame(bytes: &[u8]) {
         network(peeled.payload);
     }
     network(bytes);
+}
+
+/// Reads bytes as options of a packet that this router receives, forwards and answers.
+///
+/// The first four bytes say how the router is: an address of its own, which the rest may name. Of the
+/// rest, up to 40 bytes are options.
+pub fn options(bytes: &[u8]) {
+    let Some((&own, rest)) = bytes.split_first_chunk::<4>() else { return };
+    let options = &rest[..rest.len().min(40)];
+    let router = Told { own: own.into() };
+    let spec = Ipv4Spec {
+        tos: 0,
+        id: 1,
+        fragment_word: 0,
+        ttl: 64,
+        protocol: protocol::UDP,
+        src: [10, 0, 0, 1].into(),
+        dst: own.into(),
+        options,
+        payload_len: 8,
+    };
+    // What stands behind the header is not the header's to write.
+    let mut given = [0xa5; super::ipv4::MAX_HEADER_LEN + 8];
+    let len = spec.emit(&mut given).unwrap_or_default();
+    let mut packet = given;
+    let (mut compiled, sound) = Compiled::new(&mut packet[..len], &router);
+    assert_eq!(Compiled::from_bits(compiled.to_bits()), compiled);
+    assert_eq!(packet[..20], given[..20], "receiving writes options alone");
+    assert_eq!(packet[len..], given[len..]);
+    if let Some(pointer) = sound.err() {
+        assert!((20..len).contains(&usize::from(pointer)), "pointer {pointer} of {len}");
+    }
+    answer(&compiled, &packet[..len], &router);
+    if sound.is_err() {
+        return;
+    }
+    // A second router finds what the first one left as sound as it was.
+    let shape = |header: &[u8]| -> Vec<_> {
+        let view = Ipv4View::new_quoted(header).expect("a header");
+        view.options().map(|item| item.map(|found| (found.kind, found.bytes.len()))).collect()
+    };
+    assert_eq!(shape(&packet[..len]), shape(&given[..len]), "lengths are kept");
+    for place in compiled.unvisited(&packet[..len]) {
+        match place {
+            Ok((_, address)) if address == router.own => {
+                compiled.pass_through(&mut packet[..len], address);
+            }
+            Ok((slot, _)) => {
+                compiled.reroute(slot);
+                break;
+            }
+            Err(pointer) => {
+                assert!((20..len).contains(&usize::from(pointer)));
+                return;
+            }
+        }
+    }
+    compiled.forward(&mut packet[..len], |_| [192, 0, 2, 1].into());
+    assert!(checksum::ipv4_header(&packet[..len]), "the checksum is right");
+    assert_eq!(packet[len..], given[len..]);
+    assert_eq!(packet[..10], given[..10]);
+    assert_eq!(packet[12..16], given[12..16]);
+    assert_eq!(shape(&packet[..len]), shape(&given[..len]));
+    answer(&compiled, &packet[..len], &router);
+}
+
+/// The answer's options fit, come in whole words, and are sound for the one who gets them.
+fn answer(compiled: &Compiled, header: &[u8], router: &Told) {
+    let Some(mut echo) = compiled.echo(header, router) else { return };
+    let len = echo.len();
+    assert!(len + 20 <= header.len() && len.is_multiple_of(4), "{len} of {}", header.len());
+    let first = echo.first_hop();
+    let options = echo.finish(router.own, [10, 0, 0, 1].into(), 7);
+    assert_eq!(options.len(), len);
+    assert!(first.is_none() || options.iter().any(|byte| matches!(byte, 131 | 137)));
+    for item in super::ipv4::Options::new(options) {
+        assert!(item.is_ok(), "{options:?}");
+    }
+}
+
+/// A router that has one address.
+struct Told {
+    own: std::net::Ipv4Addr,
+}
+
+impl Router for Told {
+    fn own_address(&self) -> std::net::Ipv4Addr {
+        self.own
+    }
+
+    fn is_elsewhere(&self, address: std::net::Ipv4Addr) -> bool {
+        address != self.own
+    }
+
+    fn time(&self) -> u32 {
+        0x0102_0304
+    }
 }
 
 /// Reads bytes as what stands over a link header.
@@ -188,6 +285,65 @@ mod tests {
                 bytes.truncate(usize::from(*cut).max(20));
                 frame(&bytes);
             });
+    }
+
+    /// Option lists that a router deals with in each of its ways, each with the router's address.
+    fn option_lists() -> Vec<Vec<u8>> {
+        let own = [10, 0, 0, 2];
+        [
+            &[7, 15, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..],
+            &[68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[68, 20, 5, 3, 10, 0, 0, 2, 0, 0, 0, 0, 10, 0, 0, 2, 0, 0, 0, 0],
+            &[68, 8, 9, 0xe0, 0, 0, 0, 0],
+            &[1, 131, 11, 4, 10, 0, 0, 2, 198, 51, 100, 7],
+            &[1, 137, 11, 12, 10, 0, 0, 1, 198, 51, 100, 7],
+            &[148, 4, 0, 0, 136, 4, 1, 2, 130, 3, 0, 0, 9, 9],
+            &[134, 10, 0, 0, 0, 1, 1, 4, 0, 0],
+            &[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 68, 8, 5, 0, 0, 0, 0, 0, 131, 7, 4, 9, 9, 9, 9],
+        ]
+        .map(|list| [&own[..], list].concat())
+        .to_vec()
+    }
+
+    #[test]
+    fn sound_options_keep_every_promise() {
+        for list in option_lists() {
+            for len in 0..=list.len() {
+                options(&list[..len]);
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_options_keep_every_promise() {
+        let lists = option_lists();
+        bolero::check!()
+            .with_type::<(u8, Vec<(u8, u8)>)>()
+            .with_test_time(Duration::from_secs(2))
+            .for_each(|(which, changes)| {
+                let mut list = lists[usize::from(*which) % lists.len()].clone();
+                for (place, value) in changes.iter().take(6) {
+                    let place = usize::from(*place) % list.len();
+                    list[place] = *value;
+                }
+                options(&list);
+            });
+    }
+
+    #[test]
+    fn options_of_chance_keep_every_promise() {
+        bolero::check!().for_each(options);
+    }
+
+    #[test]
+    #[ignore = "writes fuzz/seeds/options anew"]
+    fn option_seeds_are_written() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/options");
+        std::fs::create_dir_all(dir).unwrap();
+        for (at, bytes) in option_lists().iter().enumerate() {
+            std::fs::write(format!("{dir}/{at:02}"), bytes).unwrap();
+        }
     }
 
     #[test]

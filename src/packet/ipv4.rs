@@ -8,7 +8,9 @@ use std::net::Ipv4Addr;
 
 use super::{Malformed, checksum, room, split};
 
+pub mod compiled;
 pub mod option;
+pub use compiled::{Compiled, Echo, Router};
 pub use option::{BadOption, Ipv4Option, Options};
 
 /// Bytes of the header without options.
