@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+mod own;
+pub use own::Here;
+
 use crate::{
     graph::trace::Session,
     icmp::table::{LimitRules, Limits},
@@ -29,6 +32,10 @@ pub struct Tunables {
     pub echo_ignore_broadcasts: bool,
     /// `net.ipv4.icmp_errors_use_inbound_ifaddr`.
     pub errors_use_inbound: bool,
+    /// `net.ipv4.icmp_echo_enable_probe`.
+    pub echo_probe: bool,
+    /// `net.ipv4.icmp_ignore_bogus_error_responses`.
+    pub ignore_bogus_errors: bool,
     /// `net.ipv4.ip_default_ttl`.
     pub default_ttl: u8,
     /// Limits on ICMP messages.
@@ -49,12 +56,15 @@ impl Default for Tunables {
             echo_ignore_all: false,
             echo_ignore_broadcasts: true,
             errors_use_inbound: false,
+            echo_probe: false,
+            ignore_bogus_errors: true,
             default_ttl: 64,
             icmp: LimitRules {
                 ratelimit_ms: 1000,
                 ratemask: 0x1818,
                 msgs_per_sec: 1000,
                 msgs_burst: 50,
+                seed: 0,
             },
             multipath: Multipath { policy: 0, fields: 7, seed: 0 },
             redirects: (9, 20, 20_480),

@@ -74,6 +74,10 @@ sysctls! {
         "Leave echo and timestamp requests to broadcast and multicast addresses unanswered.";
     IcmpErrorsUseInboundIfaddr = "net.ipv4.icmp_errors_use_inbound_ifaddr", 0..=1, 0, linux 0,
         "Send ICMP errors from the address of the interface on which the packet came in.";
+    IcmpEchoEnableProbe = "net.ipv4.icmp_echo_enable_probe", 0..=1, 0, linux 0,
+        "Answer extended echo requests (RFC 8335) with the state of the interface they name.";
+    IcmpIgnoreBogusErrorResponses = "net.ipv4.icmp_ignore_bogus_error_responses", 0..=1, 1, linux 1,
+        "Take ICMP errors about packets to broadcast addresses as others; 0 to log and drop them.";
     IcmpRatelimit = "net.ipv4.icmp_ratelimit", 0..=INT, 1000, linux 1000,
         "Least milliseconds between two limited ICMP messages to one target; 0 for no limit.";
     IcmpRatemask = "net.ipv4.icmp_ratemask", 0..=0xffff_ffff, 6168, linux 6168,
@@ -231,8 +235,6 @@ conf_sysctls! {
 pub(super) const FIXED: &[(&str, i64)] = &[
     ("fib_multipath_use_neigh", 0),
     ("fwmark_reflect", 0),
-    ("icmp_echo_enable_probe", 0),
-    ("icmp_ignore_bogus_error_responses", 1),
     ("ip_no_pmtu_disc", 0),
     ("neigh.default.app_solicit", 0),
     ("neigh.default.mcast_resolicit", 0),

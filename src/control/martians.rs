@@ -71,7 +71,19 @@ impl Router {
                     Ok(ip) => (ip.src(), ip.dst()),
                     Err(_) => (Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED),
                 };
-            if wrong == martian::DESTINATION {
+            if wrong == martian::SOURCE_ROUTE {
+                self.martians.push(format!("source route option {src} -> {dst}"));
+            } else if wrong == martian::BOGUS_ERROR {
+                let message = bytes.get(packet.l3()..).and_then(|ip| Ipv4View::new_quoted(ip).ok());
+                let message = message.map(|ip| ip.payload()).unwrap_or_default();
+                let told = |at: usize| message.get(at).copied().unwrap_or_default();
+                let quoted = Ipv4Addr::new(told(24), told(25), told(26), told(27));
+                self.martians.push(format!(
+                    "{src} sent an invalid ICMP type {}, code {} error to a broadcast: {quoted} on {name}",
+                    told(0),
+                    told(1),
+                ));
+            } else if wrong == martian::DESTINATION {
                 let line = format!("IPv4: martian destination {dst} from {src}, dev {name}");
                 self.martians.push(line);
             } else {
@@ -88,6 +100,8 @@ impl Router {
         let reason = match wrong {
             martian::DESTINATION => Reason::MartianDestination,
             martian::REVERSE_PATH => Reason::RpFilter,
+            martian::SOURCE_ROUTE => Reason::SourceRoute,
+            martian::BOGUS_ERROR => Reason::IcmpBogusError,
             _ => Reason::MartianSource,
         };
         self.discard(packet, reason);

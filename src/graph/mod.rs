@@ -106,6 +106,22 @@ pub struct Cx<'a, T> {
 }
 
 impl<T> Cx<'_, T> {
+    /// Milliseconds since midnight UTC, as ICMP and IPv4 options tell the time.
+    pub fn since_midnight(&self) -> u32 {
+        ((self.now + self.wall_offset) / 1_000_000 % 86_400_000) as u32
+    }
+
+    /// Counts an ICMP message received, by its type.
+    pub fn count_icmp_in(&self, kind: u8) {
+        self.stats.icmp[0][usize::from(kind)].add(1);
+    }
+
+    /// Counts an ICMP message sent, by its type.
+    pub fn count_icmp_out(&self, kind: u8) {
+        self.stats.icmp[1][usize::from(kind)].add(1);
+        self.count(Snmp::IcmpOutMsgs, 1);
+    }
+
     /// Raises a counter of the kernel's MIBs.
     #[inline]
     pub fn count(&self, counter: Snmp, by: u64) {

@@ -91,7 +91,7 @@ reasons! {
     Fragmented = "fragmented" [],
     /// An IPv4 option is malformed; answered with ICMP parameter problem.
     IpOptions = "ip_options" [InHdrErrors],
-    /// A source-routed packet while `accept_source_route` is off.
+    /// A source route that is not followed: `accept_source_route` is off, or it leads nowhere.
     SourceRoute = "ip_source_route" [],
     /// A fragment for the router itself; reassembly is not built yet.
     Reassembly = "ip_reassembly" [ReasmReqds, ReasmFails],
@@ -110,17 +110,21 @@ reasons! {
     /// The TCP checksum does not match.
     TcpChecksum = "tcp_csum" [TcpInSegs, TcpInErrs, TcpInCsumErrors],
     /// The ICMP message is shorter than its header.
-    IcmpTruncated = "icmp_truncated" [IcmpInMsgs, IcmpInErrors],
+    IcmpTruncated = "icmp_truncated" [IcmpInErrors],
     /// The ICMP checksum does not match.
-    IcmpChecksum = "icmp_csum" [IcmpInMsgs, IcmpInErrors, IcmpInCsumErrors],
+    IcmpChecksum = "icmp_csum" [IcmpInErrors, IcmpInCsumErrors],
     /// The ICMP type is above the highest defined one.
-    IcmpUnknownType = "unhandled_icmp_type" [IcmpInMsgs, IcmpInErrors],
+    IcmpUnknownType = "unhandled_icmp_type" [IcmpInErrors],
     /// An ICMP message that needs no answer: read, counted and done with.
-    IcmpConsumed = "icmp_consumed" [IcmpInMsgs],
+    IcmpConsumed = "icmp_consumed" [],
     /// An ICMP error that does not quote an IP header and eight bytes.
-    IcmpBadQuote = "icmp_bad_quote" [IcmpInMsgs, IcmpInErrors],
-    /// An echo or timestamp request to a broadcast or multicast address, or one that sysctls refuse.
-    IcmpIgnored = "icmp_ignored" [IcmpInMsgs],
+    IcmpBadQuote = "icmp_bad_quote" [IcmpInErrors],
+    /// A request that sysctls or limits leave unanswered.
+    IcmpIgnored = "icmp_ignored" [],
+    /// An ICMP message to a broadcast or multicast address that is not taken there.
+    IcmpBroadcast = "icmp_broadcast" [IcmpInErrors],
+    /// An ICMP error about a packet to a broadcast address.
+    IcmpBogusError = "icmp_bogus_error" [],
     /// The router took the packet for itself and nothing was left to do.
     LocalDone = "local_done" [],
     /// The next hop's link-layer address could not be resolved; answered with ICMP host unreachable.

@@ -72,9 +72,14 @@ snmp! {
         IcmpOutDestUnreachs = "OutDestUnreachs" "Destination unreachable sent.",
         IcmpOutTimeExcds = "OutTimeExcds" "Time exceeded sent.",
         IcmpOutParmProbs = "OutParmProbs" "Parameter problem sent.",
+        IcmpOutSrcQuenchs = "OutSrcQuenchs" "Source quench sent; always 0.",
         IcmpOutRedirects = "OutRedirects" "Redirects sent.",
+        IcmpOutEchos = "OutEchos" "Echo requests sent.",
         IcmpOutEchoReps = "OutEchoReps" "Echo replies sent.",
+        IcmpOutTimestamps = "OutTimestamps" "Timestamp requests sent; always 0.",
         IcmpOutTimestampReps = "OutTimestampReps" "Timestamp replies sent.",
+        IcmpOutAddrMasks = "OutAddrMasks" "Address mask requests sent; always 0.",
+        IcmpOutAddrMaskReps = "OutAddrMaskReps" "Address mask replies sent; always 0.",
     }
     "Tcp" {
         TcpInSegs = "InSegs" "TCP segments received for the router itself.",
@@ -86,6 +91,37 @@ snmp! {
         UdpNoPorts = "NoPorts" "Datagrams for a port that nobody listens on.",
         UdpInErrors = "InErrors" "Datagrams received that were broken.",
         UdpInCsumErrors = "InCsumErrors" "Datagrams with a wrong checksum.",
+    }
+}
+
+impl Snmp {
+    /// The ICMP type whose messages it counts, and whether those sent; of most counters none.
+    pub const fn icmp_type(self) -> Option<(bool, u8)> {
+        Some(match self {
+            Self::IcmpInEchoReps => (false, 0),
+            Self::IcmpInDestUnreachs => (false, 3),
+            Self::IcmpInSrcQuenchs => (false, 4),
+            Self::IcmpInRedirects => (false, 5),
+            Self::IcmpInEchos => (false, 8),
+            Self::IcmpInTimeExcds => (false, 11),
+            Self::IcmpInParmProbs => (false, 12),
+            Self::IcmpInTimestamps => (false, 13),
+            Self::IcmpInTimestampReps => (false, 14),
+            Self::IcmpInAddrMasks => (false, 17),
+            Self::IcmpInAddrMaskReps => (false, 18),
+            Self::IcmpOutEchoReps => (true, 0),
+            Self::IcmpOutDestUnreachs => (true, 3),
+            Self::IcmpOutSrcQuenchs => (true, 4),
+            Self::IcmpOutRedirects => (true, 5),
+            Self::IcmpOutEchos => (true, 8),
+            Self::IcmpOutTimeExcds => (true, 11),
+            Self::IcmpOutParmProbs => (true, 12),
+            Self::IcmpOutTimestamps => (true, 13),
+            Self::IcmpOutTimestampReps => (true, 14),
+            Self::IcmpOutAddrMasks => (true, 17),
+            Self::IcmpOutAddrMaskReps => (true, 18),
+            _ => return None,
+        })
     }
 }
 

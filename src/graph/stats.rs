@@ -118,6 +118,8 @@ pub struct Stats {
     pub drops: [Count; REASONS],
     /// By MIB counter, those that nodes count themselves.
     pub snmp: [Count; SNMPS],
+    /// ICMP messages received by type, and then those sent.
+    pub icmp: [[Count; 256]; 2],
     /// By interface index.
     pub ifaces: Box<[IfaceCounts]>,
     /// Packets that nodes made.
@@ -152,6 +154,7 @@ impl Stats {
             inputs: (0..inputs).map(|_| InputStats::default()).collect(),
             drops: std::array::from_fn(|_| Count::default()),
             snmp: std::array::from_fn(|_| Count::default()),
+            icmp: std::array::from_fn(|_| std::array::from_fn(|_| Count::default())),
             ifaces: (0..MAX_IFACES).map(|_| IfaceCounts::default()).collect(),
             made: Count::default(),
             injected: Count::default(),

@@ -6,10 +6,13 @@
 
 use std::{
     net::Ipv4Addr,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering},
 };
 
-use crate::graph::{Nanos, Reason};
+use crate::{
+    graph::{Nanos, Reason},
+    packet::icmp4::MAX_TYPE,
+};
 
 /// Why an ICMP error is due, and what becomes of the packet that provoked it. Kept on the packet
 /// as [`crate::dpdk::mbuf::Packet::note`].
@@ -38,6 +41,10 @@ pub enum Cause {
     Option = 9,
     /// A rule of type unreachable.
     RuleUnreachable = 10,
+    /// A source route that leads nowhere; the offset of the bad byte is in the high byte of the note.
+    SourceRoute = 20,
+    /// A strict source route whose next address is behind a gateway.
+    SourceRouteFailed = 21,
     /// A better gateway for the sender; the packet goes on, this is a copy of it.
     Redirect = 11,
 }
@@ -51,6 +58,11 @@ impl Cause {
     /// The note for a malformed option at `offset` bytes into the header.
     pub const fn option_note(offset: u8) -> u16 {
         Self::Option as u16 | (offset as u16) << 8
+    }
+
+    /// The note for a source route that cannot be followed, for the byte at `offset` into the header.
+    pub const fn source_route_note(offset: u8) -> u16 {
+        Self::SourceRoute as u16 | (offset as u16) << 8
     }
 
     /// Reads a packet's note: the cause and the pointer.
@@ -67,6 +79,8 @@ impl Cause {
             9 => Self::Option,
             10 => Self::RuleUnreachable,
             11 => Self::Redirect,
+            20 => Self::SourceRoute,
+            21 => Self::SourceRouteFailed,
             _ => Self::None,
         };
         (cause, (note >> 8) as u8)
@@ -83,7 +97,8 @@ impl Cause {
             Self::FragNeeded => (3, 4),
             Self::ProtocolUnreachable => (3, 2),
             Self::PortUnreachable => (3, 3),
-            Self::Option => (12, 0),
+            Self::SourceRouteFailed => (3, 5),
+            Self::Option | Self::SourceRoute => (12, 0),
         }
     }
 
@@ -101,6 +116,7 @@ impl Cause {
             Self::PortUnreachable => Reason::NoSocket,
             Self::NeighbourFailed => Reason::NeighbourFailed,
             Self::Option => Reason::IpOptions,
+            Self::SourceRoute | Self::SourceRouteFailed => Reason::SourceRoute,
         }
     }
 }
@@ -116,6 +132,8 @@ pub struct LimitRules {
     pub msgs_per_sec: u32,
     /// `icmp_msgs_burst`: how many may go at once.
     pub msgs_burst: u32,
+    /// Makes what is charged for each of them hard to guess.
+    pub seed: u32,
 }
 
 /// What a limit said.
@@ -137,6 +155,9 @@ const BURST: u32 = 6;
 const ROUTE_ERROR_COST: u32 = 1000;
 const ROUTE_ERROR_BURST: u32 = 5000;
 const MS: u64 = 1_000_000;
+/// A second, and the least time after which the credit for all targets grows, in ms.
+const SECOND: u32 = 1000;
+const STEP: u32 = 20;
 /// Hosts that are remembered to have been redirected.
 const REDIRECTS: usize = 4096;
 
@@ -145,8 +166,12 @@ pub struct Limits {
     /// Target (high half), and the time in ms at which it had nothing left of its allowance, which
     /// grows by a ms each ms; 0 for a free place.
     targets: Box<[AtomicU64]>,
-    /// The same for all targets, in microseconds.
-    global: AtomicU64,
+    /// Messages that may go to all targets together before time has to pass.
+    credit: AtomicI32,
+    /// When there were last some added, in ms.
+    stamp: AtomicU32,
+    /// Messages that were charged for.
+    charged: AtomicU32,
     /// Identification of the last answer.
     id: AtomicU32,
     /// Hosts that were told of a better gateway: their address (high half), how often (low byte), and
@@ -158,7 +183,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             targets: bytemuck::zeroed_slice_box(WAYS * SETS),
-            global: AtomicU64::new(0),
+            credit: AtomicI32::new(0),
+            // A second ago when the clock starts at 0, so that a fresh router has its full burst.
+            stamp: AtomicU32::new(SECOND.wrapping_neg()),
+            charged: AtomicU32::new(0),
             id: AtomicU32::new(0),
             redirects: bytemuck::zeroed_slice_box(REDIRECTS),
         }
@@ -183,7 +211,7 @@ impl Limits {
         now: Nanos,
     ) -> Verdict {
         // Path MTU discovery must not be held up [3.54].
-        let exempt = (kind, code) == (3, 4) || kind > 31 || rules.ratemask & 1 << kind == 0;
+        let exempt = (kind, code) == (3, 4) || kind > MAX_TYPE || rules.ratemask & 1 << kind == 0;
         if exempt {
             return Verdict::Allowed;
         }
@@ -193,27 +221,38 @@ impl Limits {
         if !self.target_allows(rules, target, now) {
             return Verdict::TargetLimited;
         }
-        self.take_global(rules, now);
+        self.take_global(rules);
         Verdict::Allowed
     }
 
-    fn global_gap(rules: &LimitRules) -> u64 {
-        1_000_000 / u64::from(rules.msgs_per_sec.max(1))
-    }
-
+    /// Whether there is credit for a message to whomever (`icmp_global_allow`). It grows in steps of
+    /// 20 ms or more, and never to more than a burst.
     fn global_has_credit(&self, rules: &LimitRules, now: Nanos) -> bool {
-        let full_at = self.global.load(Ordering::Relaxed);
-        let tolerance = Self::global_gap(rules) * u64::from(rules.msgs_burst.max(1) - 1);
-        rules.msgs_per_sec > 0 && full_at <= now / 1000 + 1_000_000_000 + tolerance
+        if self.credit.load(Ordering::Relaxed) > 0 {
+            return true;
+        }
+        let now = (now / MS) as u32;
+        let stamp = self.stamp.load(Ordering::Relaxed);
+        let passed = now.wrapping_sub(stamp).min(SECOND);
+        let more = u64::from(rules.msgs_per_sec) * u64::from(passed) / u64::from(SECOND);
+        if passed < STEP || more == 0 {
+            return false;
+        }
+        let (more, most) = (more.min(1 << 30) as i32, rules.msgs_burst.min(1 << 30) as i32);
+        let mine = self.stamp.compare_exchange(stamp, now, Ordering::Relaxed, Ordering::Relaxed);
+        if mine.is_ok() {
+            let add = |credit: i32| Some(credit.saturating_add(more).min(most));
+            let _ = self.credit.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        }
+        true
     }
 
-    fn take_global(&self, rules: &LimitRules, now: Nanos) {
-        // Offset so that a fresh router, whose clock may start at 0, has its full burst.
-        let now = now / 1000 + 1_000_000_000;
-        let gap = Self::global_gap(rules);
-        let _ = self.global.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-            Some(full_at.max(now) + gap)
-        });
+    /// Charges none, one or two, one in the mean: who watches the limit from outside shall not be able
+    /// to count the messages that went to others (`icmp_global_consume`).
+    fn take_global(&self, rules: &LimitRules) {
+        let number = self.charged.fetch_add(1, Ordering::Relaxed);
+        let mixed = crate::packet::tuple_hash(number, rules.seed, 0, 0, 0, rules.seed);
+        self.credit.fetch_sub((u64::from(mixed) * 3 >> 32) as i32, Ordering::Relaxed);
     }
 
     fn target_allows(&self, rules: &LimitRules, target: Ipv4Addr, now: Nanos) -> bool {
@@ -297,8 +336,13 @@ impl Limits {
 mod tests {
     use super::*;
 
-    const RULES: LimitRules =
-        LimitRules { ratelimit_ms: 1000, ratemask: 0x1818, msgs_per_sec: 1000, msgs_burst: 50 };
+    const RULES: LimitRules = LimitRules {
+        ratelimit_ms: 1000,
+        ratemask: 0x1818,
+        msgs_per_sec: 1000,
+        msgs_burst: 50,
+        seed: 7,
+    };
     const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
     fn sent(
@@ -322,17 +366,38 @@ mod tests {
         assert_eq!(sent(&limits, &RULES, 11, 0, 20, 60_000 * MS), 6);
     }
 
+    /// How many of 200 targets get a message at this time.
+    fn to_many(limits: &Limits, first: u32, ms: u64) -> usize {
+        (0..200)
+            .filter(|n| {
+                let target = Ipv4Addr::from_bits(first + n);
+                limits.allow(&RULES, 3, 1, target, ms * MS) == Verdict::Allowed
+            })
+            .count()
+    }
+
     #[test]
     fn each_target_has_an_allowance_of_its_own_within_the_global_one() {
         let limits = Limits::default();
-        let allowed = (0..200)
-            .filter(|n| {
-                let target = Ipv4Addr::from_bits(0x0a00_0000 + n);
-                limits.allow(&RULES, 3, 1, target, 0) == Verdict::Allowed
-            })
-            .count();
-        assert_eq!(allowed, 50);
+        let burst = to_many(&limits, 0x0a00_0000, 0);
+        assert!((35..=70).contains(&burst), "50 in the mean, and not to be counted: {burst}");
         assert_eq!(limits.allow(&RULES, 3, 1, A, 0), Verdict::GloballyLimited);
+        assert_eq!(to_many(&limits, 0x0b00_0000, 19), 0, "not before 20 ms");
+        let step = to_many(&limits, 0x0b00_0000, 20);
+        assert!((10..=35).contains(&step), "20 in the mean: {step}");
+        assert!((35..=70).contains(&to_many(&limits, 0x0c00_0000, 60_000)), "a burst again");
+    }
+
+    #[test]
+    fn in_the_mean_one_is_charged_for_each_message() {
+        let rules = LimitRules { msgs_burst: 1_000_000, msgs_per_sec: 1_000_000, ..RULES };
+        let limits = Limits::default();
+        assert!(limits.global_has_credit(&rules, 0));
+        for _ in 0..100_000 {
+            limits.take_global(&rules);
+        }
+        let charged = 1_000_000 - limits.credit.load(Ordering::Relaxed);
+        assert!((99_000..=101_000).contains(&charged), "{charged}");
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub mod martian {
     pub const DESTINATION: u16 = 1;
     /// Its source is reached by another interface.
     pub const REVERSE_PATH: u16 = 2;
+    /// It has a source route, and those are not followed.
+    pub const SOURCE_ROUTE: u16 = 3;
+    /// It is an ICMP error about a packet to a broadcast address.
+    pub const BOGUS_ERROR: u16 = 4;
 }
 
 const USED: u64 = 1 << 63;

@@ -179,12 +179,15 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
             echo_ignore_all: on(Sysctl::IcmpEchoIgnoreAll),
             echo_ignore_broadcasts: on(Sysctl::IcmpEchoIgnoreBroadcasts),
             errors_use_inbound: on(Sysctl::IcmpErrorsUseInboundIfaddr),
+            echo_probe: on(Sysctl::IcmpEchoEnableProbe),
+            ignore_bogus_errors: on(Sysctl::IcmpIgnoreBogusErrorResponses),
             default_ttl: number(Sysctl::IpDefaultTtl) as u8,
             icmp: LimitRules {
                 ratelimit_ms: number(Sysctl::IcmpRatelimit),
                 ratemask: number(Sysctl::IcmpRatemask),
                 msgs_per_sec: number(Sysctl::IcmpMsgsPerSec),
                 msgs_burst: number(Sysctl::IcmpMsgsBurst),
+                seed: tunables.multipath.seed,
             },
             multipath: Multipath {
                 policy: number(Sysctl::FibMultipathHashPolicy) as u8,

@@ -66,7 +66,33 @@ impl Tally<'_> {
                 help: help.to_owned(),
             }
         });
-        rows.collect()
+        let mut rows: Vec<_> = rows.collect();
+        let behind = rows.iter().rposition(|row| row.group == "Icmp").map_or(0, |last| last + 1);
+        rows.splice(behind..behind, self.icmp_messages());
+        rows
+    }
+
+    /// ICMP messages by type, of which the kernel shows those that were seen.
+    fn icmp_messages(&self) -> Vec<CounterRow> {
+        let mut rows = Vec::new();
+        for (way, words) in [("In", "received"), ("Out", "sent")] {
+            for kind in 0..=u8::MAX {
+                let value = self.icmp(way == "Out", kind);
+                if value > 0 {
+                    rows.push(CounterRow {
+                        group: "IcmpMsg".to_owned(),
+                        name: format!("{way}Type{kind}"),
+                        value,
+                        help: format!("ICMP messages of type {kind} {words}."),
+                    });
+                }
+            }
+        }
+        rows
+    }
+
+    fn icmp(&self, sent: bool, kind: u8) -> u64 {
+        self.sum(|stats| stats.icmp[usize::from(sent)][usize::from(kind)].get())
     }
 
     /// A counter of the kernel's: what nodes count, what comes of drop reasons, and what the ways
@@ -84,7 +110,7 @@ impl Tally<'_> {
             Snmp::ForwDatagrams => self.edge("ip4-forward", |edge| {
                 matches!(edge, Edge::Arc(_) | Edge::To("ip4-fragment" | "ip4-resolve"))
             }),
-            _ => 0,
+            _ => counter.icmp_type().map_or(0, |(sent, kind)| self.icmp(sent, kind)),
         };
         counted + ended + ways
     }

@@ -10,7 +10,9 @@ use crate::{
         nodes::{Icmp4Error, Icmp4Input, TcpReset},
         table::Cause,
     },
-    ip4::nodes::{Forward, Fragment, Ip4Input, Ip4Local, Lookup, Output, Source},
+    ip4::nodes::{
+        Forward, Fragment, Ip4Input, Ip4Local, Ip4Options, Lookup, Output, RouterAlert, Source,
+    },
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{Punt, Punted},
     port::nodes::{Sink, Spread, Tx},
@@ -21,6 +23,7 @@ use crate::{
 pub const ARCS: &[ArcSpec] = &[
     ArcSpec { name: "ip4-pre-routing", end: "ip4-lookup", features: &[] },
     ArcSpec { name: "ip4-forwarding", end: "ip4-forward", features: &["ip4-source-forward"] },
+    ArcSpec { name: "ip4-router-alert", end: "ip4-forward", features: &[] },
     ArcSpec { name: "ip4-delivery", end: "ip4-local", features: &["ip4-source-local"] },
     ArcSpec { name: "ip4-post-routing", end: "tx", features: &[] },
 ];
@@ -52,6 +55,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Punt::arp(Arc::clone(&punt))),
         Box::new(Ip4Input),
         Box::new(Lookup::new(cache_entries)),
+        Box::new(Ip4Options),
         Box::new(Source::delivery()),
         Box::new(Ip4Local),
         Box::new(Icmp4Input),
@@ -59,6 +63,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(TcpReset),
         Box::new(Source::forwarding()),
         Box::new(Forward),
+        Box::new(RouterAlert),
         Box::new(Punt::martian(Arc::clone(&punt))),
         Box::new(Icmp4Error),
         Box::new(Fragment),

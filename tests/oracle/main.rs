@@ -139,11 +139,11 @@ families! {
     resolve: corpus::arp::resolve();
     resolve_failure: corpus::arp::failure();
     pmtu: corpus::pmtu::family();
+    options: corpus::options::family();
+    source_route: corpus::options::source_routes();
     }
     open {
         default_route: corpus::routes::with_default(), "the configuration has no TOS yet";
-        options: corpus::options::family(), "options are checked and passed on, not filled in yet";
-        source_route: corpus::options::source_routes(), "source routes are refused whatever the sysctl";
         reassembly: corpus::reassembly::family(), "fragments for the router are not put together yet";
         reassembly_timeout: corpus::reassembly::timeout(), "fragments are not put together yet";
     }

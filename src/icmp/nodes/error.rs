@@ -12,12 +12,12 @@ use super::reply;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Snmp},
-    icmp::table::{Cause, Verdict},
+    icmp::table::Cause,
     packet::{
         checksum,
-        ipv4::{self, Ipv4Spec, Ipv4View, protocol},
+        ipv4::{self, Compiled, Ipv4Spec, Ipv4View, protocol},
     },
-    tables::Tables,
+    tables::{Here, Tables},
 };
 
 /// The node.
@@ -29,6 +29,8 @@ const SEND: u8 = 1;
 /// An ICMP datagram stays within what every host accepts [3.8].
 const MAX_TOTAL: usize = 576;
 const ICMP_HEADER: usize = 8;
+/// Stands for the source where the router has no address at all (`INADDR_DUMMY`).
+const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 /// Highest type that is defined; above it a message counts as an error [3.33].
 const MAX_TYPE: u8 = 18;
 
@@ -55,31 +57,55 @@ fn info(cause: Cause, pointer: u8, mtu: u16, gateway: Ipv4Addr) -> [u8; 4] {
             let [high, low] = mtu.to_be_bytes();
             [0, 0, high, low]
         }
-        Cause::Option => [pointer, 0, 0, 0],
+        Cause::Option | Cause::SourceRoute => [pointer, 0, 0, 0],
         Cause::Redirect => gateway.octets(),
         _ => [0; 4],
     }
 }
 
-/// Source of the error [3.34].
-fn source(culprit: &Packet, ip: &Ipv4View<'_>, hop: u32, cx: &Cx<'_, Tables>) -> Option<Ipv4Addr> {
-    if cx.tables.locals.contains(cx.tables.vrf(culprit.iface()), ip.dst()) {
+/// Source of the error, where it does not depend on the way it takes [3.34].
+fn source(
+    culprit: &Packet,
+    ip: &Ipv4View<'_>,
+    options: Compiled,
+    cx: &Cx<'_, Tables>,
+) -> Option<Ipv4Addr> {
+    // What goes on by a source route was not for the router alone.
+    let ours = cx.tables.locals.contains(cx.tables.vrf(culprit.iface()), ip.dst());
+    if ours && !options.is_rerouted() {
         return Some(ip.dst());
     }
-    if cx.tables.tunables.errors_use_inbound
-        && let Some(iface) = cx.tables.ifaces.get(culprit.iface())
-        && let Some(address) = iface.select_address(ip.src())
-    {
-        return Some(address);
+    if !cx.tables.tunables.errors_use_inbound {
+        return None;
     }
-    reply::source(cx, hop, ip.src())
+    cx.tables.ifaces.get(culprit.iface())?.select_address(ip.src())
 }
 
-fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
+/// What is known of the culprit's options. A packet that waited for its neighbour has them read
+/// anew, as the kernel does; `None` when they are not sound any more.
+fn options(culprit: &mut Packet, cause: Cause, cx: &Cx<'_, Tables>) -> Option<Compiled> {
+    let (l3, iface) = (culprit.l3(), culprit.iface());
+    if cause != Cause::NeighbourFailed {
+        let known = culprit.flags().any(Flags::OPTIONS);
+        return Some(if known {
+            Compiled::from_bits(culprit.options())
+        } else {
+            Compiled::default()
+        });
+    }
+    let bytes = culprit.data_mut().get_mut(l3..)?;
+    let len = usize::from(bytes.first()? & 0x0f) * 4;
+    let header = bytes.get_mut(..len).filter(|header| header.len() > ipv4::HEADER_LEN);
+    let Some(header) = header else { return Some(Compiled::default()) };
+    let here = Here::new(cx, header, iface, false);
+    let (compiled, sound) = Compiled::new(header, &here);
+    sound.ok().map(|()| compiled)
+}
+
+fn answer(culprit: &mut Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let (cause, pointer) = Cause::from_note(culprit.note());
-    let bytes = culprit.data().get(culprit.l3()..)?;
     // A datagram that was shorter than its packet has been cut, and the header still counts it all.
-    let ip = Ipv4View::new_quoted(bytes).ok()?;
+    let ip = Ipv4View::new_quoted(culprit.data().get(culprit.l3()..)?).ok()?;
     if cause == Cause::None || !may_provoke(&ip, culprit.flags()) {
         return None;
     }
@@ -91,22 +117,28 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
         cx.count(Snmp::IcmpOutRateLimitHost, 1);
         return None;
     }
+    let compiled = options(culprit, cause, cx)?;
+    let culprit = &*culprit;
+    let bytes = culprit.data().get(culprit.l3()..)?;
+    let ip = Ipv4View::new_quoted(bytes).ok()?;
     let (kind, code) = cause.message();
-    let hop = reply::way(cx, ip.src(), ip.dst(), ip.tos(), culprit.iface())?;
-    let src = source(culprit, &ip, hop, cx)?;
-    let tables = cx.tables;
-    match tables.limits.allow(&tables.tunables.icmp, kind, code, ip.src(), cx.now) {
-        Verdict::Allowed => {}
-        Verdict::TargetLimited => {
-            cx.count(Snmp::IcmpOutRateLimitHost, 1);
-            return None;
-        }
-        Verdict::GloballyLimited => {
-            cx.count(Snmp::IcmpOutRateLimitGlobal, 1);
-            return None;
-        }
+    let here = Here::new(cx, ip.header(), culprit.iface(), false);
+    let mut echo = compiled.echo(ip.header(), &here)?;
+    let dst = echo.first_hop().unwrap_or(ip.src());
+    let stated = source(culprit, &ip, compiled, cx);
+    let from = stated.unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let hop = reply::way(cx, dst, from, ip.tos(), culprit.iface())?;
+    let src = stated.or_else(|| cx.tables.source_on(hop, dst)).unwrap_or(NOBODY);
+    if !reply::allowed(cx, kind, code, dst) {
+        return None;
     }
-    let room = usize::from(tables.hops.get(hop).out().mtu).min(MAX_TOTAL) - 20 - ICMP_HEADER;
+    let tables = cx.tables;
+    let most = usize::from(tables.hops.get(hop).out().mtu).min(MAX_TOTAL);
+    let room = most.checked_sub(ipv4::HEADER_LEN + echo.len() + ICMP_HEADER)?;
+    // A message that cannot even quote a header is of no use.
+    if room <= ipv4::HEADER_LEN {
+        return None;
+    }
     let quote = bytes.get(..usize::from(ip.total_len()).min(room).min(bytes.len()))?;
     let header = Ipv4Spec {
         // The culprit's type of service with the precedence of network control [3.40].
@@ -116,15 +148,16 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
         ttl: reply::ttl(cx, hop),
         protocol: protocol::ICMP,
         src,
-        dst: ip.src(),
-        options: &[],
+        dst,
+        options: echo.finish(src, ip.src(), cx.since_midnight()),
         payload_len: ICMP_HEADER + quote.len(),
     };
     let Some(mut packet) = reply::new(cx, hop, &header, culprit) else {
         cx.count(Snmp::IcmpOutErrors, 1);
         return None;
     };
-    let message = packet.data_mut().get_mut(reply::LINK_ROOM + 20..)?;
+    let at = reply::LINK_ROOM + header.header_len();
+    let message = packet.data_mut().get_mut(at..)?;
     // The MTU that failed is that of the way the culprit would have taken.
     let meant = tables.hops.get(culprit.hop());
     let (mtu, gateway) = (meant.out().mtu, meant.gateway().unwrap_or(ip.dst()));
@@ -133,16 +166,7 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     message[ICMP_HEADER..].copy_from_slice(quote);
     let sum = checksum::checksum(message);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
-    cx.count(Snmp::IcmpOutMsgs, 1);
-    cx.count(
-        match kind {
-            11 => Snmp::IcmpOutTimeExcds,
-            12 => Snmp::IcmpOutParmProbs,
-            5 => Snmp::IcmpOutRedirects,
-            _ => Snmp::IcmpOutDestUnreachs,
-        },
-        1,
-    );
+    cx.count_icmp_out(kind);
     Some(packet)
 }
 
@@ -156,7 +180,7 @@ impl Node<Tables> for Icmp4Error {
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
-        for (index, culprit) in frame.iter().enumerate() {
+        for (index, culprit) in frame.iter_mut().enumerate() {
             if let Some(packet) = answer(culprit, cx)
                 && out.emit(SEND, packet).is_err()
             {

@@ -1,20 +1,19 @@
 //! `icmp4-input`: ICMP messages for the router.
 //!
 //! - takes: packets for the router with protocol 1
-//! - gives: echo and timestamp requests, turned into replies in place, to `ip4-output`; the rest
-//!   ends here
+//! - gives: echo, timestamp and probe requests, turned into replies in place, to `ip4-output`; errors
+//!   about the router's own packets to `icmp4-learn`; the rest ends here
 //! - obeys: RFC 792, RFC 1122 section 3.2.2; ledger 3.9 to 3.25, 3.27
 
-use std::net::Ipv4Addr;
-
-use super::reply;
+use super::turn::{Silence, turn};
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
-    icmp::table::Verdict,
+    neighbour::table::martian,
     packet::{
         checksum,
-        ipv4::{Ipv4Spec, Ipv4View, protocol},
+        icmp4::{MAX_TYPE, ty},
+        ipv4::{Ipv4View, protocol},
     },
     tables::{Tables, Tunables},
 };
@@ -32,65 +31,63 @@ const IGNORED: u8 = 6;
 const NO_ROUTE: u8 = 7;
 const NO_BUFFER: u8 = 8;
 const LEARN: u8 = 9;
-
-const ECHO_REPLY: u8 = 0;
-const ECHO: u8 = 8;
-const TIMESTAMP: u8 = 13;
-const TIMESTAMP_REPLY: u8 = 14;
-const ADDRESS_MASK: u8 = 17;
-const ADDRESS_MASK_REPLY: u8 = 18;
+const BROADCAST: u8 = 10;
+const BOGUS: u8 = 11;
 
 /// What a message calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     Reply,
+    /// An error about a packet that somebody sent; true when it quotes enough to tell whose.
+    Heard(bool),
     End(u8),
 }
 
-/// The decision of `icmp_rcv` after the checksum, in its order.
-fn call(kind: u8, message: &[u8], broadcast: bool, tunables: &Tunables) -> Call {
-    if kind > ADDRESS_MASK_REPLY {
-        return Call::End(UNKNOWN);
+/// The decision of `icmp_rcv` after the checksum, in its order. The message has eight bytes or more.
+fn call(message: &[u8], broadcast: bool, tunables: &Tunables) -> Call {
+    let (kind, code) = (message[0], message[1]);
+    let query = matches!(kind, ty::ECHO_REQUEST | ty::TIMESTAMP_REQUEST);
+    if kind == ty::EXTENDED_ECHO_REQUEST {
+        // Only about interfaces of the router itself, which the lowest bit says [RFC 8335].
+        let answered = tunables.echo_probe && !tunables.echo_ignore_all && message[7] & 1 == 1;
+        return if answered { Call::Reply } else { Call::End(IGNORED) };
     }
-    let query = matches!(kind, ECHO | TIMESTAMP);
     if broadcast {
-        if query && tunables.echo_ignore_broadcasts {
-            return Call::End(IGNORED);
-        }
-        if !query && !matches!(kind, ADDRESS_MASK | ADDRESS_MASK_REPLY) {
-            return Call::End(IGNORED);
+        let mask = matches!(kind, ty::ADDRESS_MASK_REQUEST | ty::ADDRESS_MASK_REPLY);
+        if query && tunables.echo_ignore_broadcasts || !query && !mask {
+            return Call::End(BROADCAST);
         }
     }
-    match kind {
-        ECHO if tunables.echo_ignore_all => Call::End(IGNORED),
-        ECHO => Call::Reply,
-        TIMESTAMP if message.len() >= 12 => Call::Reply,
-        TIMESTAMP => Call::End(BAD_QUOTE),
-        3 | 4 | 5 | 11 | 12 => {
-            // An error must quote a header and eight bytes behind it [3.12].
-            let quoted = message.get(8..).unwrap_or_default();
-            let whole = Ipv4View::new_quoted(quoted)
-                .is_ok_and(|header| quoted.len() >= header.header_len() + 8);
-            Call::End(if whole { CONSUMED } else { BAD_QUOTE })
-        }
+    let quoted = message.get(8..).unwrap_or_default();
+    let header_len = quoted.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    let whole = quoted.len() >= header_len + 8;
+    match (kind, code) {
+        (ty::ECHO_REQUEST, _) if tunables.echo_ignore_all => Call::End(IGNORED),
+        (ty::ECHO_REQUEST, _) => Call::Reply,
+        (ty::TIMESTAMP_REQUEST, _) if quoted.len() >= 4 => Call::Reply,
+        (ty::TIMESTAMP_REQUEST, _) => Call::End(BAD_QUOTE),
+        // An error must quote a header and eight bytes behind it [3.12].
+        (3 | 4 | 5 | 11 | 12, _) if quoted.len() < 20 => Call::End(BAD_QUOTE),
+        (3 | 4 | 11 | 12, _) if header_len < 20 => Call::End(BAD_QUOTE),
+        // Of no use to who sent the packet.
+        (3, 16..) | (11, 1) => Call::End(CONSUMED),
+        (5, _) if !whole => Call::End(BAD_QUOTE),
+        (3 | 4 | 5 | 11 | 12, _) => Call::Heard(whole),
+        (ty::EXTENDED_ECHO_REPLY, _) => Call::End(CONSUMED),
+        (kind, _) if kind > MAX_TYPE => Call::End(UNKNOWN),
         _ => Call::End(CONSUMED),
     }
 }
 
-fn counter(kind: u8) -> Option<Snmp> {
-    Some(match kind {
-        ECHO_REPLY => Snmp::IcmpInEchoReps,
-        3 => Snmp::IcmpInDestUnreachs,
-        4 => Snmp::IcmpInSrcQuenchs,
-        5 => Snmp::IcmpInRedirects,
-        ECHO => Snmp::IcmpInEchos,
-        11 => Snmp::IcmpInTimeExcds,
-        12 => Snmp::IcmpInParmProbs,
-        TIMESTAMP => Snmp::IcmpInTimestamps,
-        TIMESTAMP_REPLY => Snmp::IcmpInTimestampReps,
-        ADDRESS_MASK => Snmp::IcmpInAddrMasks,
-        ADDRESS_MASK_REPLY => Snmp::IcmpInAddrMaskReps,
-        _ => return None,
+/// Whether an error is about a packet to a broadcast address, which nobody may complain of
+/// (`icmp_ignore_bogus_error_responses`).
+fn is_bogus(message: &[u8], iface: u16, cx: &Cx<'_, Tables>) -> bool {
+    if cx.tables.tunables.ignore_bogus_errors || message[0] == ty::REDIRECT {
+        return false;
+    }
+    let quoted = message.get(8..).and_then(|quoted| quoted.first_chunk::<20>());
+    quoted.is_some_and(|&[.., a, b, c, d]| {
+        cx.tables.is_broadcast(cx.tables.vrf(iface), [a, b, c, d].into())
     })
 }
 
@@ -103,111 +100,39 @@ fn teaches(message: &[u8], iface: u16, cx: &Cx<'_, Tables>) -> bool {
     let quoted = message.get(8..).unwrap_or_default();
     let Ok(header) = Ipv4View::new_quoted(quoted) else { return false };
     header.protocol() == protocol::ICMP
-        && quoted.get(header.header_len()) == Some(&ECHO_REPLY)
+        && quoted.get(header.header_len()) == Some(&ty::ECHO_REPLY)
         && cx.tables.locals.contains(cx.tables.vrf(iface), header.src())
 }
 
-/// Milliseconds since midnight UTC.
-fn since_midnight(cx: &Cx<'_, Tables>) -> u32 {
-    ((cx.now + cx.wall_offset) / 1_000_000 % 86_400_000) as u32
-}
-
-/// Turns a request into its reply, in its own buffer.
-fn turn(packet: &mut Packet, cx: &Cx<'_, Tables>, broadcast: bool) -> u8 {
-    let l3 = packet.l3();
-    let bytes = packet.data().get(l3..).unwrap_or_default();
-    let Ok(ip) = Ipv4View::new_checked(bytes) else {
-        return TRUNCATED;
-    };
-    let (src, dst, tos, header_len) = (ip.src(), ip.dst(), ip.tos(), ip.header_len());
-    let kind = ip.payload().first().copied().unwrap_or_default();
-    let reply_type = if kind == ECHO { ECHO_REPLY } else { TIMESTAMP_REPLY };
-    let payload_len = match reply_type {
-        ECHO_REPLY => ip.payload().len(),
-        _ => 20,
-    };
-    let Some(hop) = reply::way(cx, src, dst, tos, packet.iface()) else {
-        return NO_ROUTE;
-    };
-    let address: Ipv4Addr = match broadcast {
-        false => dst,
-        true => match reply::source(cx, hop, src) {
-            Some(address) => address,
-            None => return NO_ROUTE,
-        },
-    };
-    let limits = &cx.tables.limits;
-    if limits.allow(&cx.tables.tunables.icmp, reply_type, 0, src, cx.now) != Verdict::Allowed {
-        return IGNORED;
-    }
-    // Options of the request are not carried over yet, so the header may shrink to 20 bytes.
-    let start = l3 + header_len - 20;
-    if !packet.resize(l3 + header_len + payload_len) {
-        return NO_BUFFER;
-    }
-    let header = Ipv4Spec {
-        tos,
-        id: cx.tables.limits.next_id(),
-        fragment_word: 0,
-        ttl: reply::ttl(cx, hop),
-        protocol: protocol::ICMP,
-        src: address,
-        dst: src,
-        options: &[],
-        payload_len,
-    };
-    packet.pull(start - start.min(l3));
-    let at = start.min(l3);
-    let Some(bytes) = packet.data_mut().get_mut(at..) else {
-        return NO_BUFFER;
-    };
-    if header.emit(bytes).is_err() {
-        return NO_BUFFER;
-    }
-    let Some(message) = bytes.get_mut(20..) else {
-        return NO_BUFFER;
-    };
-    // The code of an echo comes back as it was.
-    message[0] = reply_type;
-    if reply_type == TIMESTAMP_REPLY {
-        message[1] = 0;
-        let now = since_midnight(cx).to_be_bytes();
-        message[12..16].copy_from_slice(&now);
-        message[16..20].copy_from_slice(&now);
-    }
-    message[2..4].fill(0);
-    let sum = checksum::checksum(message);
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
-    packet.begin(cx.tables.hops.get(hop).out().iface, at as u8, Flags::LOCAL_OUT);
-    packet.set_hop(hop);
-    cx.count(Snmp::IcmpInMsgs, 1);
-    cx.count(Snmp::IcmpOutMsgs, 1);
-    cx.count(Snmp::OutRequests, 1);
-    let sent = if kind == ECHO { Snmp::IcmpOutEchoReps } else { Snmp::IcmpOutTimestampReps };
-    cx.count(sent, 1);
-    REPLY
-}
-
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
-    let broadcast = packet.flags().any(Flags::IP_BROADCAST);
+    let (broadcast, iface) = (packet.flags().any(Flags::IP_BROADCAST), packet.iface());
     let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
     let Ok(ip) = Ipv4View::new_checked(bytes) else {
         return TRUNCATED;
     };
     let message = ip.payload();
-    if message.len() < 8 {
-        return TRUNCATED;
-    }
     if checksum::sum(message) != 0xffff {
         return CHECKSUM;
     }
-    let kind = message[0];
-    if let Some(counter) = counter(kind) {
-        cx.count(counter, 1);
+    if message.len() < 8 {
+        return TRUNCATED;
     }
-    match call(kind, message, broadcast, &cx.tables.tunables) {
-        Call::Reply => turn(packet, cx, broadcast),
-        Call::End(CONSUMED) if teaches(message, packet.iface(), cx) => LEARN,
+    cx.count_icmp_in(message[0]);
+    match call(message, broadcast, &cx.tables.tunables) {
+        Call::Reply => match turn(packet, cx, broadcast) {
+            Ok(()) => REPLY,
+            Err(Silence::Truncated) => TRUNCATED,
+            Err(Silence::NoRoute) => NO_ROUTE,
+            Err(Silence::NoBuffer) => NO_BUFFER,
+            Err(Silence::HeldBack) => IGNORED,
+        },
+        Call::Heard(_) if is_bogus(message, iface, cx) => {
+            packet.set_note(martian::BOGUS_ERROR);
+            BOGUS
+        }
+        Call::Heard(false) => BAD_QUOTE,
+        Call::Heard(true) if teaches(message, iface, cx) => LEARN,
+        Call::Heard(true) => CONSUMED,
         Call::End(edge) => edge,
     }
 }
@@ -229,10 +154,13 @@ impl Node<Tables> for Icmp4Input {
             Edge::Drop(Reason::OutNoRoute),
             Edge::Drop(Reason::NoBuffer),
             Edge::To("icmp4-learn"),
+            Edge::Drop(Reason::IcmpBroadcast),
+            Edge::To("martian-log"),
         ]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        cx.count(Snmp::IcmpInMsgs, frame.len() as u64);
         for (index, packet) in frame.iter_mut().enumerate() {
             out.set(index, one(packet, cx));
         }
@@ -243,28 +171,61 @@ impl Node<Tables> for Icmp4Input {
 mod tests {
     use super::*;
 
+    fn of(kind: u8, len: usize, broadcast: bool, tunables: &Tunables) -> Call {
+        let mut message = vec![0; len];
+        message[0] = kind;
+        if len > 8 {
+            message[8] = 0x45;
+        }
+        call(&message, broadcast, tunables)
+    }
+
     fn plain(kind: u8, broadcast: bool) -> Call {
-        call(kind, &[0; 28], broadcast, &Tunables::default())
+        of(kind, 36, broadcast, &Tunables::default())
     }
 
     #[test]
     fn echo_and_timestamp_are_answered_and_nothing_else() {
         for kind in 0..=255 {
             let answered = plain(kind, false) == Call::Reply;
-            assert_eq!(answered, matches!(kind, ECHO | TIMESTAMP), "type {kind}");
+            let queries = [ty::ECHO_REQUEST, ty::TIMESTAMP_REQUEST];
+            assert_eq!(answered, queries.contains(&kind), "type {kind}");
         }
         assert_eq!(plain(19, false), Call::End(UNKNOWN));
-        assert_eq!(plain(ADDRESS_MASK, false), Call::End(CONSUMED));
-        assert_eq!(plain(3, false), Call::End(BAD_QUOTE));
+        assert_eq!(plain(ty::EXTENDED_ECHO_REPLY, false), Call::End(CONSUMED));
+        assert_eq!(plain(ty::ADDRESS_MASK_REQUEST, false), Call::End(CONSUMED));
+    }
+
+    /// Shows [3.12].
+    #[test]
+    fn an_error_must_quote_a_header_and_eight_bytes() {
+        let tunables = Tunables::default();
+        for kind in [3, 4, 11, 12] {
+            assert_eq!(of(kind, 36, false, &tunables), Call::Heard(true));
+            assert_eq!(of(kind, 35, false, &tunables), Call::Heard(false));
+            assert_eq!(of(kind, 27, false, &tunables), Call::End(BAD_QUOTE));
+        }
+        assert_eq!(of(5, 35, false, &tunables), Call::End(BAD_QUOTE));
+        let mut message = [0; 36];
+        (message[0], message[8]) = (3, 0x44);
+        assert_eq!(call(&message, false, &tunables), Call::End(BAD_QUOTE), "no header");
+        (message[1], message[8]) = (16, 0x45);
+        assert_eq!(call(&message, false, &tunables), Call::End(CONSUMED), "no such code");
     }
 
     #[test]
     fn sysctls_silence_echo() {
         let quiet = Tunables { echo_ignore_all: true, ..Tunables::default() };
-        assert_eq!(call(ECHO, &[0; 8], false, &quiet), Call::End(IGNORED));
-        assert_eq!(plain(ECHO, true), Call::End(IGNORED));
+        assert_eq!(of(8, 8, false, &quiet), Call::End(IGNORED));
+        assert_eq!(plain(8, true), Call::End(BROADCAST));
         let loud = Tunables { echo_ignore_broadcasts: false, ..Tunables::default() };
-        assert_eq!(call(ECHO, &[0; 8], true, &loud), Call::Reply);
-        assert_eq!(call(ECHO_REPLY, &[0; 8], true, &loud), Call::End(IGNORED));
+        assert_eq!(of(8, 8, true, &loud), Call::Reply);
+        assert_eq!(of(0, 8, true, &loud), Call::End(BROADCAST));
+        let probed = Tunables { echo_probe: true, ..Tunables::default() };
+        let request =
+            |tunables: &Tunables, local| call(&[42, 0, 0, 0, 0, 1, 1, local], false, tunables);
+        assert_eq!(request(&probed, 1), Call::Reply);
+        assert_eq!(request(&probed, 0), Call::End(IGNORED));
+        assert_eq!(request(&Tunables::default(), 1), Call::End(IGNORED));
     }
 }

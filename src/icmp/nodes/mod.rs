@@ -2,8 +2,10 @@
 
 mod error;
 mod input;
+mod probe;
 mod reply;
 mod tcp_reset;
+mod turn;
 
 pub use error::Icmp4Error;
 pub use input::Icmp4Input;

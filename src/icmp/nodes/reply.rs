@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Snmp},
+    icmp::table::Verdict,
     packet::{
         Flow,
         ipv4::{Ipv4Spec, protocol},
     },
-    port::table::Iface,
     tables::Tables,
 };
 
@@ -33,27 +33,16 @@ pub(super) fn way(
     cx.tables.output_hop(&flow)
 }
 
-/// The address that the router's own packets carry on the way `hop`.
-pub(super) fn source(cx: &Cx<'_, Tables>, hop: u32, dst: Ipv4Addr) -> Option<Ipv4Addr> {
-    let hop = cx.tables.hops.get(hop);
-    let chosen = hop.prefsrc();
-    if !chosen.is_unspecified() {
-        return Some(chosen);
-    }
-    let towards = hop.gateway().unwrap_or(dst);
-    let iface = cx.tables.ifaces.get(hop.out().iface);
-    let vrf = iface.map_or(0, Iface::own_vrf);
-    iface.and_then(|iface| iface.select_address(towards)).or_else(|| any_address(cx, vrf))
-}
-
-/// An interface without an address speaks with another's of its VRF.
-fn any_address(cx: &Cx<'_, Tables>, vrf: u16) -> Option<Ipv4Addr> {
-    let all = cx.tables.ifaces.iter();
-    all.filter(|iface| iface.up && iface.own_vrf() == vrf).find_map(first)
-}
-
-fn first(iface: &Iface) -> Option<Ipv4Addr> {
-    iface.addresses.first().map(|address| address.local.addr())
+/// Whether the limits let a message go to `target`; counts it where they do not.
+pub(super) fn allowed(cx: &Cx<'_, Tables>, kind: u8, code: u8, target: Ipv4Addr) -> bool {
+    let held_back =
+        match cx.tables.limits.allow(&cx.tables.tunables.icmp, kind, code, target, cx.now) {
+            Verdict::Allowed => return true,
+            Verdict::TargetLimited => Snmp::IcmpOutRateLimitHost,
+            Verdict::GloballyLimited => Snmp::IcmpOutRateLimitGlobal,
+        };
+    cx.count(held_back, 1);
+    false
 }
 
 /// Time to live of the router's own packets on the way `hop`.

@@ -9,7 +9,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::source;
+use super::{options, source};
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason},
@@ -36,6 +36,7 @@ const L2_MULTICAST: u8 = 4;
 const NO_ROUTE: u8 = 5;
 const RP_FILTER: u8 = 6;
 const MARTIAN: u8 = 7;
+const ALERT: u8 = 8;
 
 const EDGES: &[Edge] = &[
     Edge::Arc("ip4-post-routing"),
@@ -46,6 +47,7 @@ const EDGES: &[Edge] = &[
     Edge::Drop(Reason::OutNoRoute),
     Edge::Drop(Reason::RpFilter),
     Edge::Drop(Reason::MartianSource),
+    Edge::To("ip4-router-alert"),
 ];
 
 const DF: u8 = 0x40;
@@ -112,6 +114,11 @@ fn full<const TRANSIT: bool>(
     if TRANSIT && packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST)) {
         return L2_MULTICAST;
     }
+    let options = TRANSIT && packet.flags().any(Flags::OPTIONS);
+    if options && options::is_alert(packet) {
+        return ALERT;
+    }
+    let strayed = options && options::fails_strict_route(packet, cx);
     let l3 = packet.l3();
     let Some(header) = packet.data_mut().get_mut(l3..).and_then(<[u8]>::first_chunk_mut::<20>)
     else {
@@ -123,6 +130,10 @@ fn full<const TRANSIT: bool>(
             packet.set_note(Cause::TtlExceeded.note());
             return ERROR;
         }
+        if strayed {
+            packet.set_note(Cause::SourceRouteFailed.note());
+            return ERROR;
+        }
         if !fits && header[6] & DF != 0 {
             packet.set_note(Cause::FragNeeded.note());
             return ERROR;
@@ -130,6 +141,9 @@ fn full<const TRANSIT: bool>(
         checksum::ttl_decrement(header);
         if redirects {
             redirect(packet, cx, made);
+        }
+        if options {
+            options::finish(packet, cx);
         }
     }
     if !fits {
@@ -183,6 +197,9 @@ fn redirect(packet: &Packet, cx: &Cx<'_, Tables>, made: &mut Out) {
         copy.set_trace(packet.trace());
         copy.set_hop(packet.hop());
         copy.set_note(Cause::Redirect.note());
+        if packet.flags().any(Flags::OPTIONS) {
+            copy.set_options(packet.options());
+        }
         // Without room the sender is told next time.
         let _ = made.emit(ERROR, copy);
     }

@@ -90,7 +90,8 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
             return false;
         }
         cx.count(Snmp::FragCreates, 1);
-        if offset == 0 {
+        // A later piece that is cut again had its options blanked by who cut it first.
+        if offset == 0 && word & OFFSET == 0 {
             blank_options(header);
         }
         offset += piece.len();

@@ -2,21 +2,22 @@
 //!
 //! - takes: IPv4 packets that `classify` did not pass as plain; [`Packet::l3`] says where they start
 //! - gives: sound packets to the pre-routing arc, broadcast and the router's groups to `ip4-local`,
-//!   malformed options to `icmp4-error`
-//! - obeys: RFC 1122 section 3.2.1, RFC 1812 section 5.2.2; ledger 4.13 to 4.16, 4.23, 4.30, 4.52,
-//!   4.67; the source checks are those of `ip_route_input`
+//!   those with options by way of `ip4-options`
+//! - obeys: RFC 1122 section 3.2.1, RFC 1812 section 5.2.2; ledger 4.13 to 4.16, 4.23, 4.30; the source checks are those of `ip_route_input`
 
 use std::net::Ipv4Addr;
 
-use super::source::logs;
+use super::{
+    options::{self, after},
+    source::logs,
+};
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
-    icmp::table::Cause,
     neighbour::table::martian,
     packet::{
         checksum,
-        ipv4::{self, Ipv4View, option},
+        ipv4::{self, Ipv4View},
     },
     tables::Tables,
 };
@@ -32,9 +33,8 @@ const TRUNCATED: u8 = 4;
 const MARTIAN_SOURCE: u8 = 5;
 const MARTIAN_DESTINATION: u8 = 6;
 const NOT_JOINED: u8 = 7;
-const OPTION: u8 = 8;
-const SOURCE_ROUTE: u8 = 9;
-const LOG: u8 = 10;
+const LOG: u8 = 8;
+const OPTIONS: u8 = 9;
 
 /// 224.0.0.1: every multicast host is in it [4.31].
 const ALL_SYSTEMS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
@@ -42,7 +42,7 @@ const IGMP: u8 = 2;
 
 /// What kind of destination it is, as far as the address alone says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Route,
     /// To 127/8, where `route_localnet` lets it be.
     Loopback,
@@ -54,7 +54,7 @@ enum Way {
 }
 
 /// The address checks of `ip_route_input`, before any table is asked.
-fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool, localnet: bool) -> Way {
+pub(super) fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool, localnet: bool) -> Way {
     let loopback = |address| !localnet && ipv4::is_loopback(address);
     let (source, destination) = (src.to_bits(), dst.to_bits());
     if ipv4::is_multicast(destination) {
@@ -90,42 +90,27 @@ fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool, localnet: bool) -
     Way::Route
 }
 
-/// An edge, and a note for the packet.
-fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, Way), (u8, u16)> {
+/// Total length, whether there are options, and the way; or the edge of what is wrong.
+fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, bool, Way), u8> {
     let Ok(header) = Ipv4View::new_quoted(bytes) else {
-        return Err((HEADER, 0));
+        return Err(HEADER);
     };
     if !checksum::ipv4_header(header.header()) {
-        return Err((CHECKSUM, 0));
+        return Err(CHECKSUM);
     }
     let total = usize::from(header.total_len());
     if bytes.len() < total {
-        return Err((TRUNCATED, 0));
+        return Err(TRUNCATED);
     }
     if total < header.header_len() {
-        return Err((HEADER, 0));
+        return Err(HEADER);
     }
     let (src, dst) = (header.src(), header.dst());
     let (conf, vrf) =
         tables.ifaces.get(iface).map_or_else(Default::default, |iface| (iface.conf, iface.vrf));
     let ours = !conf.accept_local && tables.locals.contains(vrf, src);
     let way = way(src, dst, header.protocol(), ours, conf.route_localnet);
-    let martian = matches!(way, Way::MartianSource | Way::MartianDestination | Way::NotJoined);
-    if !martian && !header.option_bytes().is_empty() {
-        check_options(&header)?;
-    }
-    Ok((total, way))
-}
-
-/// Sound options pass unchanged; a source route is refused, as `accept_source_route` is off.
-fn check_options(header: &Ipv4View<'_>) -> Result<(), (u8, u16)> {
-    for found in header.options() {
-        let found = found.map_err(|bad| (OPTION, Cause::option_note(bad.offset)))?;
-        if matches!(found.kind, option::LOOSE_SOURCE_ROUTE | option::STRICT_SOURCE_ROUTE) {
-            return Err((SOURCE_ROUTE, 0));
-        }
-    }
-    Ok(())
+    Ok((total, !header.option_bytes().is_empty(), way))
 }
 
 /// Whether a packet with impossible addresses is to be logged; those to groups never are.
@@ -140,24 +125,25 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let l3 = packet.l3();
     let bytes = packet.data().get(l3..).unwrap_or_default();
     match check(bytes, packet.iface(), cx.tables) {
-        Err((edge, note)) => {
-            packet.set_note(note);
-            edge
-        }
-        Ok((total, way)) => {
+        Err(edge) => edge,
+        Ok((total, options, way)) => {
             packet.truncate(l3 + total);
+            let local = if options { OPTIONS } else { LOCAL };
+            if options {
+                options::later(packet, after::LOCAL);
+            }
             match way {
                 Way::Route => ROUTE,
-                Way::Loopback => LOCAL,
+                Way::Loopback => local,
                 Way::Broadcast => {
                     packet.add_flags(Flags::IP_BROADCAST);
                     cx.count(Snmp::InBcastPkts, 1);
-                    LOCAL
+                    local
                 }
                 Way::Group => {
                     packet.add_flags(Flags::IP_BROADCAST);
                     cx.count(Snmp::InMcastPkts, 1);
-                    LOCAL
+                    local
                 }
                 Way::NotJoined => NOT_JOINED,
                 Way::MartianSource if logged(packet, martian::SOURCE, cx) => LOG,
@@ -184,9 +170,8 @@ impl Node<Tables> for Ip4Input {
             Edge::Drop(Reason::MartianSource),
             Edge::Drop(Reason::MartianDestination),
             Edge::Drop(Reason::MulticastNotJoined),
-            Edge::To("icmp4-error"),
-            Edge::Drop(Reason::SourceRoute),
             Edge::To("martian-log"),
+            Edge::To("ip4-options"),
         ]
     }
 

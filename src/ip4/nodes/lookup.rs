@@ -1,11 +1,18 @@
 //! `ip4-lookup`: finds the hop of each packet's destination.
 //!
 //! - takes: sound IPv4 packets; reads [`Packet::l3`] and the destination
-//! - gives: the hop's index in [`Packet::set_hop`]; to `ip4-forward`, `ip4-local`, or an end
+//! - gives: the hop's index in [`Packet::set_hop`]; to `ip4-forward`, `ip4-local`, or an end; packets
+//!   with options by way of `ip4-options`
 //! - obeys: RFC 1812 section 5.2.4.3; ledger 5.5 to 5.9, 5.34 to 5.49
 //! - costs: one look-up a frame with its cache misses overlapped (`benches/fib.rs`)
 
-use super::source;
+use super::{
+    options::{
+        self,
+        after::{BLACKHOLE, ERROR, FORWARD, FORWARDING_OFF, LOCAL},
+    },
+    source,
+};
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, FRAME_LEN, Frame, Node, Out, Reason},
@@ -58,17 +65,13 @@ impl Lookup {
     }
 }
 
-const FORWARD: u8 = 0;
-const LOCAL: u8 = 1;
-const ERROR: u8 = 2;
-const BLACKHOLE: u8 = 3;
-const FORWARDING_OFF: u8 = 4;
 const MARTIAN_DESTINATION: u8 = 5;
 const LOG: u8 = 6;
+const OPTIONS: u8 = 7;
 
 /// Everything but a plain next hop.
 #[cold]
-fn other(packet: &mut Packet, mut index: u32, dst: u32, cx: &Cx<'_, Tables>) -> u8 {
+pub(super) fn other(packet: &mut Packet, mut index: u32, dst: u32, cx: &Cx<'_, Tables>) -> u8 {
     let hops = &cx.tables.hops;
     let mut hop = hops.get(index);
     if hop.kind() == HopKind::Choice {
@@ -160,6 +163,7 @@ impl Node<Tables> for Lookup {
             Edge::Drop(Reason::ForwardingOff),
             Edge::Drop(Reason::MartianDestination),
             Edge::To("martian-log"),
+            Edge::To("ip4-options"),
         ]
     }
 
@@ -195,8 +199,13 @@ impl Node<Tables> for Lookup {
             if *index != last {
                 (last, plain) = (*index, hops.get(*index).kind() == HopKind::Neighbour);
             }
-            if !plain || packet.flags().any(Flags::NO_FORWARD) {
-                out.set(number, other(packet, *index, dst[number], cx));
+            if !plain || packet.flags().any(Flags::NO_FORWARD.with(Flags::OPTIONS)) {
+                let next = other(packet, *index, dst[number], cx);
+                let options = next <= FORWARDING_OFF && packet.flags().any(Flags::OPTIONS);
+                if options {
+                    options::later(packet, next);
+                }
+                out.set(number, if options { OPTIONS } else { next });
             }
         }
         if !cx.tables.exceptions.no_transit() {

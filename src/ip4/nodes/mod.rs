@@ -5,6 +5,7 @@ mod fragment;
 mod input;
 mod local;
 mod lookup;
+mod options;
 mod source;
 
 pub use forward::{Forward, Output};
@@ -12,4 +13,5 @@ pub use fragment::Fragment;
 pub use input::Ip4Input;
 pub use local::Ip4Local;
 pub use lookup::Lookup;
+pub use options::{Ip4Options, RouterAlert};
 pub use source::Source;

@@ -32,6 +32,10 @@ pub mod ty {
     pub const ADDRESS_MASK_REQUEST: u8 = 17;
     /// Address mask reply.
     pub const ADDRESS_MASK_REPLY: u8 = 18;
+    /// Extended echo request, which asks about an interface (RFC 8335).
+    pub const EXTENDED_ECHO_REQUEST: u8 = 42;
+    /// Extended echo reply.
+    pub const EXTENDED_ECHO_REPLY: u8 = 43;
 }
 
 /// Codes of [`ty::UNREACHABLE`].

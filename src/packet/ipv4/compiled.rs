@@ -292,12 +292,17 @@ impl Compiled {
         self.flags |= CHANGED;
     }
 
+    /// The address to which the packet goes now: what its source route says, or else its header.
+    pub fn destination(self, header: &[u8]) -> Option<Ipv4Addr> {
+        let at = if self.is_rerouted() { self.next.into() } else { field::DST.start };
+        address_at(header, at)
+    }
+
     /// Finishes the options of a packet that is about to leave and mends its checksum
     /// (`ip_forward_options`). `source_for` tells the router's address on the way to a destination.
     pub fn forward(self, header: &mut [u8], source_for: impl Fn(Ipv4Addr) -> Ipv4Addr) {
-        let destination = |header: &[u8]| {
-            address_at(header, field::DST.start).unwrap_or(Ipv4Addr::UNSPECIFIED)
-        };
+        let destination =
+            |header: &[u8]| address_at(header, field::DST.start).unwrap_or(Ipv4Addr::UNSPECIFIED);
         if self.flags & RECORDED != 0 {
             let own = source_for(destination(header)).octets();
             self.put_before(header, self.record_route, 5, own);
@@ -439,12 +444,7 @@ impl Echo {
         Some(())
     }
 
-    fn continue_stamps(
-        &mut self,
-        option: &[u8],
-        flags: u8,
-        router: &impl Router,
-    ) -> Option<()> {
+    fn continue_stamps(&mut self, option: &[u8], flags: u8, router: &impl Router) -> Option<()> {
         let start = self.push(option)?;
         let (mut pointer, len) = (usize::from(*option.get(2)?), option.len());
         let kind = option.get(3)? & 0x0f;
@@ -597,10 +597,7 @@ mod tests {
             "the address is that of receiving"
         );
         let named = |address: [u8; 4]| [&[68, 12, 5, 3][..], &address, &[0; 4]].concat();
-        assert_eq!(
-            forwarded(&named(OUT.octets())),
-            [68, 12, 13, 3, 192, 0, 2, 1, 1, 2, 3, 4]
-        );
+        assert_eq!(forwarded(&named(OUT.octets())), [68, 12, 13, 3, 192, 0, 2, 1, 1, 2, 3, 4]);
         assert_eq!(forwarded(&named([9; 4])), named([9; 4]), "another's turn");
         assert_eq!(forwarded(&[68, 8, 9, 0xe0, 5, 5, 5, 5]), [68, 8, 9, 0xf0, 5, 5, 5, 5]);
         assert_eq!(received(&[68, 8, 9, 0xf0, 5, 5, 5, 5]), Err(23), "the sixteenth");
