@@ -294,6 +294,8 @@ mod tests {
             "net.ipv4.icmp_echo_ignore_all" = 1
             "net.ipv4.icmp_echo_ignore_broadcasts" = 0
             "net.ipv4.icmp_errors_use_inbound_ifaddr" = 1
+            "net.ipv4.icmp_echo_enable_probe" = 1
+            "net.ipv4.icmp_ignore_bogus_error_responses" = 0
             "net.ipv4.icmp_ratelimit" = 250
             "net.ipv4.icmp_ratemask" = 1
             "net.ipv4.icmp_msgs_per_sec" = 7
@@ -320,9 +322,15 @@ mod tests {
         let router = router(&config, &facts, pool, epochs, Leniency::default(), 9).unwrap();
         let is = router.tunables();
         assert!(is.echo_ignore_all && !is.echo_ignore_broadcasts && is.errors_use_inbound);
-        assert!(is.destination_cache);
+        assert!(is.destination_cache && is.echo_probe && !is.ignore_bogus_errors);
         assert_eq!((is.default_ttl, is.multipath.policy, is.multipath.seed), (77, 1, 9));
-        let icmp = LimitRules { ratelimit_ms: 250, ratemask: 1, msgs_per_sec: 7, msgs_burst: 3 };
+        let icmp = LimitRules {
+            ratelimit_ms: 250,
+            ratemask: 1,
+            msgs_per_sec: 7,
+            msgs_burst: 3,
+            seed: 9,
+        };
         assert_eq!(is.icmp, icmp);
         let rules = router.neighbours().rules();
         assert_eq!((rules.retrans_time, rules.mcast_solicit), (10_000_000, 5));
