@@ -119,6 +119,8 @@ reasons! {
     IcmpConsumed = "icmp_consumed" [],
     /// An ICMP error that does not quote an IP header and eight bytes.
     IcmpBadQuote = "icmp_bad_quote" [IcmpInErrors],
+    /// An ICMP error about a TCP or UDP session that the router does not have.
+    IcmpNoSession = "icmp_no_session" [IcmpInErrors],
     /// A request that sysctls or limits leave unanswered.
     IcmpIgnored = "icmp_ignored" [],
     /// An ICMP message to a broadcast or multicast address that is not taken there.

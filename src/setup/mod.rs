@@ -324,13 +324,8 @@ mod tests {
         assert!(is.echo_ignore_all && !is.echo_ignore_broadcasts && is.errors_use_inbound);
         assert!(is.destination_cache && is.echo_probe && !is.ignore_bogus_errors);
         assert_eq!((is.default_ttl, is.multipath.policy, is.multipath.seed), (77, 1, 9));
-        let icmp = LimitRules {
-            ratelimit_ms: 250,
-            ratemask: 1,
-            msgs_per_sec: 7,
-            msgs_burst: 3,
-            seed: 9,
-        };
+        let icmp =
+            LimitRules { ratelimit_ms: 250, ratemask: 1, msgs_per_sec: 7, msgs_burst: 3, seed: 9 };
         assert_eq!(is.icmp, icmp);
         let rules = router.neighbours().rules();
         assert_eq!((rules.retrans_time, rules.mcast_solicit), (10_000_000, 5));

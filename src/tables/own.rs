@@ -75,7 +75,10 @@ impl Tables {
         }
         let own = self.ifaces.iter().filter(|iface| iface.own_vrf() == vrf);
         let mut known = own.flat_map(|iface| &iface.addresses);
-        known.any(|own| own.broadcast == Some(address))
+        known.any(|own| {
+            let subnet = !own.secondary && own.local.prefix_len() < 31;
+            own.broadcast == Some(address) || subnet && own.local.broadcast() == address
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The oracle: this machine's kernel, in a namespace, as the router.
 
+use std::collections::BTreeMap;
+
 use crate::common::netns::Namespace;
 use crate::corpus::Family;
 use crate::outcome::Outcome;
@@ -8,7 +10,7 @@ use crate::wires::Wires;
 
 /// A Linux router with a wire in each port.
 pub(crate) struct LinuxRouter {
-    _namespace: Namespace,
+    namespace: Namespace,
     wires: Wires,
 }
 
@@ -31,13 +33,34 @@ impl LinuxRouter {
             namespace.ip(&format!("link set {} mtu {} up", port.name, port.mtu));
         }
         namespace.ip_batch(&topology.ip_batch());
-        Self { _namespace: namespace, wires }
+        Self { namespace, wires }
     }
 
     /// Gives it a family of frames. The kernel has done all that a frame causes when the frame is
     /// on the wire, but for what waits for a timer.
     pub(crate) fn play(&self, family: &Family) -> Vec<Outcome> {
         self.wires.play(&family.steps)
+    }
+
+    /// Counters of these groups in `/proc/net/snmp` that are not 0, as `IcmpInMsgs`.
+    pub(crate) fn counters(&self, groups: &[&str]) -> BTreeMap<String, u64> {
+        let output = self.namespace.output("cat", &["/proc/net/snmp"]);
+        let text = String::from_utf8(output.stdout).expect("text");
+        let lines: Vec<_> = text.lines().filter_map(|line| line.split_once(": ")).collect();
+        let mut found = BTreeMap::new();
+        for pair in lines.chunks(2) {
+            let &[(group, names), (_, values)] = pair else { panic!("names without values") };
+            if !groups.contains(&group) {
+                continue;
+            }
+            for (name, value) in names.split_whitespace().zip(values.split_whitespace()) {
+                match value.parse() {
+                    Ok(0) | Err(_) => {}
+                    Ok(value) => drop(found.insert(format!("{group}{name}"), value)),
+                }
+            }
+        }
+        found
     }
 
     /// The same, not relying on that.

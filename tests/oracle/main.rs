@@ -20,7 +20,7 @@ mod topology;
 mod wagonway;
 mod wires;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::skip::need_root;
 use corpus::Family;
@@ -67,14 +67,17 @@ fn ask_both(family: &Family, ask: impl Fn(&Family) -> Vec<Outcome>) {
     }
 }
 
-/// Three tests for each family, named after it; those under `open` wait for what their reason says.
+/// Three tests for each family, named after it. Those under `replayed` are not asked live, as their
+/// router does not answer the pings by which one tells when it has done with a frame; those under
+/// `open` wait for what their reason says.
 macro_rules! families {
     (
         shown { $($name:ident: $family:expr;)* }
+        replayed { $($replayed:ident: $replayed_family:expr;)* }
         open { $($open:ident: $open_family:expr, $reason:literal;)* }
     ) => {
         fn all() -> Vec<Family> {
-            vec![$($family,)* $($open_family),*]
+            vec![$($family,)* $($replayed_family,)* $($open_family),*]
         }
 
         /// Linux does what each frame is named for.
@@ -84,6 +87,11 @@ macro_rules! families {
             fn $name() {
                 need_root!(concat!("oracle::linux_alone::", stringify!($name)));
                 ask_linux_twice(&$family);
+            })*
+            $(#[test]
+            fn $replayed() {
+                need_root!(concat!("oracle::linux_alone::", stringify!($replayed)));
+                ask_linux_twice(&$replayed_family);
             })*
             $(#[test]
             fn $open() {
@@ -99,6 +107,11 @@ macro_rules! families {
             fn $name() {
                 need_root!(concat!("oracle::like_linux::", stringify!($name)));
                 ask_both(&$family, wagonway::play);
+            })*
+            $(#[test]
+            fn $replayed() {
+                need_root!(concat!("oracle::like_linux::", stringify!($replayed)));
+                ask_both(&$replayed_family, wagonway::play);
             })*
             $(#[test]
             #[ignore = $reason]
@@ -141,6 +154,12 @@ families! {
     pmtu: corpus::pmtu::family();
     options: corpus::options::family();
     source_route: corpus::options::source_routes();
+    icmp: corpus::icmp::family();
+    icmp_loud: corpus::icmp::loud();
+    }
+    replayed {
+        icmp_quiet: corpus::icmp::quiet();
+        icmp_limited: corpus::icmp::limited();
     }
     open {
         default_route: corpus::routes::with_default(), "the configuration has no TOS yet";
@@ -164,6 +183,41 @@ fn sentinels_tell_the_same_as_the_kernels_promptness() {
         if let Err(report) = compare::compare(&family, &prompt, &behind, &[]) {
             panic!("without sentinels and with them: {report}");
         }
+    }
+}
+
+/// What the router counts is what Linux counts, by group, name and type; but that Linux counts all
+/// answers as echo replies, as it looks for their type where only its errors have it.
+#[test]
+fn icmp_is_counted_as_linux_counts_it() {
+    need_root!("oracle::icmp_is_counted_as_linux_counts_it");
+    for family in [
+        corpus::local::family(),
+        corpus::icmp::family(),
+        corpus::icmp::loud(),
+        corpus::icmp::quiet(),
+        corpus::icmp::limited(),
+        corpus::options::family(),
+        corpus::options::source_routes(),
+    ] {
+        let router = LinuxRouter::new(&family.topology);
+        router.play(&family);
+        let linux = router.counters(&["Icmp", "IcmpMsg"]);
+        let wagonway = wagonway::counters(&family, &["Icmp", "IcmpMsg"]);
+        let mut as_linux = BTreeMap::new();
+        for (name, count) in wagonway {
+            let name = match name.as_str() {
+                "IcmpMsgOutType14" | "IcmpMsgOutType43" => "IcmpMsgOutType0".to_owned(),
+                "IcmpOutTimestampReps" => "IcmpOutEchoReps".to_owned(),
+                _ => name,
+            };
+            *as_linux.entry(name).or_insert(0) += count;
+        }
+        // Answers to probes have no name of their own.
+        let answers = as_linux.get("IcmpMsgOutType0").copied();
+        as_linux.extend(answers.map(|count| ("IcmpOutEchoReps".to_owned(), count)));
+        assert_eq!(linux, as_linux, "family {}", family.name);
+        assert!(linux.values().sum::<u64>() > 20, "family {} counts something", family.name);
     }
 }
 

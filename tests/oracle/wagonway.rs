@@ -1,5 +1,6 @@
 //! Wagonway as the router: a replay of captures on a virtual clock, or live on the wires.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -17,6 +18,25 @@ use crate::wires::Wires;
 
 /// Replays a family through Wagonway and tells, for each frame, what left because of it.
 pub(crate) fn play(family: &Family) -> Vec<Outcome> {
+    replay(family).0
+}
+
+/// Counters of these groups that are not 0 when a family has been replayed, as `IcmpInMsgs`.
+pub(crate) fn counters(family: &Family, groups: &[&str]) -> BTreeMap<String, u64> {
+    let report: serde_json::Value = serde_json::from_slice(&replay(family).1).expect("a report");
+    let rows = report["counters"].as_array().expect("a list of counters");
+    let word = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or("").to_owned();
+    rows.iter()
+        .filter(|row| groups.contains(&word(row, "group").as_str()))
+        .filter_map(|row| {
+            let name = format!("{}{}", word(row, "group"), word(row, "name"));
+            row["value"].as_u64().filter(|value| *value > 0).map(|value| (name, value))
+        })
+        .collect()
+}
+
+/// What left because of each frame, and the report.
+fn replay(family: &Family) -> (Vec<Outcome>, Vec<u8>) {
     let here = directory(family, "wagonway-given");
     let there = directory(family, "wagonway-wrote");
     for directory in [&here, &there] {
@@ -32,14 +52,15 @@ pub(crate) fn play(family: &Family) -> Vec<Outcome> {
 
     let times = schedule(&family.steps);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
-    command.arg("replay").arg("--config").arg(&config).arg("--write").arg(&there);
+    command.args(["replay", "--json"]).arg("--config").arg(&config).arg("--write").arg(&there);
     command.args(["--strict-mac", "--strict-neighbours"]);
     for port in PORTS {
         let capture = here.join(format!("{port}.pcap"));
         write_input(&capture, port, &family.steps, &times);
         command.arg("--port").arg(format!("{port}={}", capture.display()));
     }
-    netns::check("wagonway replay", &netns::run(&mut command));
+    let output = netns::run(&mut command);
+    netns::check("wagonway replay", &output);
 
     let mut outcomes = vec![Outcome::default(); family.steps.len() + 1];
     for port in PORTS {
@@ -53,7 +74,7 @@ pub(crate) fn play(family: &Family) -> Vec<Outcome> {
     }
     let late = outcomes.pop().expect("one more than steps");
     assert!(late.is_nothing(), "sent after everything was over: {}", late.brief());
-    outcomes
+    (outcomes, output.stdout)
 }
 
 /// Runs Wagonway live on packet sockets and gives it a family frame by frame.

@@ -33,6 +33,7 @@ const NO_BUFFER: u8 = 8;
 const LEARN: u8 = 9;
 const BROADCAST: u8 = 10;
 const BOGUS: u8 = 11;
+const NO_SESSION: u8 = 12;
 
 /// What a message calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +133,10 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
         }
         Call::Heard(false) => BAD_QUOTE,
         Call::Heard(true) if teaches(message, iface, cx) => LEARN,
+        // The protocols that look for the session that is meant; the router has none.
+        Call::Heard(true) if matches!(message.get(17), Some(&(protocol::TCP | protocol::UDP))) => {
+            NO_SESSION
+        }
         Call::Heard(true) => CONSUMED,
         Call::End(edge) => edge,
     }
@@ -156,6 +161,7 @@ impl Node<Tables> for Icmp4Input {
             Edge::To("icmp4-learn"),
             Edge::Drop(Reason::IcmpBroadcast),
             Edge::To("martian-log"),
+            Edge::Drop(Reason::IcmpNoSession),
         ]
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod arp;
 pub(crate) mod forward;
 pub(crate) mod header;
+pub(crate) mod icmp;
 pub(crate) mod link;
 pub(crate) mod local;
 pub(crate) mod martian;
