@@ -3,7 +3,8 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    ArcSpec, Cx, Edge, FRAME_LEN, Frame, Input, MAX_EDGES, Node, Out, Reason, Stats, trace::Tracer,
+    ArcSpec, Cx, Edge, FRAME_LEN, Frame, Input, MAX_EDGES, Nanos, Node, Out, Reason, Stats,
+    trace::Tracer,
 };
 use crate::dpdk::{cycles::rdtsc, mbuf::Packet};
 
@@ -32,6 +33,8 @@ struct Slot<T> {
 pub struct Graph<T> {
     slots: Vec<Slot<T>>,
     inputs: Vec<(Box<dyn Input<T>>, u8)>,
+    /// Nodes that have a clock.
+    timed: Vec<u8>,
     arcs: &'static [ArcSpec],
     queues: Queues,
     out: Box<Out>,
@@ -132,6 +135,7 @@ impl<T> Graph<T> {
         let mut graph = Self {
             slots,
             inputs: Vec::new(),
+            timed: Vec::new(),
             arcs,
             queues: Queues {
                 waiting,
@@ -149,6 +153,10 @@ impl<T> Graph<T> {
                 let target = graph.find(input.target());
                 (input, target)
             })
+            .collect();
+        graph.timed = (0..graph.slots.len())
+            .filter(|number| graph.slots[*number].node.timer().is_some())
+            .map(|number| number as u8)
             .collect();
         graph.rewire(|_| false);
         graph
@@ -223,10 +231,50 @@ impl<T> Graph<T> {
         }
     }
 
-    /// Polls every input once and carries what came through the graph. Returns the number of
-    /// packets that came.
+    /// When a node has something to do though no packet comes.
+    pub fn due(&mut self) -> Nanos {
+        let mut due = Nanos::MAX;
+        for number in &self.timed {
+            if let Some(timer) = self.slots[usize::from(*number)].node.timer() {
+                due = due.min(timer.due());
+            }
+        }
+        due
+    }
+
+    /// Lets nodes do what is due. Returns how many did.
+    #[inline]
+    fn run_out(&mut self, cx: &mut Cx<'_, T>) -> usize {
+        let mut ran = 0;
+        for number in &self.timed {
+            let slot = &mut self.slots[usize::from(*number)];
+            let Some(timer) = slot.node.timer() else { continue };
+            if timer.due() > cx.now {
+                continue;
+            }
+            timer.run_out(cx, &mut self.out);
+            let dispatch = Dispatch {
+                targets: &slot.targets,
+                edge_counts: &cx.stats.nodes[usize::from(*number)].edges,
+                stats: cx.stats,
+                tracer: &mut self.tracer,
+                marked: self.marked,
+                node: *number,
+                now: cx.now,
+            };
+            dispatch.emitted(&mut self.queues, &mut self.out);
+            ran += 1;
+        }
+        if ran > 0 {
+            self.run(cx);
+        }
+        ran
+    }
+
+    /// Does what is due, polls every input once, and carries what came through the graph. Returns
+    /// the number of packets that came, and of nodes that had something to do.
     pub fn turn(&mut self, cx: &mut Cx<'_, T>) -> usize {
-        let mut came = 0;
+        let mut came = self.run_out(cx);
         for index in 0..self.inputs.len() {
             let Some(mut frame) = self.queues.free.pop() else {
                 break;
@@ -287,8 +335,13 @@ impl<T> Graph<T> {
         }
     }
 
-    /// Drops every packet that waits; for the end of a worker.
+    /// Drops every packet that waits or is kept back; for the end of a worker.
     pub fn clear(&mut self) {
+        for number in &self.timed {
+            if let Some(timer) = self.slots[usize::from(*number)].node.timer() {
+                timer.clear(&self.stats);
+            }
+        }
         while let Some((_, mut frame)) = self.queues.pop() {
             self.stats.drops[Reason::Shutdown as usize].add(frame.len() as u64);
             frame.clear();
@@ -344,6 +397,11 @@ impl Dispatch<'_> {
                 queues.free.push(frame);
             }
         }
+        self.emitted(queues, out);
+    }
+
+    #[inline]
+    fn emitted(mut self, queues: &mut Queues, out: &mut Out) {
         if !out.emitted.is_empty() {
             self.stats.made.add(out.emitted.len() as u64);
             for (edge, packet) in out.emitted.drain(..) {

@@ -75,6 +75,27 @@ pub trait Node<T>: Send {
     /// Names an edge for each packet of `frame` in `out`, or takes the packet out of the frame.
     /// `out` starts with edge 0 for all.
     fn process(&mut self, cx: &mut Cx<'_, T>, frame: &mut Frame, out: &mut Out);
+
+    /// The node's clock, for one that keeps packets back. Whether there is one never changes.
+    fn timer(&mut self) -> Option<&mut dyn Timer<T>> {
+        None
+    }
+}
+
+/// What a node has to do though no packet comes.
+///
+/// A packet that a node takes out of its frame and does not end is counted in [`Stats::kept`] as long
+/// as it is kept, so that the books add up all the while.
+pub trait Timer<T> {
+    /// When that is; [`Nanos::MAX`] for never.
+    fn due(&self) -> Nanos;
+
+    /// Does some of what is due, and as much as another burst may wait for; the rest stays due. What
+    /// leaves is emitted.
+    fn run_out(&mut self, cx: &mut Cx<'_, T>, out: &mut Out);
+
+    /// Ends what is kept, as [`Reason::Shutdown`].
+    fn clear(&mut self, stats: &Stats);
 }
 
 /// Where packets come from.

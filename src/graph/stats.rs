@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{REASONS, SNMPS};
+use super::{REASONS, Reason, SNMPS};
 
 /// Most edges of a node.
 pub const MAX_EDGES: usize = 32;
@@ -130,6 +130,8 @@ pub struct Stats {
     pub punted: Count,
     /// Packets given to devices.
     pub transmitted: Count,
+    /// Packets that nodes keep back at this time.
+    pub kept: Count,
     /// Packets handed to another worker.
     pub handed_out: Count,
     /// Packets taken over from another worker; the inputs have counted them.
@@ -160,6 +162,7 @@ impl Stats {
             injected: Count::default(),
             punted: Count::default(),
             transmitted: Count::default(),
+            kept: Count::default(),
             handed_out: Count::default(),
             handed_in: Count::default(),
             latency: Latency::default(),
@@ -176,10 +179,17 @@ impl Stats {
         received + self.made.get() + self.injected.get()
     }
 
-    /// Packets that left this worker's graph.
+    /// Packets that left this worker's graph, or are kept back in it.
     pub fn left(&self) -> u64 {
         let dropped: u64 = self.drops.iter().map(Count::get).sum();
-        dropped + self.transmitted.get() + self.punted.get() + self.handed_out.get()
+        let gone = self.transmitted.get() + self.punted.get() + self.handed_out.get();
+        dropped + gone + self.kept.get()
+    }
+
+    /// Ends `count` packets that were kept back.
+    pub fn end_kept(&self, reason: Reason, count: u64) {
+        self.kept.add(count.wrapping_neg());
+        self.drops[reason as usize].add(count);
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     port::nodes::{Sink, Spread},
     setup::{Leniency, unaccounted},
     tables::Tables,
+    worker::Worker,
 };
 
 /// The clock starts here, so that nothing that looks back looks before the beginning.
@@ -166,7 +167,7 @@ impl Lockstep {
             rig.add_worker(config, pool, &epochs, (Box::new(input), sinks), base);
             slots.push(slot);
         }
-        rig.workers.iter().for_each(crate::worker::Worker::wake);
+        rig.workers.iter().for_each(Worker::wake);
         Ok(Self { rig, slots, now: START, pool, lost: 0, packets: 0 })
     }
 
@@ -178,13 +179,21 @@ impl Lockstep {
 
     /// Lets time pass up to `to`, with every timer in between at its time.
     pub(super) fn advance(&mut self, to: Nanos) {
-        while let Some(due) = self.rig.router.next_deadline()
-            && due <= to
-        {
+        loop {
+            let router = self.rig.router.next_deadline().unwrap_or(Nanos::MAX);
+            let due = self.rig.workers.iter_mut().map(Worker::due).fold(router, Nanos::min);
+            if due > to {
+                break;
+            }
             self.now = self.now.max(due);
+            for worker in &mut self.rig.workers {
+                while worker.due() <= self.now {
+                    worker.step(self.now);
+                }
+            }
             self.settle();
             // A timer that stays due would stop the clock.
-            if self.rig.router.next_deadline().is_some_and(|next| next <= due) {
+            if router == due && self.rig.router.next_deadline().is_some_and(|next| next <= due) {
                 break;
             }
         }

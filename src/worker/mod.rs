@@ -84,8 +84,8 @@ impl Worker {
         &self.graph
     }
 
-    /// One turn at time `now`: what was injected, then what the inputs have. Gives the number of
-    /// packets that came.
+    /// One turn at time `now`: what was injected, then what is due, then what the inputs have. Gives
+    /// the number of packets that came, and more than 0 when something was due.
     #[inline]
     pub fn step(&mut self, now: Nanos) -> usize {
         let seen = self.guard.observe();
@@ -121,6 +121,11 @@ impl Worker {
             self.graph.run(&mut cx);
         }
         came + self.graph.turn(&mut cx)
+    }
+
+    /// When the worker has something to do though no packet comes.
+    pub(crate) fn due(&mut self) -> Nanos {
+        self.graph.due()
     }
 
     /// The worker will not look at tables for a while.
