@@ -74,6 +74,8 @@ impl Flags {
     pub const LOCAL_OUT: Self = Self(8);
     /// Forwarding is off where the packet came in.
     pub const NO_FORWARD: Self = Self(16);
+    /// The packet was put together from pieces; [`Packet::piece_size`] tells how large they were.
+    pub const REASSEMBLED: Self = Self(64);
     /// The IPv4 header has options; [`Packet::options`] says what is known of them.
     pub const OPTIONS: Self = Self(128);
 
@@ -87,6 +89,12 @@ impl Flags {
     #[inline]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// This set without those of `other`.
+    #[inline]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 
@@ -250,6 +258,19 @@ impl Packet {
         self.head_mut().hash_lo = hash;
     }
 
+    /// Length of the largest piece of a packet that is [`Flags::REASSEMBLED`]; it takes the place of
+    /// the hash.
+    #[inline]
+    pub fn piece_size(&self) -> u16 {
+        self.head().hash_lo as u16
+    }
+
+    /// Sets [`Packet::piece_size`].
+    #[inline]
+    pub fn set_piece_size(&mut self, len: u16) {
+        self.head_mut().hash_lo = len.into();
+    }
+
     /// Length of the whole packet in bytes.
     #[inline]
     #[allow(clippy::len_without_is_empty)]
@@ -385,6 +406,33 @@ impl Packet {
         head.data_len = bytes.len() as u16;
         head.pkt_len = bytes.len() as u32;
         true
+    }
+
+    /// Adds `bytes` behind the data of a contiguous packet. False, and nothing done, when they do not
+    /// fit.
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
+        let head = self.head_mut();
+        let room = usize::from(head.buf_len) - usize::from(head.data_off);
+        let old = usize::from(head.data_len);
+        if head.nb_segs != 1 || bytes.len() > room - old {
+            return false;
+        }
+        // SAFETY: the bytes fit behind the data, and the buffer is ours, so they do not overlap.
+        unsafe {
+            let end = head.buf_addr.add(usize::from(head.data_off) + old);
+            end.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+        head.data_len = (old + bytes.len()) as u16;
+        head.pkt_len = u32::from(head.data_len);
+        true
+    }
+
+    /// Moves the start of an empty packet to the very start of its buffer, where the most fits.
+    pub fn use_headroom(&mut self) {
+        let head = self.head_mut();
+        if head.nb_segs == 1 && head.data_len == 0 {
+            head.data_off = 0;
+        }
     }
 
     /// Copies all bytes of the packet, whatever its segments, to the end of `into`.

@@ -19,6 +19,11 @@ pub struct PoolError {
     reason: String,
 }
 
+/// Bytes of a large buffer: as many as its length can tell, and just enough for any IPv4 packet.
+pub const LARGE_ROOM: u16 = u16::MAX;
+/// Bytes in front of a packet in a fresh buffer.
+const HEADROOM: u16 = dpdk_sys::RTE_PKTMBUF_HEADROOM as u16;
+
 /// A pool of packet buffers. It lives as long as the process: devices may hold buffers until EAL
 /// ends, so there is nothing to free earlier.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +31,14 @@ pub struct Pool {
     pool: NonNull<rte_mempool>,
     count: u32,
     data_room: u16,
+    large: Option<Large>,
+}
+
+/// Buffers for what fits into no ordinary one.
+#[derive(Clone, Copy, Debug)]
+struct Large {
+    pool: NonNull<rte_mempool>,
+    count: u32,
 }
 
 // SAFETY: DPDK's mempools may be used from any thread.
@@ -46,16 +59,33 @@ impl Pool {
         data_room: u16,
         socket: i32,
     ) -> Result<Self, PoolError> {
+        let pool = Self::make(name, count, cache, data_room, socket)?;
+        Ok(Self { pool, count, data_room, large: None })
+    }
+
+    /// Adds `count` buffers that each hold the largest of all packets, for [`Pool::alloc_for`].
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn with_large(self, name: &str, count: u32, socket: i32) -> Result<Self, PoolError> {
+        let pool = Self::make(name, count, 0, LARGE_ROOM, socket)?;
+        Ok(Self { large: Some(Large { pool, count }), ..self })
+    }
+
+    fn make(
+        name: &str,
+        count: u32,
+        cache: u32,
+        data_room: u16,
+        socket: i32,
+    ) -> Result<NonNull<rte_mempool>, PoolError> {
         let fail = |reason: String| PoolError { count, data_room, reason };
         let c_name = CString::new(name).map_err(|_| fail("name holds a zero byte".into()))?;
         // SAFETY: the name is a C string that outlives the call.
         let pool = unsafe {
             dpdk_sys::rte_pktmbuf_pool_create(c_name.as_ptr(), count, cache, 0, data_room, socket)
         };
-        match NonNull::new(pool) {
-            Some(pool) => Ok(Self { pool, count, data_room }),
-            None => Err(fail(super::eal::last_error())),
-        }
+        NonNull::new(pool).ok_or_else(|| fail(super::eal::last_error()))
     }
 
     /// The DPDK object, for devices that draw from it.
@@ -77,6 +107,35 @@ impl Pool {
     pub fn available(&self) -> u32 {
         // SAFETY: the pool lives as long as the process.
         unsafe { dpdk_sys::rte_mempool_avail_count(self.pool.as_ptr()) }
+    }
+
+    /// Buffers that somebody holds, large ones too. Not exact while threads allocate.
+    pub fn in_use(&self) -> u32 {
+        let ordinary = self.count - self.available();
+        let large = self.large.map_or(0, |large| {
+            // SAFETY: the pool lives as long as the process.
+            large.count - unsafe { dpdk_sys::rte_mempool_avail_count(large.pool.as_ptr()) }
+        });
+        ordinary + large
+    }
+
+    /// An empty packet with room for `len` bytes, and for up to `before` in front of them as far as
+    /// both fit at all; or `None` when no such buffer is free. Gives the room in front as well.
+    pub fn alloc_for(&self, before: usize, len: usize) -> Option<(Packet, usize)> {
+        let headroom = usize::from(HEADROOM);
+        if before + len + headroom <= usize::from(self.data_room) {
+            return Some((self.alloc()?, before));
+        }
+        let before = before.min(usize::from(LARGE_ROOM).checked_sub(len)?);
+        // SAFETY: the pool lives as long as the process; the buffer is fresh and ours.
+        let mut packet = unsafe {
+            let packet = dpdk_sys::rte_pktmbuf_alloc(self.large?.pool.as_ptr());
+            Packet::from_raw(NonNull::new(packet)?)
+        };
+        if before + len + headroom > usize::from(LARGE_ROOM) {
+            packet.use_headroom();
+        }
+        Some((packet, before))
     }
 
     /// An empty packet, or `None` when all buffers are in use.

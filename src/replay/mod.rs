@@ -172,7 +172,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
             report
         }
     };
-    report.leaked = i64::from(pool.count()) - i64::from(pool.available());
+    report.leaked = i64::from(pool.in_use());
     report.capture_seconds = arena.span() as f64 / 1e9;
     if tables.added > 0 {
         let added = tables.added;
