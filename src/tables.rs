@@ -11,6 +11,7 @@ pub use own::Here;
 use crate::{
     graph::trace::Session,
     icmp::table::{LimitRules, Limits},
+    ip4::table::ReassemblyRules,
     neighbour::table::NeighbourTable,
     port::table::{Ifaces, LocalAddresses},
     route::{
@@ -46,6 +47,8 @@ pub struct Tunables {
     pub redirects: (u8, u32, u32),
     /// `net.ipv4.ip_forward_use_pmtu`.
     pub forward_use_pmtu: bool,
+    /// How fragments are put together.
+    pub reassembly: ReassemblyRules,
     /// Per-worker destination cache in front of the look-up.
     pub destination_cache: bool,
 }
@@ -69,6 +72,7 @@ impl Default for Tunables {
             multipath: Multipath { policy: 0, fields: 7, seed: 0 },
             redirects: (9, 20, 20_480),
             forward_use_pmtu: false,
+            reassembly: ReassemblyRules::default(),
             destination_cache: false,
         }
     }

@@ -104,6 +104,14 @@ sysctls! {
         "Milliseconds before the second redirect to a host; twice as many before each further one.";
     RouteRedirectSilence = "net.ipv4.route.redirect_silence", 0..=INT, 20_480, linux 20_480,
         "Milliseconds without a redirect after which a host that was left alone is told again.";
+    IpfragTime = "net.ipv4.ipfrag_time", 0..=INT, 30, linux 30,
+        "Seconds for which fragments wait for the rest of their datagram.";
+    IpfragHighThresh = "net.ipv4.ipfrag_high_thresh", 0..=33_554_432, 4_194_304, linux 4_194_304,
+        "Bytes that waiting fragments may take, over all workers, each of which has its share; with more than that nothing is taken until time runs out for some. 0 turns reassembly off.";
+    IpfragLowThresh = "net.ipv4.ipfrag_low_thresh", 0..=33_554_432, 3_145_728, linux 3_145_728,
+        "Nothing depends on it, as in Linux since 4.17.";
+    IpfragMaxDist = "net.ipv4.ipfrag_max_dist", 0..=INT, 64, linux 64,
+        "Fragments of one sender that may come between two of one datagram; with more in between it starts anew. 0 for no limit.";
     NeighBaseReachableTimeMs = "net.ipv4.neigh.default.base_reachable_time_ms", 1..=INT, 30_000, linux 30_000,
         "Milliseconds for which a neighbour that answered counts as reachable, in the mean.";
     NeighRetransTimeMs = "net.ipv4.neigh.default.retrans_time_ms", 1..=INT, 1000, linux 1000,

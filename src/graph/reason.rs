@@ -93,8 +93,30 @@ reasons! {
     IpOptions = "ip_options" [InHdrErrors],
     /// A source route that is not followed: `accept_source_route` is off, or it leads nowhere.
     SourceRoute = "ip_source_route" [],
-    /// A fragment for the router itself; reassembly is not built yet.
-    Reassembly = "ip_reassembly" [ReasmReqds, ReasmFails],
+    /// A fragment that found its datagram: the datagram took the place of its fragments.
+    Reassembled = "reassembled" [],
+    /// All bytes of the fragment had come before.
+    FragDuplicate = "dup_frag" [],
+    /// The fragment overlaps another; its datagram was given up.
+    FragOverlap = "frag_overlap" [ReasmFails, ReasmOverlaps],
+    /// The fragment is empty, or its end does not agree with others; its datagram was given up.
+    FragMalformed = "frag_malformed" [ReasmFails],
+    /// The fragments have congestion marks that cannot go together (RFC 3168 section 5.3).
+    FragEcn = "frag_ecn" [ReasmFails],
+    /// The fragments make more than the 65,535 bytes that a packet can have.
+    FragOversize = "frag_oversize" [ReasmFails],
+    /// Fragments that wait take more memory than `ipfrag_high_thresh`.
+    FragMemory = "frag_high_thresh" [ReasmFails],
+    /// No packet buffer was free for the datagram.
+    FragNoBuffer = "frag_nomem" [ReasmFails],
+    /// A fragment that had waited when another one ended its datagram.
+    FragGivenUp = "frag_given_up" [],
+    /// More than `ipfrag_max_dist` fragments of the same sender had come since the last of its datagram.
+    FragTooFar = "frag_too_far" [],
+    /// The other fragments did not come within `ipfrag_time`.
+    FragTimeout = "frag_reasm_timeout" [],
+    /// A copy of a first fragment whose sender was told that the others did not come.
+    FragTimeoutTold = "frag_timeout_told" [],
     /// No local service takes this IP protocol; answered with ICMP protocol unreachable.
     NoProtocol = "ip_noproto" [InUnknownProtos],
     /// No local service listens on this UDP port; answered with ICMP port unreachable.
@@ -158,7 +180,15 @@ reasons! {
 impl Reason {
     /// False where the packet was not lost: the router took it for itself, or others took its place.
     pub const fn is_drop(self) -> bool {
-        !matches!(self, Self::LocalDone | Self::IcmpConsumed | Self::Fragmented | Self::Redirected)
+        !matches!(
+            self,
+            Self::LocalDone
+                | Self::IcmpConsumed
+                | Self::Fragmented
+                | Self::Reassembled
+                | Self::FragTimeoutTold
+                | Self::Redirected
+        )
     }
 }
 

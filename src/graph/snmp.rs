@@ -34,7 +34,9 @@ snmp! {
         OutRequests = "OutRequests" "IPv4 packets that the router made itself.",
         OutDiscards = "OutDiscards" "Packets dropped on output for want of a buffer or ring space.",
         OutNoRoutes = "OutNoRoutes" "The router's own packets that no route covers.",
+        ReasmTimeout = "ReasmTimeout" "Reassemblies whose time ran out.",
         ReasmReqds = "ReasmReqds" "Fragments received that needed reassembly.",
+        ReasmOKs = "ReasmOKs" "Datagrams put together from their fragments.",
         ReasmFails = "ReasmFails" "Reassemblies that failed.",
         FragOKs = "FragOKs" "Packets cut into fragments.",
         FragFails = "FragFails" "Packets that needed cutting and could not be cut.",
@@ -49,6 +51,7 @@ snmp! {
         InMcastPkts = "InMcastPkts" "IPv4 multicast packets received.",
         InBcastPkts = "InBcastPkts" "IPv4 broadcast packets received.",
         InCsumErrors = "InCsumErrors" "Packets with a wrong header checksum.",
+        ReasmOverlaps = "ReasmOverlaps" "Reassemblies given up because fragments overlap.",
     }
     "Icmp" {
         IcmpInMsgs = "InMsgs" "ICMP messages received, broken ones too.",

@@ -47,6 +47,8 @@ pub enum Cause {
     SourceRouteFailed = 21,
     /// A better gateway for the sender; the packet goes on, this is a copy of it.
     Redirect = 11,
+    /// The rest of a datagram did not come in time; this is a copy of its first fragment.
+    ReassemblyTimeout = 12,
 }
 
 impl Cause {
@@ -81,6 +83,7 @@ impl Cause {
             11 => Self::Redirect,
             20 => Self::SourceRoute,
             21 => Self::SourceRouteFailed,
+            12 => Self::ReassemblyTimeout,
             _ => Self::None,
         };
         (cause, (note >> 8) as u8)
@@ -90,6 +93,7 @@ impl Cause {
     pub const fn message(self) -> (u8, u8) {
         match self {
             Self::TtlExceeded => (11, 0),
+            Self::ReassemblyTimeout => (11, 1),
             Self::None | Self::NetUnreachable | Self::RuleUnreachable => (3, 0),
             Self::Redirect => (5, 1),
             Self::HostUnreachable | Self::NeighbourFailed => (3, 1),
@@ -110,6 +114,7 @@ impl Cause {
             Self::NetUnreachable => Reason::NoRoute,
             Self::HostUnreachable | Self::RuleUnreachable => Reason::RouteUnreachable,
             Self::Redirect => Reason::Redirected,
+            Self::ReassemblyTimeout => Reason::FragTimeoutTold,
             Self::Prohibited => Reason::RouteProhibit,
             Self::FragNeeded => Reason::FragNeeded,
             Self::ProtocolUnreachable => Reason::NoProtocol,

@@ -215,6 +215,7 @@ impl Live {
                 punt: crew.punt(index),
                 spread: end.spread,
                 cache_entries: config.cache.entries as usize,
+                reassembly: setup::reassembly_room(config, workers, seed()),
             }));
         }
         let shape = graphs.first().map(|graph| graph.shape()).unwrap_or_default();

@@ -28,6 +28,8 @@ pub(super) struct Rig {
     pub(super) shape: Vec<(&'static str, &'static [Edge])>,
     /// By place in the configuration: number in DPDK, and interface.
     pub(super) ports: Vec<(u16, u16)>,
+    /// Workers that there will be.
+    count: usize,
 }
 
 /// What a worker is made of: its input and, for each port of the configuration, where packets go.
@@ -68,8 +70,15 @@ impl Rig {
         });
         let ports = ports.collect();
         let crew = Crew::new(workers);
-        let rig =
-            Self { router, crew, workers: Vec::new(), stats: Vec::new(), shape: Vec::new(), ports };
+        let rig = Self {
+            router,
+            crew,
+            workers: Vec::new(),
+            stats: Vec::new(),
+            shape: Vec::new(),
+            ports,
+            count: workers,
+        };
         Ok((rig, epochs))
     }
 
@@ -90,6 +99,7 @@ impl Rig {
             punt: self.crew.punt(index),
             spread: None,
             cache_entries: config.cache.entries as usize,
+            reassembly: setup::reassembly_room(config, self.count, SEED),
         });
         let inject = self.crew.inject(index);
         self.shape = graph.shape();

@@ -18,10 +18,11 @@ use crate::{
     control::{IfaceSpec, Limits, Router},
     dpdk::{
         eal::{Eal, EalError, EalOptions, Huge},
-        mempool::{Pool, PoolError},
+        mempool::{LARGE_ROOM, Pool, PoolError},
     },
     graph::Nanos,
     icmp::table::LimitRules,
+    ip4::table::{ReassemblyRoom, ReassemblyRules},
     neighbour::control::{Rules, State},
     packet::MacAddr,
     publish::Epochs,
@@ -55,6 +56,8 @@ pub struct Machine {
 
 /// What a buffer takes beside its data: the head of the packet, and the pool's own.
 const BUFFER_OVERHEAD: u64 = 256;
+/// Buffers for packets that fit into no ordinary one; none lives for longer than a worker's turn.
+const LARGE_BUFFERS: u32 = 255;
 /// An ordinary page.
 const PAGE: u64 = 4096;
 /// What DPDK takes for itself.
@@ -77,7 +80,8 @@ impl Machine {
         if config.dpdk.huge != Huge::Always {
             buffer = buffer.next_multiple_of(PAGE);
         }
-        let bytes = u64::from(count) * buffer;
+        let large = (u64::from(LARGE_ROOM) + BUFFER_OVERHEAD).next_multiple_of(PAGE);
+        let bytes = u64::from(count) * buffer + u64::from(LARGE_BUFFERS) * large;
         let needed = (bytes >> 20) + (bytes >> 24) + EAL_MIB;
         let memory = config.dpdk.memory_mib.unwrap_or(u32::try_from(needed).unwrap_or(u32::MAX));
         let mut extra = config.dpdk.extra_args.clone();
@@ -93,7 +97,11 @@ impl Machine {
             extra,
             ..EalOptions::default()
         })?;
-        let pool = Pool::new("packets", count, config.buffers.cache, data_room, -1)?;
+        let pool = Pool::new("packets", count, config.buffers.cache, data_room, -1)?.with_large(
+            "large",
+            LARGE_BUFFERS,
+            -1,
+        )?;
         Ok(Self { notes: eal.notes().to_vec(), pool, _eal: eal })
     }
 }
@@ -203,6 +211,11 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
                 number(Sysctl::RouteRedirectSilence),
             ),
             forward_use_pmtu: on(Sysctl::IpForwardUsePmtu),
+            reassembly: ReassemblyRules {
+                time: nanos(Sysctl::IpfragTime, 1_000_000_000),
+                high_thresh: number(Sysctl::IpfragHighThresh) as usize,
+                max_dist: number(Sysctl::IpfragMaxDist),
+            },
             destination_cache: config.cache.destinations,
         };
         *rules = Rules {
@@ -259,6 +272,13 @@ pub fn load_routes(config: &Config, router: &mut Router) -> Result<usize, Config
     })?;
     router.commit();
     Ok(count)
+}
+
+/// What each of `workers` workers may keep of fragments: its share of the whole. `seed` is what nobody
+/// outside can foretell.
+pub fn reassembly_room(config: &Config, workers: usize, seed: u64) -> ReassemblyRoom {
+    let whole = usize::try_from(config.sysctls.get(Sysctl::IpfragHighThresh)).unwrap_or(0);
+    ReassemblyRoom { memory: whole / workers.max(1), share: workers.max(1), seed }
 }
 
 /// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.

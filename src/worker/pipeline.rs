@@ -10,8 +10,12 @@ use crate::{
         nodes::{Icmp4Error, Icmp4Input, TcpReset},
         table::Cause,
     },
-    ip4::nodes::{
-        Forward, Fragment, Ip4Input, Ip4Local, Ip4Options, Lookup, Output, RouterAlert, Source,
+    ip4::{
+        nodes::{
+            Forward, Fragment, Ip4Input, Ip4Local, Ip4Options, Lookup, Output, Reassemble,
+            RouterAlert, Source,
+        },
+        table::ReassemblyRoom,
     },
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{Punt, Punted},
@@ -21,7 +25,7 @@ use crate::{
 
 /// Where features can be switched on.
 pub const ARCS: &[ArcSpec] = &[
-    ArcSpec { name: "ip4-pre-routing", end: "ip4-lookup", features: &[] },
+    ArcSpec { name: "ip4-pre-routing", end: "ip4-lookup", features: &["ip4-reassemble"] },
     ArcSpec { name: "ip4-forwarding", end: "ip4-forward", features: &["ip4-source-forward"] },
     ArcSpec { name: "ip4-router-alert", end: "ip4-forward", features: &[] },
     ArcSpec { name: "ip4-delivery", end: "ip4-local", features: &["ip4-source-local"] },
@@ -40,11 +44,13 @@ pub struct Parts {
     pub spread: Option<Spread>,
     /// Entries of the destination cache.
     pub cache_entries: usize,
+    /// Room for fragments.
+    pub reassembly: ReassemblyRoom,
 }
 
 /// Builds a worker's graph.
 pub fn graph(parts: Parts) -> Graph<Tables> {
-    let Parts { inputs, sinks, punt, spread, cache_entries } = parts;
+    let Parts { inputs, sinks, punt, spread, cache_entries, reassembly } = parts;
     let mut nodes: Vec<Box<dyn Node<Tables>>> = Vec::new();
     if let Some(spread) = spread {
         nodes.push(Box::new(spread));
@@ -54,10 +60,12 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(EthernetInput),
         Box::new(Punt::arp(Arc::clone(&punt))),
         Box::new(Ip4Input),
+        Box::new(Reassemble::pre_routing(reassembly)),
         Box::new(Lookup::new(cache_entries)),
         Box::new(Ip4Options),
         Box::new(Source::delivery()),
         Box::new(Ip4Local),
+        Box::new(Reassemble::delivery(reassembly)),
         Box::new(Icmp4Input),
         Box::new(Punt::learn(Arc::clone(&punt))),
         Box::new(TcpReset),

@@ -156,6 +156,8 @@ families! {
     source_route: corpus::options::source_routes();
     icmp: corpus::icmp::family();
     icmp_loud: corpus::icmp::loud();
+    reassembly: corpus::reassembly::family();
+    reassembly_timeout: corpus::reassembly::timeout();
     }
     replayed {
         icmp_quiet: corpus::icmp::quiet();
@@ -163,8 +165,6 @@ families! {
     }
     open {
         default_route: corpus::routes::with_default(), "the configuration has no TOS yet";
-        reassembly: corpus::reassembly::family(), "fragments for the router are not put together yet";
-        reassembly_timeout: corpus::reassembly::timeout(), "fragments are not put together yet";
     }
 }
 

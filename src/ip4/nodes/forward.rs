@@ -120,11 +120,13 @@ fn full<const TRANSIT: bool>(
     }
     let strayed = options && options::fails_strict_route(packet, cx);
     let l3 = packet.l3();
+    let (joined, piece) = (packet.flags().any(Flags::REASSEMBLED), packet.piece_size());
     let Some(header) = packet.data_mut().get_mut(l3..).and_then(<[u8]>::first_chunk_mut::<20>)
     else {
         return NO_ROUTE;
     };
     let fits = u16::from_be_bytes([header[2], header[3]]) <= out.mtu;
+    let df = header[6] & DF != 0;
     if TRANSIT {
         if header[8] <= 1 {
             packet.set_note(Cause::TtlExceeded.note());
@@ -134,7 +136,8 @@ fn full<const TRANSIT: bool>(
             packet.set_note(Cause::SourceRouteFailed.note());
             return ERROR;
         }
-        if !fits && header[6] & DF != 0 {
+        // Pieces that all fit may leave as they came [4.93].
+        if !fits && df && !(joined && piece <= out.mtu) {
             packet.set_note(Cause::FragNeeded.note());
             return ERROR;
         }
@@ -146,7 +149,7 @@ fn full<const TRANSIT: bool>(
             options::finish(packet, cx);
         }
     }
-    if !fits {
+    if !fits || joined {
         return FRAGMENT;
     }
     if !out.resolved {

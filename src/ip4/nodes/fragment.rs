@@ -2,10 +2,10 @@
 //!
 //! - takes: packets with a hop and no DF, their time to live already lowered
 //! - gives: the pieces to `ip4-output`; the packet itself ends here
-//! - obeys: RFC 791 section 3.2; ledger 4.74 to 4.76, 4.95, 4.96, 4.99, 4.100
+//! - obeys: RFC 791 section 3.2; ledger 4.74 to 4.76, 4.92 to 4.100
 
 use crate::{
-    dpdk::mbuf::Packet,
+    dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
     packet::{
         checksum,
@@ -24,6 +24,7 @@ const FAILED: u8 = 2;
 /// Room for the largest Ethernet header in front of a piece.
 const LINK_ROOM: usize = 18;
 const MAX_HEADER: usize = 60;
+const DF: u16 = 0x4000;
 const MORE: u16 = 0x2000;
 const OFFSET: u16 = 0x1fff;
 
@@ -49,7 +50,11 @@ fn blank_options(header: &mut [u8]) {
 
 /// Cuts one packet. True when all pieces were made.
 fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
-    let mtu = usize::from(cx.tables.hops.get(packet.hop()).out().mtu);
+    let mut mtu = usize::from(cx.tables.hops.get(packet.hop()).out().mtu);
+    let joined = packet.flags().any(Flags::REASSEMBLED);
+    if joined {
+        mtu = mtu.min(packet.piece_size().into());
+    }
     let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
     let Ok(whole) = Ipv4View::new_checked(bytes) else {
         return false;
@@ -64,6 +69,8 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
     let header = &mut header[..header_len];
     header.copy_from_slice(whole.header());
     let (word, mut offset) = (whole.fragment_word(), 0);
+    // Only what came with DF, in pieces, leaves with it, in pieces again.
+    let df = if joined { word & DF } else { 0 };
     while offset < whole.payload().len() {
         let left = &whole.payload()[offset..];
         // Only the last piece may have a length that no offset can follow.
@@ -76,12 +83,12 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
             return false;
         }
         made.copy_notes(packet);
-        made.set_l3(LINK_ROOM as u8);
+        made.begin(packet.iface(), LINK_ROOM as u8, packet.flags().without(Flags::REASSEMBLED));
         let last = offset + piece.len() == whole.payload().len();
         let more = if last { word & MORE } else { MORE };
         let place = (word & OFFSET) + (offset / 8) as u16;
         header[2..4].copy_from_slice(&((header_len + piece.len()) as u16).to_be_bytes());
-        header[6..8].copy_from_slice(&(more | place & OFFSET).to_be_bytes());
+        header[6..8].copy_from_slice(&(df | more | place & OFFSET).to_be_bytes());
         checksum::ipv4_header_fill(header);
         let data = &mut made.data_mut()[LINK_ROOM..];
         data[..header_len].copy_from_slice(header);

@@ -6,6 +6,7 @@ mod input;
 mod local;
 mod lookup;
 mod options;
+mod reassemble;
 mod source;
 
 pub use forward::{Forward, Output};
@@ -14,4 +15,5 @@ pub use input::Ip4Input;
 pub use local::Ip4Local;
 pub use lookup::Lookup;
 pub use options::{Ip4Options, RouterAlert};
+pub use reassemble::Reassemble;
 pub use source::Source;
