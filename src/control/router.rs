@@ -150,6 +150,7 @@ pub struct Router {
     pub(super) neighbour_slots: usize,
     pub(super) tunables: Tunables,
     features: Vec<&'static str>,
+    defragment: bool,
     trace: Option<Arc<Session>>,
     icmp_limits: Arc<IcmpLimits>,
     publisher: Publisher<Tables>,
@@ -228,6 +229,7 @@ impl Router {
             neighbour_slots: 0,
             tunables,
             features: Vec::new(),
+            defragment: false,
             trace: None,
             icmp_limits,
             publisher: Publisher::new(tables),
@@ -307,6 +309,13 @@ impl Router {
         self.trace = session;
         self.wiring += 1;
         self.dirty = true;
+    }
+
+    /// Whether datagrams in transit are put together before their way is known, as features need that
+    /// look further than at the header; they leave in pieces again.
+    pub fn set_defragment(&mut self, on: bool) {
+        self.defragment = on;
+        self.links_changed();
     }
 
     /// Interfaces have changed: rules may name them, and features may hang on their tunables.
@@ -523,10 +532,15 @@ impl Router {
     /// Switches the nodes on that some interface's tunables want.
     fn choose_features(&mut self) {
         let filters = self.ifaces.iter().any(|iface| iface.conf.rp_filter != 0);
-        let wanted: &[&'static str] =
-            if filters { &["ip4-source-forward", "ip4-source-local"] } else { &[] };
+        let mut wanted = Vec::new();
+        if filters {
+            wanted.extend(["ip4-source-forward", "ip4-source-local"]);
+        }
+        if self.defragment {
+            wanted.push("ip4-reassemble");
+        }
         if self.features != wanted {
-            self.features = wanted.to_vec();
+            self.features = wanted;
             self.wiring += 1;
         }
     }

@@ -24,6 +24,8 @@ use crate::{
     route::{control::Verb, spec::RouteSpec},
 };
 
+mod fragments;
+
 /// Three ports, one of them with VLANs; routes of every kind; a path of smaller MTU.
 const WORLD: &str = r#"
 [instance]

@@ -158,6 +158,9 @@ families! {
     icmp_loud: corpus::icmp::loud();
     reassembly: corpus::reassembly::family();
     reassembly_timeout: corpus::reassembly::timeout();
+    reassembly_bounds: corpus::pieces::family();
+    reassembly_distance: corpus::pieces::distance();
+    reassembly_off: corpus::pieces::off();
     }
     replayed {
         icmp_quiet: corpus::icmp::quiet();

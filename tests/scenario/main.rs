@@ -29,6 +29,8 @@ macro_rules! all_stories {
             use super::*;
             story! { $module $router: hosts_ping_each_other_and_the_router }
             story! { $module $router: pings_larger_than_a_frame_come_back }
+            story! { $module $router: pings_of_the_router_larger_than_a_frame_come_back }
+            story! { $module $router: udp_larger_than_a_frame_crosses_a_narrow_link }
             story! { $module $router: traceroute_shows_the_router }
             story! { $module $router: tracepath_finds_the_narrow_places }
             story! { $module $router: hosts_are_told_what_is_wrong }
@@ -41,21 +43,6 @@ macro_rules! all_stories {
 all_stories!(linux router::Linux);
 all_stories!(af_packet router::Wagonway<router::AfPacket>);
 all_stories!(af_xdp router::Wagonway<router::AfXdp>);
-
-#[test]
-fn linux_pings_of_the_router_larger_than_a_frame_come_back() {
-    need_root!("scenario::linux_pings_of_the_router_larger_than_a_frame_come_back");
-    stories::pings_of_the_router_larger_than_a_frame_come_back::<router::Linux>();
-}
-
-/// The same of Wagonway, which does not put pieces together yet.
-#[test]
-#[ignore = "fragments for the router are not put together yet"]
-fn pings_of_the_router_larger_than_a_frame_come_back() {
-    need_root!("scenario::pings_of_the_router_larger_than_a_frame_come_back");
-    stories::pings_of_the_router_larger_than_a_frame_come_back::<router::Wagonway<router::AfPacket>>(
-    );
-}
 
 macro_rules! lifecycle {
     ($($name:ident: $story:expr;)*) => {

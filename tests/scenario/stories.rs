@@ -1,5 +1,6 @@
 //! What people on the hosts see, told for any router.
 
+use crate::common::netns::Namespace;
 use crate::router::Router;
 use crate::world::{World, on};
 
@@ -32,14 +33,14 @@ pub(crate) fn pings_larger_than_a_frame_come_back<R: Router>() {
 
 /// [4.101]: pieces for the router itself are put together.
 pub(crate) fn pings_of_the_router_larger_than_a_frame_come_back<R: Router>() {
-    large_pings::<R>(&["10.1.0.1"]);
+    large_pings::<R>(&["10.1.0.1", "198.51.100.1"]);
 }
 
 fn large_pings<R: Router>(whom: &[&str]) {
     let world = World::new();
     let _router = R::start(&world);
     for whom in whom {
-        for size in [1473, 4000, 20000] {
+        for size in [1473, 4000, 8000, 20_000, 65_507] {
             on(&world.alice, &format!("ping -n -c 3 -i 0.05 -W 2 -M dont -s {size} {whom}"))
                 .expect(" 0% packet loss");
         }
@@ -121,7 +122,23 @@ struct Transfer {
 }
 
 fn iperf(world: &World, options: &str) -> Transfer {
-    let server = world.bob.enter(|| {
+    let report = iperf_report(world, (&world.bob, "192.0.2.10"), options);
+    let received = &report["end"]["sum_received"];
+    let sent = &report["end"]["sum_sent"];
+    Transfer {
+        gigabits: received["bits_per_second"].as_f64().expect("bits_per_second") / 1e9,
+        retransmits: sent["retransmits"].as_u64().expect("retransmits"),
+        segments: received["bytes"].as_u64().expect("bytes") / 1448,
+    }
+}
+
+/// What iperf3 tells of a transfer between alice and another machine.
+fn iperf_report(
+    world: &World,
+    (machine, address): (&Namespace, &str),
+    options: &str,
+) -> serde_json::Value {
+    let server = machine.enter(|| {
         std::process::Command::new("iperf3")
             .args(["-s", "-1", "-J"])
             .stdin(std::process::Stdio::null())
@@ -130,26 +147,38 @@ fn iperf(world: &World, options: &str) -> Transfer {
             .spawn()
     });
     let mut server = server.expect("start the iperf3 server");
-    let listening = || on(&world.bob, "ss -H -l -t -n sport = :5201").contains(":5201");
+    let listening = || on(machine, "ss -H -l -t -n sport = :5201").contains(":5201");
     for _ in 0..100 {
         if listening() {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let client = on(&world.alice, &format!("iperf3 -J -c 192.0.2.10 {options}"));
+    let client = on(&world.alice, &format!("iperf3 -J -c {address} {options}"));
     let _ = server.kill();
     let _ = server.wait();
     let json = client.text.split_once('\n').map_or("", |(_, json)| json);
     let report: serde_json::Value =
         serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}:\n{}", client.text));
     assert!(client.ok, "{}", client.text);
-    let received = &report["end"]["sum_received"];
-    let sent = &report["end"]["sum_sent"];
-    Transfer {
-        gigabits: received["bits_per_second"].as_f64().expect("bits_per_second") / 1e9,
-        retransmits: sent["retransmits"].as_u64().expect("retransmits"),
-        segments: received["bytes"].as_u64().expect("bytes") / 1448,
+    report
+}
+
+/// [4.92], [4.95], [4.96]: what alice sends in pieces of 1500 bytes has to be cut again for dave's
+/// link, and what dave sends passes.
+pub(crate) fn udp_larger_than_a_frame_crosses_a_narrow_link<R: Router>() {
+    let world = World::new();
+    let _router = R::start(&world);
+    for way in ["", "-R"] {
+        let options = format!("-u -l 8000 -b 20M -t 2 {way}");
+        let report = iperf_report(&world, (&world.dave, "198.51.100.10"), &options);
+        let sum = &report["end"]["sum"];
+        let number = |name: &str| sum[name].as_u64().unwrap_or_else(|| panic!("{name} in {sum}"));
+        let (lost, all) = (number("lost_packets"), number("packets"));
+        println!("{lost} of {all} datagrams of 8000 bytes lost {way}");
+        // 20 Mb/s of 8000 bytes are 312 a second; one that is lost has lost one of six pieces.
+        assert!(all > 500, "only {all} datagrams");
+        assert!(lost * 100 <= all, "{lost} of {all} datagrams lost");
     }
 }
 

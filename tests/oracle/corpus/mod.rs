@@ -9,6 +9,7 @@ pub(crate) mod local;
 pub(crate) mod martian;
 pub(crate) mod mtu;
 pub(crate) mod options;
+pub(crate) mod pieces;
 pub(crate) mod pmtu;
 pub(crate) mod reassembly;
 pub(crate) mod routes;

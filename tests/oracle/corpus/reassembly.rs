@@ -191,5 +191,7 @@ pub(crate) fn timeout() -> Family {
         &whole.clone().id(601).fragment(104, 96, false),
         "nothing",
     );
+    f.settle(Duration::from_millis(1500));
+    super::pieces::timeouts(&mut f);
     f
 }
