@@ -1,7 +1,10 @@
 //! Why a packet takes the way it takes: rules, tables, routes, what was learned, and neighbours,
 //! asked one after the other on the management core.
 
-use std::{fmt::Write as _, net::Ipv4Addr};
+use std::{
+    fmt::Write as _,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use super::Router;
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
     route::{
         multipath::path_hash,
         policy::Flow,
-        rib::{Alias, Prefix},
+        rib::{Alias, Nexthop, Prefix},
         spec::{RouteType, RuleAction, RuleSpec, table},
         table::HopKind,
     },
@@ -40,6 +43,8 @@ pub struct Explanation {
     pub iface: u16,
     /// Gateway.
     pub gateway: Option<Ipv4Addr>,
+    /// Gateway of the other family.
+    pub gateway6: Option<Ipv6Addr>,
     /// Learned path MTU.
     pub mtu: Option<u32>,
     /// The learned path MTU is locked.
@@ -126,6 +131,7 @@ impl Router {
                     alias: None,
                     iface: 0,
                     gateway: None,
+                    gateway6: None,
                     mtu: None,
                     mtu_locked: false,
                     expires: None,
@@ -160,7 +166,10 @@ impl Router {
                 continue;
             }
             let short = rule.suppress_prefixlength.is_some_and(|len| prefix.len <= len);
-            if short || rule.suppress_ifgroup == Some(0) {
+            let by = self.routes().nexthops(info).first().map_or(0, |hop| hop.iface);
+            let group = self.ifaces().iter().find(|iface| iface.index == by);
+            let group = group.map(|iface| iface.group);
+            if short || rule.suppress_ifgroup.is_some_and(|of| group == Some(of)) {
                 let _ = writeln!(story, "    rule {priority}: table {name} is suppressed");
                 continue;
             }
@@ -217,6 +226,12 @@ impl Router {
             expires = Some(learned.left(self.now) / 1_000_000_000);
             let _ = writeln!(story, "    learned: {learned}");
         }
+        let by_other = |hop: &Nexthop| hop.iface == iface && hop.gateway.is_none();
+        let hops_of_route = info.map(|info| routes.nexthops(info)).unwrap_or_default();
+        let gateway6 = match gateway {
+            Some(_) => None,
+            None => hops_of_route.iter().find(|hop| by_other(hop)).and_then(|hop| hop.gateway6),
+        };
         if kind == RouteType::Unicast {
             let address = gateway.unwrap_or(flow.dst.into());
             let state = match self.neighbours().get(Key { iface, address }) {
@@ -234,6 +249,7 @@ impl Router {
             alias: Some(alias),
             iface,
             gateway,
+            gateway6,
             mtu,
             mtu_locked: locked,
             expires,

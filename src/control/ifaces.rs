@@ -47,6 +47,7 @@ impl Router {
             carrier: true,
             conf: spec.conf,
             vrf: 0,
+            group: 0,
             vrf_table: None,
             addresses: Vec::new(),
         });

@@ -25,6 +25,9 @@ pub enum RuleError {
     /// There is none like it.
     #[error("RTNETLINK answers: No such file or directory")]
     NotFound,
+    /// A jump to a place before its own.
+    #[error("Error: Backward goto not supported.")]
+    Backward,
     /// Selectors or action that do not go together.
     #[error("RTNETLINK answers: Invalid argument")]
     Invalid,
@@ -61,6 +64,11 @@ impl Router {
         &self.rules
     }
 
+    /// True when somebody has changed the rules that there are from the start.
+    pub fn rules_are_own(&self) -> bool {
+        self.rules != initial()
+    }
+
     /// True when the rules are those that there are from the start, in effect: local, then main.
     fn rules_are_plain(&self) -> bool {
         let tables: Vec<_> = self.rules.iter().map(|rule| (takes_all(rule), rule.action)).collect();
@@ -88,7 +96,7 @@ impl Router {
         rule.priority = Some(spec.priority.unwrap_or_else(before_second));
         match rule.action {
             RuleAction::Goto(target) if target <= priority(&rule) => {
-                return Err(RuleError::Invalid);
+                return Err(RuleError::Backward);
             }
             RuleAction::Lookup(0) if !rule.l3mdev => return Err(RuleError::Invalid),
             RuleAction::Lookup(table_id) if table_id != 0 && rule.l3mdev => {
@@ -164,12 +172,7 @@ impl Router {
                         true => Where::Vrf,
                         false => self.place_of(table_id, local_first),
                     };
-                    // Groups of interfaces cannot be set: all are in group 0.
-                    let suppress = match (rule.suppress_prefixlength, rule.suppress_ifgroup) {
-                        (_, Some(0)) => 32,
-                        (Some(len), _) => i16::from(len),
-                        (None, _) => -1,
-                    };
+                    let suppress = rule.suppress_prefixlength.map_or(-1, i16::from);
                     Act::Lookup(place, suppress)
                 }
             };
@@ -207,6 +210,13 @@ impl Router {
             dport: rule.dport,
             l3mdev: rule.l3mdev,
             act,
+            suppressed: match rule.suppress_ifgroup {
+                None => Vec::new(),
+                Some(group) => {
+                    let of = self.ifaces.iter().filter(|iface| iface.group == group);
+                    of.map(|iface| iface.index).collect()
+                }
+            },
         }
     }
 

@@ -51,6 +51,7 @@ impl Router {
             carrier: true,
             conf: IfaceConf::default(),
             vrf: 0,
+            group: 0,
             vrf_table: Some(table),
             addresses: Vec::new(),
         });
@@ -95,6 +96,17 @@ impl Router {
         self.set_up(name, false)?;
         self.move_addresses(name, vrf);
         self.set_up(name, up)?;
+        self.links_changed();
+        Ok(())
+    }
+
+    /// Puts an interface into a group, which rules may name.
+    ///
+    /// # Errors
+    /// When there is no such interface.
+    pub fn set_group(&mut self, name: &str, group: u32) -> Result<(), LinkError> {
+        let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.to_owned()))?;
+        self.ifaces[place].group = group;
         self.links_changed();
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::error::Fact;
+use super::link::Master;
 use super::names;
 use super::usage::{Object, Usage};
 use super::words::{Parse, Prefix, Words, abbreviates, c_number, named_number};
@@ -99,6 +100,10 @@ pub struct AddrFilter {
     pub flags: AddrFlags,
     /// Type of the link.
     pub kind: Option<String>,
+    /// Group of interfaces.
+    pub group: Option<u32>,
+    /// The VRF that the interface is in.
+    pub master: Option<Master>,
 }
 
 pub(super) fn read(words: &mut Words<'_>) -> Parse<AddrCommand> {
@@ -287,7 +292,15 @@ pub(super) fn read_filter(words: &mut Words<'_>, object: Object) -> Parse<AddrFi
             return words.unsupported(word);
         } else if word == "label" {
             filter.label = Some(words.value()?.to_owned());
-        } else if matches!(word, "group" | "master" | "vrf" | "nomaster" | "proto") {
+        } else if word == "group" {
+            filter.group = Some(words.group("Invalid \"group\" value")?);
+        } else if word == "master" {
+            filter.master = Some(Master::Device(words.value()?.to_owned()));
+        } else if word == "vrf" {
+            filter.master = Some(Master::Vrf(words.value()?.to_owned()));
+        } else if word == "nomaster" {
+            filter.master = Some(Master::None);
+        } else if word == "proto" {
             return words.unsupported(word);
         } else if word == "type" {
             filter.kind = Some(words.value()?.to_owned());

@@ -37,7 +37,13 @@ impl ParseError {
             | Fact::OnOff { .. }
             | Fact::NeighbourGetIncomplete
             | Fact::UnknownObject(_)
-            | Fact::NotSupported(_) => 1,
+            | Fact::NotSupported(_)
+            | Fact::RuleRequiresArguments(_)
+            | Fact::RuleSaveArguments
+            | Fact::UnknownTypeOption { .. }
+            | Fact::VrfHelp
+            | Fact::NoVrfName => 1,
+            Fact::TableOfL3mdev => 22,
             Fact::Kernel(_) => 2,
             _ => 255,
         }
@@ -169,6 +175,32 @@ pub enum Fact {
         /// The word.
         word: String,
     },
+    /// A word after `type` of a link type that prints its own help.
+    #[error("{kind}: unknown option \"{word}\"?\nUsage: ... vrf table TABLEID")]
+    UnknownTypeOption {
+        /// The link type.
+        kind: &'static str,
+        /// The word.
+        word: String,
+    },
+    /// The help of `ip link add type vrf`.
+    #[error("Usage: ... vrf table TABLEID")]
+    VrfHelp,
+    /// `ip rule add` or `ip rule del` without anything.
+    #[error("\"ip rule {0}\" requires arguments.")]
+    RuleRequiresArguments(&'static str),
+    /// `ip rule save` with something.
+    #[error("\"ip rule save\" does not take any arguments.")]
+    RuleSaveArguments,
+    /// A rule for VRFs that names a table.
+    #[error("table can not be specified for l3mdev rules")]
+    TableOfL3mdev,
+    /// `ip vrf exec` without a name.
+    #[error("No VRF name specified")]
+    NoVrfName,
+    /// A word that `ip monitor` does not know.
+    #[error("Argument \"{0}\" is unknown, try \"ip monitor help\".")]
+    UnknownArgument(String),
     /// The kernel would refuse this whatever the state of the router, in its own words.
     #[error("{0}")]
     Kernel(&'static str),

@@ -26,6 +26,22 @@ pub enum LinkCommand {
         /// What to set at once.
         change: LinkChange,
     },
+    /// Make a VRF.
+    AddVrf {
+        /// Its name.
+        name: String,
+        /// The table in which its routes stand.
+        table: u32,
+        /// What to set at once.
+        change: LinkChange,
+    },
+    /// Change all interfaces of a group.
+    SetGroup {
+        /// The group.
+        group: u32,
+        /// What to change.
+        change: LinkChange,
+    },
     /// Take an interface away.
     Del {
         /// The interface.
@@ -58,6 +74,21 @@ pub struct LinkChange {
     pub arp: Option<bool>,
     /// Packets that may wait to be sent.
     pub txqueuelen: Option<u32>,
+    /// The VRF to be in.
+    pub master: Option<Master>,
+    /// Group of interfaces.
+    pub group: Option<u32>,
+}
+
+/// What `master`, `vrf` and `nomaster` say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Master {
+    /// None.
+    None,
+    /// This one.
+    Device(String),
+    /// This one, which is a VRF.
+    Vrf(String),
 }
 
 /// The tag of a VLAN interface.
@@ -88,6 +119,10 @@ pub struct LinkFilter {
     pub up: bool,
     /// Type of the link.
     pub kind: Option<String>,
+    /// Group of interfaces.
+    pub group: Option<u32>,
+    /// The VRF that the interface is in.
+    pub master: Option<Master>,
 }
 
 pub(super) fn read(words: &mut Words<'_>) -> Parse<LinkCommand> {
@@ -98,14 +133,18 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<LinkCommand> {
     if is("add") {
         read_add(words)
     } else if is("set") || is("change") {
-        let read = read_words(words)?;
-        let Some(dev) = read.dev else {
-            return words.fail_end(Fact::LinkDevRequired);
-        };
+        let mut read = read_words(words)?;
         if read.kind.is_some() {
             return words.unsupported("link set type");
         }
-        Ok(LinkCommand::Set { dev, change: read.change })
+        match (read.dev, read.change.group) {
+            (Some(dev), _) => Ok(LinkCommand::Set { dev, change: read.change }),
+            (None, Some(group)) => {
+                read.change.group = None;
+                Ok(LinkCommand::SetGroup { group, change: read.change })
+            }
+            (None, None) => words.fail_end(Fact::LinkDevRequired),
+        }
     } else if is("replace") {
         words.unsupported("link replace")
     } else if is("delete") {
@@ -116,7 +155,8 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<LinkCommand> {
         Ok(LinkCommand::Del { dev })
     } else if is("show") || is("lst") || is("list") {
         let filter = addr::read_filter(words, Object::Link)?;
-        Ok(LinkCommand::Show(LinkFilter { dev: filter.dev, up: filter.up, kind: filter.kind }))
+        let addr::AddrFilter { dev, up, kind, group, master, .. } = filter;
+        Ok(LinkCommand::Show(LinkFilter { dev, up, kind, group, master }))
     } else if is("xstats") || is("afstats") || is("property") {
         words.unsupported(format!("link {verb}"))
     } else if is("help") {
@@ -135,6 +175,18 @@ fn read_add(words: &mut Words<'_>) -> Parse<LinkCommand> {
     match read.kind {
         None => words.fail_end(Fact::TypeRequired),
         Some(Kind::Other(kind)) => words.unsupported(format!("link add type {kind}")),
+        Some(Kind::Vrf { table }) => {
+            let Some(table) = table else {
+                return words.fail_end(Fact::Kernel("Error: VRF table id is missing."));
+            };
+            if table == 0 {
+                return words.fail_end(Fact::Kernel("Error: Invalid VRF table id."));
+            }
+            match name {
+                Some(name) => Ok(LinkCommand::AddVrf { name, table, change: read.change }),
+                None => words.unsupported("link add without a name"),
+            }
+        }
         Some(Kind::Vlan { id: None, .. }) => {
             words.fail_end(Fact::Kernel("Error: VLAN properties not specified."))
         }
@@ -153,6 +205,7 @@ fn read_add(words: &mut Words<'_>) -> Parse<LinkCommand> {
 /// What stands after `type`.
 enum Kind {
     Vlan { id: Option<u16>, protocol: VlanProtocol },
+    Vrf { table: Option<u32> },
     Other(String),
 }
 
@@ -177,11 +230,7 @@ const NOT_YET: &[&str] = &[
     "trailers",
     "carrier",
     "vf",
-    "master",
-    "vrf",
-    "nomaster",
     "dynamic",
-    "group",
     "mode",
     "state",
     "numtxqueues",
@@ -238,6 +287,14 @@ fn read_words(words: &mut Words<'_>) -> Parse<ReadLink> {
             change.promisc = Some(words.on_off("promisc")?);
         } else if word == "arp" {
             change.arp = Some(words.on_off("arp")?);
+        } else if word == "master" {
+            change.master = Some(Master::Device(words.value()?.to_owned()));
+        } else if word == "vrf" {
+            change.master = Some(Master::Vrf(words.value()?.to_owned()));
+        } else if word == "nomaster" {
+            change.master = Some(Master::None);
+        } else if word == "group" {
+            change.group = Some(words.group("Invalid \"group\" value")?);
         } else if is("type") {
             read.kind = Some(read_type(words)?);
         } else if is("alias") {
@@ -267,6 +324,9 @@ fn read_mac(words: &mut Words<'_>) -> Parse<[u8; 6]> {
 /// The type and all words after it.
 fn read_type(words: &mut Words<'_>) -> Parse<Kind> {
     let kind = words.value()?;
+    if kind == "vrf" {
+        return read_vrf(words);
+    }
     if kind != "vlan" {
         // What follows belongs to the type and cannot be judged without knowing it.
         while words.take().is_some() {}
@@ -298,6 +358,21 @@ fn read_type(words: &mut Words<'_>) -> Parse<Kind> {
     Ok(Kind::Vlan { id, protocol })
 }
 
+/// What stands after `type vrf`.
+fn read_vrf(words: &mut Words<'_>) -> Parse<Kind> {
+    let mut table = None;
+    while let Some(word) = words.take() {
+        if abbreviates(word, "table") {
+            table = Some(words.table("invalid table ID")?);
+        } else if abbreviates(word, "help") {
+            return words.fail(Fact::VrfHelp);
+        } else {
+            return words.fail(Fact::UnknownTypeOption { kind: "vrf", word: word.to_owned() });
+        }
+    }
+    Ok(Kind::Vrf { table })
+}
+
 fn read_vlan_protocol(words: &mut Words<'_>) -> Parse<VlanProtocol> {
     let word = words.value()?;
     match word.to_ascii_lowercase().as_str() {
@@ -308,7 +383,7 @@ fn read_vlan_protocol(words: &mut Words<'_>) -> Parse<VlanProtocol> {
 }
 
 /// Linux's rule for interface names.
-fn is_ifname(name: &str) -> bool {
+pub(super) fn is_ifname(name: &str) -> bool {
     !name.is_empty()
         && name.len() < 16
         && name != "."

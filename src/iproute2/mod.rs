@@ -3,7 +3,8 @@
 //!
 //! - takes: words, as a shell splits them or as a batch file writes them ([`batch`])
 //! - gives: a [`Command`] for the management core, or the error that `ip` would print
-//! - obeys: `ip(8)`, `ip-link(8)`, `ip-address(8)`, `ip-route(8)`, `ip-neighbour(8)`
+//! - obeys: `ip(8)`, `ip-link(8)`, `ip-address(8)`, `ip-route(8)`, `ip-neighbour(8)`, `ip-rule(8)`,
+//!   `ip-nexthop(8)`, `ip-vrf(8)`, `ip-monitor(8)`
 //!
 //! Parsing is pure: whether a device exists is the executor's to say. A word that iproute2 knows and
 //! this router does not is an error, never ignored.
@@ -13,22 +14,30 @@ pub mod batch;
 mod error;
 mod link;
 mod metrics;
+mod monitor;
 pub mod names;
 mod neigh;
+mod nexthop;
 mod options;
 mod route;
+mod rule;
 pub mod show;
 mod usage;
+mod vrf;
 mod words;
 
 pub use addr::{AddrCommand, AddrFilter, AddrFlags, AddrSpec, Broadcast};
 pub use batch::parse_batch;
 pub use error::{Fact, ParseError};
-pub use link::{LinkChange, LinkCommand, LinkFilter, VlanProtocol, VlanSpec};
+pub use link::{LinkChange, LinkCommand, LinkFilter, Master, VlanProtocol, VlanSpec};
+pub use monitor::MonitorCommand;
 pub use neigh::{NeighCommand, NeighFilter, NeighSpec, NudState};
+pub use nexthop::{BucketFilter, NexthopCommand, NexthopFilter, ResilientWords};
 pub use options::Options;
 pub use route::{PrefixFilter, RouteCommand, RouteFilter, RouteGet, parse_route_words};
+pub use rule::{RuleCommand, RuleFilter, RulePattern};
 pub use usage::{Object, Usage};
+pub use vrf::VrfCommand;
 
 use words::{Parse, Words, abbreviates};
 
@@ -52,6 +61,14 @@ pub enum Action {
     Route(RouteCommand),
     /// `ip neighbour ...`
     Neigh(NeighCommand),
+    /// `ip rule ...`
+    Rule(RuleCommand),
+    /// `ip nexthop ...`
+    Nexthop(NexthopCommand),
+    /// `ip vrf ...`
+    Vrf(VrfCommand),
+    /// `ip monitor ...`
+    Monitor(MonitorCommand),
     /// `ip -batch FILE`; `-` is the standard input.
     Batch(String),
 }
@@ -62,7 +79,7 @@ const OBJECTS: &[(&str, Option<Object>)] = &[
     ("addrlabel", None),
     ("maddress", None),
     ("route", Some(Object::Route)),
-    ("rule", None),
+    ("rule", Some(Object::Rule)),
     ("neighbor", Some(Object::Neigh)),
     ("neighbour", Some(Object::Neigh)),
     ("ntable", None),
@@ -79,15 +96,15 @@ const OBJECTS: &[(&str, Option<Object>)] = &[
     ("token", None),
     ("tcpmetrics", None),
     ("tcp_metrics", None),
-    ("monitor", None),
+    ("monitor", Some(Object::Monitor)),
     ("xfrm", None),
     ("mroute", None),
     ("mrule", None),
     ("netns", None),
     ("netconf", None),
-    ("vrf", None),
+    ("vrf", Some(Object::Vrf)),
     ("sr", None),
-    ("nexthop", None),
+    ("nexthop", Some(Object::Nexthop)),
     ("mptcp", None),
     ("ioam", None),
     ("stats", None),
@@ -124,6 +141,10 @@ fn read_action(words: &mut Words<'_>) -> Parse<Action> {
         Some(Object::Route) => route::read(words).map(Action::Route),
         Some(Object::Neigh) => neigh::read(words).map(Action::Neigh),
         Some(Object::Link) => link::read(words).map(Action::Link),
+        Some(Object::Rule) => rule::read(words).map(Action::Rule),
+        Some(Object::Nexthop) => nexthop::read(words).map(Action::Nexthop),
+        Some(Object::Vrf) => vrf::read(words).map(Action::Vrf),
+        Some(Object::Monitor) => monitor::read(words).map(Action::Monitor),
         None => words.unsupported(*name),
     }
 }

@@ -80,6 +80,69 @@ pub const TYPES: &[(&str, RouteType)] = &[
     ("throw", RouteType::Throw),
 ];
 
+/// Groups of interfaces (`group`).
+pub const GROUPS: &[(&str, u32)] = &[("default", 0)];
+
+/// IP protocols (`/etc/protocols`).
+pub const IP_PROTOS: &[(&str, u8)] = &[
+    ("ip", 0),
+    ("hopopt", 0),
+    ("icmp", 1),
+    ("igmp", 2),
+    ("ggp", 3),
+    ("ipencap", 4),
+    ("st", 5),
+    ("tcp", 6),
+    ("egp", 8),
+    ("igp", 9),
+    ("pup", 12),
+    ("udp", 17),
+    ("hmp", 20),
+    ("xns-idp", 22),
+    ("rdp", 27),
+    ("iso-tp4", 29),
+    ("dccp", 33),
+    ("xtp", 36),
+    ("ddp", 37),
+    ("idpr-cmtp", 38),
+    ("ipv6", 41),
+    ("ipv6-route", 43),
+    ("ipv6-frag", 44),
+    ("idrp", 45),
+    ("rsvp", 46),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("skip", 57),
+    ("ipv6-icmp", 58),
+    ("ipv6-nonxt", 59),
+    ("ipv6-opts", 60),
+    ("rspf", 73),
+    ("vmtp", 81),
+    ("eigrp", 88),
+    ("ospf", 89),
+    ("ax.25", 93),
+    ("ipip", 94),
+    ("etherip", 97),
+    ("encap", 98),
+    ("pim", 103),
+    ("ipcomp", 108),
+    ("vrrp", 112),
+    ("l2tp", 115),
+    ("isis", 124),
+    ("sctp", 132),
+    ("fc", 133),
+    ("mobility-header", 135),
+    ("udplite", 136),
+    ("mpls-in-ip", 137),
+    ("manet", 138),
+    ("hip", 139),
+    ("shim6", 140),
+    ("wesp", 141),
+    ("rohc", 142),
+    ("ethernet", 143),
+];
+
 /// Congestion control algorithms that a route may name; the metric `congctl` holds the index.
 pub const CONGCTL: &[&str] = &[
     "reno",
@@ -135,6 +198,21 @@ pub fn dsfield(value: u8) -> Cow<'static, str> {
     match DSFIELDS.iter().find(|(_, v)| *v == value) {
         Some((name, _)) => Cow::Borrowed(name),
         None => Cow::Owned(format!("{value:#04x}")),
+    }
+}
+
+/// How iproute2 prints a group of interfaces.
+#[must_use]
+pub fn group(value: u32) -> Cow<'static, str> {
+    name_of(GROUPS, value)
+}
+
+/// How iproute2 prints an IP protocol.
+#[must_use]
+pub fn ip_proto(value: u8) -> Cow<'static, str> {
+    match IP_PROTOS.iter().find(|(_, n)| *n == value) {
+        Some((name, _)) => Cow::Borrowed(name),
+        None => Cow::Owned(format!("ipproto-{value}")),
     }
 }
 

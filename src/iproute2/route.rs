@@ -1,6 +1,6 @@
 //! `ip route`: routes as the operator writes them.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv4Net;
 
@@ -8,7 +8,7 @@ use super::error::{Fact, ParseError};
 use super::metrics;
 use super::names;
 use super::usage::{Object, Usage};
-use super::words::{Parse, Words, abbreviates, c_number, named_number, table_number};
+use super::words::{Gateway, Parse, Words, abbreviates, c_number, named_number, table_number};
 use crate::route::spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table};
 
 /// What `ip route` is asked to do.
@@ -37,6 +37,13 @@ pub enum RouteCommand {
     Show(RouteFilter),
     /// Say which way a packet would take.
     Get(RouteGet),
+    /// The same with the table of a VRF, which was named in the place of a table.
+    InVrf {
+        /// The VRF.
+        vrf: String,
+        /// What is asked for.
+        command: Box<Self>,
+    },
 }
 
 /// Which prefixes a filter takes.
@@ -78,6 +85,8 @@ pub struct RouteFilter {
     pub dev: Option<String>,
     /// Gateway inside this prefix.
     pub via: Option<Ipv4Net>,
+    /// Gateway of the other family.
+    pub via6: Option<Ipv6Addr>,
     /// Preferred source inside this prefix.
     pub src: Option<Ipv4Net>,
 }
@@ -94,6 +103,7 @@ impl Default for RouteFilter {
             kind: None,
             dev: None,
             via: None,
+            via6: None,
             src: None,
         }
     }
@@ -112,6 +122,10 @@ pub struct RouteGet {
     pub oif: Option<String>,
     /// TOS byte.
     pub tos: u8,
+    /// User to whom the packet belongs.
+    pub uid: Option<u32>,
+    /// VRF in which it is sent.
+    pub vrf: Option<String>,
     /// Firewall mark.
     pub mark: u32,
     /// Transport protocol number.
@@ -130,28 +144,30 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<RouteCommand> {
     };
     let is = |full: &str| abbreviates(verb, full);
     if is("list") || is("show") || is("lst") {
-        read_filter(words).map(RouteCommand::Show)
+        read_filter(words).map(|read| read.within(RouteCommand::Show))
     } else if is("add") {
-        read_spec(words, Form::Command).map(|r| RouteCommand::Add(r.spec))
+        read_spec(words, Form::Command).map(|read| read.within(RouteCommand::Add))
     } else if is("change") || verb == "chg" {
-        read_spec(words, Form::Command).map(|r| RouteCommand::Change(r.spec))
+        read_spec(words, Form::Command).map(|read| read.within(RouteCommand::Change))
     } else if is("replace") {
-        read_spec(words, Form::Command).map(|r| RouteCommand::Replace(r.spec))
+        read_spec(words, Form::Command).map(|read| read.within(RouteCommand::Replace))
     } else if is("prepend") {
-        read_spec(words, Form::Command).map(|r| RouteCommand::Prepend(r.spec))
+        read_spec(words, Form::Command).map(|read| read.within(RouteCommand::Prepend))
     } else if is("append") {
-        read_spec(words, Form::Command).map(|r| RouteCommand::Append(r.spec))
+        read_spec(words, Form::Command).map(|read| read.within(RouteCommand::Append))
     } else if is("test") {
         words.unsupported("route test")
     } else if is("delete") {
-        read_spec(words, Form::Delete).map(|r| RouteCommand::Del { spec: r.spec, kind: r.kind })
+        let read = read_spec(words, Form::Delete)?;
+        let kind = read.kind;
+        Ok(read.within(|spec| RouteCommand::Del { spec, kind }))
     } else if is("get") {
         read_get(words).map(RouteCommand::Get)
     } else if is("flush") {
         if words.is_empty() {
             return words.fail_end(Fact::RouteFlushRequiresArguments);
         }
-        read_filter(words).map(RouteCommand::Flush)
+        read_filter(words).map(|read| read.within(RouteCommand::Flush))
     } else if is("save") || is("restore") || is("showdump") {
         words.unsupported(format!("route {verb}"))
     } else if is("help") {
@@ -172,7 +188,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<RouteCommand> {
 pub fn parse_route_words(verb_known: bool, words: &[&str]) -> Result<RouteSpec, ParseError> {
     let mut cursor = Words::new(words);
     if verb_known {
-        return read_spec(&mut cursor, Form::Command).map(|r| r.spec);
+        return read_spec(&mut cursor, Form::Command).and_then(|read| read.without_vrf(&cursor));
     }
     cursor.skip("ip");
     if cursor.skip("route") {
@@ -182,12 +198,12 @@ pub fn parse_route_words(verb_known: bool, words: &[&str]) -> Result<RouteSpec, 
         if !["add", "replace", "append", "prepend"].contains(&verb) {
             return cursor.fail(Fact::UnknownCommand { word: verb.to_owned(), object: "route" });
         }
-        return read_spec(&mut cursor, Form::Command).map(|r| r.spec);
+        return read_spec(&mut cursor, Form::Command).and_then(|read| read.without_vrf(&cursor));
     }
     if ["add", "replace", "append", "prepend"].iter().any(|verb| cursor.skip(verb)) {
-        return read_spec(&mut cursor, Form::Command).map(|r| r.spec);
+        return read_spec(&mut cursor, Form::Command).and_then(|read| read.without_vrf(&cursor));
     }
-    read_spec(&mut cursor, Form::Shown).map(|r| r.spec)
+    read_spec(&mut cursor, Form::Shown).and_then(|read| read.without_vrf(&cursor))
 }
 
 /// Where the words of a route come from.
@@ -203,6 +219,28 @@ struct Read {
     spec: RouteSpec,
     /// The type if it was said.
     kind: Option<RouteType>,
+    vrf: Option<String>,
+}
+
+impl Read {
+    fn within(self, command: impl FnOnce(RouteSpec) -> RouteCommand) -> RouteCommand {
+        in_vrf(self.vrf, command(self.spec))
+    }
+
+    /// The route where the VRFs are not known yet.
+    fn without_vrf(self, words: &Words<'_>) -> Parse<RouteSpec> {
+        match self.vrf {
+            None => Ok(self.spec),
+            Some(_) => words.unsupported("vrf"),
+        }
+    }
+}
+
+fn in_vrf(vrf: Option<String>, command: RouteCommand) -> RouteCommand {
+    match vrf {
+        None => command,
+        Some(vrf) => RouteCommand::InVrf { vrf, command: Box::new(command) },
+    }
 }
 
 /// Flags and state that `ip route show` appends to a next hop.
@@ -227,6 +265,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     let mut table_given: Option<u32> = None;
     let mut single = NextHopSpec { weight: 1, ..NextHopSpec::default() };
     let mut via_given = false;
+    let mut vrf = None;
     let mut has_nexthops = false;
     let mut spec = RouteSpec {
         dst: Ipv4Net::default(),
@@ -257,8 +296,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
                 return words.wrong(word, "use nexthop syntax to specify multiple via");
             }
             via_given = true;
-            words.via_family()?;
-            single.via = words.address()?;
+            read_gateway(words, &mut single)?;
         } else if word == "from" {
             return words.unsupported("from");
         } else if word == "tos" || is("dsfield") {
@@ -282,13 +320,14 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
             has_nexthops = true;
             break;
         } else if word == "nhid" {
-            return words.unsupported("nhid");
+            let id = words.number(u32::MAX, "\"id\" value is invalid")?;
+            spec.nhid = Some(id).filter(|id| *id != 0);
         } else if is("protocol") {
             spec.proto = words.named(names::PROTOS, 0, "\"protocol\" value is invalid")?;
         } else if is("table") {
             table_given = Some(words.table("\"table\" value is invalid")?);
         } else if word == "vrf" {
-            return words.unsupported("vrf");
+            vrf = Some(words.value()?.to_owned());
         } else if word == "dev" || word == "oif" {
             single.dev = Some(words.value()?.to_owned());
         } else if is("pref") || word == "encap" || word == "ttl-propagate" || word == "error" {
@@ -332,7 +371,16 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     if form == Form::Shown && spec.scope.is_none() {
         spec.scope = Some(scope::UNIVERSE);
     }
-    if single.via.is_some() || single.dev.is_some() || single.onlink {
+    let leads = single.via.is_some() || single.via6.is_some() || single.dev.is_some();
+    if spec.nhid.is_some() && !del {
+        if leads || !nexthops.is_empty() {
+            return words.fail_end(Fact::Kernel(
+                "Error: Nexthop specification and nexthop id are mutually exclusive.",
+            ));
+        }
+        single.onlink = false;
+    }
+    if leads || single.onlink {
         match nexthops.first() {
             None => nexthops.push(single),
             Some(first) => agree(words, &single, first)?,
@@ -342,7 +390,16 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     if !del {
         accept_nexthops(words, &spec)?;
     }
-    Ok(Read { spec, kind })
+    Ok(Read { spec, kind, vrf })
+}
+
+/// The gateway of a next hop; the later word counts.
+fn read_gateway(words: &mut Words<'_>, hop: &mut NextHopSpec) -> Parse<()> {
+    (hop.via, hop.via6) = match words.gateway()? {
+        Gateway::V4(via) => (via, None),
+        Gateway::V6(via) => (None, Some(via)),
+    };
+    Ok(())
 }
 
 /// What the kernel says when a next hop stands beside a list of next hops.
@@ -350,7 +407,9 @@ fn agree(words: &Words<'_>, single: &NextHopSpec, first: &NextHopSpec) -> Parse<
     if single.dev.is_some() && single.dev != first.dev {
         return words.fail_end(Fact::Kernel("Error: Nexthop device index does not match RTA_OIF."));
     }
-    if single.via.is_some() && single.via != first.via {
+    if (single.via.is_some() || single.via6.is_some())
+        && (single.via, single.via6) != (first.via, first.via6)
+    {
         return words.fail_end(Fact::Kernel(
             "Error: Nexthop gateway does not match RTA_GATEWAY or RTA_VIA.",
         ));
@@ -368,6 +427,10 @@ fn accept_nexthops(words: &Words<'_>, spec: &RouteSpec) -> Parse<()> {
         return words.fail_end(Fact::Kernel(
             "Error: Gateway, device and multipath can not be specified for this route type.",
         ));
+    }
+    let nowhere = |hop: &NextHopSpec| hop.via6.is_some() && hop.dev.is_none();
+    if spec.nexthops.iter().any(nowhere) {
+        return words.fail_end(Fact::Kernel("Error: Egress device not specified."));
     }
     Ok(())
 }
@@ -391,6 +454,18 @@ fn read_type(word: &str) -> Option<Result<RouteType, &'static str>> {
         _ if abbreviates(word, "unicast") => RouteType::Unicast,
         _ => return None,
     }))
+}
+
+/// The number of a route type (`RTN_*`) by its name or as a number.
+pub(super) fn route_type_number(word: &str) -> Option<u64> {
+    match read_type(word) {
+        Some(Ok(kind)) => names::TYPES.iter().position(|(_, other)| *other == kind),
+        Some(Err("nat")) => Some(9),
+        Some(Err(_)) => Some(10),
+        None => return c_number(word, 0).filter(|n| *n <= 255),
+    }
+    // The table of names is in the order of the kernel's numbers, from 1.
+    .map(|place| place as u64 + 1)
 }
 
 /// A route type by name or by its number (`RTN_*`), as filters take it.
@@ -429,8 +504,7 @@ fn read_nexthops(words: &mut Words<'_>, form: Form, out: &mut Vec<NextHopSpec>) 
                 return Ok(());
             };
             if word == "via" {
-                words.via_family()?;
-                hop.via = words.address()?;
+                read_gateway(words, &mut hop)?;
             } else if word == "dev" {
                 hop.dev = Some(words.value()?.to_owned());
             } else if word == "weight" {
@@ -470,8 +544,21 @@ fn read_realms(word: &str) -> Option<u32> {
     }
 }
 
-fn read_filter(words: &mut Words<'_>) -> Parse<RouteFilter> {
+/// A filter, and the VRF whose table is meant.
+struct ReadFilter {
+    filter: RouteFilter,
+    vrf: Option<String>,
+}
+
+impl ReadFilter {
+    fn within(self, command: impl FnOnce(RouteFilter) -> RouteCommand) -> RouteCommand {
+        in_vrf(self.vrf, command(self.filter))
+    }
+}
+
+fn read_filter(words: &mut Words<'_>) -> Parse<ReadFilter> {
     let mut filter = RouteFilter::default();
+    let mut vrf = None;
     while let Some(word) = words.take() {
         let is = |full: &str| abbreviates(word, full);
         if is("table") {
@@ -484,15 +571,15 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RouteFilter> {
                 (None, _) => return words.wrong(value, "table id value is invalid"),
             }
         } else if word == "vrf" {
-            return words.unsupported("vrf");
+            vrf = Some(words.value()?.to_owned());
         } else if is("cached") || is("cloned") {
             filter.cached = true;
         } else if word == "tos" || is("dsfield") {
             filter.tos = Some(words.dsfield("TOS value is invalid")?);
         } else if is("protocol") {
-            filter.proto = read_or_all(words, names::PROTOS, "invalid \"protocol\"")?;
+            filter.proto = words.named_or_all(names::PROTOS, "invalid \"protocol\"")?;
         } else if is("scope") {
-            filter.scope = read_or_all(words, names::SCOPES, "invalid \"scope\"")?;
+            filter.scope = words.named_or_all(names::SCOPES, "invalid \"scope\"")?;
         } else if is("type") {
             filter.kind = Some(read_filter_type(words)?);
         } else if word == "dev" || word == "oif" {
@@ -500,11 +587,10 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RouteFilter> {
         } else if word == "iif" || word == "mark" || word == "metric" || is("realms") {
             return words.unsupported(format!("route show {word}"));
         } else if word == "via" {
-            words.via_family()?;
-            filter.via = words.filter_net()?;
+            read_via_filter(words, &mut filter)?;
         } else if word == "src" {
             filter.src = words.filter_net()?;
-        } else if word == "nhid" || is("from") {
+        } else if is("from") {
             return words.unsupported(format!("route show {word}"));
         } else {
             let word = if is("to") { words.value()? } else { word };
@@ -522,21 +608,20 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RouteFilter> {
             }
         }
     }
-    Ok(filter)
+    Ok(ReadFilter { filter, vrf })
 }
 
-/// A named number, or `all`, which is `None`.
-fn read_or_all(
-    words: &mut Words<'_>,
-    names: &[(&str, u8)],
-    what: &'static str,
-) -> Parse<Option<u8>> {
-    let word = words.value()?;
-    match (named_number(names, word, 0), word) {
-        (Some(n), _) => Ok(Some(n)),
-        (None, "all") => Ok(None),
-        (None, _) => words.wrong(word, what),
+/// The gateway that a filter asks for.
+fn read_via_filter(words: &mut Words<'_>, filter: &mut RouteFilter) -> Parse<()> {
+    if !matches!(words.peek(), Some("inet6" | "mpls" | "bridge" | "link")) {
+        words.skip("inet");
+        filter.via = words.filter_net()?;
+        return Ok(());
     }
+    if let Gateway::V6(via) = words.gateway()? {
+        filter.via6 = Some(via);
+    }
+    Ok(())
 }
 
 fn read_get(words: &mut Words<'_>) -> Parse<RouteGet> {
@@ -547,6 +632,8 @@ fn read_get(words: &mut Words<'_>) -> Parse<RouteGet> {
         iif: None,
         oif: None,
         tos: 0,
+        uid: None,
+        vrf: None,
         mark: 0,
         ipproto: None,
         sport: None,
@@ -569,7 +656,11 @@ fn read_get(words: &mut Words<'_>) -> Parse<RouteGet> {
             get.mark = words.number(u32::MAX, "invalid mark value")?;
         } else if is("oif") || word == "dev" {
             get.oif = Some(words.value()?.to_owned());
-        } else if is("notify") || is("connected") || word == "vrf" || is("uid") {
+        } else if is("uid") {
+            get.uid = Some(words.number(u32::MAX, "invalid UID")?);
+        } else if word == "vrf" {
+            get.vrf = Some(words.value()?.to_owned());
+        } else if is("notify") || is("connected") {
             return words.unsupported(format!("route get {word}"));
         } else if is("fibmatch") {
             get.fibmatch = true;
@@ -580,7 +671,7 @@ fn read_get(words: &mut Words<'_>) -> Parse<RouteGet> {
         } else if is("dport") {
             get.dport = Some(read_port(words, "invalid dport")?);
         } else if is("ipproto") {
-            get.ipproto = Some(read_ipproto(words)?);
+            get.ipproto = Some(words.ipproto()?);
         } else {
             let word = if word == "to" { words.value()? } else { word };
             if abbreviates(word, "help") {
@@ -602,9 +693,4 @@ fn read_port(words: &mut Words<'_>, what: &'static str) -> Parse<u16> {
     let port = words.number(u32::from(u16::MAX), what)?;
     #[allow(clippy::cast_possible_truncation, reason = "bounded above")]
     Ok(port as u16)
-}
-
-fn read_ipproto(words: &mut Words<'_>) -> Parse<u8> {
-    const PROTOCOLS: &[(&str, u8)] = &[("icmp", 1), ("tcp", 6), ("udp", 17), ("ipv6-icmp", 58)];
-    words.named(PROTOCOLS, 0, "Invalid \"ipproto\" value")
 }

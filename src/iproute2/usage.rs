@@ -13,6 +13,14 @@ pub enum Object {
     Route,
     /// Neighbour entries.
     Neigh,
+    /// Rules of policy routing.
+    Rule,
+    /// Next-hop objects.
+    Nexthop,
+    /// VRFs.
+    Vrf,
+    /// Changes as they are made.
+    Monitor,
 }
 
 /// A help text: of one object, or of the whole command.
@@ -22,18 +30,21 @@ pub struct Usage(pub Option<Object>);
 const IP: &str = "\
 Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }
        ip [ -force ] -batch filename
-where  OBJECT := { address | link | neighbour | route }
+where  OBJECT := { address | link | monitor | neighbour | nexthop | route | rule | vrf }
        OPTIONS := { -4 | -br[ief] | -d[etails] | -f[amily] inet | -h[uman-readable] |
                     -j[son] | -N[umeric] | -o[neline] | -p[retty] | -s[tatistics] }";
 
 const LINK: &str = "\
 Usage: ip link add link DEV [ name ] NAME [ address LLADDR ] [ mtu MTU ]
                    type vlan id VLANID [ protocol { 802.1q | 802.1ad } ]
+       ip link add [ name ] NAME type vrf table TABLEID
        ip link delete [ dev ] DEV
        ip link set [ dev ] DEV [ up | down ] [ mtu MTU ] [ address LLADDR ] [ name NAME ]
                    [ alias NAME ] [ promisc { on | off } ] [ allmulticast { on | off } ]
                    [ arp { on | off } ] [ multicast { on | off } ] [ txqueuelen PACKETS ]
-       ip link show [ DEV ] [ up ] [ type TYPE ]";
+                   [ master DEV ] [ vrf NAME ] [ nomaster ] [ group DEVGROUP ]
+       ip link show [ DEV | group DEVGROUP ] [ up ] [ master DEV ] [ vrf NAME ]
+                   [ type TYPE ] [ nomaster ]";
 
 const ADDRESS: &str = "\
 Usage: ip address { add | change | replace } IFADDR dev DEV [ valid_lft LFT ]
@@ -50,15 +61,17 @@ LFT := forever | SECONDS";
 const ROUTE: &str = "\
 Usage: ip route { list | flush } SELECTOR
        ip route get ADDRESS [ from ADDRESS iif DEV ] [ oif DEV ] [ tos TOS ] [ mark NUMBER ]
-                [ ipproto PROTOCOL ] [ sport NUMBER ] [ dport NUMBER ] [ fibmatch ]
+                [ vrf NAME ] [ uid NUMBER ] [ ipproto PROTOCOL ] [ sport NUMBER ] [ dport NUMBER ] [ fibmatch ]
        ip route { add | del | change | append | prepend | replace } ROUTE
-SELECTOR := [ root PREFIX ] [ match PREFIX ] [ exact PREFIX ] [ table TABLE ] [ dev DEV ]
-            [ proto PROTO ] [ type TYPE ] [ scope SCOPE ] [ via PREFIX ] [ src PREFIX ]
+SELECTOR := [ root PREFIX ] [ match PREFIX ] [ exact PREFIX ] [ table TABLE ] [ vrf NAME ]
+            [ dev DEV ] [ proto PROTO ] [ type TYPE ] [ scope SCOPE ] [ via PREFIX ] [ src PREFIX ]
             [ tos TOS ]
 ROUTE := [ TYPE ] PREFIX [ tos TOS ] [ table TABLE ] [ proto PROTO ] [ scope SCOPE ]
          [ metric METRIC ] [ src ADDRESS ] [ realms REALM ] [ METRICS ]
-         [ via [ inet ] ADDRESS ] [ dev DEV ] [ onlink ] [ nexthop NH ] ...
-NH := [ via [ inet ] ADDRESS ] [ dev DEV ] [ weight NUMBER ] [ onlink ]
+         [ vrf NAME ] [ via [ FAMILY ] ADDRESS ] [ dev DEV ] [ onlink ] [ nhid ID ]
+         [ nexthop NH ] ...
+NH := [ via [ FAMILY ] ADDRESS ] [ dev DEV ] [ weight NUMBER ] [ onlink ]
+FAMILY := [ inet | inet6 ]
 METRICS := [ mtu [ lock ] NUMBER ] [ advmss NUMBER ] [ rtt TIME ] [ rttvar TIME ]
            [ reordering NUMBER ] [ window NUMBER ] [ cwnd NUMBER ] [ initcwnd NUMBER ]
            [ ssthresh NUMBER ] [ rto_min TIME ] [ hoplimit NUMBER ] [ initrwnd NUMBER ]
@@ -76,6 +89,39 @@ Usage: ip neigh { add | del | change | replace } { ADDR [ lladdr LLADDR ] [ nud 
 STATE := { delay | failed | incomplete | noarp | none | permanent | probe | reachable |
            stale }";
 
+const RULE: &str = "\
+Usage: ip rule { add | del } SELECTOR ACTION
+       ip rule flush
+       ip rule [ list [ SELECTOR ]]
+SELECTOR := [ not ] [ from PREFIX ] [ to PREFIX ] [ tos TOS ] [ fwmark FWMARK[/MASK] ]
+            [ iif STRING ] [ oif STRING ] [ pref NUMBER ] [ l3mdev ] [ ipproto PROTOCOL ]
+            [ sport [ NUMBER | NUMBER-NUMBER ] ] [ dport [ NUMBER | NUMBER-NUMBER ] ]
+ACTION := [ table TABLE_ID ] [ protocol PROTO ] [ goto NUMBER ] SUPPRESSOR
+          [ nop | blackhole | unreachable | prohibit ]
+SUPPRESSOR := [ suppress_prefixlength NUMBER ] [ suppress_ifgroup DEVGROUP ]
+TABLE_ID := [ local | main | default | NUMBER ]";
+
+const NEXTHOP: &str = "\
+Usage: ip nexthop { list | flush } [ protocol ID ] SELECTOR
+       ip nexthop { add | replace } id ID NH [ protocol ID ]
+       ip nexthop { get | del } id ID
+       ip nexthop bucket list BUCKET_SELECTOR
+       ip nexthop bucket get id ID index INDEX
+SELECTOR := [ id ID ] [ dev DEV ] [ vrf NAME ] [ master DEV ] [ groups ]
+BUCKET_SELECTOR := SELECTOR | [ nhid ID ]
+NH := { blackhole | [ via ADDRESS ] [ dev DEV ] [ onlink ] |
+        group GROUP [ type TYPE [ TYPE_ARGS ] ] }
+GROUP := [ <id[,weight]>/<id[,weight]>/... ]
+TYPE := { mpath | resilient }
+TYPE_ARGS := [ buckets BUCKETS ] [ idle_timer IDLE ] [ unbalanced_timer UNBALANCED ]";
+
+const VRF: &str = "\
+Usage:\tip vrf show [NAME] ...";
+
+const MONITOR: &str = "\
+Usage: ip monitor [ all | OBJECTS ] [ label ] [ dev DEVICE ]
+OBJECTS :=  address | link | neigh | nexthop | route | rule";
+
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
@@ -84,6 +130,10 @@ impl fmt::Display for Usage {
             Some(Object::Address) => ADDRESS,
             Some(Object::Route) => ROUTE,
             Some(Object::Neigh) => NEIGH,
+            Some(Object::Rule) => RULE,
+            Some(Object::Nexthop) => NEXTHOP,
+            Some(Object::Vrf) => VRF,
+            Some(Object::Monitor) => MONITOR,
         })
     }
 }

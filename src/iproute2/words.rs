@@ -3,7 +3,7 @@
 //! Numbers are C's: `0x` is hexadecimal and a leading zero octal, also inside addresses; `10.1/16`
 //! is `10.1.0.0/16`. Differential tests hold these rules against the real `ip`.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv4Net;
 
@@ -25,6 +25,14 @@ pub(super) struct Words<'a> {
     at: usize,
     /// How the family is called in errors: `inet` after `-4` or once an address was read.
     family: &'static str,
+}
+
+/// A gateway as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gateway {
+    /// `None` for `any` and `all`.
+    V4(Option<Ipv4Addr>),
+    V6(Ipv6Addr),
 }
 
 /// A prefix as written: the address keeps its host bits.
@@ -205,6 +213,77 @@ impl<'a> Words<'a> {
         Ok(prefix.addr.map(|_| prefix.lenient_net()))
     }
 
+    /// Reads without learning the family: the address of a rule's prefix does not tell it to the
+    /// next one.
+    pub(super) fn keep_family<T>(&mut self, read: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
+        let family = self.family;
+        let value = read(self);
+        self.family = family;
+        value
+    }
+
+    /// A named number, or `all`, which is `None`.
+    pub(super) fn named_or_all(
+        &mut self,
+        names: &[(&str, u8)],
+        what: &'static str,
+    ) -> Parse<Option<u8>> {
+        let word = self.value()?;
+        match (named_number(names, word, 0), word) {
+            (Some(n), _) => Ok(Some(n)),
+            (None, "all") => Ok(None),
+            (None, _) => self.wrong(word, what),
+        }
+    }
+
+    /// An IP protocol by its name or its decimal number.
+    pub(super) fn ipproto(&mut self) -> Parse<u8> {
+        self.named(names::IP_PROTOS, 10, "Invalid \"ipproto\" value")
+    }
+
+    /// A group of interfaces.
+    pub(super) fn group(&mut self, what: &'static str) -> Parse<u32> {
+        let word = self.value()?;
+        match group_number(word) {
+            Some(n) => Ok(n),
+            None => self.wrong(word, what),
+        }
+    }
+
+    /// A gateway, of either family if the family is said, or was not learned before.
+    pub(super) fn gateway(&mut self) -> Parse<Gateway> {
+        let family = match self.peek() {
+            Some(family @ ("mpls" | "bridge" | "link")) => {
+                self.at += 1;
+                return self.unsupported(format!("via {family}"));
+            }
+            Some(family @ ("inet" | "inet6")) => {
+                self.at += 1;
+                Some(family)
+            }
+            _ => None,
+        };
+        let word = self.value()?;
+        if family == Some("inet6") {
+            return match word.parse() {
+                Ok(address) => Ok(Gateway::V6(address)),
+                Err(_) => {
+                    self.fail(Fact::AddressExpected { family: "inet6", word: word.to_owned() })
+                }
+            };
+        }
+        if family == Some("inet") {
+            self.set_inet();
+        }
+        if self.family != "inet"
+            && let Ok(address) = word.parse()
+        {
+            return Ok(Gateway::V6(address));
+        }
+        self.back();
+        self.address().map(Gateway::V4)
+    }
+
     /// A prefix of a route: host bits must be zero, as the kernel demands.
     pub(super) fn net(&mut self) -> Parse<Ipv4Net> {
         let prefix = self.prefix()?;
@@ -213,22 +292,6 @@ impl<'a> Words<'a> {
             return self.fail(Fact::Kernel("Error: Invalid prefix for given prefix length."));
         }
         Ok(net)
-    }
-
-    /// Skips the family word that `via` may carry.
-    pub(super) fn via_family(&mut self) -> Parse<()> {
-        match self.peek() {
-            Some("inet") => {
-                self.at += 1;
-                self.set_inet();
-                Ok(())
-            }
-            Some(family @ ("inet6" | "mpls" | "bridge" | "link")) => {
-                self.at += 1;
-                self.unsupported(format!("via {family}"))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The bytes of a link layer address.
@@ -251,6 +314,12 @@ impl<'a> Words<'a> {
 }
 
 impl Prefix {
+    /// The prefix with its host bits, as rules keep it.
+    pub(super) fn as_written(&self) -> Ipv4Net {
+        let addr = self.addr.filter(|_| self.len > 0).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        Ipv4Net::new(addr, self.len.min(32)).unwrap_or_default()
+    }
+
     /// The network that contains the address as written.
     pub(super) fn lenient_net(&self) -> Ipv4Net {
         let addr = self.addr.unwrap_or(Ipv4Addr::UNSPECIFIED);
@@ -280,6 +349,14 @@ pub(super) fn named_number(names: &[(&str, u8)], word: &str, base: u32) -> Optio
     match names.iter().find(|(name, _)| *name == word) {
         Some((_, n)) => Some(*n),
         None => c_number(word, base).and_then(|n| u8::try_from(n).ok()),
+    }
+}
+
+/// A group of interfaces under its name or as a number.
+pub(super) fn group_number(word: &str) -> Option<u32> {
+    match names::GROUPS.iter().find(|(name, _)| *name == word) {
+        Some((_, n)) => Some(*n),
+        None => c_number(word, 0).and_then(|n| u32::try_from(n).ok()),
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Iface {
     pub conf: IfaceConf,
     /// The VRF that it is in, by index; 0 for none.
     pub vrf: u16,
+    /// Group of interfaces, for the operator.
+    pub group: u32,
     /// The table of a VRF; such an interface has no port.
     pub vrf_table: Option<u32>,
     /// Addresses, the primary one of each subnet before its secondary ones.

@@ -690,7 +690,7 @@ impl RouteControl {
         };
         let default_scope = match spec.kind {
             RouteType::Local => scope::HOST,
-            RouteType::Unicast if !gatewayed => scope::LINK,
+            RouteType::Unicast if !gatewayed && spec.nhid.is_none() => scope::LINK,
             RouteType::Broadcast | RouteType::Multicast | RouteType::Anycast => scope::LINK,
             _ => scope::UNIVERSE,
         };
@@ -755,6 +755,11 @@ impl RouteControl {
     fn reach(&self, table_id: u32, via: Ipv4Addr, stated: Option<u16>) -> Option<u16> {
         for (_, aliases) in self.rib.matches(table_id, via) {
             for info in aliases.iter().filter_map(|alias| self.rib.info(alias.info)) {
+                let by = |hop: &Nexthop| stated.is_none_or(|iface| iface == hop.iface);
+                if info.kind == RouteType::Broadcast && info.nexthops.iter().all(by) {
+                    // The address is no station's.
+                    return None;
+                }
                 let on_link = info.kind == RouteType::Unicast && info.scope >= scope::LINK;
                 let direct = on_link || info.kind == RouteType::Local;
                 let [hop] = &info.nexthops[..] else { continue };

@@ -32,8 +32,11 @@ pub enum NexthopError {
     #[error("Error: Invalid nexthop id.")]
     NoMember,
     /// A member of a group is a group itself.
-    #[error("Error: Nexthop group can not have another group in it.")]
+    #[error("Error: Hash-threshold group can not be a nexthop within a group.")]
     Nested,
+    /// A member of a group is a resilient group.
+    #[error("Error: Resilient group can not be a nexthop within a group.")]
+    NestedResilient,
     /// A blackhole beside other members.
     #[error("Error: Blackhole nexthop can not be used in a group with more than 1 path.")]
     BlackholeMember,
@@ -44,13 +47,13 @@ pub enum NexthopError {
     #[error("Error: Can not replace a nexthop group with a nexthop.")]
     HopForGroup,
     /// A resilient group in the place of a plain one, or the other way.
-    #[error("Error: Can not change group type when replacing a nexthop group.")]
+    #[error("Error: Can not replace a nexthop group with one of a different type.")]
     GroupType,
     /// The number of buckets cannot change.
     #[error("Error: Can not change number of buckets of a resilient nexthop group.")]
     BucketCount,
     /// Neither a device nor a gateway.
-    #[error("Error: Nexthop group, FDB, blackhole or device is required.")]
+    #[error("Error: Device attribute required for non-blackhole and non-fdb nexthops.")]
     Incomplete,
     /// The next hop cannot be as stated.
     #[error("{0}")]
@@ -197,7 +200,12 @@ impl Nexthops {
                 }
             },
         };
-        let object = Object { protocol: spec.protocol, kind, hop, leaf: leaf.unwrap_or_default() };
+        // The kernel keeps the origin of a group whatever takes its place.
+        let protocol = match (&kind, old) {
+            (ObjectKind::Group { .. }, Some(old)) => old.protocol,
+            _ => spec.protocol,
+        };
+        let object = Object { protocol, kind, hop, leaf: leaf.unwrap_or_default() };
         let before = self.all.insert(id, object);
         let done = self.rewrite(id, now, links, hops);
         let gone = match (&done, before) {
@@ -253,7 +261,12 @@ impl Nexthops {
                 for (id, _) in members {
                     match self.all.get(id).map(|member| &member.kind) {
                         None => return Err(NexthopError::NoMember),
-                        Some(ObjectKind::Group { .. }) => return Err(NexthopError::Nested),
+                        Some(ObjectKind::Group { resilient: None, .. }) => {
+                            return Err(NexthopError::Nested);
+                        }
+                        Some(ObjectKind::Group { .. }) => {
+                            return Err(NexthopError::NestedResilient);
+                        }
                         Some(ObjectKind::Blackhole) if members.len() > 1 => {
                             return Err(NexthopError::BlackholeMember);
                         }
@@ -372,6 +385,14 @@ impl Nexthops {
             }
         }
         Ok(gone)
+    }
+
+    /// Nanoseconds since a packet used a bucket of a resilient group; since the router's start for
+    /// one that was never used.
+    pub fn idle_time(&self, id: u32, bucket: u32, now: u64, hops: &Hops) -> u64 {
+        let first = self.all.get(&id).and_then(|object| hops.first_bucket(object.hop));
+        let used = first.map_or(0, |first| hops.table().used(first + bucket));
+        now.saturating_sub(u64::from(used) * LOOK)
     }
 
     /// Objects that cannot be without an interface.

@@ -74,6 +74,8 @@ pub struct Rule {
     pub l3mdev: bool,
     /// What it does.
     pub act: Act,
+    /// Routes out of these interfaces do not count.
+    pub suppressed: Vec<u16>,
 }
 
 /// Index of an interface that is not there.
@@ -175,6 +177,8 @@ pub struct Fields {
 pub struct Policy {
     words: usize,
     acts: Vec<Act>,
+    /// Interfaces whose routes do not count, a bit each; empty for most rules.
+    suppressed: Vec<Box<[u64]>>,
     src: Ranges,
     dst: Ranges,
     sport: Ranges,
@@ -212,6 +216,16 @@ const fn span((bits, len): (u32, u8)) -> (u32, u32) {
         _ => 0,
     };
     (bits & !host, bits | host)
+}
+
+/// A bit for each number.
+fn bits(numbers: &[u16]) -> Box<[u64]> {
+    let words = numbers.iter().max().map_or(0, |most| usize::from(*most) / 64 + 1);
+    let mut set = vec![0; words];
+    for number in numbers {
+        set[usize::from(*number) / 64] |= 1 << (number % 64);
+    }
+    set.into_boxed_slice()
 }
 
 impl Policy {
@@ -269,6 +283,7 @@ impl Policy {
         Self {
             words,
             acts: rules.iter().map(|rule| rule.act).collect(),
+            suppressed: rules.iter().map(|rule| bits(&rule.suppressed)).collect(),
             src: spans(|rule| rule.src),
             dst: spans(|rule| rule.dst),
             sport: ports(|rule| rule.sport),
@@ -358,7 +373,7 @@ impl Policy {
                     Act::Goto(target) => start = target as usize,
                     Act::Lookup(table, suppress) => {
                         let hop = self.look(table, suppress, flow, from);
-                        if hop != 0 {
+                        if hop != 0 && !self.is_suppressed(rule, hop, from.hops) {
                             return (hop, Some(rule));
                         }
                     }
@@ -366,6 +381,23 @@ impl Policy {
             }
         }
         (0, None)
+    }
+
+    /// True for a hop out of an interface that the rule does not want; of several next hops the
+    /// first one tells, as in the kernel.
+    #[inline]
+    fn is_suppressed(&self, rule: usize, index: u32, hops: &HopTable) -> bool {
+        let set = &self.suppressed[rule];
+        if set.is_empty() {
+            return false;
+        }
+        let mut hop = hops.get(index);
+        if hop.kind() == HopKind::Group {
+            hop = hops.get(hops.members(hop).next().unwrap_or(index));
+        }
+        let leads = matches!(hop.kind(), HopKind::Neighbour | HopKind::Link);
+        let iface = usize::from(hop.out().iface);
+        leads && set.get(iface / 64).is_some_and(|word| word >> (iface % 64) & 1 != 0)
     }
 
     /// The hop that a table has, 0 for none, for a throw, and for a route that is suppressed.
@@ -432,6 +464,7 @@ mod tests {
         dport: None,
         l3mdev: false,
         act: Act::Nop,
+        suppressed: Vec::new(),
     };
 
     /// Whether a rule fits, field by field.
@@ -501,6 +534,7 @@ mod tests {
                             sport: (bit(7) && i > 128).then_some((10, 10 + u16::from(i))),
                             dport: (bit(7) && i <= 128).then_some((u16::from(i), 100)),
                             l3mdev: j > 240,
+                            suppressed: Vec::new(),
                             act: match k % 5 {
                                 0 => Act::Nop,
                                 1 => Act::Hop(60),

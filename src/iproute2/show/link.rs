@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{AddrFilter, LinkFilter, Options, VlanProtocol, VlanSpec, names};
+use super::super::{AddrFilter, LinkFilter, Master, Options, VlanProtocol, VlanSpec, names};
 use super::out::{Entry, Listing};
 use super::stats::{self, LinkStats};
 
@@ -26,6 +26,8 @@ pub mod iff {
     pub const PROMISC: u32 = 0x100;
     /// Takes all multicast frames.
     pub const ALLMULTI: u32 = 0x200;
+    /// Has others in it.
+    pub const MASTER: u32 = 0x400;
     /// Can send multicast.
     pub const MULTICAST: u32 = 0x1000;
     /// Has carrier.
@@ -41,6 +43,7 @@ const FLAGS: &[(&str, u32)] = &[
     ("NOARP", iff::NOARP),
     ("ALLMULTI", iff::ALLMULTI),
     ("PROMISC", iff::PROMISC),
+    ("MASTER", iff::MASTER),
     ("UP", iff::UP),
     ("LOWER_UP", iff::LOWER_UP),
 ];
@@ -101,6 +104,10 @@ pub struct LinkDetails {
     pub max_mtu: u32,
     /// Type of the link, `vlan` for one.
     pub kind: Option<String>,
+    /// The table of a VRF.
+    pub vrf_table: Option<u32>,
+    /// The table of the VRF that the interface is in.
+    pub vrf_slave: Option<u32>,
     /// The tag of a VLAN interface: identifier and whether it is 802.1ad.
     pub vlan: Option<(u16, bool)>,
     /// Further words and numbers in Linux's order: text word, JSON key and value.
@@ -129,7 +136,9 @@ pub struct LinkView {
     /// `DEFAULT` or `DORMANT`
     pub linkmode: String,
     /// Group of interfaces.
-    pub group: String,
+    pub group: u32,
+    /// The VRF that it is in.
+    pub master: Option<String>,
     /// Packets that may wait to be sent.
     pub txqlen: u32,
     /// `ether` or `loopback`
@@ -155,6 +164,14 @@ impl LinkFilter {
         self.dev.as_ref().is_none_or(|dev| *dev == link.ifname)
             && (!self.up || link.flags & iff::UP != 0)
             && (self.kind.is_none() || self.kind == link.details.kind)
+            && self.group.is_none_or(|group| group == link.group)
+            && match &self.master {
+                None => true,
+                Some(Master::None) => link.master.is_none(),
+                Some(Master::Device(name) | Master::Vrf(name)) => {
+                    link.master.as_ref() == Some(name)
+                }
+            }
     }
 }
 
@@ -192,7 +209,8 @@ pub fn show_addresses<'a>(
     filter: &AddrFilter,
     options: &Options,
 ) -> String {
-    let by_link = LinkFilter { dev: filter.dev.clone(), up: filter.up, kind: filter.kind.clone() };
+    let AddrFilter { dev, up, kind, group, master, .. } = filter.clone();
+    let by_link = LinkFilter { dev, up, kind, group, master };
     // A prefix or `-4` asks for the addresses of a family: what has none is left out, and so is
     // the hardware.
     let inet_only = options.inet || filter.to.is_some();
@@ -252,11 +270,15 @@ fn print_header(entry: &mut Entry<'_>, link: &LinkView, with_mode: bool) {
     print_flags(entry, link);
     entry.field("mtu", link.mtu, format_args!("mtu {} ", link.mtu));
     entry.field("qdisc", link.qdisc.as_str(), format_args!("qdisc {} ", link.qdisc));
+    if let Some(master) = &link.master {
+        entry.field("master", master.as_str(), format_args!("master {master} "));
+    }
     entry.field("operstate", link.operstate.as_str(), format_args!("state {} ", link.operstate));
     if with_mode {
         entry.field("linkmode", link.linkmode.as_str(), format_args!("mode {} ", link.linkmode));
     }
-    entry.field("group", link.group.as_str(), format_args!("group {} ", link.group));
+    let group = names::group(link.group);
+    entry.field("group", &*group, format_args!("group {group} "));
     if link.txqlen != 0 {
         entry.field("txqlen", link.txqlen, format_args!("qlen {}", link.txqlen));
     }
@@ -303,15 +325,28 @@ fn print_details(entry: &mut Entry<'_>, details: &LinkDetails) {
     entry.field("allmulti", allmulti, format_args!(" allmulti {allmulti} "));
     entry.field("min_mtu", min_mtu, format_args!("minmtu {min_mtu} "));
     entry.field("max_mtu", max_mtu, format_args!("maxmtu {max_mtu} "));
-    if let Some(kind) = &details.kind {
+    if details.kind.is_some() || details.vrf_slave.is_some() {
         entry.object("linkinfo", |entry| {
-            entry.field("info_kind", kind.as_str(), format_args!("{line}    {kind} "));
+            if let Some(kind) = &details.kind {
+                entry.field("info_kind", kind.as_str(), format_args!("{line}    {kind} "));
+            }
+            if let Some(table) = details.vrf_table {
+                entry.object("info_data", |entry| {
+                    entry.field("table", table, format_args!("table {table} "));
+                });
+            }
             if let Some((id, service)) = details.vlan {
                 let protocol = if service { "802.1ad" } else { "802.1Q" };
                 entry.object("info_data", |entry| {
                     entry.field("protocol", protocol, format_args!("protocol {protocol} "));
                     entry.field("id", u32::from(id), format_args!("id {id} "));
                     entry.field("flags", flags_of_vlan(), format_args!("<REORDER_HDR> "));
+                });
+            }
+            if let Some(table) = details.vrf_slave {
+                entry.field("info_slave_kind", "vrf", format_args!("{line}    vrf_slave "));
+                entry.object("info_slave_data", |entry| {
+                    entry.field("table", table, format_args!("table {table} "));
                 });
             }
         });

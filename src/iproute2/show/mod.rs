@@ -6,11 +6,17 @@
 
 mod link;
 mod neigh;
+mod nexthop;
 mod out;
 mod route;
+mod rule;
 mod stats;
+mod vrf;
 
 pub use link::{AddrView, LinkDetails, LinkView, iff, show_addresses, show_links};
 pub use neigh::{NeighStats, NeighView, show_neighbours};
+pub use nexthop::{BucketView, NexthopView, ResilientView, show_nexthop_buckets, show_nexthops};
 pub use route::{NextHopView, RouteGetView, RouteView, show_route_get, show_routes};
+pub use rule::{RuleView, show_rules};
 pub use stats::{LinkStats, RxStats, TxStats};
+pub use vrf::{VrfView, show_vrfs};

@@ -13,6 +13,8 @@ pub(super) enum Json {
     Null,
     Bool(bool),
     Number(u64),
+    /// As `%g` of C writes it.
+    Real(f64),
     Text(String),
     Array(Vec<Self>),
     Object(Vec<(&'static str, Self)>),
@@ -119,6 +121,7 @@ impl Json {
             Self::Null => out.push_str("null"),
             Self::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
             Self::Number(n) => push(out, format_args!("{n}")),
+            Self::Real(n) => out.push_str(&real(*n)),
             Self::Text(s) => quote(s, out),
             Self::Array(_) | Self::Object(_) => {}
         }
@@ -128,6 +131,19 @@ impl Json {
 /// Appends formatted text; writing to a `String` cannot fail.
 fn push(out: &mut String, text: fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
+}
+
+/// A number with six digits that count, as `%g` of C writes those that are neither huge nor tiny.
+pub(super) fn real(n: f64) -> String {
+    let whole = n.abs().max(1.0).log10().floor();
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 5")]
+    let decimals = (5.0 - whole).clamp(0.0, 5.0) as usize;
+    let text = format!("{n:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 fn line(out: &mut String, depth: usize) {

@@ -1,13 +1,14 @@
 //! `ip route show` and `ip route get`.
 
 use std::borrow::Cow;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::super::metrics::{METRICS, Metric, Unit};
 use super::super::{Options, RouteFilter, names};
+use super::nexthop::{NexthopView, print_nexthop};
 use super::out::{Entry, Json, Listing};
 use crate::route::spec::{RouteSpec, RouteType, scope, table};
 
@@ -17,6 +18,8 @@ use crate::route::spec::{RouteSpec, RouteType, scope, table};
 pub struct NextHopView {
     /// Gateway address.
     pub via: Option<Ipv4Addr>,
+    /// Gateway of the other family.
+    pub via6: Option<Ipv6Addr>,
     /// Interface name.
     pub dev: Option<String>,
     /// Share of the flows.
@@ -57,6 +60,10 @@ pub struct RouteView {
     pub metrics: Vec<(String, u32)>,
     /// Next hops.
     pub nexthops: Vec<NextHopView>,
+    /// Next-hop object that the route leads through; 0 for none.
+    pub nhid: u32,
+    /// That object, for `-details`.
+    pub nh_info: Option<NexthopView>,
 }
 
 impl From<&RouteSpec> for RouteView {
@@ -79,6 +86,7 @@ impl From<&RouteSpec> for RouteView {
                 .iter()
                 .map(|hop| NextHopView {
                     via: hop.via,
+                    via6: hop.via6,
                     dev: hop.dev.clone(),
                     weight: hop.weight,
                     onlink: hop.onlink,
@@ -86,6 +94,8 @@ impl From<&RouteSpec> for RouteView {
                     linkdown: false,
                 })
                 .collect(),
+            nhid: spec.nhid.unwrap_or(0),
+            nh_info: None,
         }
     }
 }
@@ -122,6 +132,7 @@ impl RouteFilter {
             && self.kind.is_none_or(|kind| kind == route.kind)
             && (self.dev.is_none() || self.dev.as_deref() == dev)
             && self.via.is_none_or(|net| via.is_some_and(|via| net.contains(&via)))
+            && self.via6.is_none_or(|via| single.and_then(|hop| hop.via6) == Some(via))
             && self.src.is_none_or(|net| route.prefsrc.is_some_and(|src| net.contains(&src)))
     }
 }
@@ -140,7 +151,7 @@ pub fn show_routes<'a>(
 }
 
 /// A name, or the number when `-Numeric` asks for it.
-fn named<T: Copy + ToString>(
+pub(super) fn named<T: Copy + ToString>(
     options: &Options,
     value: T,
     name: fn(T) -> Cow<'static, str>,
@@ -148,7 +159,7 @@ fn named<T: Copy + ToString>(
     if options.numeric { Cow::Owned(value.to_string()) } else { name(value) }
 }
 
-fn kind_name(options: &Options, kind: RouteType) -> Cow<'static, str> {
+pub(super) fn kind_name(options: &Options, kind: RouteType) -> Cow<'static, str> {
     if !options.numeric {
         return Cow::Borrowed(names::route_type(kind));
     }
@@ -168,12 +179,16 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
     if filter.tos.is_none() {
         print_tos(entry, route.tos, options);
     }
+    if route.nhid != 0 {
+        entry.field("nhid", route.nhid, format_args!("nhid {} ", route.nhid));
+    }
     let single = match route.nexthops.as_slice() {
         [hop] => Some(hop),
         _ => None,
     };
     if let Some(hop) = single {
         let via = hop.via.filter(|_| filter.via.is_none_or(|net| net.prefix_len() < 32));
+        let via = via.map(IpAddr::V4).or(hop.via6.map(IpAddr::V6));
         print_hop(entry, via, hop.dev.as_deref().filter(|_| filter.dev.is_none()));
     }
     if filter.table.is_none() && (route.table != table::MAIN || options.details) {
@@ -198,10 +213,15 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
     print_flags(entry, single.unwrap_or(&NextHopView::default()));
     print_realms(entry, &route.metrics);
     print_metrics(entry, route.mtu, route.mtu_locked, &route.metrics);
+    if let Some(info) = route.nh_info.as_ref().filter(|_| options.details) {
+        entry.text(format_args!("{}\tnh_info ", entry_break(options)));
+        entry.object("nh_info", |entry| print_nexthop(entry, info, options));
+    }
     if route.nexthops.len() > 1 {
         entry.list("nexthops", &route.nexthops, |entry, hop| {
             entry.text(format_args!("{}\tnexthop ", entry_break(options)));
-            print_hop(entry, hop.via, hop.dev.as_deref());
+            let via = hop.via.map(IpAddr::V4).or(hop.via6.map(IpAddr::V6));
+            print_hop(entry, via, hop.dev.as_deref());
             entry.field("weight", u32::from(hop.weight), format_args!("weight {} ", hop.weight));
             print_flags(entry, hop);
         });
@@ -228,9 +248,16 @@ fn print_tos(entry: &mut Entry<'_>, tos: u8, options: &Options) {
     }
 }
 
-fn print_hop(entry: &mut Entry<'_>, via: Option<Ipv4Addr>, dev: Option<&str>) {
-    if let Some(via) = via {
-        entry.field("gateway", via.to_string(), format_args!("via {via} "));
+fn print_hop(entry: &mut Entry<'_>, via: Option<IpAddr>, dev: Option<&str>) {
+    match via {
+        Some(IpAddr::V4(via)) => {
+            entry.field("gateway", via.to_string(), format_args!("via {via} "));
+        }
+        Some(IpAddr::V6(via)) => entry.object("via", |entry| {
+            entry.field("family", "inet6", format_args!("via inet6 "));
+            entry.field("host", via.to_string(), format_args!("{via} "));
+        }),
+        None => {}
     }
     if let Some(dev) = dev {
         entry.field("dev", dev, format_args!("dev {dev} "));
@@ -238,7 +265,11 @@ fn print_hop(entry: &mut Entry<'_>, via: Option<Ipv4Addr>, dev: Option<&str>) {
 }
 
 fn print_flags(entry: &mut Entry<'_>, hop: &NextHopView) {
-    let flags = [("dead", hop.dead), ("onlink", hop.onlink), ("linkdown", hop.linkdown)];
+    print_state(entry, hop.dead, hop.onlink, hop.linkdown);
+}
+
+pub(super) fn print_state(entry: &mut Entry<'_>, dead: bool, onlink: bool, linkdown: bool) {
+    let flags = [("dead", dead), ("onlink", onlink), ("linkdown", linkdown)];
     let set: Vec<&str> = flags.iter().filter(|(_, on)| *on).map(|(word, _)| *word).collect();
     entry.words("flags", &set);
 }
@@ -336,7 +367,7 @@ pub struct RouteGetView {
     /// TOS byte asked for.
     pub tos: u8,
     /// Gateway chosen.
-    pub via: Option<Ipv4Addr>,
+    pub via: Option<IpAddr>,
     /// Interface by which the packet leaves.
     pub dev: Option<String>,
     /// Table in which the route was found.
@@ -373,7 +404,7 @@ pub fn show_route_get(view: &RouteGetView, options: &Options) -> String {
         }
         print_tos(entry, view.tos, options);
         print_hop(entry, view.via, view.dev.as_deref());
-        if options.details {
+        if options.details || view.table != table::MAIN {
             let name = named(options, view.table, names::table);
             entry.field("table", &*name, format_args!("table {name} "));
         }

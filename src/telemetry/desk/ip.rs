@@ -1,6 +1,6 @@
 //! Commands of iproute2, carried out; what they print is as `ip` prints it.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 
@@ -23,9 +23,13 @@ use crate::{
         control::{RouteControl, Verb},
         policy::Flow,
         rib::{Prefix, RouteInfo},
-        spec::{RouteSpec, RouteType, scope},
+        spec::{RouteSpec, RouteType, scope, table},
     },
 };
+
+/// MTU of a VRF's interface and its least, as the kernel shows them.
+const VRF_MTU: u32 = 65_575;
+const VRF_MIN_MTU: u32 = 1280;
 
 /// A command that was not carried out.
 pub(super) struct Refused {
@@ -35,14 +39,19 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    /// A value that does not fit, as `ip` says it.
+    pub(super) fn argument(word: &str, what: &str) -> Self {
+        Self { message: format!("Error: argument \"{word}\" is wrong: {what}"), status: 255 }
+    }
+
     /// What `ip` itself finds out ends with 1, what the kernel refuses with 2.
-    fn new(message: impl ToString) -> Self {
+    pub(super) fn new(message: impl ToString) -> Self {
         let message = message.to_string();
         let status = if message.starts_with("Cannot find device") { 1 } else { 2 };
         Self { message, status }
     }
 
-    fn unsupported() -> Self {
+    pub(super) fn unsupported() -> Self {
         Self::new("RTNETLINK answers: Operation not supported")
     }
 
@@ -55,7 +64,7 @@ impl Refused {
     }
 }
 
-type Done = Result<String, Refused>;
+pub(super) type Done = Result<String, Refused>;
 
 impl Desk<'_> {
     /// Carries a command out; gives what it prints.
@@ -66,7 +75,10 @@ impl Desk<'_> {
             Action::Addr(addr) => self.addr(addr, options),
             Action::Route(route) => self.route(route, options),
             Action::Neigh(neigh) => self.neigh(neigh, options),
-            Action::Batch(_) => Err(Refused::unsupported()),
+            Action::Rule(rule) => self.rule(rule, options),
+            Action::Nexthop(nexthop) => self.nexthop(nexthop, options),
+            Action::Vrf(vrf) => self.vrf(vrf, options),
+            Action::Monitor(_) | Action::Batch(_) => Err(Refused::unsupported()),
         }
     }
 
@@ -96,14 +108,25 @@ impl Desk<'_> {
         match command {
             LinkCommand::Show(filter) => {
                 self.check_dev(filter.dev.as_ref())?;
+                self.check_master(filter.master.as_ref())?;
                 Ok(show::show_links(&self.link_views(), filter, options))
             }
             LinkCommand::Set { dev, change } => self.change_link(dev, change),
             LinkCommand::Add { name, link, vlan, change } => {
                 self.add_vlan(name.as_ref(), link.as_ref(), *vlan, change)
             }
+            LinkCommand::AddVrf { name, table, change } => self.add_vrf(name, *table, change),
+            LinkCommand::SetGroup { group, change } => {
+                let of = self.router.ifaces().iter().filter(|iface| iface.group == *group);
+                let names: Vec<String> = of.map(|iface| iface.name.clone()).collect();
+                for name in names {
+                    self.change_link(&name, change)?;
+                }
+                Ok(String::new())
+            }
             LinkCommand::Del { dev } => {
-                if self.known(dev)?.vlan.is_none() {
+                let iface = self.known(dev)?;
+                if iface.vlan.is_none() && iface.vrf_table.is_none() {
                     return Err(Refused::unsupported());
                 }
                 self.router.delete_iface(dev).map_err(Refused::new)?;
@@ -112,7 +135,7 @@ impl Desk<'_> {
         }
     }
 
-    fn change_link(&mut self, dev: &str, change: &LinkChange) -> Done {
+    pub(super) fn change_link(&mut self, dev: &str, change: &LinkChange) -> Done {
         self.known(dev)?;
         let LinkChange {
             up,
@@ -125,6 +148,8 @@ impl Desk<'_> {
             multicast: None,
             arp: None,
             txqueuelen: None,
+            master,
+            group,
         } = change
         else {
             return Err(Refused::unsupported());
@@ -133,6 +158,12 @@ impl Desk<'_> {
             let mtu = u16::try_from(*mtu)
                 .map_err(|_| Refused::new("Error: mtu greater than device maximum."))?;
             self.router.set_mtu(dev, mtu).map_err(Refused::new)?;
+        }
+        if let Some(master) = master {
+            self.set_master(dev, master)?;
+        }
+        if let Some(group) = group {
+            self.router.set_group(dev, *group).map_err(Refused::new)?;
         }
         if let Some(up) = up {
             self.router.set_up(dev, *up).map_err(Refused::new)?;
@@ -192,7 +223,9 @@ impl Desk<'_> {
     }
 
     fn link_view(&self, iface: &Iface, stats: LinkStats) -> LinkView {
-        let mut flags = iff::BROADCAST | iff::MULTICAST;
+        let is_vrf = iface.vrf_table.is_some();
+        let mut flags =
+            if is_vrf { iff::NOARP | iff::MASTER } else { iff::BROADCAST | iff::MULTICAST };
         if iface.up {
             flags |= iff::UP;
             flags |= if iface.carrier { iff::RUNNING | iff::LOWER_UP } else { 0 };
@@ -208,20 +241,27 @@ impl Desk<'_> {
             link: iface.parent.map(|parent| self.name(parent)),
             flags,
             link_down: iface.up && !iface.carrier,
-            mtu: u32::from(iface.mtu),
-            qdisc: if iface.vlan.is_some() { "noqueue" } else { "mq" }.to_owned(),
+            mtu: if is_vrf { VRF_MTU } else { u32::from(iface.mtu) },
+            qdisc: if iface.vlan.is_some() || is_vrf { "noqueue" } else { "mq" }.to_owned(),
             operstate: operstate.to_owned(),
             linkmode: "DEFAULT".to_owned(),
-            group: "default".to_owned(),
+            group: iface.group,
+            master: (iface.vrf != 0).then(|| self.name(iface.vrf)),
             txqlen: 1000,
             link_type: "ether".to_owned(),
             address: iface.mac.octets(),
             broadcast: [0xff; 6],
             ifalias: None,
             details: LinkDetails {
-                min_mtu: 68,
-                max_mtu: u32::from(u16::MAX),
-                kind: iface.vlan.map(|_| "vlan".to_owned()),
+                min_mtu: if is_vrf { VRF_MIN_MTU } else { 68 },
+                max_mtu: if is_vrf { VRF_MTU } else { u32::from(u16::MAX) },
+                kind: match (iface.vlan, is_vrf) {
+                    (Some(_), _) => Some("vlan".to_owned()),
+                    (None, true) => Some("vrf".to_owned()),
+                    (None, false) => None,
+                },
+                vrf_table: iface.vrf_table,
+                vrf_slave: (iface.vrf != 0).then(|| self.router.table_of(iface.index)),
                 vlan: iface.vlan.map(|vlan| (vlan, false)),
                 ..LinkDetails::default()
             },
@@ -253,6 +293,7 @@ impl Desk<'_> {
         match command {
             AddrCommand::Show(filter) => {
                 self.check_dev(filter.dev.as_ref())?;
+                self.check_master(filter.master.as_ref())?;
                 Ok(show::show_addresses(&self.link_views(), filter, options))
             }
             AddrCommand::Add(spec) => self.add_address(spec, false),
@@ -338,9 +379,30 @@ impl Desk<'_> {
                 return Ok(show::show_routes(&views, filter, options));
             }
             RouteCommand::Get(get) => return self.get_route(get, options),
+            RouteCommand::InVrf { vrf, command } => {
+                let command = self.in_vrf(vrf, command)?;
+                return self.route(&command, options);
+            }
         };
         self.router.route(verb, spec).map_err(Refused::new)?;
         Ok(String::new())
+    }
+
+    /// The same command with the table of the VRF.
+    fn in_vrf(&self, vrf: &str, command: &RouteCommand) -> Result<RouteCommand, Refused> {
+        let table = self.vrf_table(vrf)?;
+        let mut command = command.clone();
+        match &mut command {
+            RouteCommand::Add(spec)
+            | RouteCommand::Replace(spec)
+            | RouteCommand::Change(spec)
+            | RouteCommand::Append(spec)
+            | RouteCommand::Prepend(spec)
+            | RouteCommand::Del { spec, .. } => spec.table = table,
+            RouteCommand::Flush(filter) | RouteCommand::Show(filter) => filter.table = Some(table),
+            RouteCommand::Get(_) | RouteCommand::InVrf { .. } => {}
+        }
+        Ok(command)
     }
 
     fn route_views(&self, table_id: u32, prefix: Prefix) -> Vec<RouteView> {
@@ -348,7 +410,7 @@ impl Desk<'_> {
         let aliases = routes.rib().get(table_id, prefix).iter();
         let views = aliases.filter_map(|alias| {
             let info = routes.rib().info(alias.info)?;
-            Some(view(prefix, alias.tos, info, routes, self.router.ifaces()))
+            Some(self.route_view(prefix, alias.tos, info))
         });
         views.collect()
     }
@@ -371,9 +433,10 @@ impl Desk<'_> {
             Some(name) => self.known(name)?.index,
             None => 0,
         };
-        let oif = match &get.oif {
-            Some(name) => self.known(name)?.index,
-            None => 0,
+        let oif = match (&get.vrf, &get.oif) {
+            (Some(vrf), _) => self.vrf_index(vrf)?,
+            (None, Some(name)) => self.known(name)?.index,
+            (None, None) => 0,
         };
         let query = Query {
             flow: Flow {
@@ -405,15 +468,18 @@ impl Desk<'_> {
         let routes = self.router.routes();
         let matched = found.alias.and_then(|alias| Some((alias, routes.rib().info(alias.info)?)));
         let Some((alias, info)) = matched else { return Err(unreachable()) };
+        if routes.objects().is_blackhole(info.nhid) {
+            return Err(Refused::invalid());
+        }
         if get.fibmatch {
-            let ifaces = self.router.ifaces();
-            let matched = view(found.prefix, alias.tos, info, routes, ifaces);
+            let matched = self.route_view(found.prefix, alias.tos, info);
             return Ok(show::show_routes(&[matched], &RouteFilter::default(), options));
         }
         let local = info.kind == RouteType::Local;
         let own = self.router.ifaces().iter().find(|own| own.index == found.iface);
         let via = found.gateway;
         let chosen = || own.and_then(|own| own.select_address(via.unwrap_or(get.dst)));
+        let via = via.map(IpAddr::V4).or(found.gateway6.map(IpAddr::V6));
         let prefsrc = match get.from {
             Some(_) => None,
             None if local => Some(get.dst),
@@ -426,10 +492,10 @@ impl Desk<'_> {
             tos: get.tos,
             via,
             dev: if local { Some("lo".to_owned()) } else { own.map(|own| own.name.clone()) },
-            table: info.table,
+            table: if self.router.rules_are_own() { info.table } else { table::MAIN },
             prefsrc,
             mark: get.mark,
-            uid: get.iif.is_none().then_some(0),
+            uid: get.iif.is_none().then_some(get.uid.unwrap_or(0)),
             cache: match info.kind {
                 RouteType::Local => vec!["local".to_owned()],
                 RouteType::Broadcast => vec!["local".to_owned(), "brd".to_owned()],
@@ -446,6 +512,13 @@ impl Desk<'_> {
             text.push_str(&found.story);
         }
         Ok(text)
+    }
+
+    /// A route as `ip route show` wants it, with its next-hop object.
+    fn route_view(&self, prefix: Prefix, tos: u8, info: &RouteInfo) -> RouteView {
+        let mut view = view(prefix, tos, info, self.router.routes(), self.router.ifaces());
+        view.nh_info = self.nexthop_view(info.nhid);
+        view
     }
 
     // ---- neighbours ----
@@ -558,9 +631,29 @@ fn view(
     ifaces: &[Iface],
 ) -> RouteView {
     let find = |index: u16| ifaces.iter().find(|iface| iface.index == index);
+    let mut nexthops: Vec<NextHopView> = routes
+        .nexthops(info)
+        .iter()
+        .map(|hop| NextHopView {
+            via: hop.gateway,
+            via6: hop.gateway6,
+            dev: find(hop.iface).map(|iface| iface.name.clone()),
+            weight: hop.weight,
+            onlink: hop.onlink,
+            dead: find(hop.iface).is_some_and(|iface| !iface.up),
+            linkdown: find(hop.iface).is_some_and(|iface| !iface.carrier),
+        })
+        .collect();
+    let mut kind = info.kind;
+    if kind == RouteType::Unicast && routes.objects().is_blackhole(info.nhid) {
+        // The kernel shows such a route by what its object does, on the loopback.
+        kind = RouteType::Blackhole;
+        nexthops =
+            vec![NextHopView { dev: Some("lo".to_owned()), weight: 1, ..NextHopView::default() }];
+    }
     RouteView {
         dst: Ipv4Net::new(Ipv4Addr::from_bits(prefix.bits), prefix.len).unwrap_or_default(),
-        kind: info.kind,
+        kind,
         tos,
         table: info.table,
         metric: info.metric,
@@ -570,17 +663,8 @@ fn view(
         mtu: info.mtu,
         mtu_locked: info.mtu_locked,
         metrics: info.metrics.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
-        nexthops: routes
-            .nexthops(info)
-            .iter()
-            .map(|hop| NextHopView {
-                via: hop.gateway,
-                dev: find(hop.iface).map(|iface| iface.name.clone()),
-                weight: hop.weight,
-                onlink: hop.onlink,
-                dead: find(hop.iface).is_some_and(|iface| !iface.up),
-                linkdown: find(hop.iface).is_some_and(|iface| !iface.carrier),
-            })
-            .collect(),
+        nexthops,
+        nhid: info.nhid,
+        nh_info: None,
     }
 }

@@ -5,6 +5,7 @@
 //! - costs: workers notice nothing of it; a long answer is made in pieces, packets in between
 
 mod ip;
+mod policy;
 mod rows;
 
 use std::{sync::Arc, time::Duration};

@@ -1,0 +1,233 @@
+//! Rules and next-hop objects as an operator types them.
+
+use super::compare;
+
+const RULES: &str = "
+rule
+rule add from 10.0.0.0/8 to 20.0.0.1 tos 0x10 fwmark 0x10/0xff iif d0 oif d1 table 100 pref 100
+rule add not from 10.1.1.1 lookup 200
+rule add fwmark 7 blackhole
+rule add to 1.2.3.4 unreachable
+rule add to 1.2.3.5 prohibit
+rule add pref 50 nop
+rule add pref 60 goto 32766
+rule add pref 61 goto 40000
+rule add pref 62 goto 10
+rule add ipproto udp sport 53 dport 1000-2000 table 300 suppress_prefixlength 0
+rule add ipproto 47 table main suppress_ifgroup 5
+rule add ipproto gre table main suppress_ifgroup default
+rule add l3mdev pref 1000
+rule add l3mdev table 5
+rule add l3mdev from 1.1.1.1 pref 1001
+rule add iif nosuch table 7
+rule add protocol static table 7
+rule add from 0.0.0.0/8 table 8
+rule add to 0/0 table 9
+rule add from 10.0.0.1/8 table 8
+rule add table 0
+rule add table 9 tos 3
+rule add table 9 tos 0x1c
+rule add table 9 tos 0xe0
+rule add table 9 dsfield 4
+rule add from 10.0.0.0/8
+rule add from 10.0.0.0/8 pref 5
+rule add from 10.0.0.0/8 pref 5
+rule add unicast pref 9
+rule add pref 10 local
+rule add broadcast pref 11
+rule add fwmark 0 table 9 pref 4
+rule add fwmark 0/0xff table 9 pref 6
+rule add sport 0 table 9
+rule add sport 5-3 table 9
+rule add sport 65535 table 9
+rule add ipproto 0 table 9 pref 3
+rule add pref 4294967295 table 5
+rule add pref 77 from 10.0.0.0/8 from 11.0.0.0/8 table 5
+rule show
+-d rule show
+-j rule show
+-j -p rule show
+-N rule show
+-d -j rule show
+-o rule show
+-4 rule show
+rule show pref 100
+rule show table 200
+rule show from 10.0.0.0/8
+rule show from 0/0
+rule show fwmark 7
+rule show fwmark 0x10/0xff
+rule show iif d0
+rule show oif d1
+rule show not
+rule show l3mdev
+rule show proto static
+rule show 1.2.3.4
+rule show to 1.2.3.4
+rule show ipproto udp
+rule show sport 53
+rule show dport 1000-2000
+rule show tos 0x10
+-j rule show pref 12345
+rule del pref 5
+rule del pref 5
+rule del from 10.0.0.0/8
+rule del table 7
+rule del goto 40000
+rule del nop
+rule del blackhole table 5
+rule del unreachable
+rule del ipproto udp sport 53
+rule del l3mdev
+rule del fwmark 7
+rule del from 99.0.0.0/8
+rule del not from 10.1.1.1
+rule
+rule flush pref 100
+rule flush proto static
+rule flush table 9
+rule
+rule flush
+rule
+rule add pref 0 table 5
+rule
+rule del pref 0
+rule
+";
+
+#[test]
+fn rules_are_what_the_real_ip_makes_of_them() {
+    compare(RULES);
+}
+
+const NEXTHOPS: &str = "
+nexthop
+nexthop add id 1 via 192.0.2.9 dev d0
+nexthop add id 2 via 192.0.2.10 dev d0 onlink
+nexthop add id 3 dev d1
+nexthop add id 4 blackhole
+nexthop add id 5 via fe80::1 dev d0
+nexthop add id 6 group 1/2,3
+nexthop add id 7 group 1/2,3 type resilient buckets 8 idle_timer 60 unbalanced_timer 300
+nexthop add id 8 group 1/2 type resilient
+nexthop add id 9 group 1/6
+nexthop add id 10 group 1/4
+nexthop add id 11 group 4
+nexthop add id 12 via 203.0.113.1 dev d0
+nexthop add id 13 via 203.0.113.1 dev d0 onlink proto bgp
+nexthop add id 14 via 192.0.2.9
+nexthop add id 15 onlink
+nexthop add id 16 via 192.0.2.9 dev nosuch
+nexthop add id 1 via 192.0.2.9 dev d0
+nexthop replace id 1 via 192.0.2.11 dev d0
+nexthop replace id 1 group 2
+nexthop replace id 6 via 192.0.2.9 dev d0
+nexthop replace id 7 group 1/2
+nexthop replace id 7 group 1/2 type resilient buckets 16
+nexthop replace id 6 group 1/2,5
+nexthop add id 20 group 1/1
+nexthop add id 21 group 99
+nexthop add id 22 group 1,256
+nexthop add id 25 group 1/2 type mpath
+nexthop add id 26 group 5/1
+nexthop add id 28 group 7/1
+nexthop add id 29 group 1/7 type resilient buckets 4
+nexthop add via 192.0.2.12 dev d0
+nexthop add id 32 blackhole dev d0
+nexthop add id 33 group 1 via 192.0.2.9
+nexthop add id 34 via inet6 fe80::2 dev d1
+nexthop add id 35 via inet 192.0.2.9 dev d0
+nexthop add id 37
+nexthop add id 38 dev d0 onlink
+nexthop add id 39 via 192.0.2.255 dev d0
+nexthop add id 39 via any dev d0
+nexthop add id 39 via 0.0.0.0 dev d0
+nexthop replace dev d0
+nexthop replace id 40 dev d1
+nexthop replace id 41 group 1/2,2 type resilient buckets 4
+nexthop replace id 41 group 1/2,2 type resilient idle_timer 7 proto static
+nexthop replace id 40 dev d1 proto static
+nexthop
+-d nexthop
+-j nexthop
+-j -p nexthop show id 7
+-N -d nexthop show id 7
+-s nexthop
+nexthop show dev d0
+nexthop show dev nosuch
+nexthop show groups
+nexthop show proto 186
+nexthop show id 99
+nexthop show id 6
+nexthop show vrf d0
+nexthop show master d0
+nexthop get id 6
+nexthop get id 99
+nexthop bucket get id 7 index 30
+nexthop bucket get id 1 index 3
+nexthop bucket get id 6 index 3
+nexthop bucket get id 99 index 3
+nexthop bucket show id 6
+nexthop bucket show id 1
+nexthop bucket show id 99
+nexthop bucket show dev nosuch
+route add 10.0.0.0/8 nhid 1
+route add 10.1.0.0/16 nhid 6
+route add 10.2.0.0/16 nhid 99
+route add 10.3.0.0/16 nhid 4
+route add 10.4.0.0/16 nhid 5
+route add 10.5.0.0/16 nhid 7 metric 5 src 192.0.2.1
+route add 10.6.0.0/16 nhid 1 via 192.0.2.9
+route add 10.6.0.0/16 nhid 1 dev d0
+route add 10.6.0.0/16 nhid 0 dev d0
+route add 10.16.0.0/16 nhid 3
+route add 10.17.0.0/16 via 192.0.2.255
+route add 10.17.0.0/16 via 192.0.2.255 dev d0
+route add 10.7.0.0/16 via inet6 fe80::1 dev d0
+route add 10.8.0.0/16 nexthop via inet6 fe80::1 dev d0 nexthop via 192.0.2.9 weight 3
+route add 10.9.0.0/16 via inet6 fe80::1
+route add 10.10.0.0/16 dev d0 via inet 192.0.2.9
+route add 10.14.0.0/16 via inet6 2001:db8::1 dev d0 onlink
+route add 10.15.0.0/16 nhid 25 mtu 1400 table 77
+route add 10.15.0.0/16 nhid 25 mtu lock 1400 hoplimit 9 table 77
+route
+-d route
+-j route
+-d -j route
+-o route
+route show via 192.0.2.9
+route show via inet6 fe80::1
+route show dev d0
+route show table 77
+-4 route show table all root 10.0.0.0/8
+route get 10.0.0.1
+route get 10.3.0.1
+route get 10.4.0.1
+-j route get 10.4.0.1
+route get 10.7.0.1
+route get 10.5.0.1 fibmatch
+route get 10.0.0.1 fibmatch
+route get 10.8.0.1 fibmatch
+nexthop replace id 1 via 192.0.2.13 dev d0
+route show 10.0.0.0/8
+route get 10.0.0.1
+route del 10.0.0.0/8 nhid 2
+route del 10.0.0.0/8 nhid 1
+nexthop del id 1
+nexthop
+route
+nexthop del id 1
+nexthop del
+nexthop del id 4
+nexthop flush dev d1
+nexthop flush proto 186
+nexthop flush
+nexthop
+route
+nexthop flush
+";
+
+#[test]
+fn next_hop_objects_are_what_the_real_ip_makes_of_them() {
+    compare(NEXTHOPS);
+}
