@@ -167,10 +167,21 @@ enum What {
     Routes {
         /// Only this prefix and those within it; for an address, the routes that cover it.
         prefix: Option<Ipv4Net>,
+        /// Routing table: its number, or main, local, default; main unless given.
+        #[arg(long, value_name = "N", value_parser = table)]
+        table: Option<u32>,
         /// Most routes to show.
         #[arg(long)]
         limit: Option<u64>,
     },
+    /// The rules that choose routing tables.
+    Rules,
+    /// Next-hop objects and the buckets of resilient groups.
+    Nexthops,
+    /// VRFs, their tables and interfaces.
+    Vrfs,
+    /// What was learned about destinations: path MTUs and redirects.
+    Exceptions,
     /// Link-layer addresses of neighbours.
     Neighbours,
     /// Counters by the kernel's names.
@@ -265,6 +276,14 @@ fn protocol(text: &str) -> Result<u8, String> {
         "tcp" => Ok(6),
         "udp" => Ok(17),
         _ => text.parse().map_err(|_| "write a number up to 255, or icmp, igmp, tcp, udp".into()),
+    }
+}
+
+fn table(text: &str) -> Result<u32, String> {
+    let named = crate::iproute2::names::TABLES.iter().find(|(name, _)| *name == text);
+    match named.map(|(_, number)| *number).or_else(|| text.parse().ok()) {
+        Some(number @ 1..) => Ok(number),
+        _ => Err("write a number from 1, or main, local, default".into()),
     }
 }
 
@@ -472,12 +491,12 @@ fn ask(at: &Where) -> Result<Ask, Failed> {
 fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
     let show = match args.what {
         What::Interfaces => Show::Interfaces,
-        What::Routes { prefix, limit } => {
+        What::Routes { prefix, table, limit } => {
             let address = prefix.filter(|prefix| prefix.prefix_len() == 32);
             Show::Routes(RouteQuery {
                 within: prefix.filter(|_| address.is_none()),
                 covering: address.map(|address| address.addr()),
-                table: None,
+                table,
                 limit,
             })
         }
@@ -487,6 +506,10 @@ fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
         What::Graph => Show::Graph,
         What::Workers => Show::Workers,
         What::Memory => Show::Memory,
+        What::Rules => Show::Rules,
+        What::Nexthops => Show::Nexthops,
+        What::Vrfs => Show::Vrfs,
+        What::Exceptions => Show::Exceptions,
     };
     let mut ask = ask(&args.at)?;
     let mut rows = Vec::new();
@@ -517,6 +540,10 @@ impl From<What> for show::Page {
             What::Graph => Self::Graph,
             What::Workers => Self::Workers,
             What::Memory => Self::Memory,
+            What::Rules => Self::Rules,
+            What::Nexthops => Self::Nexthops,
+            What::Vrfs => Self::Vrfs,
+            What::Exceptions => Self::Exceptions,
         }
     }
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::page::{Table, bytes, grouped, time};
 use crate::telemetry::report::{
-    CounterRow, DropRow, InterfaceRow, MemoryRow, NeighbourRow, NodeRow, RouteRow, TraceRow,
-    WorkerRow,
+    CounterRow, DropRow, ExceptionRow, InterfaceRow, MemoryRow, NeighbourRow, NexthopRow, NodeRow,
+    RouteRow, RuleRow, TraceRow, VrfRow, WorkerRow,
 };
 
 macro_rules! put {
@@ -26,6 +26,10 @@ pub(super) enum Page {
     Graph,
     Workers,
     Memory,
+    Rules,
+    Nexthops,
+    Vrfs,
+    Exceptions,
 }
 
 fn read<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>, serde_json::Error> {
@@ -43,6 +47,10 @@ pub(super) fn page(page: Page, rows: Vec<Value>) -> Result<String, serde_json::E
         Page::Graph => graph(&read(rows)?),
         Page::Workers => workers(&read(rows)?),
         Page::Memory => memory(&read(rows)?),
+        Page::Rules => rules(&read(rows)?),
+        Page::Nexthops => nexthops(&read(rows)?),
+        Page::Vrfs => vrfs(&read(rows)?),
+        Page::Exceptions => exceptions(&read(rows)?),
     })
 }
 
@@ -60,7 +68,11 @@ fn interfaces(rows: &[InterfaceRow]) -> String {
                 format!("{device} ({driver})")
             }
             (None, Some(parent), Some(vlan)) => format!("VLAN {vlan} on {parent}"),
-            _ => String::new(),
+            _ => row.table.map_or(String::new(), |table| format!("VRF of table {table}")),
+        };
+        let what = match &row.master {
+            Some(master) => format!("{what}  in {master}"),
+            None => what,
         };
         put!(
             text,
@@ -107,7 +119,10 @@ fn routes(rows: &[RouteRow]) -> String {
                 words.push(format!("{word} {value}"));
             }
         };
+        pair("tos", &row.tos);
+        pair("nhid", &row.nhid.map(|id| id.to_string()));
         pair("via", &row.gateway);
+        pair("via inet6", &row.via.as_ref().map(|via| via.host.clone()));
         pair("dev", &row.dev);
         pair("table", &row.table);
         pair("proto", &row.protocol);
@@ -120,7 +135,10 @@ fn routes(rows: &[RouteRow]) -> String {
         }
         put!(text, "{}", words.join(" "));
         for hop in &row.nexthops {
-            let via = hop.gateway.as_ref().map_or(String::new(), |via| format!(" via {via}"));
+            let mut via = hop.gateway.as_ref().map_or(String::new(), |via| format!(" via {via}"));
+            if let Some(other) = &hop.via {
+                via = format!(" via {} {}", other.family, other.host);
+            }
             let dev = hop.dev.as_ref().map_or(String::new(), |dev| format!(" dev {dev}"));
             let flags: String = hop.flags.iter().map(|flag| format!(" {flag}")).collect();
             put!(text, "    nexthop{via}{dev} weight {}{flags}", hop.weight);
@@ -228,6 +246,51 @@ fn memory(rows: &[MemoryRow]) -> String {
         ]);
     }
     table.text()
+}
+
+fn rules(rows: &[RuleRow]) -> String {
+    let mut table = Table::new(&[">priority", "rule"]);
+    for row in rows {
+        table.row([row.priority.to_string(), row.words.clone()]);
+    }
+    table.text()
+}
+
+fn nexthops(rows: &[NexthopRow]) -> String {
+    let mut table = Table::new(&[">id", "object", "buckets"]);
+    for row in rows {
+        let shares = row.shares.iter().map(|share| format!("{} of {}", share.buckets, share.id));
+        let shares: Vec<_> = shares.collect();
+        table.row([row.id.to_string(), row.words.clone(), shares.join(", ")]);
+    }
+    or(&table, "no next-hop objects")
+}
+
+fn vrfs(rows: &[VrfRow]) -> String {
+    let mut table = Table::new(&["VRF", ">table", ">prefixes", "interfaces"]);
+    for row in rows {
+        table.row([
+            row.name.clone(),
+            row.table.to_string(),
+            grouped(row.prefixes),
+            row.interfaces.join(" "),
+        ]);
+    }
+    or(&table, "no VRFs")
+}
+
+fn exceptions(rows: &[ExceptionRow]) -> String {
+    let mut table = Table::new(&["destination", "gateway", ">path MTU", ">seconds left"]);
+    for row in rows {
+        let lock = if row.locked { "lock " } else { "" };
+        table.row([
+            row.dst.clone(),
+            row.gateway.clone().unwrap_or_else(|| "-".into()),
+            row.mtu.map_or("-".into(), |mtu| format!("{lock}{mtu}")),
+            row.expires.to_string(),
+        ]);
+    }
+    or(&table, "nothing was learned")
 }
 
 /// Steps of packets, in the order in which they come; each packet that begins has a heading.

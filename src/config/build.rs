@@ -10,8 +10,9 @@ use ipnet::Ipv4Net;
 use toml::de::DeTable;
 
 use super::{
-    Config, ConfigErrors, Cores, Neighbour, Port, Source, Sysctls, Vlan, Workers,
+    Config, ConfigErrors, Cores, Neighbour, Port, Source, Sysctls, Vlan, Vrf, Workers,
     error::{ConfigError, suggest},
+    policy,
     sections::{ApartVlanTable, File, PortTable, VlanTable, WorkersTable},
     value::{At, Errors, InterfaceAddress, InterfaceName, Word},
 };
@@ -44,13 +45,16 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
     let mut names = Names::default();
     let ports: Vec<_> =
         file.port.iter().map(|table| port(table, &mut names, &mut sysctls, errors)).collect();
-    check_addresses(&ports, errors);
+    let vrfs = policy::vrfs(&file.vrf, &mut names, errors);
+    check_addresses(&ports, &vrfs, errors);
     for (name, _) in &file.sysctl.0 {
         if let Ok(super::SysctlName::Interface(interface, _)) = super::SysctlName::find(name) {
             names.known(&interface, name.place(), errors);
         }
     }
-    let routes = routes(&file, &names, errors);
+    let nexthops = policy::nexthops(&file.nexthop, &names, errors);
+    let rules = policy::rules(&file.rule, &names, errors);
+    let routes = routes(&file, &names, &vrfs, errors);
     let neighbours = neighbours(&file, &names, errors);
     let workers = workers(&file.workers, errors);
     let beside = Path::new(&source.name).parent().unwrap_or(Path::new(""));
@@ -66,6 +70,9 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         limits: file.limits,
         telemetry: file.telemetry,
         ports,
+        vrfs,
+        nexthops,
+        rules,
         routes,
         route_file,
         neighbours,
@@ -77,8 +84,9 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
 fn attach_vlans(file: &mut File, errors: &mut Errors) {
     for apart in std::mem::take(&mut file.vlan) {
         let place = apart.place();
-        let ApartVlanTable { port, id, name, mtu, up, addresses, sysctl } = apart.into_inner();
-        let vlan = VlanTable { id, name, mtu, up, addresses, sysctl };
+        let ApartVlanTable { port, id, name, mtu, up, group, addresses, sysctl } =
+            apart.into_inner();
+        let vlan = VlanTable { id, name, mtu, up, group, addresses, sysctl };
         match file.port.iter_mut().find(|table| *table.name == *port) {
             Some(table) => table.get_mut().vlan.push(At::new(vlan, place)),
             None => {
@@ -92,18 +100,18 @@ fn attach_vlans(file: &mut File, errors: &mut Errors) {
 
 /// Names of interfaces so far.
 #[derive(Default)]
-struct Names(HashMap<String, usize>);
+pub(super) struct Names(HashMap<String, usize>);
 
 impl Names {
     /// Takes a name, once.
-    fn take(&mut self, name: &str, place: std::ops::Range<usize>, errors: &mut Errors) {
+    pub(super) fn take(&mut self, name: &str, place: std::ops::Range<usize>, errors: &mut Errors) {
         if self.0.insert(name.to_owned(), place.start).is_some() {
             errors.add(place, format!("there is another interface named {name:?}"), None);
         }
     }
 
     /// Notes an error when nothing has this name.
-    fn known(&self, name: &str, place: std::ops::Range<usize>, errors: &mut Errors) {
+    pub(super) fn known(&self, name: &str, place: std::ops::Range<usize>, errors: &mut Errors) {
         if self.0.contains_key(name) {
             return;
         }
@@ -151,6 +159,7 @@ fn port(
         rx_descriptors: table.rx_descriptors.unwrap_or(ring),
         tx_descriptors: table.tx_descriptors.unwrap_or(ring),
         up: table.up,
+        group: table.group,
         addresses: addresses(&table.addresses),
         vlans,
     }
@@ -186,23 +195,31 @@ fn vlan(
         let message = format!("the MTU of a VLAN cannot exceed its port's, which is {}", *port.mtu);
         errors.add(own.place(), message, None);
     }
-    Vlan { id: *table.id, name, mtu, up: table.up, addresses: addresses(&table.addresses) }
+    let (up, group) = (table.up, table.group);
+    Vlan { id: *table.id, name, mtu, up, group, addresses: addresses(&table.addresses) }
 }
 
-fn addresses(written: &[At<InterfaceAddress>]) -> Vec<At<Ipv4Net>> {
+pub(super) fn addresses(written: &[At<InterfaceAddress>]) -> Vec<At<Ipv4Net>> {
     written.iter().map(|address| At::new(address.0, address.place())).collect()
 }
 
-/// An address belongs to one interface, once. Interfaces without a subnet of their own may share one.
-fn check_addresses(ports: &[Port], errors: &mut Errors) {
+/// An address belongs to one interface of a VRF, once. Interfaces without a subnet of their own may
+/// share one.
+fn check_addresses(ports: &[Port], vrfs: &[Vrf], errors: &mut Errors) {
     let mut seen: HashMap<_, (usize, &str, u8)> = HashMap::new();
+    let vrf_of = |name: &str| {
+        let holds = |vrf: &Vrf| *vrf.name == name || vrf.interfaces.iter().any(|own| **own == name);
+        vrfs.iter().position(holds)
+    };
     let of_ports = ports.iter().map(|port| (&port.name, &port.addresses));
     let of_vlans =
         ports.iter().flat_map(|port| &port.vlans).map(|vlan| (&vlan.name, &vlan.addresses));
-    for (number, (name, addresses)) in of_ports.chain(of_vlans).enumerate() {
+    let of_vrfs = vrfs.iter().map(|vrf| (&vrf.name, &vrf.addresses));
+    for (number, (name, addresses)) in of_ports.chain(of_vlans).chain(of_vrfs).enumerate() {
+        let vrf = vrf_of(name);
         for address in addresses {
             let entry = (number, name.as_str(), address.prefix_len());
-            let Some((first, owner, length)) = seen.insert(address.addr(), entry) else {
+            let Some((first, owner, length)) = seen.insert((vrf, address.addr()), entry) else {
                 continue;
             };
             if first == number && length == address.prefix_len() {
@@ -220,6 +237,7 @@ fn check_addresses(ports: &[Port], errors: &mut Errors) {
 fn routes(
     file: &File,
     names: &Names,
+    vrfs: &[Vrf],
     errors: &mut Errors,
 ) -> Vec<At<crate::route::spec::RouteSpec>> {
     let mut seen = HashSet::new();
@@ -228,8 +246,14 @@ fn routes(
         for dev in table.devices() {
             names.known(dev, dev.place(), errors);
         }
-        let Some(spec) = table.spec(table.place(), errors) else { continue };
-        if !seen.insert((spec.table, spec.dst, spec.metric)) {
+        if let Some(id) = &table.nhid
+            && !file.nexthop.iter().any(|nexthop| *nexthop.id == **id)
+        {
+            let hint = "add a [[nexthop]] with this `id`".to_owned();
+            errors.add(id.place(), format!("there is no object with number {}", **id), hint);
+        }
+        let Some(spec) = table.spec(table.place(), vrfs, errors) else { continue };
+        if !seen.insert((spec.table, spec.dst, spec.tos, spec.metric)) {
             let hint = "give it another `metric`, or put several gateways into `nexthops`";
             let message = "there is another route to this destination with the same metric";
             errors.add(table.to.place(), message, hint.to_owned());

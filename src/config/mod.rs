@@ -10,6 +10,7 @@
 mod build;
 mod docs;
 mod error;
+mod policy;
 mod route;
 mod route_file;
 mod section;
@@ -36,7 +37,11 @@ pub use sections::{
 pub use sysctl::{ConfSysctl, Sysctl, SysctlError, SysctlName, Sysctls};
 pub use value::{At, InterfaceName};
 
-use crate::{packet::MacAddr, route::spec::RouteSpec, worker::Idle};
+use crate::{
+    packet::MacAddr,
+    route::spec::{NexthopSpec, RouteSpec, RuleSpec},
+    worker::Idle,
+};
 
 /// The configuration that is built in: what `replay` uses when no file is given.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
@@ -62,6 +67,12 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// Ports in the order of the file.
     pub ports: Vec<Port>,
+    /// VRFs in the order of the file.
+    pub vrfs: Vec<Vrf>,
+    /// Next-hop objects, groups behind what they are made of.
+    pub nexthops: Vec<At<NexthopSpec>>,
+    /// Rules in the order of the file, in addition to those that there are from the start.
+    pub rules: Vec<At<RuleSpec>>,
     /// Routes in the order of the file.
     pub routes: Vec<At<RouteSpec>>,
     /// File with more routes; its path starts at the configuration file.
@@ -123,6 +134,8 @@ pub struct Port {
     pub tx_descriptors: u16,
     /// Administratively up.
     pub up: bool,
+    /// Group of interfaces, which rules may name.
+    pub group: u32,
     /// Addresses with the length of their subnets' prefixes.
     pub addresses: Vec<At<Ipv4Net>>,
     /// VLANs on it.
@@ -140,7 +153,24 @@ pub struct Vlan {
     pub mtu: u16,
     /// Administratively up.
     pub up: bool,
+    /// Group of interfaces, which rules may name.
+    pub group: u32,
     /// Addresses with the length of their subnets' prefixes.
+    pub addresses: Vec<At<Ipv4Net>>,
+}
+
+/// A VRF.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vrf {
+    /// Name of its interface.
+    pub name: At<String>,
+    /// Table in which its routes stand.
+    pub table: u32,
+    /// Interfaces in it.
+    pub interfaces: Vec<At<String>>,
+    /// Administratively up.
+    pub up: bool,
+    /// Addresses of its own interface.
     pub addresses: Vec<At<Ipv4Net>>,
 }
 
@@ -230,7 +260,7 @@ impl Config {
         Err(ConfigErrors::new(Arc::clone(&self.source), errors))
     }
 
-    /// Names of all interfaces: each port, then its VLANs.
+    /// Names of all interfaces but VRFs: each port, then its VLANs.
     pub fn interfaces(&self) -> impl Iterator<Item = &str> {
         self.ports.iter().flat_map(|port| {
             std::iter::once(port.name.as_str()).chain(port.vlans.iter().map(|v| v.name.as_str()))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
+    policy::{NexthopTable, RuleTable, VrfTable},
     route::{NeighbourTable, RouteTable},
     section::section,
     sysctl::SysctlTable,
@@ -36,6 +37,14 @@ section! {
         port "port": Vec<At<PortTable>> = Some(Vec::new());
         /// VLANs written apart from their ports; the same as `[[port.vlan]]` with `port` in addition.
         vlan "vlan": Vec<At<ApartVlanTable>> = Some(Vec::new());
+        /// VRFs: interfaces with tables, local addresses and neighbours of their own. One table for
+        /// each.
+        vrf "vrf": Vec<At<VrfTable>> = Some(Vec::new());
+        /// Next-hop objects, in the words of `ip nexthop`: routes name them by number. One table
+        /// for each.
+        nexthop "nexthop": Vec<At<NexthopTable>> = Some(Vec::new());
+        /// Rules, in the words of `ip rule`: which table is asked for a packet. One table for each.
+        rule "rule": Vec<At<RuleTable>> = Some(Vec::new());
         /// Routes, in the words of `ip route`. One table for each.
         route "route": Vec<At<RouteTable>> = Some(Vec::new());
         /// Routes from a file beside.
@@ -163,6 +172,8 @@ section! {
         tx_descriptors "tx-descriptors": Option<u16> = Some(None), in 32..=32_768;
         /// Administratively up.
         up "up": bool = Some(true);
+        /// Group of interfaces, which `suppress-ifgroup` of a rule may name.
+        group "group": u32 = Some(0);
         /// Addresses of the interface, each with the length of its subnet's prefix.
         addresses "addresses": Vec<At<InterfaceAddress>> = Some(Vec::new());
         /// Tunables of this interface by the last word of their names: { forwarding = 0 }.
@@ -183,6 +194,8 @@ section! {
         mtu "mtu": Option<At<u16>> = Some(None), in MTU_MIN..=MTU_MAX;
         /// Administratively up.
         up "up": bool = Some(true);
+        /// Group of interfaces, which `suppress-ifgroup` of a rule may name.
+        group "group": u32 = Some(0);
         /// Addresses of the interface, each with the length of its subnet's prefix.
         addresses "addresses": Vec<At<InterfaceAddress>> = Some(Vec::new());
         /// Tunables of this interface by the last word of their names: { forwarding = 0 }.
@@ -203,6 +216,8 @@ section! {
         mtu "mtu": Option<At<u16>> = Some(None), in MTU_MIN..=MTU_MAX;
         /// Administratively up.
         up "up": bool = Some(true);
+        /// Group of interfaces, which `suppress-ifgroup` of a rule may name.
+        group "group": u32 = Some(0);
         /// Addresses of the interface, each with the length of its subnet's prefix.
         addresses "addresses": Vec<At<InterfaceAddress>> = Some(Vec::new());
         /// Tunables of this interface by the last word of their names: { forwarding = 0 }.

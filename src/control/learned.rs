@@ -48,7 +48,7 @@ pub struct Learned {
 
 impl Learned {
     /// Nanoseconds for which it still holds.
-    pub(super) fn left(&self, now: Nanos) -> Nanos {
+    pub fn left(&self, now: Nanos) -> Nanos {
         self.expires.saturating_sub(now)
     }
 }

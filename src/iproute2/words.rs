@@ -238,7 +238,18 @@ impl<'a> Words<'a> {
 
     /// An IP protocol by its name or its decimal number.
     pub(super) fn ipproto(&mut self) -> Parse<u8> {
-        self.named(names::IP_PROTOS, 10, "Invalid \"ipproto\" value")
+        let what = "Invalid \"ipproto\" value";
+        // Each name has itself in capitals as an alias.
+        match self.peek().map(|word| (word, word.to_ascii_lowercase())) {
+            Some((word, lower)) if word == word.to_ascii_uppercase() => {
+                self.at += 1;
+                match named_number(names::IP_PROTOS, &lower, 10) {
+                    Some(n) => Ok(n),
+                    None => self.wrong(word, what),
+                }
+            }
+            _ => self.named(names::IP_PROTOS, 10, what),
+        }
     }
 
     /// A group of interfaces.

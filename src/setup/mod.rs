@@ -150,14 +150,19 @@ pub fn router(
     for (port, fact) in config.ports.iter().zip(facts) {
         add_port(&mut router, config, port, fact)?;
     }
-    for port in &config.ports {
+    for vrf in &config.vrfs {
+        add_vrf(&mut router, config, vrf)?;
+    }
+    let of_vrfs = config.vrfs.iter().map(|vrf| (&vrf.name, &vrf.addresses));
+    let of_ports = config.ports.iter().flat_map(|port| {
         let vlans = port.vlans.iter().map(|vlan| (&vlan.name, &vlan.addresses));
-        for (name, addresses) in std::iter::once((&port.name, &port.addresses)).chain(vlans) {
-            for address in addresses {
-                router
-                    .add_address(name, **address, None)
-                    .map_err(|error| config.error(address.place(), error.to_string(), None))?;
-            }
+        std::iter::once((&port.name, &port.addresses)).chain(vlans)
+    });
+    for (name, addresses) in of_ports.chain(of_vrfs) {
+        for address in addresses {
+            router
+                .add_address(name, **address, None)
+                .map_err(|error| config.error(address.place(), error.to_string(), None))?;
         }
     }
     for neighbour in &config.neighbours {
@@ -165,6 +170,16 @@ pub fn router(
         router
             .set_neighbour(Verb::Add, &neighbour.dev, address, mac, State::Permanent, 0)
             .map_err(|error| config.error(neighbour.place(), error.to_string(), None))?;
+    }
+    for nexthop in &config.nexthops {
+        router
+            .set_nexthop(Verb::Add, nexthop, 0)
+            .map_err(|error| config.error(nexthop.place(), error.to_string(), None))?;
+    }
+    for rule in &config.rules {
+        router
+            .add_rule(rule)
+            .map_err(|error| config.error(rule.place(), error.to_string(), None))?;
     }
     for route in &config.routes {
         router
@@ -240,9 +255,10 @@ fn add_port(
     port: &crate::config::Port,
     fact: &PortFact,
 ) -> Result<(), ConfigErrors> {
-    let own = (&port.name, None, port.mtu, port.up);
-    let vlans = port.vlans.iter().map(|vlan| (&vlan.name, Some(vlan.id), vlan.mtu, vlan.up));
-    for (name, vlan, mtu, up) in std::iter::once(own).chain(vlans) {
+    let own = (&port.name, None, port.mtu, port.up, port.group);
+    let vlans = port.vlans.iter();
+    let vlans = vlans.map(|vlan| (&vlan.name, Some(vlan.id), vlan.mtu, vlan.up, vlan.group));
+    for (name, vlan, mtu, up, group) in std::iter::once(own).chain(vlans) {
         let spec = IfaceSpec {
             name: name.to_string(),
             port: fact.number,
@@ -253,10 +269,29 @@ fn add_port(
         };
         router
             .add_iface(spec)
-            .and_then(|_| router.set_up(name, up))
+            .and_then(|_| router.set_group(name, group))
+            .and_then(|()| router.set_up(name, up))
             .map_err(|error| config.error(name.place(), error.to_string(), None))?;
     }
     router.set_carrier(fact.number, fact.carrier);
+    Ok(())
+}
+
+/// Makes a VRF and puts its interfaces into it, before they have addresses.
+fn add_vrf(
+    router: &mut Router,
+    config: &Config,
+    vrf: &crate::config::Vrf,
+) -> Result<(), ConfigErrors> {
+    router
+        .add_vrf(&vrf.name, vrf.table)
+        .and_then(|_| router.set_up(&vrf.name, vrf.up))
+        .map_err(|error| config.error(vrf.name.place(), error.to_string(), None))?;
+    for name in &vrf.interfaces {
+        router
+            .set_master(name, Some(&vrf.name))
+            .map_err(|error| config.error(name.place(), error.to_string(), None))?;
+    }
     Ok(())
 }
 
@@ -354,5 +389,55 @@ mod tests {
             router.iface("a").unwrap().conf.forwarding
                 && !router.iface("b").unwrap().conf.forwarding
         );
+    }
+    #[test]
+    fn the_example_of_policy_routing_becomes_rules_objects_and_a_vrf() {
+        use crate::{control::Query, packet::Flow};
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/policy.toml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let text = text.replace("[workers]", "[dpdk]\nhuge = \"never\"\n[workers]");
+        let config = Config::parse("policy.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+        let machine = Machine::start(&config, 1023, 2176, Vec::new()).unwrap();
+        let facts = [0, 1, 2, 3].map(|number| PortFact {
+            number,
+            mac: MacAddr::new([2, 0, 0, 0, 0, number as u8]),
+            carrier: true,
+        });
+        let (pool, epochs) = (machine.pool, Epochs::new(0));
+        let router = router(&config, &facts, pool, epochs, Leniency::default(), 9).unwrap();
+        let priorities: Vec<_> = router.rules().iter().filter_map(|rule| rule.priority).collect();
+        assert_eq!(priorities, [0, 100, 110, 120, 130, 1000, 32_766, 32_767]);
+        assert_eq!(router.routes().objects().iter().count(), 3);
+        let index = |name: &str| router.iface(name).unwrap().index;
+        assert_eq!(router.iface("guests").unwrap().vrf, index("visitors"));
+        // The way of a packet that comes in by an interface from an address to 203.0.113.9.
+        let way = |iif: &str, src: [u8; 4], change: &dyn Fn(&mut Flow)| {
+            let (src, dst) = (u32::from_be_bytes(src), u32::from_be_bytes([203, 0, 113, 9]));
+            let mut flow = Flow { src, dst, ..Flow::default() };
+            change(&mut flow);
+            let found = router.explain(&Query { flow, iif: index(iif), oif: 0 })?;
+            Some((
+                found.kind,
+                router.ifaces().iter().find(|own| own.index == found.iface)?.name.clone(),
+            ))
+        };
+        let unicast = |name: &str| Some((crate::route::spec::RouteType::Unicast, name.to_owned()));
+        let mail = |flow: &mut Flow| (flow.protocol, flow.dport) = (6, 25);
+        assert_eq!(way("lan", [10, 0, 1, 25], &mail), unicast("isp2"));
+        assert_eq!(way("guests", [10, 0, 1, 25], &|_| {}), unicast("isp2"));
+        let prohibited = router.explain(&Query {
+            flow: Flow { src: 0x0a00_0142, dst: 0xcb00_7109, ..Flow::default() },
+            iif: index("lan"),
+            oif: 0,
+        });
+        let kind = prohibited.map(|found| found.kind);
+        assert_eq!(kind, Some(crate::route::spec::RouteType::Prohibit));
+        let both: std::collections::BTreeSet<_> = (0..64)
+            .filter_map(|host| way("lan", [10, 0, 1, 100 + host], &|_| {}))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect();
+        assert_eq!(both.into_iter().collect::<Vec<_>>(), ["isp1", "isp2"], "flows are shared");
     }
 }

@@ -52,6 +52,14 @@ pub enum Show {
     Workers,
     /// Rows of `MemoryRow`.
     Memory,
+    /// Rows of `RuleRow`.
+    Rules,
+    /// Rows of `NexthopRow`.
+    Nexthops,
+    /// Rows of `VrfRow`.
+    Vrfs,
+    /// Rows of `ExceptionRow`.
+    Exceptions,
 }
 
 /// Which routes to show.
@@ -153,6 +161,10 @@ impl Show {
             Self::Graph => "graph",
             Self::Workers => "workers",
             Self::Memory => "memory",
+            Self::Rules => "rules",
+            Self::Nexthops => "nexthops",
+            Self::Vrfs => "vrfs",
+            Self::Exceptions => "exceptions",
         }
     }
 }
@@ -196,6 +208,10 @@ impl TryFrom<Wire> for Request {
                 "graph" => Show::Graph,
                 "workers" => Show::Workers,
                 "memory" => Show::Memory,
+                "rules" => Show::Rules,
+                "nexthops" => Show::Nexthops,
+                "vrfs" => Show::Vrfs,
+                "exceptions" => Show::Exceptions,
                 _ => return Err(format!("there is no report {word:?}")),
             }))
         };

@@ -23,6 +23,8 @@ pub enum InterfaceKind {
     Port,
     /// A VLAN on a port.
     Vlan,
+    /// A VRF.
+    Vrf,
 }
 
 /// An address of an interface, as in `ip -j address`.
@@ -57,6 +59,12 @@ pub struct InterfaceRow {
     /// VLAN id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
+    /// The VRF that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<String>,
+    /// Table of a VRF.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
     /// Device of a port, as the configuration writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
@@ -235,6 +243,9 @@ pub struct NextHopRow {
     /// Interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,
+    /// Gateway of another family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<ViaRow>,
     /// Share of the flows.
     pub weight: u16,
     /// `onlink`, `linkdown`, ...
@@ -253,9 +264,15 @@ pub struct RouteRow {
     /// Type of service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tos: Option<String>,
+    /// Next-hop object that it leads through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nhid: Option<u32>,
     /// Gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
+    /// Gateway of another family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<ViaRow>,
     /// Interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,
@@ -282,6 +299,82 @@ pub struct RouteRow {
     /// Next hops, when there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nexthops: Vec<NextHopRow>,
+}
+
+/// A gateway of another family, as in `ip -j route`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViaRow {
+    /// `inet6`.
+    pub family: String,
+    /// Its address.
+    pub host: String,
+}
+
+/// A rule: `show rules`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleRow {
+    /// Place among the rules.
+    pub priority: u32,
+    /// What it takes and does, in the words of `ip rule`.
+    pub words: String,
+    /// The same as in `ip -d -j rule`.
+    #[serde(flatten)]
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A next-hop object: `show nexthops`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NexthopRow {
+    /// Its number.
+    pub id: u32,
+    /// What it is, in the words of `ip nexthop`.
+    pub words: String,
+    /// Its buckets, for a resilient group: how many belong to each member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<ShareRow>,
+    /// The same as in `ip -d -j nexthop`.
+    #[serde(flatten)]
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// How many buckets of a resilient group belong to a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareRow {
+    /// Number of the member.
+    pub id: u32,
+    /// Buckets.
+    pub buckets: u64,
+}
+
+/// A VRF: `show vrfs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VrfRow {
+    /// Name of its interface.
+    pub name: String,
+    /// Table in which its routes stand.
+    pub table: u32,
+    /// Interfaces in it.
+    pub interfaces: Vec<String>,
+    /// Prefixes in its table.
+    pub prefixes: u64,
+}
+
+/// What was learned about a destination: `show exceptions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionRow {
+    /// The destination.
+    pub dst: String,
+    /// Gateway in the place of the route's, from a redirect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// Path MTU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+    /// The MTU is not to be lowered further.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
+    /// Seconds for which it still holds.
+    pub expires: u64,
 }
 
 /// How full something is: `show memory`.

@@ -35,7 +35,8 @@ fn wrong_lines_are_refused_in_the_words_of_ip() {
             Err(error) if matches!(error.fact, Fact::Usage(_)) => {
                 (!real.stderr.starts_with("Usage:")).then(|| "help here, not by ip".to_owned())
             }
-            Err(error) => (error.to_string() != first || error.exit_status() != real.status)
+            Err(error) => (error.to_string().lines().next() != Some(first)
+                || error.exit_status() != real.status)
                 .then(|| format!("{} {error}", error.exit_status())),
         };
         if let Some(problem) = problem {
@@ -53,6 +54,8 @@ const STRICTER: &[(&str, &str)] = &[
         "route add 10.7.0.0/16 dev d0 rtt -5",
         "Error: argument \"-5\" is wrong: \"rtt\" value is invalid",
     ),
+    // ip stops reading at what is no number.
+    ("rule add sport 5-x table 9", "Error: argument \"5-x\" is wrong: invalid port range"),
     // ip forgets what follows the first hexadecimal digits.
     ("neigh add 192.0.2.5 dev d0 lladdr 0:1:2:3:4:5-6", "\"5-6\" is invalid lladdr."),
 ];

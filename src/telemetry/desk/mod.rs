@@ -142,6 +142,10 @@ impl<'a> Desk<'a> {
             Show::Graph => rows(self.tally().nodes()),
             Show::Workers => rows(self.tally().workers(self.workers)),
             Show::Memory => rows(self.memory_rows()),
+            Show::Rules => rows(self.rule_rows()),
+            Show::Nexthops => rows(self.nexthop_rows()),
+            Show::Vrfs => rows(self.vrf_rows()),
+            Show::Exceptions => rows(self.exception_rows()),
         }
     }
 

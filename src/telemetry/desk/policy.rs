@@ -13,7 +13,7 @@ use crate::{
     route::{
         control::Verb,
         nexthops::{Object, ObjectKind, Resilient},
-        spec::{NexthopKind, NexthopSpec, ResilientSpec, RuleAction, scope},
+        spec::{NexthopKind, NexthopSpec, ResilientSpec, RuleAction, RuleSpec, scope},
     },
 };
 
@@ -46,22 +46,26 @@ impl Desk<'_> {
     }
 
     fn show_rules(&self, filter: &RuleFilter, options: &Options) -> String {
-        let rules = self.router.rules();
+        let rules = self.router.rules().iter().filter(|rule| filter.accepts(rule));
+        show::show_rules(rules.map(|rule| self.rule_view(rule)), options)
+    }
+
+    pub(super) fn rule_view<'r>(&self, rule: &'r RuleSpec) -> RuleView<'r> {
         let absent = |name: &Option<String>| {
             name.as_ref().is_some_and(|name| name != "lo" && self.router.iface(name).is_none())
         };
-        let views = rules.iter().filter(|rule| filter.accepts(rule)).map(|rule| RuleView {
+        let unresolved = match rule.action {
+            RuleAction::Goto(target) => {
+                !self.router.rules().iter().any(|other| other.priority == Some(target))
+            }
+            _ => false,
+        };
+        RuleView {
             rule,
             iif_detached: absent(&rule.iif),
             oif_detached: absent(&rule.oif),
-            unresolved: match rule.action {
-                RuleAction::Goto(target) => {
-                    !rules.iter().any(|other| other.priority == Some(target))
-                }
-                _ => false,
-            },
-        });
-        show::show_rules(views, options)
+            unresolved,
+        }
     }
 
     /// The first table that nothing is in and no rule names, for a rule that names none.

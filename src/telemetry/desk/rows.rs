@@ -6,15 +6,17 @@ use serde_json::{Map, Value};
 
 use super::{Desk, DeviceFacts};
 use crate::{
-    iproute2::names,
+    iproute2::{Options, names, show},
     neighbour::control::State,
     port::table::Iface,
     route::{
+        nexthops::ObjectKind,
         rib::{Prefix, RouteInfo},
         spec::{RouteType, proto, scope, table},
     },
     telemetry::report::{
-        AddressRow, InterfaceKind, InterfaceRow, MemoryRow, NeighbourRow, NextHopRow, RouteRow,
+        AddressRow, ExceptionRow, InterfaceKind, InterfaceRow, MemoryRow, NeighbourRow, NextHopRow,
+        NexthopRow, RouteRow, RuleRow, ShareRow, ViaRow, VrfRow,
     },
 };
 
@@ -53,10 +55,13 @@ impl Desk<'_> {
         InterfaceRow {
             index: u32::from(iface.index),
             name: iface.name.clone(),
-            kind: match iface.vlan {
-                Some(_) => InterfaceKind::Vlan,
-                None => InterfaceKind::Port,
+            kind: match (iface.vlan, iface.vrf_table) {
+                (Some(_), _) => InterfaceKind::Vlan,
+                (None, Some(_)) => InterfaceKind::Vrf,
+                (None, None) => InterfaceKind::Port,
             },
+            master: (iface.vrf != 0).then(|| self.name(iface.vrf)),
+            table: iface.vrf_table,
             parent: iface.parent.map(|parent| self.name(parent)),
             vlan: iface.vlan,
             device: port.map(|device| device.device.clone()),
@@ -104,11 +109,15 @@ impl Desk<'_> {
     /// Rows of the routes of one prefix in a table.
     pub(super) fn route_rows(&self, prefix: Prefix, wanted: u32) -> Vec<RouteRow> {
         let rib = self.router.routes().rib();
-        let infos = rib.get(wanted, prefix).iter().filter_map(|alias| rib.info(alias.info));
-        infos.filter(|info| info.table == wanted).map(|info| self.route_row(prefix, info)).collect()
+        let aliases = rib.get(wanted, prefix).iter();
+        let infos = aliases.filter_map(|alias| Some((alias.tos, rib.info(alias.info)?)));
+        infos
+            .filter(|(_, info)| info.table == wanted)
+            .map(|(tos, info)| self.route_row(prefix, tos, info))
+            .collect()
     }
 
-    fn route_row(&self, prefix: Prefix, info: &RouteInfo) -> RouteRow {
+    fn route_row(&self, prefix: Prefix, tos: u8, info: &RouteInfo) -> RouteRow {
         let address = Ipv4Addr::from_bits(prefix.bits);
         let mut metrics = Map::new();
         if let Some(mtu) = info.mtu {
@@ -120,6 +129,9 @@ impl Desk<'_> {
         let nexthops = self.router.routes().nexthops(info);
         let hops = nexthops.iter().map(|hop| NextHopRow {
             gateway: hop.gateway.map(|gateway| gateway.to_string()),
+            via: hop
+                .gateway6
+                .map(|gateway| ViaRow { family: "inet6".to_owned(), host: gateway.to_string() }),
             dev: Some(self.name(hop.iface)),
             weight: hop.weight,
             flags: self.hop_flags(hop.iface, hop.onlink),
@@ -134,7 +146,9 @@ impl Desk<'_> {
                 32 => address.to_string(),
                 len => format!("{address}/{len}"),
             },
-            tos: None,
+            tos: some(tos != 0, names::dsfield(tos).into_owned()),
+            nhid: (info.nhid != 0).then_some(info.nhid),
+            via: single.as_ref().and_then(|hop| hop.via.clone()),
             gateway: single.as_ref().and_then(|hop| hop.gateway.clone()),
             dev: single.as_ref().and_then(|hop| hop.dev.clone()),
             table: some(info.table != table::MAIN, names::table(info.table).into_owned()),
@@ -154,6 +168,67 @@ impl Desk<'_> {
         let carrier = found.is_none_or(|iface| iface.carrier);
         let flags = [(onlink, "onlink"), (!carrier, "linkdown")];
         flags.into_iter().filter(|(is, _)| *is).map(|(_, word)| word.to_owned()).collect()
+    }
+
+    pub(super) fn rule_rows(&self) -> Vec<RuleRow> {
+        let rules = self.router.rules().iter().map(|rule| {
+            let view = || [self.rule_view(rule)];
+            let text = show::show_rules(view(), &Options::default());
+            RuleRow {
+                priority: rule.priority.unwrap_or_default(),
+                words: text.split_once('\t').map_or("", |(_, words)| words).trim().to_owned(),
+                fields: first_object(&show::show_rules(view(), &detailed()), "priority"),
+            }
+        });
+        rules.collect()
+    }
+
+    pub(super) fn nexthop_rows(&self) -> Vec<NexthopRow> {
+        let objects = self.router.routes().objects().iter().map(|(id, object)| {
+            let view = self.view_of(id, object);
+            let text = show::show_nexthops([&view], &Options::default());
+            let shares = match &object.kind {
+                ObjectKind::Group { members, resilient: Some(state) } => {
+                    let count = |id| state.buckets.iter().filter(|owner| **owner == id).count();
+                    let share = |id| ShareRow { id, buckets: count(id) as u64 };
+                    members.iter().map(|(id, _)| share(*id)).collect()
+                }
+                _ => Vec::new(),
+            };
+            NexthopRow {
+                id,
+                words: text.splitn(3, ' ').nth(2).unwrap_or("").trim().to_owned(),
+                shares,
+                fields: first_object(&show::show_nexthops([&view], &detailed()), "id"),
+            }
+        });
+        objects.collect()
+    }
+
+    pub(super) fn vrf_rows(&self) -> Vec<VrfRow> {
+        let ifaces = self.router.ifaces();
+        let rows = ifaces.iter().filter_map(|iface| {
+            let table = iface.vrf_table?;
+            let members = ifaces.iter().filter(|own| own.vrf == iface.index);
+            Some(VrfRow {
+                name: iface.name.clone(),
+                table,
+                interfaces: members.map(|own| own.name.clone()).collect(),
+                prefixes: self.router.routes().rib().prefix_count(table) as u64,
+            })
+        });
+        rows.collect()
+    }
+
+    pub(super) fn exception_rows(&self) -> Vec<ExceptionRow> {
+        let rows = self.router.exceptions().map(|(dst, learned)| ExceptionRow {
+            dst: dst.to_string(),
+            gateway: learned.gateway.map(|gateway| gateway.to_string()),
+            mtu: learned.mtu,
+            locked: learned.locked,
+            expires: learned.left(self.now) / 1_000_000_000,
+        });
+        rows.collect()
     }
 
     pub(super) fn memory_rows(&self) -> Vec<MemoryRow> {
@@ -215,4 +290,17 @@ impl Desk<'_> {
             row("to workers", self.rings.injected, self.rings.limit, 0, "drops: inject_full"),
         ]
     }
+}
+
+/// How `ip -d -j` prints.
+fn detailed() -> Options {
+    Options { details: true, json: true, ..Options::default() }
+}
+
+/// The fields of the first entry of a listing, but for the one that a row has of its own.
+fn first_object(listing: &str, own: &str) -> Map<String, Value> {
+    let all: Vec<Map<String, Value>> = serde_json::from_str(listing).unwrap_or_default();
+    let mut fields = all.into_iter().next().unwrap_or_default();
+    fields.remove(own);
+    fields
 }
