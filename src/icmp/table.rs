@@ -257,7 +257,7 @@ impl Limits {
     fn take_global(&self, rules: &LimitRules) {
         let number = self.charged.fetch_add(1, Ordering::Relaxed);
         let mixed = crate::packet::tuple_hash(number, rules.seed, 0, 0, 0, rules.seed);
-        self.credit.fetch_sub((u64::from(mixed) * 3 >> 32) as i32, Ordering::Relaxed);
+        self.credit.fetch_sub(((u64::from(mixed) * 3) >> 32) as i32, Ordering::Relaxed);
     }
 
     fn target_allows(&self, rules: &LimitRules, target: Ipv4Addr, now: Nanos) -> bool {

@@ -170,6 +170,7 @@ mod tests {
             sport: None,
             dport: None,
             l3mdev: false,
+            suppressed: Vec::new(),
             act: Act::Lookup(Where::Main, -1),
         };
         let (fib, tries) = (Fib4Writer::new(16), TriesWriter::new(4, 16));

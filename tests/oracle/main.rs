@@ -152,6 +152,7 @@ families! {
     resolve: corpus::arp::resolve();
     resolve_failure: corpus::arp::failure();
     pmtu: corpus::pmtu::family();
+    default_route: corpus::routes::with_default();
     options: corpus::options::family();
     source_route: corpus::options::source_routes();
     icmp: corpus::icmp::family();
@@ -167,7 +168,6 @@ families! {
         icmp_limited: corpus::icmp::limited();
     }
     open {
-        default_route: corpus::routes::with_default(), "the configuration has no TOS yet";
     }
 }
 

@@ -85,6 +85,7 @@ mod tests {
             conf: IfaceConf::default(),
             vrf: 0,
             vrf_table: None,
+            group: 0,
             addresses: addresses
                 .iter()
                 .map(|text| IfaceAddr {

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::{Family, from};
 use crate::common::frame::{BROADCAST, DF, IPV4, Ip, MF, ether, filler, pad};
-use crate::topology::{
-    CROWD, LAN, LAN_HOST, LAN_MAC, LAN_OTHER, LAN_SECOND, WAN_HOST, WAN_MAC, mac_of,
-};
+use crate::topology::{CROWD, LAN, LAN_HOST, LAN_OTHER, LAN_SECOND, WAN_HOST, WAN_MAC, mac_of};
 
 const REPLY: &str = "lan: icmp 0/0";
 
