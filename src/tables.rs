@@ -101,6 +101,8 @@ pub struct Tables {
     pub limits: Arc<Limits>,
     /// Tunables.
     pub tunables: Tunables,
+    /// Some route has an IPv6 gateway.
+    pub gateways6: bool,
     /// Grows when `features` or `trace` change.
     pub wiring: u64,
     /// Feature nodes that are on.

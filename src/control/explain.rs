@@ -233,7 +233,8 @@ impl Router {
             None => hops_of_route.iter().find(|hop| by_other(hop)).and_then(|hop| hop.gateway6),
         };
         if kind == RouteType::Unicast {
-            let address = gateway.unwrap_or(flow.dst.into());
+            let surrogate = gateway6.map(|six| self.neighbours().surrogate(iface, six));
+            let address = gateway.or(surrogate).unwrap_or(flow.dst.into());
             let state = match self.neighbours().get(Key { iface, address }) {
                 Some(entry) => match entry.mac.filter(|_| entry.state.is_valid()) {
                     Some(mac) => format!("lladdr {mac} {}", entry.state.name()),
@@ -241,7 +242,8 @@ impl Router {
                 },
                 None => "not asked for yet".to_owned(),
             };
-            let _ = writeln!(story, "    neighbour {address}: {state}");
+            let known_as = self.neighbours().address(Key { iface, address });
+            let _ = writeln!(story, "    neighbour {known_as}: {state}");
         }
         Explanation {
             kind,

@@ -1,6 +1,6 @@
 //! Interfaces as routes and hops ask for them.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{
     dpdk::mbuf::Packet,
@@ -35,6 +35,10 @@ impl Egress for View<'_> {
     fn neighbour(&self, iface: u16, address: Ipv4Addr) -> Option<MacAddr> {
         let entry = self.neighbours.get(Key { iface, address })?;
         entry.mac.filter(|_| entry.state.is_valid())
+    }
+
+    fn surrogate(&self, iface: u16, gateway: Ipv6Addr) -> Ipv4Addr {
+        self.neighbours.surrogate(iface, gateway)
     }
 }
 

@@ -10,6 +10,7 @@ mod ifaces;
 mod learned;
 mod links;
 mod martians;
+mod ndisc;
 mod neighbours;
 mod nexthops;
 mod router;

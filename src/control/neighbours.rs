@@ -185,28 +185,15 @@ impl Router {
 
     /// Sends an ARP packet on an interface.
     fn send_arp(&mut self, index: u16, to: MacAddr, arp: &ArpSpec) {
-        let Some(iface) = self.ifaces.iter().find(|iface| iface.index == index && iface.up) else {
-            return;
-        };
-        let Some(mut packet) = self.pool.alloc() else { return };
-        let mut frame = Vec::with_capacity(64);
-        frame.extend_from_slice(&to.octets());
-        frame.extend_from_slice(&iface.mac.octets());
-        if let Some(vlan) = iface.vlan {
-            frame.extend_from_slice(&[0x81, 0x00]);
-            frame.extend_from_slice(&vlan.to_be_bytes());
-        }
-        frame.extend_from_slice(&[0x08, 0x06]);
-        frame.extend_from_slice(&arp.to_bytes());
-        if packet.fill(&frame) {
-            packet.begin(index, 14, Flags::LOCAL_OUT);
-            packet.set_port(iface.port);
-            self.made += 1;
-            self.injected.push(Injected { entry: Entry::Transmit, packet });
-        }
+        self.send_link(index, to, &[0x08, 0x06], &arp.to_bytes());
     }
 
     fn solicit(&mut self, key: Key, mac: Option<MacAddr>) {
+        let gateway = self.neighbours.surrogates().gateway(key.address);
+        if let Some(gateway) = gateway {
+            self.solicits.fetch_add(1, Ordering::Relaxed);
+            return self.solicit_gateway(key.iface, gateway, mac);
+        }
         let Some(iface) = self.ifaces.iter().find(|iface| iface.index == key.iface) else { return };
         // `arp_announce` 0: in the name that the packet bears, when the router itself made it.
         let bears = self.neighbours.first_waiting(key).and_then(|packet| {

@@ -200,6 +200,7 @@ impl Router {
             neighbours: Arc::clone(&neighbour_table),
             limits: Arc::clone(&icmp_limits),
             tunables: tunables.clone(),
+            gateways6: false,
             wiring: 0,
             features: Vec::new(),
             trace: None,
@@ -406,6 +407,7 @@ impl Router {
     pub fn handle_punt(&mut self, now: Nanos, punted: Punted) {
         match punted.kind {
             PuntKind::Arp => self.handle_arp(now, punted.packet),
+            PuntKind::Nd => self.handle_nd(now, punted.packet),
             PuntKind::Learn => self.handle_error(now, punted.packet),
             PuntKind::Martian => self.handle_martian(now, punted.packet),
             PuntKind::Resolve => {
@@ -506,6 +508,7 @@ impl Router {
                 locals,
                 neighbours: Arc::clone(&self.neighbour_table),
                 tunables: self.tunables.clone(),
+                gateways6: !self.neighbours.surrogates().is_empty(),
                 wiring: self.wiring,
                 features: self.features.clone(),
                 trace: self.trace.clone(),

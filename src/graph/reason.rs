@@ -49,6 +49,8 @@ reasons! {
     LinkDown = "link_down" [],
     /// The ARP packet is not one for IPv4 over Ethernet, or is cut short.
     ArpMalformed = "arp_malformed" [],
+    /// The packet about an IPv6 neighbour fails the checks of RFC 4861.
+    NdMalformed = "nd_malformed" [],
     /// IPv4 header cut short, of wrong version or of impossible length.
     IpHeader = "ip_header" [InHdrErrors],
     /// The IPv4 header checksum does not match.

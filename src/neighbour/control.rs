@@ -11,10 +11,12 @@
 //! - obeys: RFC 826, RFC 4861 section 7.3.2; ledger 1.31, 5.62 (a link that goes down forgets)
 
 use std::{
+    cell::{Ref, RefCell},
     collections::{BTreeSet, HashMap, VecDeque},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
 };
 
+use super::six::Surrogates;
 use crate::{graph::Nanos, packet::MacAddr};
 
 /// A neighbour: the interface it is on, and its address.
@@ -148,6 +150,8 @@ pub struct Neighbours<P> {
     actions: Vec<Action<P>>,
     held: usize,
     seed: u64,
+    /// Grows while routes are stated, which only look at the table.
+    surrogates: RefCell<Surrogates>,
 }
 
 impl<P> Neighbours<P> {
@@ -160,6 +164,7 @@ impl<P> Neighbours<P> {
             actions: Vec::new(),
             held: 0,
             seed: seed | 1,
+            surrogates: RefCell::default(),
         }
     }
 
@@ -181,6 +186,22 @@ impl<P> Neighbours<P> {
     /// One neighbour.
     pub fn get(&self, key: Key) -> Option<&Entry<P>> {
         self.entries.get(&key)
+    }
+
+    /// IPv6 gateways, and the addresses that stand for them here.
+    pub fn surrogates(&self) -> Ref<'_, Surrogates> {
+        self.surrogates.borrow()
+    }
+
+    /// The address by which a neighbour is known on its link.
+    pub fn address(&self, key: Key) -> IpAddr {
+        let six = self.surrogates.borrow().gateway(key.address);
+        six.map_or(IpAddr::V4(key.address), IpAddr::V6)
+    }
+
+    /// The address that stands for an IPv6 gateway.
+    pub fn surrogate(&self, iface: u16, gateway: std::net::Ipv6Addr) -> Ipv4Addr {
+        self.surrogates.borrow_mut().of(iface, gateway)
     }
 
     /// Packets that wait for an answer.

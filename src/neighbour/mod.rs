@@ -3,4 +3,5 @@
 pub mod arp;
 pub mod control;
 pub mod nodes;
+pub mod six;
 pub mod table;

@@ -17,6 +17,7 @@ pub mod generate;
 pub mod icmp4;
 pub mod ipv4;
 pub mod mac;
+pub mod ndisc;
 pub mod tcp;
 pub mod udp;
 pub mod vlan;

@@ -800,10 +800,14 @@ fn attrs(info: &RouteInfo) -> Attrs {
 }
 
 /// The hop that carries a next hop of a route out.
-pub(super) fn via_hop(hop: &Nexthop, info: Option<&RouteInfo>) -> HopSpec {
+pub(super) fn via_hop(
+    hop: &Nexthop,
+    info: Option<&RouteInfo>,
+    links: &(impl Egress + ?Sized),
+) -> HopSpec {
     HopSpec::Via {
         iface: hop.iface,
-        gateway: hop.gateway,
+        gateway: hop.gateway.or(hop.gateway6.map(|six| links.surrogate(hop.iface, six))),
         mtu: info.and_then(|info| info.mtu).map(|mtu| mtu.min(u32::from(u16::MAX)) as u16),
         prefsrc: info.and_then(|info| info.prefsrc).unwrap_or(Ipv4Addr::UNSPECIFIED),
         attrs: info.map(attrs).unwrap_or_default(),
@@ -835,11 +839,11 @@ fn acquire(
         RouteType::Throw => hops.acquire(plain(HopKind::Throw), links),
         RouteType::Multicast | RouteType::Anycast => hops.acquire(plain(HopKind::Invalid), links),
         RouteType::Unicast => match &info.nexthops[..] {
-            [one] => hops.acquire(via_hop(one, Some(info)), links),
+            [one] => hops.acquire(via_hop(one, Some(info), links), links),
             several => {
                 let mut members = Vec::with_capacity(several.len());
                 for hop in several {
-                    match hops.acquire(via_hop(hop, Some(info)), links) {
+                    match hops.acquire(via_hop(hop, Some(info), links), links) {
                         Ok(index) => members.push((index, hop.weight)),
                         Err(full) => {
                             members.iter().for_each(|&(index, _)| hops.release(index));

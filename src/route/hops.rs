@@ -3,7 +3,11 @@
 //! Equal requests share one hop, as routes share a `fib_info` in the kernel [5.25 to 5.28]. A hop
 //! that nobody uses is retired and reused only when no worker can hold its index.
 
-use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use thiserror::Error;
 
@@ -69,6 +73,10 @@ pub trait Egress {
     fn egress(&self, iface: u16) -> Option<EgressFacts>;
     /// Where a neighbour is, if that is known.
     fn neighbour(&self, iface: u16, address: Ipv4Addr) -> Option<MacAddr>;
+    /// The address that stands for an IPv6 gateway among the neighbours; unspecified for nowhere.
+    fn surrogate(&self, _iface: u16, _gateway: Ipv6Addr) -> Ipv4Addr {
+        Ipv4Addr::UNSPECIFIED
+    }
 }
 
 /// No hop or bucket is left.

@@ -186,7 +186,7 @@ impl Nexthops {
         let kind = self.kind_of(spec, old.map(|old| &old.kind), resolve)?;
         let leaf = match &kind {
             ObjectKind::Blackhole => Some(hops.acquire(HopSpec::Plain(HopKind::Blackhole), links)?),
-            ObjectKind::Via(hop) => Some(hops.acquire(via_hop(hop, None), links)?),
+            ObjectKind::Via(hop) => Some(hops.acquire(via_hop(hop, None, links), links)?),
             ObjectKind::Group { .. } => None,
         };
         let fresh = old.is_none();

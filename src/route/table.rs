@@ -318,9 +318,15 @@ impl Hop<'_> {
         [a, b, c, d]
     }
 
-    /// The gateway, or `None` when the next hop is the packet's destination.
+    /// The gateway, or `None` when the next hop is the packet's destination or has no IPv4 address.
     #[inline]
     pub fn gateway(self) -> Option<Ipv4Addr> {
+        self.neighbour().filter(|address| !address.is_loopback())
+    }
+
+    /// The gateway as the neighbour table knows it: a surrogate for an IPv6 one.
+    #[inline]
+    pub fn neighbour(self) -> Option<Ipv4Addr> {
         let bits = (self.0[ADDRESSES].load(Ordering::Relaxed) >> 32) as u32;
         (bits != 0).then(|| Ipv4Addr::from_bits(bits))
     }

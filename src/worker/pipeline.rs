@@ -59,6 +59,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Classify) as Box<dyn Node<Tables>>,
         Box::new(EthernetInput),
         Box::new(Punt::arp(Arc::clone(&punt))),
+        Box::new(Punt::nd(Arc::clone(&punt))),
         Box::new(Ip4Input),
         Box::new(Reassemble::pre_routing(reassembly)),
         Box::new(Lookup::new(cache_entries)),

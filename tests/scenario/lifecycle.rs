@@ -20,6 +20,12 @@ fn ask(world: &World, words: &str) -> crate::world::Said {
     on(&world.router, &format!("{program} {words} --instance {}", instance()))
 }
 
+/// Gives the running router a command in the words of `ip`.
+fn command(world: &World, words: &str) -> crate::world::Said {
+    let program = env!("CARGO_BIN_EXE_wagonway");
+    on(&world.router, &format!("{program} ip --instance {} {words}", instance()))
+}
+
 /// After the signal the process ends well, its socket is gone, and the kernel can use the cables.
 pub(crate) fn stops_cleanly<D: Driver>(signal: Signal) {
     let world = World::new();
@@ -47,10 +53,7 @@ pub(crate) fn stops_cleanly<D: Driver>(signal: Signal) {
 pub(crate) fn is_changed_and_looked_into() {
     let world = World::new();
     let _router = Wagonway::<AfPacket>::start(&world);
-    let ip = |words: &str| {
-        let program = env!("CARGO_BIN_EXE_wagonway");
-        on(&world.router, &format!("{program} ip --instance {} {words}", instance()))
-    };
+    let ip = |words: &str| command(&world, words);
     let ping = |whom: &str| on(&world.alice, &format!("ping -n -c 3 -i 0.1 -W 2 {whom}"));
 
     ping("172.30.0.1").expect("Destination Net Unreachable");
@@ -128,6 +131,35 @@ pub(crate) fn starts_again_after_being_killed<D: Driver>() {
         router.process().signal(Signal::KILL);
         router.process().ends_within(SOON);
     }
+}
+
+/// An IPv4 route may have an IPv6 gateway (RFC 5549), which is found by neighbour discovery
+/// and forwards back by ours.
+pub(crate) fn an_ipv6_gateway_serves_ipv4() {
+    let world = World::new();
+    let _router = Wagonway::<AfPacket>::start(&world);
+    let ip = |words: &str| command(&world, words);
+    world.bob.sysctl("net.ipv6.conf.all.disable_ipv6", "0");
+    world.bob.sysctl("net.ipv6.conf.eth0.disable_ipv6", "0");
+    world.bob.ip("addr add fe80::b/64 dev eth0 nodad");
+    let shown = on(&world.router, "ip -br link show wan").text;
+    let mac = shown.lines().find(|line| line.starts_with("wan")).expect("the port");
+    let mac = mac.split_whitespace().nth(2).expect("a link-layer address");
+    let octets: Vec<u8> =
+        mac.split(':').map(|octet| u8::from_str_radix(octet, 16).expect("hex")).collect();
+    let [a, b, c, d, e, f] = octets[..] else { panic!("{mac}") };
+    let ours = format!("fe80::{:02x}{b:02x}:{c:02x}ff:fe{d:02x}:{e:02x}{f:02x}", a ^ 2);
+
+    let change = ip("route replace 10.9.0.0/24 via inet6 fe80::b dev wan");
+    assert!(change.ok, "{}", change.text);
+    world.bob.ip(&format!("route replace default via inet6 {ours} dev eth0"));
+    on(&world.alice, "ping -n -c 5 -i 0.05 -W 2 10.9.0.2").expect(" 0% packet loss");
+    ip("route get 10.9.0.2").expect("via inet6 fe80::b dev wan");
+    ip("neigh show dev wan").expect("fe80::b lladdr");
+
+    // A gateway that is not there is told of as any other.
+    ip("route replace 10.9.0.0/24 via inet6 fe80::c dev wan");
+    on(&world.alice, "ping -n -c 1 -W 5 10.9.0.2").expect("Destination Host Unreachable");
 }
 
 /// Starts with this configuration, which must fail at once with all of these words said.

@@ -1,6 +1,6 @@
 //! `ip neighbour show`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub struct NeighStats {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeighView {
     /// The neighbour's address.
-    pub dst: Ipv4Addr,
+    pub dst: IpAddr,
     /// The interface behind which it is.
     pub dev: String,
     /// Its Ethernet address, if known.
@@ -63,7 +63,7 @@ impl NeighFilter {
         state
             && self.proxy == neigh.proxy
             && self.dev.as_ref().is_none_or(|dev| *dev == neigh.dev)
-            && self.to.is_none_or(|net| net.contains(&neigh.dst))
+            && self.to.is_none_or(|net| matches!(neigh.dst, IpAddr::V4(dst) if net.contains(&dst)))
             && self.protocol.is_none_or(|protocol| protocol == neigh.protocol)
             && !(self.unused && neigh.stats.refcnt > 0)
     }

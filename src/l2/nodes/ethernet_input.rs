@@ -1,7 +1,8 @@
 //! `ethernet-input`: what `classify` did not pass, looked at field by field.
 //!
 //! - takes: frames with their notes started
-//! - gives: IPv4 to `ip4-input`, ARP to `arp-input`; VLAN-tagged ones on their sub-interface
+//! - gives: IPv4 to `ip4-input`, ARP to `arp-input`, what concerns IPv6 gateways to `nd-input`;
+//!   VLAN-tagged ones on their sub-interface
 //! - obeys: IEEE 802.3, IEEE 802.1Q; ledger 1.34
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     packet::{
         ethernet::{EthernetView, ethertype},
+        ndisc::is_neighbour,
         vlan,
     },
     tables::Tables,
@@ -25,6 +27,7 @@ const UNHANDLED: u8 = 4;
 const UNKNOWN_VLAN: u8 = 5;
 const LINK_DOWN: u8 = 6;
 const NO_BUFFER: u8 = 7;
+const ND: u8 = 8;
 
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let (ifaces, port) = (&cx.tables.ifaces, packet.port());
@@ -74,6 +77,8 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     match ethertype {
         ethertype::IPV4 => IP4,
         ethertype::ARP => ARP,
+        // Only gateways of IPv4 routes are looked for.
+        ethertype::IPV6 if cx.tables.gateways6 && is_neighbour(&packet.data()[l3..]) => ND,
         _ => UNHANDLED,
     }
 }
@@ -93,6 +98,7 @@ impl Node<Tables> for EthernetInput {
             Edge::Drop(Reason::UnknownVlan),
             Edge::Drop(Reason::LinkDown),
             Edge::Drop(Reason::NoBuffer),
+            Edge::To("nd-input"),
         ]
     }
 

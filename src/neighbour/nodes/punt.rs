@@ -19,6 +19,8 @@ use crate::{
 pub enum PuntKind {
     /// Read this ARP packet.
     Arp,
+    /// Read this packet about an IPv6 neighbour.
+    Nd,
     /// Find the neighbour for this packet: on [`Packet::iface`], at the address that
     /// [`Packet::hash`] holds.
     Resolve,
@@ -49,6 +51,11 @@ impl Punt {
         Self { name: "arp-input", kind: PuntKind::Arp, ring }
     }
 
+    /// `nd-input`.
+    pub fn nd(ring: Arc<ArrayQueue<Punted>>) -> Self {
+        Self { name: "nd-input", kind: PuntKind::Nd, ring }
+    }
+
     /// `icmp4-learn`.
     pub fn learn(ring: Arc<ArrayQueue<Punted>>) -> Self {
         Self { name: "icmp4-learn", kind: PuntKind::Learn, ring }
@@ -71,7 +78,7 @@ fn note_neighbour(packet: &mut Packet, tables: &Tables) {
     let hop = tables.hops.get(packet.hop());
     let ip = packet.data().get(packet.l3()..).unwrap_or_default();
     let dst = ip.get(16..20).and_then(|dst| dst.try_into().ok()).map_or(0, u32::from_be_bytes);
-    let address = hop.gateway().map_or(dst, Ipv4Addr::to_bits);
+    let address = hop.neighbour().map_or(dst, Ipv4Addr::to_bits);
     packet.set_iface(hop.out().iface);
     packet.set_hash(address);
 }

@@ -541,7 +541,7 @@ impl Desk<'_> {
             NeighCommand::Get { addr, dev, proxy } => {
                 self.known(dev)?;
                 let mut views = self.neigh_views();
-                views.retain(|view| view.dst == *addr && view.dev == *dev && !proxy);
+                views.retain(|view| view.dst == IpAddr::V4(*addr) && view.dev == *dev && !proxy);
                 if views.is_empty() {
                     return Err(Refused::new("RTNETLINK answers: No such file or directory"));
                 }
@@ -582,7 +582,14 @@ impl Desk<'_> {
             return Ok("Nothing to flush.\n".to_owned());
         }
         for view in going {
-            self.router.delete_neighbour(&view.dev, view.dst).map_err(Refused::new)?;
+            let iface = self.known(&view.dev)?.index;
+            let dst = match view.dst {
+                IpAddr::V4(dst) => Some(dst),
+                IpAddr::V6(six) => self.router.neighbours().surrogates().known(iface, six),
+            };
+            if let Some(dst) = dst {
+                self.router.delete_neighbour(&view.dev, dst).map_err(Refused::new)?;
+            }
         }
         Ok(String::new())
     }
@@ -602,7 +609,7 @@ impl Desk<'_> {
             };
             let seconds = (self.now.saturating_sub(entry.updated) / 1_000_000_000) as u32;
             NeighView {
-                dst: key.address,
+                dst: self.router.neighbours().address(*key),
                 dev: self.name(key.iface),
                 lladdr: entry.mac.filter(|_| entry.state.is_valid()).map(MacAddr::octets),
                 state: nud.0,

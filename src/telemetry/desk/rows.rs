@@ -98,7 +98,7 @@ impl Desk<'_> {
         let mut entries: Vec<_> = self.router.neighbours().iter().collect();
         entries.sort_by_key(|(key, _)| **key);
         let rows = entries.into_iter().map(|(key, entry)| NeighbourRow {
-            dst: key.address.to_string(),
+            dst: self.router.neighbours().address(*key).to_string(),
             dev: self.name(key.iface),
             lladdr: entry.mac.filter(|_| entry.state != State::Incomplete).map(|m| m.to_string()),
             state: vec![entry.state.name().to_owned()],
