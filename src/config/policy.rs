@@ -428,10 +428,12 @@ pub(super) fn vrfs(tables: &[At<VrfTable>], names: &mut Names, errors: &mut Erro
     let mut vrfs = Vec::with_capacity(tables.len());
     for table in tables {
         for name in &table.interfaces {
-            names.known(name, name.place(), errors);
             if tables.iter().any(|other| other.name.0 == name.0) {
                 errors.add(name.place(), "a VRF cannot be in a VRF", None);
-            } else if let Some(other) = owner.insert(name.0.clone(), table.name.0.clone()) {
+                continue;
+            }
+            names.known(name, name.place(), errors);
+            if let Some(other) = owner.insert(name.0.clone(), table.name.0.clone()) {
                 let message = format!("{:?} is in {other:?} already", name.0);
                 errors.add(name.place(), message, None);
             }

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::{AddressError, Router};
+use super::{AddressError, Router, events::What};
 use crate::{
     port::table::IfaceAddr,
     route::{
@@ -39,6 +39,7 @@ impl Router {
         iface.addresses.push(own.clone());
         let (index, up) = (iface.index, iface.up);
         self.links_changed();
+        self.tell_address(false, index, &own);
         self.local_route(index, local.addr(), Verb::Append)?;
         if up {
             self.subnet_routes(index, &own, Verb::Append)?;
@@ -57,6 +58,7 @@ impl Router {
             addresses.iter().position(|own| own.local == local).ok_or(AddressError::NotFound)?;
         let own = addresses.remove(at);
         let index = self.ifaces[place].index;
+        self.tell_address(true, index, &own);
         let _ = self.subnet_routes(index, &own, Verb::Delete);
         let vrf = self.ifaces[place].own_vrf();
         let same = self.ifaces.iter().filter(|iface| iface.own_vrf() == vrf);
@@ -81,6 +83,13 @@ impl Router {
             self.flush_where(|_, _, info| info.nexthops.iter().any(|hop| hop.iface == index));
         }
         Ok(())
+    }
+
+    fn tell_address(&mut self, deleted: bool, index: u16, own: &IfaceAddr) {
+        self.tell(deleted, |router| {
+            let iface = router.ifaces.iter().find(|iface| iface.index == index)?;
+            Some(What::Address(iface.clone(), own.clone()))
+        });
     }
 
     pub(super) fn kernel_route(&mut self, verb: Verb, spec: RouteSpec) -> Result<(), RouteError> {

@@ -2,7 +2,7 @@
 //!
 //! - obeys: ledger 5.62 (routes of a link that goes), 5.64; `fib_sync_down_dev`, `fib_sync_up`
 
-use super::{IfaceSpec, LinkError, Router, links::View};
+use super::{IfaceSpec, LinkError, Router, events::What, links::View};
 use crate::{
     port::table::{Iface, IfaceConf},
     route::{
@@ -53,6 +53,7 @@ impl Router {
         });
         self.ifaces.sort_by_key(|iface| iface.index);
         self.links_changed();
+        self.tell_link(index);
         Ok(index)
     }
 
@@ -76,8 +77,9 @@ impl Router {
         self.flush_where(|_, _, info| info.nexthops.iter().any(|hop| hop.iface == index));
         self.neighbours.handle_link_down(index, false);
         self.act(0);
-        self.ifaces.remove(place);
+        let gone = self.ifaces.remove(place);
         self.links_changed();
+        self.tell(true, |_| Some(What::Link(gone)));
         Ok(())
     }
 
@@ -94,6 +96,7 @@ impl Router {
         let index = self.ifaces[place].index;
         self.ifaces[place].up = up;
         self.links_changed();
+        self.tell_link(index);
         if up {
             let addresses = self.ifaces[place].addresses.clone();
             for own in addresses {
@@ -156,6 +159,7 @@ impl Router {
             }
             self.follow_link(index);
             self.links_changed();
+            self.tell_link(index);
         }
     }
 
@@ -169,8 +173,10 @@ impl Router {
             return Err(LinkError::SmallMtu);
         }
         self.ifaces[place].mtu = mtu;
-        self.refresh_hops(self.ifaces[place].index);
+        let index = self.ifaces[place].index;
+        self.refresh_hops(index);
         self.links_changed();
+        self.tell_link(index);
         Ok(())
     }
 

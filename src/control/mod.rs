@@ -5,6 +5,7 @@
 //! loop and deterministic replay drive the same machine.
 
 mod addresses;
+mod events;
 mod explain;
 mod ifaces;
 mod learned;
@@ -17,6 +18,7 @@ mod router;
 mod rules;
 mod vrf;
 
+pub use events::{Event, News, What};
 pub use explain::{Explanation, Query};
 pub use learned::Learned;
 pub use router::{AddressError, IfaceSpec, Limits, LinkError, NeighbourError, Router};

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{NeighbourError, Router, links::View};
+use super::{NeighbourError, Router, events::What, links::View};
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Nanos, Reason},
@@ -64,7 +64,7 @@ impl Router {
     /// When the interface or the neighbour is not there.
     pub fn delete_neighbour(&mut self, dev: &str, address: Ipv4Addr) -> Result<(), NeighbourError> {
         let iface = self.iface(dev).ok_or_else(|| NeighbourError::NoDevice(dev.into()))?.index;
-        if !self.neighbours.remove(Key { iface, address }) {
+        if !self.neighbours.delete(Key { iface, address }) {
             return Err(NeighbourError::NotFound);
         }
         self.act(0);
@@ -86,6 +86,9 @@ impl Router {
         for action in self.neighbours.take_actions() {
             match action {
                 Action::Solicit(key, mac) => self.solicit(key, mac),
+                Action::Tell { key: Key { iface, address }, mac, state, deleted } => {
+                    self.tell(deleted, |_| Some(What::Neighbour { iface, address, mac, state }));
+                }
                 Action::Resolved(key, mac) => self.resolved(key, mac),
                 Action::Unresolved(key) => self.unresolved(key),
                 Action::Release(key, packets) => {

@@ -3,7 +3,7 @@
 //!
 //! - obeys: `ip-nexthop(8)`; `net/ipv4/nexthop.c`; ledger 6.31 to 6.40
 
-use super::{Router, links::View};
+use super::{Router, events::What, links::View};
 use crate::{
     graph::Nanos,
     route::{control::Verb, nexthops::NexthopError, spec::NexthopSpec},
@@ -24,6 +24,12 @@ impl Router {
         let done = routes.set_object(verb, spec, now, &View { ifaces, neighbours }, hops);
         self.dirty = true;
         self.note_hop_changes();
+        if let Ok(id) = &done {
+            self.tell_nexthop(*id);
+            if verb != Verb::Add {
+                self.tell_routes_through(*id);
+            }
+        }
         done
     }
 
@@ -32,10 +38,18 @@ impl Router {
     /// # Errors
     /// When there is none of this number.
     pub fn delete_nexthop(&mut self, id: u32, now: Nanos) -> Result<(), NexthopError> {
+        let was = self.routes.objects().get(id).cloned();
+        let groups = self.routes.objects().groups_with(id);
         let Self { routes, hops, ifaces, neighbours, .. } = self;
         let done = routes.delete_object(id, now, &View { ifaces, neighbours }, hops);
         self.policy_changed();
         self.note_hop_changes();
+        if let (Ok(()), Some(was)) = (&done, was) {
+            self.tell(true, |_| Some(What::Nexthop(id, was)));
+            for group in groups {
+                self.tell_nexthop(group);
+            }
+        }
         done
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{learned::Memory, links::View, martians::Martians};
+use super::{events::Events, learned::Memory, links::View, martians::Martians};
 use crate::{
     dpdk::{mbuf::Packet, mempool::Pool},
     graph::{MAX_IFACES, Nanos, Reason, trace::Session},
@@ -130,6 +130,7 @@ pub struct Router {
     pub(super) any_mac: bool,
     pub(super) stand_in: bool,
     pub(super) routes: RouteControl,
+    pub(super) events: Events,
     pub(super) rules: Vec<RuleSpec>,
     pub(super) policy_dirty: bool,
     policy: Option<Arc<Policy>>,
@@ -212,6 +213,7 @@ impl Router {
             any_mac,
             stand_in,
             routes,
+            events: Events::default(),
             rules: super::rules::initial(),
             policy_dirty: false,
             policy: None,
@@ -358,7 +360,10 @@ impl Router {
         &mut self,
         gone: impl Fn(&RouteControl, Prefix, &RouteInfo) -> bool,
     ) -> usize {
+        // What an operator takes away is told route by route.
+        self.routes.tells_flushed = true;
         let count = self.flush_where(gone);
+        self.routes.tells_flushed = false;
         self.dirty = true;
         count
     }

@@ -5,7 +5,7 @@
 use ipnet::Ipv4Net;
 use thiserror::Error;
 
-use super::Router;
+use super::{Router, events::What};
 use crate::{
     port::table::Iface,
     route::{
@@ -109,8 +109,9 @@ impl Router {
             return Err(RuleError::Exists);
         }
         let place = self.rules.partition_point(|other| priority(other) <= priority(&rule));
-        self.rules.insert(place, rule);
+        self.rules.insert(place, rule.clone());
         self.policy_changed();
+        self.tell(false, |_| Some(What::Rule(rule)));
         Ok(())
     }
 
@@ -120,8 +121,9 @@ impl Router {
     /// When there is none.
     pub fn delete_rule(&mut self, fits: impl Fn(&RuleSpec) -> bool) -> Result<(), RuleError> {
         let place = self.rules.iter().position(fits).ok_or(RuleError::NotFound)?;
-        self.rules.remove(place);
+        let gone = self.rules.remove(place);
         self.policy_changed();
+        self.tell(true, |_| Some(What::Rule(gone)));
         Ok(())
     }
 

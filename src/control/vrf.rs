@@ -68,6 +68,7 @@ impl Router {
             let _ = self.add_rule(&rule);
         }
         self.links_changed();
+        self.tell_link(index);
         Ok(index)
     }
 
@@ -97,6 +98,9 @@ impl Router {
         self.move_addresses(name, vrf);
         self.set_up(name, up)?;
         self.links_changed();
+        if let Some(place) = self.find(name) {
+            self.tell_link(self.ifaces[place].index);
+        }
         Ok(())
     }
 
@@ -106,8 +110,10 @@ impl Router {
     /// When there is no such interface.
     pub fn set_group(&mut self, name: &str, group: u32) -> Result<(), LinkError> {
         let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.to_owned()))?;
-        self.ifaces[place].group = group;
-        self.links_changed();
+        if std::mem::replace(&mut self.ifaces[place].group, group) != group {
+            self.links_changed();
+            self.tell_link(self.ifaces[place].index);
+        }
         Ok(())
     }
 

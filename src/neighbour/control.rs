@@ -125,6 +125,17 @@ pub enum Action<P> {
     Fail(Key, Vec<P>),
     /// Drop these packets: the queue was full.
     Drop(Vec<P>),
+    /// Tell those who watch.
+    Tell {
+        /// Who.
+        key: Key,
+        /// Its link-layer address.
+        mac: Option<MacAddr>,
+        /// Its state.
+        state: State,
+        /// It is there no more.
+        deleted: bool,
+    },
 }
 
 /// One neighbour.
@@ -152,6 +163,8 @@ pub struct Neighbours<P> {
     seed: u64,
     /// Grows while routes are stated, which only look at the table.
     surrogates: RefCell<Surrogates>,
+    /// Changes of state are told.
+    tells: bool,
 }
 
 impl<P> Neighbours<P> {
@@ -165,6 +178,23 @@ impl<P> Neighbours<P> {
             held: 0,
             seed: seed | 1,
             surrogates: RefCell::default(),
+            tells: false,
+        }
+    }
+
+    /// Whether changes of state are to be told.
+    pub fn tell(&mut self, wanted: bool) {
+        self.tells = wanted;
+    }
+
+    /// Tells the state of a neighbour to those who watch.
+    fn note(&mut self, key: Key, deleted: bool) {
+        if !self.tells {
+            return;
+        }
+        if let Some(entry) = self.entries.get(&key) {
+            let (state, mac) = (entry.state, entry.mac.filter(|_| entry.state.is_valid()));
+            self.actions.push(Action::Tell { key, mac, state, deleted });
         }
     }
 
@@ -368,6 +398,7 @@ impl<P> Neighbours<P> {
             self.actions.push(Action::Fail(key, waiting));
         }
         self.set_deadline(key, Some(now + self.rules.gc_stale_time));
+        self.note(key, false);
     }
 
     fn enter(&mut self, now: Nanos, key: Key, mac: MacAddr, state: State) {
@@ -377,6 +408,7 @@ impl<P> Neighbours<P> {
             return;
         };
         let changed = entry.mac != Some(mac) || !entry.state.is_valid();
+        let told = (entry.mac, entry.state);
         entry.mac = Some(mac);
         entry.state = state;
         entry.updated = now;
@@ -396,6 +428,9 @@ impl<P> Neighbours<P> {
             _ => None,
         };
         self.set_deadline(key, deadline);
+        if told != (Some(mac), state) {
+            self.note(key, false);
+        }
     }
 
     /// Somebody who needs us told its address: it is known, but not confirmed.
@@ -446,6 +481,7 @@ impl<P> Neighbours<P> {
     /// Forgets a neighbour; packets that wait for it fail. False when there is none.
     pub fn remove(&mut self, key: Key) -> bool {
         self.set_deadline(key, None);
+        self.note(key, true);
         let Some(entry) = self.entries.remove(&key) else {
             return false;
         };
@@ -458,6 +494,29 @@ impl<P> Neighbours<P> {
             self.actions.push(Action::Fail(key, waiting));
         }
         true
+    }
+
+    /// The administrator takes a neighbour away: as in the kernel it fails first. False when there
+    /// is none.
+    pub fn delete(&mut self, key: Key) -> bool {
+        if let Some(entry) = self.entries.get_mut(&key)
+            && self.tells
+            && entry.state.is_valid()
+        {
+            let mac = entry.mac.take();
+            let state = std::mem::replace(&mut entry.state, State::Failed);
+            self.note(key, false);
+            self.note(key, true);
+            // Told already; what hangs on it goes the ordinary way.
+            if let Some(entry) = self.entries.get_mut(&key) {
+                (entry.mac, entry.state) = (mac, state);
+            }
+            self.tells = false;
+            let gone = self.remove(key);
+            self.tells = true;
+            return gone;
+        }
+        self.remove(key)
     }
 
     /// An interface went down: its neighbours are forgotten, but for those set by hand when `keep`.
@@ -487,6 +546,7 @@ impl<P> Neighbours<P> {
                 State::Reachable | State::Stale => {
                     entry.state = State::Probe;
                     entry.probes = 0;
+                    self.note(key, false);
                     self.solicit(now, key);
                 }
                 State::Failed => {

@@ -111,6 +111,9 @@ impl View {
     }
 }
 
+/// A change of a route: taken away or not, prefix, TOS, route, and its next hops at the time.
+pub type RouteNote = (bool, Prefix, u8, RouteInfo, Vec<Nexthop>);
+
 /// The routes and the forwarding tables.
 pub struct RouteControl {
     rib: Rib,
@@ -121,6 +124,10 @@ pub struct RouteControl {
     choices: HashMap<(View, Prefix), u32>,
     objects: Nexthops,
     limit: usize,
+    /// What has changed, for those who watch: taken away or not, prefix, TOS, route and next hops.
+    pub journal: Option<Vec<RouteNote>>,
+    /// Routes that are flushed go into the journal too.
+    pub tells_flushed: bool,
     /// Changes refused for want of room.
     pub refused: u64,
 }
@@ -136,6 +143,8 @@ impl RouteControl {
             choices: HashMap::new(),
             objects: Nexthops::default(),
             limit,
+            journal: None,
+            tells_flushed: false,
             refused: 0,
         };
         // There is room for the first one.
@@ -246,6 +255,9 @@ impl RouteControl {
         let prefix = Prefix::of(spec.dst.addr().to_bits(), spec.dst.prefix_len());
         if verb == Verb::Delete {
             let place = self.find_to_delete(prefix, spec, links)?;
+            if let Some(alias) = self.rib.get(spec.table, prefix).get(place).copied() {
+                self.note(true, prefix, alias);
+            }
             self.delete(spec.table, prefix, place, hops);
             return Ok(());
         }
@@ -295,11 +307,38 @@ impl RouteControl {
                 None
             }
         };
+        self.note(false, prefix, Alias { info: id, tos: spec.tos });
         self.refresh(spec.table, prefix, hops);
         if let Some(hop) = gone {
             hops.release(hop);
         }
         Ok(())
+    }
+
+    fn note(&mut self, deleted: bool, prefix: Prefix, alias: Alias) {
+        if self.journal.is_none() {
+            return;
+        }
+        let Some(info) = self.rib.info(alias.info).cloned() else { return };
+        let nexthops = self.nexthops(&info).into_owned();
+        if let Some(journal) = &mut self.journal {
+            journal.push((deleted, prefix, alias.tos, info, nexthops));
+        }
+    }
+
+    /// Puts all routes of which `wanted` says so into the journal, as if they had been changed.
+    pub fn note_routes(&mut self, wanted: impl Fn(&RouteInfo) -> bool) {
+        let rib = &self.rib;
+        let found: Vec<(Prefix, Alias)> = rib
+            .prefixes()
+            .flat_map(|(shelf, prefix)| {
+                rib.get(shelf, prefix).iter().map(move |own| (prefix, *own))
+            })
+            .filter(|(_, alias)| rib.info(alias.info).is_some_and(&wanted))
+            .collect();
+        for (prefix, alias) in found {
+            self.note(false, prefix, alias);
+        }
     }
 
     /// Makes the places that a new prefix needs; look-ups change only by what `refresh` writes next.
@@ -597,6 +636,9 @@ impl RouteControl {
             {
                 let alias = self.rib.get(shelf, prefix)[place];
                 let table_id = self.rib.info(alias.info).map_or(shelf, |info| info.table);
+                if self.tells_flushed {
+                    self.note(true, prefix, alias);
+                }
                 self.delete(table_id, prefix, place, hops);
                 count += 1;
             }

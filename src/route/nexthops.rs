@@ -297,7 +297,8 @@ impl Nexthops {
         })
     }
 
-    fn groups_with(&self, member: u32) -> Vec<u32> {
+    /// The groups that an object is in.
+    pub fn groups_with(&self, member: u32) -> Vec<u32> {
         let has = |object: &Object| match &object.kind {
             ObjectKind::Group { members, .. } => members.iter().any(|(id, _)| *id == member),
             _ => false,

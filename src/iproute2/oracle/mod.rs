@@ -15,11 +15,12 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
+const SETUP: &str = "ip link add d0 type veth peer name d1 && ip link set lo up && \
+    ip link set d0 up && ip link set d1 up && ip addr add 192.0.2.1/24 dev d0 || exit 77\n";
+
 /// Runs lines of `ip` one after another in one fresh namespace that has the pair of interfaces
 /// `d0` (192.0.2.1/24, up) and `d1` (up). `None` when this machine cannot do it.
 pub(crate) fn run(lines: &[String]) -> Option<Vec<Outcome>> {
-    const SETUP: &str = "ip link add d0 type veth peer name d1 && ip link set lo up && \
-        ip link set d0 up && ip link set d1 up && ip addr add 192.0.2.1/24 dev d0 || exit 77\n";
     let mut script = String::from("LC_ALL=C; export LC_ALL\n");
     script.push_str(SETUP);
     script.push_str("dir=$(mktemp -d) || exit 77; trap 'rm -r $dir' EXIT\n");
@@ -31,6 +32,45 @@ pub(crate) fn run(lines: &[String]) -> Option<Vec<Outcome>> {
         script.push_str("printf '%s\\001' $status; cat $dir/out; printf '\\001'; ");
         script.push_str("cat $dir/err; printf '\\002'\n");
     }
+    let text = shell(script)?;
+    let outcomes: Vec<Outcome> = text
+        .split_terminator('\u{2}')
+        .map(|record| {
+            let mut parts = record.split('\u{1}');
+            Outcome {
+                status: parts.next().expect("status").parse().expect("number"),
+                stdout: parts.next().expect("stdout").to_owned(),
+                stderr: parts.next().expect("stderr").to_owned(),
+            }
+        })
+        .collect();
+    assert_eq!(outcomes.len(), lines.len(), "one outcome for each line");
+    Some(outcomes)
+}
+
+/// What `ip -4 monitor` with these words tells while lines are run as [`run`] runs them.
+pub(crate) fn watch(words: &str, lines: &[String]) -> Option<String> {
+    let mut script = String::from("LC_ALL=C; export LC_ALL\n");
+    script.push_str(SETUP);
+    script.push_str("dir=$(mktemp -d) || exit 77\n");
+    script.push_str(&format!("ip -4 monitor {words} >$dir/told 2>&1 & watcher=$!\n"));
+    script.push_str("trap 'kill $watcher; rm -r $dir' EXIT\n");
+    // It listens from the first thing on that it tells.
+    script.push_str(
+        "while [ ! -s $dir/told ]; do ip rule add pref 9 table 9; ip rule del pref 9; done\n",
+    );
+    for line in lines {
+        script.push_str(&format!("ip {line} >/dev/null 2>&1\n"));
+    }
+    script.push_str("ip rule add pref 11 table 9\n");
+    script.push_str("until grep -q 'RULE.11:' $dir/told; do sleep 0.01; done; cat $dir/told\n");
+    let text = shell(script)?;
+    let own = |line: &&str| !line.contains("RULE]") || !line.contains("lookup 9");
+    Some(text.split_inclusive('\n').filter(own).collect())
+}
+
+/// Runs a script in a fresh namespace; what it prints, or `None` when this machine cannot.
+fn shell(script: String) -> Option<String> {
     let mut child = Command::new("unshare")
         .args(["-n", "sh", "-s"])
         .stdin(Stdio::piped())
@@ -49,18 +89,5 @@ pub(crate) fn run(lines: &[String]) -> Option<Vec<Outcome>> {
         eprintln!("skipped: needs root, unshare, ip and veth");
         return None;
     }
-    let text = String::from_utf8(output.stdout).expect("ip writes UTF-8");
-    let outcomes: Vec<Outcome> = text
-        .split_terminator('\u{2}')
-        .map(|record| {
-            let mut parts = record.split('\u{1}');
-            Outcome {
-                status: parts.next().expect("status").parse().expect("number"),
-                stdout: parts.next().expect("stdout").to_owned(),
-                stderr: parts.next().expect("stderr").to_owned(),
-            }
-        })
-        .collect();
-    assert_eq!(outcomes.len(), lines.len(), "one outcome for each line");
-    Some(outcomes)
+    Some(String::from_utf8(output.stdout).expect("ip writes UTF-8"))
 }

@@ -246,6 +246,29 @@ pub fn show_addresses<'a>(
     listing.finish()
 }
 
+/// What `ip monitor` prints for an interface.
+#[must_use]
+pub fn show_link_event(link: &LinkView, options: &Options) -> String {
+    let mut listing = Listing::new(options);
+    listing.entry(|entry| {
+        print_header(entry, &LinkView { txqlen: 0, ..link.clone() }, false);
+        print_hardware(entry, link, options);
+        entry.text(format_args!("\n"));
+    });
+    listing.finish()
+}
+
+/// What `ip monitor` prints for an address of an interface.
+#[must_use]
+pub fn show_address_event(link: &LinkView, addr: &AddrView, options: &Options) -> String {
+    let mut listing = Listing::new(options);
+    listing.entry(|entry| {
+        entry.text(format_args!("{}: {}", link.ifindex, link.ifname));
+        print_addr(entry, link, addr, &Options { oneline: false, ..options.clone() });
+    });
+    listing.finish()
+}
+
 fn print_brief(entry: &mut Entry<'_>, link: &LinkView) {
     match &link.link {
         Some(parent) => {

@@ -13,7 +13,10 @@ mod rule;
 mod stats;
 mod vrf;
 
-pub use link::{AddrView, LinkDetails, LinkView, iff, show_addresses, show_links};
+pub use link::{
+    AddrView, LinkDetails, LinkView, iff, show_address_event, show_addresses, show_link_event,
+    show_links,
+};
 pub use neigh::{NeighStats, NeighView, show_neighbours};
 pub use nexthop::{BucketView, NexthopView, ResilientView, show_nexthop_buckets, show_nexthops};
 pub use route::{NextHopView, RouteGetView, RouteView, show_route_get, show_routes};

@@ -18,11 +18,11 @@ use crate::{
     },
     neighbour::control::{Key, State},
     packet::MacAddr,
-    port::table::Iface,
+    port::table::{Iface, IfaceAddr},
     route::{
         control::{RouteControl, Verb},
         policy::Flow,
-        rib::{Prefix, RouteInfo},
+        rib::{Nexthop, Prefix, RouteInfo},
         spec::{RouteSpec, RouteType, scope, table},
     },
 };
@@ -222,7 +222,7 @@ impl Desk<'_> {
             .collect()
     }
 
-    fn link_view(&self, iface: &Iface, stats: LinkStats) -> LinkView {
+    pub(super) fn link_view(&self, iface: &Iface, stats: LinkStats) -> LinkView {
         let is_vrf = iface.vrf_table.is_some();
         let mut flags =
             if is_vrf { iff::NOARP | iff::MASTER } else { iff::BROADCAST | iff::MULTICAST };
@@ -266,24 +266,7 @@ impl Desk<'_> {
                 ..LinkDetails::default()
             },
             stats,
-            addrs: iface
-                .addresses
-                .iter()
-                .map(|own| AddrView {
-                    local: own.local.addr(),
-                    peer: None,
-                    prefixlen: own.local.prefix_len(),
-                    metric: None,
-                    broadcast: own.broadcast,
-                    scope: scope::UNIVERSE,
-                    secondary: own.secondary,
-                    deprecated: false,
-                    noprefixroute: false,
-                    label: iface.name.clone(),
-                    valid_lft: None,
-                    preferred_lft: None,
-                })
-                .collect(),
+            addrs: iface.addresses.iter().map(|own| address_view(iface, own)).collect(),
         }
     }
 
@@ -598,34 +581,59 @@ impl Desk<'_> {
         let mut entries: Vec<(&Key, _)> = self.router.neighbours().iter().collect();
         entries.sort_by_key(|(key, _)| **key);
         let views = entries.into_iter().map(|(key, entry)| {
-            let nud = match entry.state {
-                State::Incomplete => NudState::INCOMPLETE,
-                State::Reachable => NudState::REACHABLE,
-                State::Stale => NudState::STALE,
-                State::Probe => NudState::PROBE,
-                State::Failed => NudState::FAILED,
-                State::Permanent => NudState::PERMANENT,
-                State::Noarp => NudState::NOARP,
-            };
             let seconds = (self.now.saturating_sub(entry.updated) / 1_000_000_000) as u32;
             NeighView {
-                dst: self.router.neighbours().address(*key),
-                dev: self.name(key.iface),
-                lladdr: entry.mac.filter(|_| entry.state.is_valid()).map(MacAddr::octets),
-                state: nud.0,
-                router: false,
-                proxy: false,
-                managed: false,
-                extern_learn: false,
-                protocol: 0,
                 stats: NeighStats {
                     updated: seconds,
                     probes: entry.probes,
                     ..NeighStats::default()
                 },
+                ..self.neigh_view(*key, entry.mac, entry.state)
             }
         });
         views.collect()
+    }
+
+    pub(super) fn neigh_view(&self, key: Key, mac: Option<MacAddr>, state: State) -> NeighView {
+        let nud = match state {
+            State::Incomplete => NudState::INCOMPLETE,
+            State::Reachable => NudState::REACHABLE,
+            State::Stale => NudState::STALE,
+            State::Probe => NudState::PROBE,
+            State::Failed => NudState::FAILED,
+            State::Permanent => NudState::PERMANENT,
+            State::Noarp => NudState::NOARP,
+        };
+        NeighView {
+            dst: self.router.neighbours().address(key),
+            dev: self.name(key.iface),
+            lladdr: mac.filter(|_| state.is_valid()).map(MacAddr::octets),
+            state: nud.0,
+            router: false,
+            proxy: false,
+            managed: false,
+            extern_learn: false,
+            protocol: 0,
+            stats: NeighStats::default(),
+        }
+    }
+}
+
+/// An address as `ip addr show` wants it.
+pub(super) fn address_view(iface: &Iface, own: &IfaceAddr) -> AddrView {
+    AddrView {
+        local: own.local.addr(),
+        peer: None,
+        prefixlen: own.local.prefix_len(),
+        metric: None,
+        broadcast: own.broadcast,
+        scope: scope::UNIVERSE,
+        secondary: own.secondary,
+        deprecated: false,
+        noprefixroute: false,
+        label: iface.name.clone(),
+        valid_lft: None,
+        preferred_lft: None,
     }
 }
 
@@ -637,9 +645,21 @@ fn view(
     routes: &RouteControl,
     ifaces: &[Iface],
 ) -> RouteView {
+    let blackhole = routes.objects().is_blackhole(info.nhid);
+    view_with(prefix, tos, info, &routes.nexthops(info), blackhole, ifaces)
+}
+
+/// The same with the next hops that it has, or had.
+pub(super) fn view_with(
+    prefix: Prefix,
+    tos: u8,
+    info: &RouteInfo,
+    nexthops: &[Nexthop],
+    blackhole: bool,
+    ifaces: &[Iface],
+) -> RouteView {
     let find = |index: u16| ifaces.iter().find(|iface| iface.index == index);
-    let mut nexthops: Vec<NextHopView> = routes
-        .nexthops(info)
+    let mut nexthops: Vec<NextHopView> = nexthops
         .iter()
         .map(|hop| NextHopView {
             via: hop.gateway,
@@ -652,7 +672,7 @@ fn view(
         })
         .collect();
     let mut kind = info.kind;
-    if kind == RouteType::Unicast && routes.objects().is_blackhole(info.nhid) {
+    if kind == RouteType::Unicast && blackhole {
         // The kernel shows such a route by what its object does, on the loopback.
         kind = RouteType::Blackhole;
         nexthops =

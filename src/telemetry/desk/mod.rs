@@ -5,6 +5,7 @@
 //! - costs: workers notice nothing of it; a long answer is made in pieces, packets in between
 
 mod ip;
+mod monitor;
 mod policy;
 mod rows;
 
@@ -101,6 +102,8 @@ pub enum Cursor {
     Routes(Vec<Prefix>, usize, u32, u64),
     /// Commands of a batch, and where the next one starts.
     Batch(Box<Batch>),
+    /// What `ip monitor` has to tell, by the number of the watcher.
+    Monitor(Box<monitor::Watch>),
     /// A trace, and its first time.
     Trace(Arc<Session>, Option<Nanos>),
 }
@@ -377,6 +380,9 @@ impl Answer for Desk<'_> {
             Request::Show(show) => self.show(show),
             Request::Ip(words) => {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                if let Some(reply) = self.monitor(&words) {
+                    return reply;
+                }
                 let said = self.one_command(&words);
                 self.router.commit();
                 Reply::LastRows(vec![value(said)])
@@ -392,13 +398,16 @@ impl Answer for Desk<'_> {
                 self.more_routes(prefixes, from, table, left)
             }
             Cursor::Batch(batch) => self.more_lines(batch),
+            Cursor::Monitor(watch) => self.more_news(watch),
             Cursor::Trace(session, first) => self.more_steps(session, first),
         }
     }
 
     fn abandon(&mut self, cursor: Cursor) {
-        if let Cursor::Trace(..) = cursor {
-            self.end_trace();
+        match cursor {
+            Cursor::Trace(..) => self.end_trace(),
+            Cursor::Monitor(watch) => self.router.unwatch(watch.id()),
+            Cursor::Routes(..) | Cursor::Batch(_) => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     telemetry::report::MemoryRow,
 };
 
+mod monitor;
 mod policy;
 
 const CONFIG: &str = r#"
