@@ -40,7 +40,7 @@ impl Router {
         let (index, up) = (iface.index, iface.up);
         self.links_changed();
         self.tell_address(false, index, &own);
-        self.local_route(index, local.addr(), Verb::Append)?;
+        self.local_route(index, local, Verb::Append)?;
         if up {
             self.subnet_routes(index, &own, Verb::Append)?;
         }
@@ -64,7 +64,7 @@ impl Router {
         let same = self.ifaces.iter().filter(|iface| iface.own_vrf() == vrf);
         let still = same.flat_map(|iface| &iface.addresses);
         if still.into_iter().all(|other| other.local.addr() != local.addr()) {
-            let _ = self.local_route(index, local.addr(), Verb::Delete);
+            let _ = self.local_route(index, local, Verb::Delete);
             self.flush_where(|_, _, info| info.prefsrc == Some(local.addr()));
         }
         self.links_changed();
@@ -141,10 +141,16 @@ impl Router {
     pub(super) fn local_route(
         &mut self,
         index: u16,
-        address: Ipv4Addr,
+        local: Ipv4Net,
         verb: Verb,
     ) -> Result<(), RouteError> {
-        let spec = self.owned(index, Ipv4Net::from(address), RouteType::Local, address);
+        let address = local.addr();
+        let mut spec = self.owned(index, Ipv4Net::from(address), RouteType::Local, address);
+        // To others a secondary address looks like the first one of its subnet (`fib_add_ifaddr`).
+        spec.prefsrc = match verb {
+            Verb::Delete => None,
+            _ => Some(self.primary_of(index, local)),
+        };
         // A local address answers whether its interface is up or not.
         let place = self.ifaces.iter().position(|iface| iface.index == index);
         let up = place.map(|place| std::mem::replace(&mut self.ifaces[place].up, true));
@@ -153,6 +159,16 @@ impl Router {
             self.ifaces[place].up = up;
         }
         done
+    }
+
+    /// The first address of an interface in the subnet of another one.
+    fn primary_of(&self, index: u16, local: Ipv4Net) -> Ipv4Addr {
+        let own = self.ifaces.iter().filter(|iface| iface.index == index);
+        let first = own
+            .flat_map(|iface| &iface.addresses)
+            .map(|own| own.local)
+            .find(|own| own.prefix_len() == local.prefix_len() && own.contains(&local.addr()));
+        first.map_or(local.addr(), |first| first.addr())
     }
 
     /// The routes of a subnet: connected, and broadcast [5.23].

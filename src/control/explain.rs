@@ -138,17 +138,35 @@ impl Router {
                     story,
                 })
             };
+            let mut tell = |what: &str| {
+                let _ = writeln!(story, "    rule {priority}: {what}");
+            };
             let table_id = match rule.action {
-                RuleAction::Nop => continue,
+                RuleAction::Nop => {
+                    tell("nop");
+                    continue;
+                }
                 RuleAction::Goto(target) => {
                     if self.rules().iter().any(|other| other.priority == Some(target)) {
+                        tell(&format!("goto {target}"));
                         from_priority = target;
+                    } else {
+                        tell(&format!("goto {target}, which is not there"));
                     }
                     continue;
                 }
-                RuleAction::Blackhole => return ends(RouteType::Blackhole, story),
-                RuleAction::Unreachable => return ends(RouteType::Throw, story),
-                RuleAction::Prohibit => return ends(RouteType::Prohibit, story),
+                RuleAction::Blackhole => {
+                    tell("blackhole");
+                    return ends(RouteType::Blackhole, story);
+                }
+                RuleAction::Unreachable => {
+                    tell("unreachable");
+                    return ends(RouteType::Throw, story);
+                }
+                RuleAction::Prohibit => {
+                    tell("prohibit");
+                    return ends(RouteType::Prohibit, story);
+                }
                 RuleAction::Lookup(_) if rule.l3mdev => {
                     let vrf = self.ifaces().iter().find(|iface| iface.index == vrf)?;
                     vrf.vrf_table?
@@ -181,6 +199,20 @@ impl Router {
         None
     }
 
+    /// Where a hop leads, in the words of `ip route`.
+    fn way_of(&self, index: u32) -> String {
+        let hop = self.hops().table().get(index);
+        let iface = hop.out().iface;
+        let dev = self.ifaces.iter().find(|own| own.index == iface);
+        let dev = dev.map_or_else(|| format!("if{iface}"), |own| own.name.clone());
+        match (hop.kind(), hop.gateway()) {
+            (HopKind::Neighbour, Some(via)) => format!("via {via} dev {dev}"),
+            (HopKind::Link, _) => format!("dev {dev}"),
+            (HopKind::Blackhole, _) => "a blackhole".to_owned(),
+            _ => "nothing".to_owned(),
+        }
+    }
+
     /// From the route to the neighbour.
     fn follow(&self, flow: &Flow, prefix: Prefix, alias: Alias, mut story: String) -> Explanation {
         let routes = self.routes();
@@ -207,10 +239,20 @@ impl Router {
             header[20..22].copy_from_slice(&flow.sport.to_be_bytes());
             header[22..24].copy_from_slice(&flow.dport.to_be_bytes());
             let hash = path_hash(&header, &self.tunables().multipath);
-            let members = hops.members(hop).count();
-            let _ = writeln!(story, "    next hop by hash {hash:08x} of {members}");
+            let members: Vec<u32> = hops.members(hop).collect();
             index = hops.member(hop, hash);
             hop = hops.get(index);
+            let shares = members.iter().filter(|member| **member == index).count();
+            let nhid = info.map_or(0, |info| info.nhid);
+            if nhid != 0 {
+                let _ = writeln!(story, "    next-hop object {nhid}");
+            }
+            let _ = writeln!(
+                story,
+                "    hash {hash:08x} chooses {}, which has {shares} of {} buckets",
+                self.way_of(index),
+                members.len()
+            );
         }
         let learned = self.exception(index, flow.dst.into());
         let (mut mtu, mut expires, mut locked) = (None, None, false);
@@ -244,6 +286,13 @@ impl Router {
             };
             let known_as = self.neighbours().address(Key { iface, address });
             let _ = writeln!(story, "    neighbour {known_as}: {state}");
+            if let Some(own) = self.ifaces.iter().find(|own| own.index == iface) {
+                let _ = writeln!(
+                    story,
+                    "    out by {} at port {}, from {}, mtu {}",
+                    own.name, own.port, own.mac, own.mtu
+                );
+            }
         }
         Explanation {
             kind,

@@ -198,12 +198,12 @@ impl Router {
         let Some(place) = self.find(name) else { return };
         let (index, addresses) = (self.ifaces[place].index, self.ifaces[place].addresses.clone());
         for own in &addresses {
-            let _ = self.local_route(index, own.local.addr(), Verb::Delete);
+            let _ = self.local_route(index, own.local, Verb::Delete);
         }
         self.ifaces[place].vrf = vrf;
         for own in &addresses {
             // Room for the few routes of an interface is taken for granted, as in `set_up`.
-            let _ = self.local_route(index, own.local.addr(), Verb::Append);
+            let _ = self.local_route(index, own.local, Verb::Append);
         }
     }
 

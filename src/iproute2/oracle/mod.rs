@@ -16,7 +16,7 @@ pub(crate) struct Outcome {
 }
 
 const SETUP: &str = "ip link add d0 type veth peer name d1 && ip link set lo up && \
-    ip link set d0 up && ip link set d1 up && ip addr add 192.0.2.1/24 dev d0 || exit 77\n";
+    ip link set d0 up && ip link set d1 up && echo 1 >/proc/sys/net/ipv4/ip_forward && ip addr add 192.0.2.1/24 dev d0 || exit 77\n";
 
 /// Runs lines of `ip` one after another in one fresh namespace that has the pair of interfaces
 /// `d0` (192.0.2.1/24, up) and `d1` (up). `None` when this machine cannot do it.

@@ -348,8 +348,12 @@ impl Desk<'_> {
             RouteCommand::Prepend(spec) => (Verb::Prepend, spec),
             RouteCommand::Del { spec, .. } => (Verb::Delete, spec),
             RouteCommand::Flush(filter) => return self.flush_routes(filter),
+            RouteCommand::Show(filter) if filter.cached => return Ok(self.show_cache(options)),
             RouteCommand::Show(filter) => {
                 self.check_filter(filter.dev.as_ref())?;
+                if filter.table.is_some_and(|table| !self.table_exists(table)) {
+                    return Err(no_table("Dump"));
+                }
                 let mut prefixes = self.router.routes().rib().sorted();
                 // Of two routes that begin alike the kernel tells the longer one first.
                 prefixes.sort_by_key(|(_, prefix)| (prefix.bits, std::cmp::Reverse(prefix.len)));
@@ -400,6 +404,13 @@ impl Desk<'_> {
 
     fn flush_routes(&mut self, filter: &RouteFilter) -> Done {
         self.check_filter(filter.dev.as_ref())?;
+        if filter.cached {
+            self.router.forget_exceptions();
+            return Ok(String::new());
+        }
+        if filter.table.is_some_and(|table| !self.table_exists(table)) {
+            return Err(no_table("Flush"));
+        }
         let ifaces = self.router.ifaces().to_vec();
         let gone = self.router.flush_routes(|routes, prefix, info| {
             filter.accepts(&view(prefix, 0, info, routes, &ifaces))
@@ -435,46 +446,64 @@ impl Desk<'_> {
             iif,
             oif,
         };
-        let found = self.router.explain(&query);
+        self.check_source(get, &query)?;
         let unreachable = || Refused::new("RTNETLINK answers: Network is unreachable");
-        let found = found.ok_or_else(unreachable)?;
-        match found.kind {
-            RouteType::Blackhole => return Err(Refused::invalid()),
-            RouteType::Unreachable => {
-                return Err(Refused::new("RTNETLINK answers: No route to host"));
+        let found = self.router.explain(&query);
+        let refusal = match found.as_ref().map(|found| found.kind) {
+            None | Some(RouteType::Throw) => Some(unreachable()),
+            Some(RouteType::Blackhole) => Some(Refused::invalid()),
+            Some(RouteType::Unreachable) => {
+                Some(Refused::new("RTNETLINK answers: No route to host"))
             }
-            RouteType::Prohibit => {
-                return Err(Refused::new("RTNETLINK answers: Permission denied"));
-            }
-            _ => {}
+            Some(RouteType::Prohibit) => Some(Refused::new("RTNETLINK answers: Permission denied")),
+            Some(_) => None,
+        };
+        let bound = self.router.ifaces().iter().find(|own| own.index == oif);
+        if let Some(own) = bound.filter(|own| own.vrf_table.is_none())
+            && refusal.is_some()
+            && iif == 0
+        {
+            return Ok(show::show_route_get(&on_link(get, own), options));
         }
+        let found = match (refusal, found) {
+            (Some(refusal), _) => return Err(refusal),
+            (None, Some(found)) => found,
+            (None, None) => return Err(unreachable()),
+        };
         let routes = self.router.routes();
         let matched = found.alias.and_then(|alias| Some((alias, routes.rib().info(alias.info)?)));
         let Some((alias, info)) = matched else { return Err(unreachable()) };
         if routes.objects().is_blackhole(info.nhid) {
             return Err(Refused::invalid());
         }
+        let arrives = self.router.ifaces().iter().find(|own| own.index == iif);
+        if info.kind == RouteType::Unicast && arrives.is_some_and(|own| !own.conf.forwarding) {
+            return Err(Refused::new("RTNETLINK answers: No route to host"));
+        }
         if get.fibmatch {
             let matched = self.route_view(found.prefix, alias.tos, info);
-            return Ok(show::show_routes(&[matched], &RouteFilter::default(), options));
+            // The table is told wherever it is not main.
+            let filter = RouteFilter { table: None, ..RouteFilter::default() };
+            return Ok(show::show_routes(&[matched], &filter, options));
         }
-        let local = info.kind == RouteType::Local;
         let own = self.router.ifaces().iter().find(|own| own.index == found.iface);
         let via = found.gateway;
         let chosen = || own.and_then(|own| own.select_address(via.unwrap_or(get.dst)));
         let via = via.map(IpAddr::V4).or(found.gateway6.map(IpAddr::V6));
+        let local = info.kind == RouteType::Local;
         let prefsrc = match get.from {
             Some(_) => None,
             None if local => Some(get.dst),
             None => info.prefsrc.or_else(chosen),
         };
+        let on_loopback = local || iif != 0 && info.kind == RouteType::Broadcast;
         let view = RouteGetView {
             dst: get.dst,
             from: get.from,
             kind: info.kind,
             tos: get.tos,
             via,
-            dev: if local { Some("lo".to_owned()) } else { own.map(|own| own.name.clone()) },
+            dev: if on_loopback { Some("lo".to_owned()) } else { own.map(|own| own.name.clone()) },
             table: if self.router.rules_are_own() { info.table } else { table::MAIN },
             prefsrc,
             mark: get.mark,
@@ -482,6 +511,9 @@ impl Desk<'_> {
             cache: match info.kind {
                 RouteType::Local => vec!["local".to_owned()],
                 RouteType::Broadcast => vec!["local".to_owned(), "brd".to_owned()],
+                _ if self.redirects(&query, found.iface, found.gateway) => {
+                    vec!["redirect".to_owned()]
+                }
                 _ => Vec::new(),
             },
             expires: found.expires.map(|seconds| seconds as u32),
@@ -495,6 +527,89 @@ impl Desk<'_> {
             text.push_str(&found.story);
         }
         Ok(text)
+    }
+
+    /// What the kernel refuses for the sake of the source.
+    fn check_source(&self, get: &RouteGet, query: &Query) -> Result<(), Refused> {
+        let from = get.from.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        if from.is_multicast() || from.is_broadcast() || get.iif.is_some() && from.is_unspecified()
+        {
+            return Err(Refused::invalid());
+        }
+        if from.is_unspecified() {
+            return Ok(());
+        }
+        let Some(iif) = self.router.ifaces().iter().find(|own| own.index == query.iif) else {
+            let mut own = self.router.ifaces().iter().flat_map(|iface| &iface.addresses);
+            return match own.any(|own| own.local.addr() == from) {
+                true => Ok(()),
+                false => Err(Refused::new("RTNETLINK answers: Network is unreachable")),
+            };
+        };
+        let back = self.router.explain(&self.way_back(query));
+        let elsewhere = || match iif.conf.rp_filter {
+            0 => Ok(()),
+            _ => Err(Refused::new("RTNETLINK answers: Invalid cross-device link")),
+        };
+        match back.map(|back| (back.kind, back.iface)) {
+            Some((RouteType::Local, _)) if iif.conf.accept_local => Ok(()),
+            Some((RouteType::Local | RouteType::Broadcast, _)) => Err(Refused::invalid()),
+            Some((RouteType::Unicast, iface)) if iface == iif.index => Ok(()),
+            Some((RouteType::Unicast, _)) if iif.conf.rp_filter == 2 => Ok(()),
+            _ => elsewhere(),
+        }
+    }
+
+    fn way_back(&self, query: &Query) -> Query {
+        let flow = Flow { src: query.flow.dst, dst: query.flow.src, mark: 0, ..query.flow };
+        Query { flow, iif: query.iif, oif: 0 }
+    }
+
+    /// Whether the sender would be told a better way.
+    fn redirects(&self, query: &Query, out: u16, gateway: Option<Ipv4Addr>) -> bool {
+        if query.iif == 0 || query.iif != out {
+            return false;
+        }
+        let Some(iif) = self.router.ifaces().iter().find(|own| own.index == query.iif) else {
+            return false;
+        };
+        let back = self.router.explain(&self.way_back(query));
+        let near = back.is_some_and(|back| back.iface == iif.index && back.gateway.is_none());
+        let towards = gateway.unwrap_or(query.flow.dst.into());
+        let shared = iif.conf.shared_media || iif.on_link(query.flow.src.into(), towards);
+        near && iif.conf.send_redirects && shared
+    }
+
+    /// Whether the kernel would know a table of this number: one that has or had routes.
+    fn table_exists(&self, id: u32) -> bool {
+        let routes = self.router.routes();
+        matches!(id, table::MAIN | table::LOCAL)
+            || routes.trie(id).is_some()
+            || routes.rib().prefix_count(id) > 0
+    }
+
+    /// What was learned about destinations, as `ip route show cache` prints it.
+    fn show_cache(&self, options: &Options) -> String {
+        let mut all = String::new();
+        for (dst, learned) in self.router.exceptions() {
+            let flow = Flow { dst: dst.to_bits(), ..Flow::default() };
+            let Some(found) = self.router.explain(&Query { flow, iif: 0, oif: 0 }) else {
+                continue;
+            };
+            let own = self.router.ifaces().iter().find(|own| own.index == found.iface);
+            let redirected = learned.gateway.is_some();
+            let view = RouteGetView {
+                via: found.gateway.map(IpAddr::V4),
+                dev: own.map(|own| own.name.clone()),
+                cache: if redirected { vec!["redirected".to_owned()] } else { Vec::new() },
+                expires: found.expires.map(|seconds| seconds as u32),
+                mtu: learned.mtu.map(u32::from),
+                mtu_locked: learned.locked,
+                ..way_to(dst)
+            };
+            all.push_str(&show::show_route_get(&view, options));
+        }
+        all
     }
 
     /// A route as `ip route show` wants it, with its next-hop object.
@@ -616,6 +731,50 @@ impl Desk<'_> {
             protocol: 0,
             stats: NeighStats::default(),
         }
+    }
+}
+
+/// What is said of a table that has never had a route.
+fn no_table(what: &str) -> Refused {
+    Refused::new(format!("Error: ipv4: FIB table does not exist.\n{what} terminated"))
+}
+
+/// The way to a destination of which nothing else is known.
+fn way_to(dst: Ipv4Addr) -> RouteGetView {
+    RouteGetView {
+        dst,
+        from: None,
+        kind: RouteType::Unicast,
+        tos: 0,
+        via: None,
+        dev: None,
+        table: table::MAIN,
+        prefsrc: None,
+        mark: 0,
+        uid: None,
+        cache: Vec::new(),
+        expires: None,
+        mtu: None,
+        mtu_locked: false,
+        metrics: Vec::new(),
+        iif: None,
+    }
+}
+
+/// The way of a packet that is bound to an interface and has no route: the destination is taken to
+/// be on the link.
+fn on_link(get: &RouteGet, own: &Iface) -> RouteGetView {
+    let broadcast = get.dst.is_broadcast();
+    RouteGetView {
+        from: get.from,
+        kind: if broadcast { RouteType::Broadcast } else { RouteType::Unicast },
+        tos: get.tos,
+        dev: Some(own.name.clone()),
+        prefsrc: get.from.map_or_else(|| own.select_address(get.dst), |_| None),
+        mark: get.mark,
+        uid: Some(get.uid.unwrap_or(0)),
+        cache: if broadcast { vec!["local".into(), "brd".into()] } else { Vec::new() },
+        ..way_to(get.dst)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rules and next-hop objects as an operator types them.
 
-use super::compare;
+use super::{World, compare};
 
 const RULES: &str = "
 rule
@@ -230,4 +230,175 @@ nexthop flush
 #[test]
 fn next_hop_objects_are_what_the_real_ip_makes_of_them() {
     compare(NEXTHOPS);
+}
+
+const WAYS: &str = "
+addr add 198.51.100.1/24 dev d1
+route add 10.1.0.0/16 via 192.0.2.9
+route add 10.2.0.0/16 via 198.51.100.9
+route add 10.3.0.0/16 nexthop via 192.0.2.9 nexthop via 198.51.100.9
+route add blackhole 10.4.0.0/16
+route add unreachable 10.5.0.0/16
+route add prohibit 10.6.0.0/16
+route add throw 10.7.0.0/16
+route add 10.8.0.0/16 via 192.0.2.9 src 198.51.100.1 mtu 1400
+route get 10.1.0.1 from 192.0.2.1
+route get 10.1.0.1 from 198.51.100.1
+route get 10.1.0.1 from 9.9.9.9
+route get 10.1.0.1 from 224.0.0.1
+route get 10.1.0.1 from 192.0.2.77 iif d1
+route get 10.1.0.1 from 198.51.100.77 iif d1
+route get 10.2.0.1 from 198.51.100.77 iif d1
+-j route get 10.1.0.1 from 198.51.100.77 iif d1
+route get 10.1.0.1 iif d1
+route get 10.4.0.1 from 198.51.100.77 iif d1
+route get 10.5.0.1 from 198.51.100.77 iif d1
+route get 10.6.0.1 from 198.51.100.77 iif d1
+route get 10.7.0.1 from 198.51.100.77 iif d1
+route get 99.0.0.1 from 198.51.100.77 iif d1
+route get 192.0.2.1 from 198.51.100.77 iif d1
+route get 198.51.100.255 from 198.51.100.77 iif d1
+route get 10.7.0.1
+route get 10.8.0.1
+route get 10.8.0.1 fibmatch
+-d route get 10.8.0.1 fibmatch
+route get 10.1.0.1 oif d0
+route get 10.1.0.1 oif d1
+route get 10.1.0.1 oif nosuch
+route get 10.1.0.1 iif nosuch
+route get 224.0.0.1
+route get 10.1.0.1 mark 5
+route get 10.1.0.1 mark 0x20
+-N route get 10.1.0.1
+-o route get 10.1.0.1
+-j -p route get 10.1.0.1
+rule add from 198.51.100.0/24 table 100
+rule add fwmark 7 prohibit
+rule add ipproto udp dport 53 table 101
+rule add to 10.9.0.0/16 blackhole
+rule add to 10.10.0.0/16 unreachable
+route add default via 192.0.2.20 table 100
+route add default via 192.0.2.21 table 101
+route get 10.1.0.1
+route get 10.1.0.1 from 198.51.100.1
+route get 10.1.0.1 mark 7
+route get 10.9.0.1
+route get 10.10.0.1
+route get 10.1.0.1 ipproto udp dport 53
+route get 10.1.0.1 ipproto udp dport 54
+route get 10.1.0.1 from 198.51.100.77 iif d1
+route get 10.1.0.1 from 198.51.100.1 fibmatch
+route get 10.4.0.1 fibmatch
+route get 192.0.2.1
+route get 192.0.2.255
+route get 192.0.2.1 fibmatch
+route get 10.99.0.1 oif d0
+route show table 101
+route show table 102
+route flush cache
+route del default table 101
+route show table 101
+route flush table 102
+route show cache
+route show table default
+";
+
+#[test]
+fn the_way_of_a_packet_is_what_the_real_ip_tells() {
+    compare(WAYS);
+}
+
+#[test]
+fn details_tell_rule_table_route_member_and_neighbour() {
+    let mut world = World::new();
+    for line in [
+        "nexthop add id 1 via 192.0.2.9 dev d0",
+        "nexthop add id 2 via 192.0.2.10 dev d0",
+        "nexthop add id 10 group 1/2,3",
+        "route add 10.0.0.0/8 nhid 10 table 100",
+        "rule add pref 10 nop",
+        "rule add pref 20 goto 50",
+        "rule add pref 50 from all to 10.0.0.0/8 table 200",
+        "rule add pref 60 to 10.0.0.0/8 table 100",
+        "neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev d0",
+        "neigh add 192.0.2.10 lladdr 02:00:00:00:00:0a dev d0",
+    ] {
+        let said = world.ip(line);
+        assert_eq!((said.status, &*said.err), (0, ""), "{line}");
+    }
+    let said = world.ip("-d route get 10.1.2.3").out;
+    let lines: Vec<&str> = said.lines().map(str::trim).skip(2).collect();
+    assert_eq!(
+        lines[..5],
+        [
+            "rule 0: table local has no route",
+            "rule 10: nop",
+            "rule 20: goto 50",
+            "rule 50: table 200 has no route",
+            "rule 60: table 100, route 10.0.0.0/8",
+        ]
+    );
+    assert_eq!(lines[5], "next-hop object 10");
+    let via = if said.contains("via 192.0.2.9 dev") { "192.0.2.9" } else { "192.0.2.10" };
+    assert!(lines[6].contains(&format!("chooses via {via} dev d0, which has ")), "{said}");
+    assert!(lines[7].starts_with(&format!("neighbour {via}: lladdr 02:00:00:00:00:0")), "{said}");
+    assert_eq!(lines[8], "out by d0 at port 0, from 02:00:00:00:00:01, mtu 1500");
+}
+
+#[test]
+fn a_vrf_has_routes_and_addresses_of_its_own() {
+    let mut world = World::new();
+    let mut ok = |line: &str| {
+        let said = world.ip(line);
+        assert_eq!((said.status, &*said.err), (0, ""), "{line}");
+        said.out
+    };
+    ok("link add red type vrf table 100");
+    ok("link set red up");
+    ok("link set d1 master red");
+    ok("addr add 192.0.2.2/24 dev d1");
+    ok("route add 10.0.0.0/8 via 192.0.2.77 vrf red");
+    assert_eq!(
+        ok("vrf show"),
+        "Name              Table\n-----------------------\nred                100\n"
+    );
+    assert_eq!(ok("-j vrf show"), "[{\"name\":\"red\",\"table\":100}]\n");
+    assert_eq!(ok("vrf show red"), "red 100\n");
+    let rules = "0:\tfrom all lookup local\n1000:\tfrom all lookup [l3mdev-table]\n\
+                 32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n";
+    assert_eq!(ok("rule"), rules);
+    assert_eq!(ok("route show vrf red 10.0.0.0/8"), "10.0.0.0/8 via 192.0.2.77 dev d1 \n");
+    assert_eq!(ok("route show 10.0.0.0/8"), "");
+    let way = ok("route get 10.0.0.1 vrf red");
+    assert!(
+        way.starts_with("10.0.0.1 via 192.0.2.77 dev d1 table 100 src 192.0.2.2 uid 0 "),
+        "{way}"
+    );
+    assert_eq!(
+        ok("route get 192.0.2.2 vrf red").split(" uid").next(),
+        Some("local 192.0.2.2 dev lo table 100 src 192.0.2.2")
+    );
+    let link = ok("link show red");
+    assert!(
+        link.starts_with(
+            "3: red: <NOARP,MASTER,UP,LOWER_UP> mtu 65575 qdisc noqueue state UP mode DEFAULT "
+        ),
+        "{link}"
+    );
+    assert!(ok("link show d1").contains("qdisc mq master red state UP"));
+    assert!(ok("-d link show d1").contains("\n    vrf_slave table 100 "));
+    assert!(ok("-d link show red").contains("\n    vrf table 100 "));
+    assert_eq!(ok("link show master red").lines().count(), 2);
+    assert_eq!(ok("link show vrf red"), ok("link show d1"));
+    assert_eq!(ok("link show type vrf").lines().count(), 2);
+    assert_eq!(ok("addr show vrf red").matches("inet 192.0.2.2/24").count(), 1);
+    ok("link set d1 nomaster");
+    assert_eq!(ok("link show master red"), "");
+    ok("link del red");
+    let said = world.ip("route show vrf red");
+    assert_eq!(said.err.trim_end(), "Error: argument \"red\" is wrong: Invalid VRF");
+    let said = world.ip("link set d1 master d0");
+    assert_eq!(said.err, "RTNETLINK answers: Operation not supported\n");
+    let said = world.ip("link set d1 vrf d0");
+    assert_eq!(said.err.trim_end(), "Error: argument \"d0\" is wrong: Not a valid VRF name");
 }
