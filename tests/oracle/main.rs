@@ -139,6 +139,9 @@ families! {
     ttl: corpus::ttl::family();
     local: corpus::local::family();
     routes: corpus::routes::family();
+    default_route: corpus::routes::with_default();
+    rules: corpus::rules::family();
+    nexthops: corpus::rules::nexthops();
     error_limit: corpus::routes::error_limit();
     default_limits: corpus::routes::default_limits();
     mtu: corpus::mtu::family();
@@ -166,6 +169,7 @@ families! {
     replayed {
         icmp_quiet: corpus::icmp::quiet();
         icmp_limited: corpus::icmp::limited();
+        rules_inverted: corpus::rules::inverted();
     }
     open {
     }

@@ -14,6 +14,8 @@ pub(crate) struct Port {
     pub(crate) addresses: Vec<&'static str>,
     /// The port that carries it and the VLAN identifier.
     pub(crate) vlan: Option<(&'static str, u16)>,
+    /// Group of interfaces.
+    pub(crate) group: u32,
 }
 
 /// A neighbour that is never asked for.
@@ -40,6 +42,8 @@ pub(crate) struct Topology {
     pub(crate) ports: Vec<Port>,
     pub(crate) neighbours: Vec<Neighbour>,
     pub(crate) routes: Vec<Route>,
+    /// What else is configured: as `ip` takes it, and as the file states it.
+    pub(crate) statements: Vec<(String, String)>,
     pub(crate) sysctls: Vec<(String, String)>,
 }
 
@@ -90,6 +94,7 @@ impl Topology {
             mtu,
             addresses: addresses.to_vec(),
             vlan,
+            group: 0,
         };
         let mut topology = Self {
             ports: vec![
@@ -100,6 +105,7 @@ impl Topology {
             ],
             neighbours: Vec::new(),
             routes: Vec::new(),
+            statements: Vec::new(),
             sysctls: Vec::new(),
         };
         for (address, port) in [
@@ -161,6 +167,17 @@ impl Topology {
         self
     }
 
+    /// Adds what is said in the words of `ip` and in those of the file.
+    pub(crate) fn stated(mut self, ip: &str, toml: &str) -> Self {
+        self.statements.push((ip.to_owned(), toml.to_owned()));
+        self
+    }
+
+    /// Adds a rule.
+    pub(crate) fn rule(self, ip: &str, toml: &str) -> Self {
+        self.stated(&format!("rule add {ip}"), &format!("[[rule]]\n{toml}"))
+    }
+
     /// Sets a tunable.
     pub(crate) fn sysctl(mut self, name: &str, value: &str) -> Self {
         self.sysctls.retain(|(known, _)| known != name);
@@ -179,6 +196,9 @@ impl Topology {
     pub(crate) fn ip_batch(&self) -> String {
         let mut lines = String::new();
         for port in &self.ports {
+            if port.group != 0 {
+                put(&mut lines, format_args!("link set {} group {}", port.name, port.group));
+            }
             for address in &port.addresses {
                 put(&mut lines, format_args!("addr add {address} brd + dev {}", port.name));
             }
@@ -195,6 +215,9 @@ impl Topology {
             let words: String =
                 route.words.iter().map(|(word, value)| format!(" {word} {value}")).collect();
             put(&mut lines, format_args!("route add {kind}{}{words}", route.to));
+        }
+        for (ip, _) in &self.statements {
+            put(&mut lines, format_args!("{ip}"));
         }
         lines
     }

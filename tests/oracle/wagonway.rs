@@ -112,7 +112,7 @@ fn toml(topology: &Topology, driver: Option<&str>) -> String {
          [dpdk]\nhuge = \"never\"\nin-memory = true\n",
         std::process::id()
     );
-    for Port { name, mac, mtu, addresses, vlan } in &topology.ports {
+    for Port { name, mac, mtu, addresses, vlan, group } in &topology.ports {
         let mac = colons(*mac);
         let which = match vlan {
             None => {
@@ -126,6 +126,7 @@ fn toml(topology: &Topology, driver: Option<&str>) -> String {
             }
         };
         put(&mut text, format_args!("\n{which}\naddresses = {addresses:?}\nmtu = {mtu}"));
+        put(&mut text, format_args!("group = {group}"));
     }
     for route in &topology.routes {
         put(&mut text, format_args!("\n[[route]]\nto = \"{}\"", route.to));
@@ -133,11 +134,15 @@ fn toml(topology: &Topology, driver: Option<&str>) -> String {
             put(&mut text, format_args!("type = \"{kind}\""));
         }
         for (word, value) in &route.words {
-            match value.parse::<u32>() {
+            let hex = value.strip_prefix("0x").map(|hex| u32::from_str_radix(hex, 16));
+            match hex.unwrap_or_else(|| value.parse::<u32>()) {
                 Ok(number) => put(&mut text, format_args!("{word} = {number}")),
                 Err(_) => put(&mut text, format_args!("{word} = \"{value}\"")),
             }
         }
+    }
+    for (_, toml) in &topology.statements {
+        put(&mut text, format_args!("\n{toml}"));
     }
     for neighbour in &topology.neighbours {
         let (address, mac, port) = (neighbour.address, colons(neighbour.mac), neighbour.port);

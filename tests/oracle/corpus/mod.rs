@@ -13,6 +13,7 @@ pub(crate) mod pieces;
 pub(crate) mod pmtu;
 pub(crate) mod reassembly;
 pub(crate) mod routes;
+pub(crate) mod rules;
 pub(crate) mod ttl;
 
 use std::net::Ipv4Addr;
