@@ -94,6 +94,70 @@ pub(crate) fn is_changed_and_looked_into() {
     assert!(graph.ok && graph.contains("\"name\": \"ip4-forward\""), "{}", graph.text);
 }
 
+/// Rules and next-hop objects take effect at once, and who watches is told of each change.
+pub(crate) fn is_ruled_and_watched() {
+    let world = World::new();
+    let _router = Wagonway::<AfPacket>::start(&world);
+    let program = env!("CARGO_BIN_EXE_wagonway");
+    let ip =
+        |words: &str| on(&world.router, &format!("{program} ip --instance {} {words}", instance()));
+    let ping = |whom: &str| on(&world.alice, &format!("ping -n -c 3 -i 0.1 -W 2 {whom}"));
+
+    let mut watcher = Process::spawn(
+        &world.router,
+        Command::new(program).args(["ip", "--instance"]).arg(instance()).args(["monitor", "label"]),
+    );
+    // It watches from some time soon on.
+    for tries in 0.. {
+        assert!(tries < 1000, "nothing is told");
+        assert!(ip("rule add pref 9 table 9").ok && ip("rule del pref 9").ok);
+        if !watcher.log().is_empty() {
+            break;
+        }
+    }
+
+    ping("192.0.2.10").expect(" 0% packet loss");
+    assert!(ip("rule add pref 20 to 192.0.2.0/24 iif lan prohibit").ok);
+    ping("192.0.2.10").expect("Packet filtered");
+    ask(&world, "show rules").expect("from all to 192.0.2.0/24 iif lan prohibit");
+    assert!(ip("rule del pref 20").ok);
+    ping("192.0.2.10").expect(" 0% packet loss");
+
+    assert!(ip("nexthop add id 7 blackhole").ok);
+    assert!(ip("route add 192.0.2.10 nhid 7 table 70").ok);
+    assert!(ip("rule add pref 30 to 192.0.2.10 table 70").ok);
+    ping("192.0.2.10").expect("100% packet loss");
+    ask(&world, "show nexthops").expect("blackhole");
+    ask(&world, "show routes --table 70").expect("192.0.2.10 nhid 7");
+    assert!(ip("nexthop replace id 7 via 192.0.2.10 dev wan").ok);
+    ping("192.0.2.10").expect(" 0% packet loss");
+    ip("-d route get 192.0.2.10").expect("rule 30: table 70, route 192.0.2.10/32");
+    assert!(ip("nexthop flush").ok && ip("rule flush").ok);
+    assert!(ip("link set dmz group 4").ok);
+
+    let began = Instant::now();
+    while !watcher.log().contains("group 4 \n") && began.elapsed() < SOON {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let log = watcher.log();
+    for what in [
+        "[RULE]20:\tfrom all to 192.0.2.0/24 iif lan prohibit\n",
+        "[RULE]Deleted 20:\tfrom all to 192.0.2.0/24 iif lan prohibit\n",
+        "[NEXTHOP]id 7 blackhole \n",
+        "[ROUTE]blackhole 192.0.2.10 nhid 7 dev lo table 70 \n",
+        "[NEXTHOP]id 7 via 192.0.2.10 dev wan scope link \n",
+        "[ROUTE]192.0.2.10 nhid 7 via 192.0.2.10 dev wan table 70 \n",
+        "[NEXTHOP]Deleted id 7 via 192.0.2.10 dev wan scope link \n",
+        "[RULE]Deleted 30:\tfrom all to 192.0.2.10 lookup 70\n",
+        "group 4 \n",
+    ] {
+        assert!(log.contains(what), "not told {what:?}:\n{log}");
+    }
+    watcher.signal(Signal::INT);
+    watcher.ends_within(SOON);
+    assert!(ask(&world, "show vrfs").ok && ask(&world, "show exceptions").ok);
+}
+
 /// Told to stop while packets flow, it stops all the same.
 pub(crate) fn stops_under_load() {
     let world = World::new();

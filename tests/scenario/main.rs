@@ -65,6 +65,7 @@ lifecycle! {
     stops_cleanly_on_sigterm_with_xdp: lifecycle::stops_cleanly::<router::AfXdp>(rustix::process::Signal::TERM);
     is_changed_and_looked_into: lifecycle::is_changed_and_looked_into();
     an_ipv6_gateway_serves_ipv4: lifecycle::an_ipv6_gateway_serves_ipv4();
+    is_ruled_and_watched: lifecycle::is_ruled_and_watched();
     stops_under_load: lifecycle::stops_under_load();
     second_instance_of_a_name_is_refused: lifecycle::second_instance_of_a_name_is_refused();
     starts_again_after_being_killed: lifecycle::starts_again_after_being_killed::<router::AfPacket>();
