@@ -157,6 +157,9 @@ families! {
     pmtu: corpus::pmtu::family();
     default_route: corpus::routes::with_default();
     options: corpus::options::family();
+    options_malformed: corpus::options::malformed();
+    options_filled: corpus::options::filled();
+    options_unresolved: corpus::options::unresolved();
     source_route: corpus::options::source_routes();
     icmp: corpus::icmp::family();
     icmp_loud: corpus::icmp::loud();
@@ -172,6 +175,7 @@ families! {
         rules_inverted: corpus::rules::inverted();
     }
     open {
+        options_redirects: corpus::options::redirects(), "a redirect leaves behind its packet, not before it";
     }
 }
 
@@ -204,7 +208,8 @@ fn icmp_is_counted_as_linux_counts_it() {
         corpus::icmp::loud(),
         corpus::icmp::quiet(),
         corpus::icmp::limited(),
-        corpus::options::family(),
+        corpus::options::malformed(),
+        corpus::options::filled(),
         corpus::options::source_routes(),
     ] {
         let router = LinuxRouter::new(&family.topology);

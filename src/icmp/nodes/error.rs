@@ -86,12 +86,7 @@ fn source(
 fn options(culprit: &mut Packet, cause: Cause, cx: &Cx<'_, Tables>) -> Option<Compiled> {
     let (l3, iface) = (culprit.l3(), culprit.iface());
     if cause != Cause::NeighbourFailed {
-        let known = culprit.flags().any(Flags::OPTIONS);
-        return Some(if known {
-            Compiled::from_bits(culprit.options())
-        } else {
-            Compiled::default()
-        });
+        return Some(reply::options(culprit));
     }
     let bytes = culprit.data_mut().get_mut(l3..)?;
     let len = usize::from(bytes.first()? & 0x0f) * 4;

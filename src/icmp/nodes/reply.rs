@@ -8,7 +8,7 @@ use crate::{
     icmp::table::Verdict,
     packet::{
         Flow,
-        ipv4::{Ipv4Spec, protocol},
+        ipv4::{Compiled, Ipv4Spec, protocol},
     },
     tables::Tables,
 };
@@ -31,6 +31,14 @@ pub(super) fn way(
         ..Flow::out(dst.to_bits(), cx.tables.vrf(iface))
     };
     cx.tables.output_hop(&flow)
+}
+
+/// What is known of the options of a packet that is to be answered.
+pub(super) fn options(packet: &Packet) -> Compiled {
+    match packet.flags().any(Flags::OPTIONS) {
+        true => Compiled::from_bits(packet.options()),
+        false => Compiled::default(),
+    }
 }
 
 /// Whether the limits let a message go to `target`; counts it where they do not.

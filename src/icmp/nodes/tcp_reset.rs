@@ -12,7 +12,7 @@ use crate::{
         ipv4::{Ipv4Spec, Ipv4View, protocol},
         tcp::{TcpSpec, TcpView, flag},
     },
-    tables::Tables,
+    tables::{Here, Tables},
 };
 
 /// The node.
@@ -46,7 +46,10 @@ fn reset(segment: &TcpView<'_>) -> Option<TcpSpec> {
 fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let ip = Ipv4View::new_checked(segment.data().get(segment.l3()..)?).ok()?;
     let reset = reset(&TcpView::new_checked(ip.payload()).ok()?)?;
-    let hop = reply::way(cx, ip.src(), ip.dst(), ip.tos(), segment.iface())?;
+    let here = Here::new(cx, ip.header(), segment.iface(), true);
+    let mut echo = reply::options(segment).echo(ip.header(), &here)?;
+    let dst = echo.first_hop().unwrap_or(ip.src());
+    let hop = reply::way(cx, dst, ip.dst(), ip.tos(), segment.iface())?;
     let header = Ipv4Spec {
         // The segment's type of service, but not its ECN bits.
         tos: ip.tos() & 0xfc,
@@ -55,12 +58,12 @@ fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
         ttl: reply::ttl(cx, hop),
         protocol: protocol::TCP,
         src: ip.dst(),
-        dst: ip.src(),
-        options: &[],
+        dst,
+        options: echo.finish(ip.dst(), ip.src(), cx.since_midnight()),
         payload_len: HEADER,
     };
     let mut packet = reply::new(cx, hop, &header, segment)?;
-    let bytes = packet.data_mut().get_mut(reply::LINK_ROOM + 20..)?;
+    let bytes = packet.data_mut().get_mut(reply::LINK_ROOM + header.header_len()..)?;
     reset.emit(bytes, ip.dst(), ip.src()).ok()?;
     cx.count(Snmp::TcpOutRsts, 1);
     Some(packet)

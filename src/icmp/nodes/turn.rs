@@ -12,7 +12,7 @@ use crate::{
     packet::{
         checksum,
         icmp4::ty,
-        ipv4::{Compiled, Ipv4Spec, Ipv4View, Router, protocol},
+        ipv4::{Ipv4Spec, Ipv4View, Router, protocol},
     },
     tables::{Here, Tables},
 };
@@ -55,11 +55,7 @@ pub(super) fn turn(
     };
 
     let here = Here::new(cx, ip.header(), iface, !broadcast);
-    let compiled = match packet.flags().any(Flags::OPTIONS) {
-        true => Compiled::from_bits(packet.options()),
-        false => Compiled::default(),
-    };
-    let mut echo = compiled.echo(ip.header(), &here).ok_or(Silence::HeldBack)?;
+    let mut echo = reply::options(packet).echo(ip.header(), &here).ok_or(Silence::HeldBack)?;
     let dst = echo.first_hop().unwrap_or(src);
     let known_as = here.own_address();
     let hop = reply::way(cx, dst, known_as, tos, iface).ok_or(Silence::NoRoute)?;
