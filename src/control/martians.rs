@@ -53,6 +53,40 @@ impl Martians {
     }
 }
 
+/// What is logged about a packet, in the kernel's words.
+fn lines(
+    wrong: u16,
+    name: &str,
+    (src, dst): (Ipv4Addr, Ipv4Addr),
+    bytes: &[u8],
+    l3: usize,
+) -> Vec<String> {
+    match wrong {
+        martian::SOURCE_ROUTE => vec![format!("source route option {src} -> {dst}")],
+        martian::BOGUS_ERROR => {
+            let message = bytes.get(l3..).and_then(|ip| Ipv4View::new_quoted(ip).ok());
+            let message = message.map(|ip| ip.payload()).unwrap_or_default();
+            let told = |at: usize| message.get(at).copied().unwrap_or_default();
+            let quoted = Ipv4Addr::new(told(24), told(25), told(26), told(27));
+            let (kind, code) = (told(0), told(1));
+            vec![format!(
+                "{src} sent an invalid ICMP type {kind}, code {code} error to a broadcast: {quoted} on {name}"
+            )]
+        }
+        martian::DESTINATION => {
+            vec![format!("IPv4: martian destination {dst} from {src}, dev {name}")]
+        }
+        _ => {
+            let mut link = String::from("ll header: 00000000:");
+            for byte in bytes.iter().take(ETHERNET.min(l3)) {
+                // Writing to a string never fails.
+                let _ = write!(link, " {byte:02x}");
+            }
+            vec![format!("IPv4: martian source {dst} from {src}, on dev {name}"), link]
+        }
+    }
+}
+
 impl Router {
     /// Lines for the log since the last call.
     pub fn take_log(&mut self) -> impl Iterator<Item = String> + '_ {
@@ -71,30 +105,8 @@ impl Router {
                     Ok(ip) => (ip.src(), ip.dst()),
                     Err(_) => (Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED),
                 };
-            if wrong == martian::SOURCE_ROUTE {
-                self.martians.push(format!("source route option {src} -> {dst}"));
-            } else if wrong == martian::BOGUS_ERROR {
-                let message = bytes.get(packet.l3()..).and_then(|ip| Ipv4View::new_quoted(ip).ok());
-                let message = message.map(|ip| ip.payload()).unwrap_or_default();
-                let told = |at: usize| message.get(at).copied().unwrap_or_default();
-                let quoted = Ipv4Addr::new(told(24), told(25), told(26), told(27));
-                self.martians.push(format!(
-                    "{src} sent an invalid ICMP type {}, code {} error to a broadcast: {quoted} on {name}",
-                    told(0),
-                    told(1),
-                ));
-            } else if wrong == martian::DESTINATION {
-                let line = format!("IPv4: martian destination {dst} from {src}, dev {name}");
+            for line in lines(wrong, name, (src, dst), bytes, packet.l3()) {
                 self.martians.push(line);
-            } else {
-                let line = format!("IPv4: martian source {dst} from {src}, on dev {name}");
-                let mut link = String::from("ll header: 00000000:");
-                for byte in bytes.iter().take(ETHERNET.min(packet.l3())) {
-                    // Writing to a string never fails.
-                    let _ = write!(link, " {byte:02x}");
-                }
-                self.martians.push(line);
-                self.martians.push(link);
             }
         }
         let reason = match wrong {
@@ -111,6 +123,30 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::{FrameBuilder, icmp4::ErrorKind};
+
+    #[test]
+    fn lines_are_those_of_the_kernel() {
+        let (host, own) = (Ipv4Addr::new(10, 1, 0, 10), Ipv4Addr::new(10, 1, 0, 1));
+        let error = FrameBuilder::new()
+            .ipv4(host, own)
+            .icmp_error(ErrorKind::Unreachable { code: 3 })
+            .payload(&FrameBuilder::new().ipv4(own, [10, 1, 0, 255].into()).udp(1, 2).build()[14..])
+            .build();
+        let log = |wrong| lines(wrong, "lan", (host, own), &error, 14);
+        assert_eq!(log(martian::SOURCE_ROUTE), ["source route option 10.1.0.10 -> 10.1.0.1"]);
+        assert_eq!(
+            log(martian::BOGUS_ERROR),
+            [
+                "10.1.0.10 sent an invalid ICMP type 3, code 3 error to a broadcast: 10.1.0.255 on lan"
+            ]
+        );
+        assert_eq!(
+            log(martian::DESTINATION),
+            ["IPv4: martian destination 10.1.0.1 from 10.1.0.10, dev lan"]
+        );
+        assert_eq!(log(martian::SOURCE).len(), 2, "the second tells the frame's header");
+    }
 
     #[test]
     fn ten_lines_in_five_seconds_and_the_rest_is_counted() {

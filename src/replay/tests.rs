@@ -71,6 +71,8 @@ type = "prohibit"
 [[route]]
 to = "198.18.2.0/24"
 type = "blackhole"
+[sysctl]
+"net.ipv4.conf.all.accept_source_route" = 1
 "#;
 
 fn world() -> Config {
@@ -162,6 +164,18 @@ fn sound_frames(count: usize) -> Vec<Vec<u8>> {
         frames.push(from(dst).udp(1000, 80).payload_len(20).build());
         frames.push(from(dst).echo_request(1, 2).payload_len(40).build());
     }
+    for options in [
+        &[7, 15, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..],
+        &[68, 20, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[131, 11, 4, 10, 0, 1, 1, 198, 51, 100, 1, 1],
+        &[137, 11, 8, 10, 0, 0, 9, 10, 0, 1, 2, 1],
+        &[148, 4, 0, 0],
+    ] {
+        for dst in [[10, 0, 0, 1], [198, 51, 100, 1], [198, 18, 0, 1]] {
+            frames.push(from(dst).options(options).udp(1000, 80).payload_len(20).build());
+            frames.push(from(dst).options(options).echo_request(1, 2).payload_len(40).build());
+        }
+    }
     frames
 }
 
@@ -217,6 +231,26 @@ fn a_million_damaged_frames_are_all_accounted_for_and_what_leaves_is_sound() {
             assert!(ends[reason] > 0, "no frame met {reason}: {ends:?}");
         }
     }
+}
+
+/// Shows [4.47], [4.48], [4.117].
+#[test]
+fn a_packet_with_router_alert_is_offered_to_those_who_look_and_then_forwarded() {
+    let config = world();
+    let machine = machine_for(&config);
+    let mut world = World::new(&config, &machine, 1, Leniency::default());
+    let router = MacAddr::new([2, 0, 0, 0, 0, 2]);
+    let host = MacAddr::new([2, 0xaa, 0, 0, 0, 7]);
+    for options in [[148, 4, 0, 0], [148, 4, 0, 1], [1, 1, 1, 1]] {
+        let there = FrameBuilder::new().ethernet(host, router);
+        let there = there.ipv4([10, 0, 0, 7].into(), [198, 51, 100, 1].into());
+        world.lockstep.receive(0, &there.options(&options).udp(1, 2).build());
+    }
+    let rig = &world.lockstep.rig;
+    let place = rig.shape.iter().position(|(name, _)| *name == "ip4-router-alert").unwrap();
+    assert_eq!(rig.stats[0].nodes[place].packets.get(), 1, "that of value 0");
+    let (frames, _, _) = world.finish();
+    assert_eq!(frames, 3, "nobody takes it");
 }
 
 #[test]
