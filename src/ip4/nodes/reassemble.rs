@@ -107,7 +107,9 @@ impl Reassemble {
         let Ok(ip) = Ipv4View::new_checked(bytes) else { return Some(MALFORMED) };
         let rules = &cx.tables.tunables.reassembly;
         let rules = ReassemblyRules { high_thresh: rules.high_thresh / self.share, ..*rules };
-        let mark = Mark { iface: packet.iface(), flags: packet.flags().0 };
+        let flags = packet.flags();
+        let options = if flags.any(Flags::OPTIONS) { packet.options() } else { 0 };
+        let mark = Mark { iface: packet.iface(), flags: flags.0, options };
         let vrf = cx.tables.vrf(packet.iface());
         let put = self.all.put(&Piece { ip, vrf, mark }, cx.now, &rules);
         if put.too_far > 0 {
@@ -178,7 +180,15 @@ fn join(
         packet.set_piece_size(datagram.largest());
     }
     packet.begin(datagram.last().iface, l3 as u8, flags);
+    note_options(&mut packet, datagram);
     Some(packet)
+}
+
+/// The options of a datagram are those of its first fragment.
+fn note_options(packet: &mut Packet, datagram: &Datagram<'_>) {
+    if packet.flags().any(Flags::OPTIONS) {
+        packet.set_options(datagram.first().options);
+    }
 }
 
 /// The first fragment as far as an error quotes it.
@@ -192,6 +202,7 @@ fn first(datagram: &Datagram<'_>, cx: &Cx<'_, Tables>) -> Option<Packet> {
     packet.set_trace(0);
     packet.set_hop(0);
     packet.set_note(Cause::ReassemblyTimeout.note());
+    note_options(&mut packet, datagram);
     fits.then_some(packet)
 }
 

@@ -37,6 +37,8 @@ pub struct Mark {
     pub iface: u16,
     /// Flags of its packet.
     pub flags: u8,
+    /// What is known of its options.
+    pub options: u64,
 }
 
 /// A piece of a datagram.

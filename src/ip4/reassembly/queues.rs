@@ -102,8 +102,8 @@ impl Queue {
         ended: 0,
         ecn: 0,
         header: [0; ipv4::MAX_HEADER_LEN],
-        first: Mark { iface: 0, flags: 0 },
-        last: Mark { iface: 0, flags: 0 },
+        first: Mark { iface: 0, flags: 0, options: 0 },
+        last: Mark { iface: 0, flags: 0, options: 0 },
         map: [0; REACH],
     };
 

@@ -460,6 +460,21 @@ fn answers(f: &mut Family) {
             "dmz: icmp 11/0",
         );
     }
+    let record = record_route(4, 0);
+    for (name, first, second) in [
+        ("both with a record route", &record[..], &record[..]),
+        ("the second's blanked", &record, &[1; 20]),
+        ("the first with options alone", &record, &[]),
+        ("the second with options alone", &[], &record),
+    ] {
+        let whole = Ip::new(LAN_HOST, LAN).id(f.steps.len() as u16).echo(1, 1, &filler(200));
+        let pieces = [(first, 0, 104, true), (second, 104, 104, false)];
+        for (number, (options, offset, len, more)) in pieces.into_iter().enumerate() {
+            let piece = whole.clone().options(options).fragment(offset, len, more);
+            let expect = if more { "nothing" } else { "lan: icmp 0/0" };
+            f.lan(format!("ping in pieces, {name}: {number}"), &piece, expect);
+        }
+    }
     let long = Ip::new(DMZ_HOST, DMZ).options(&record_route(4, 0)).echo(1, 1, &filler(1440));
     f.dmz(
         "ping whose answer with its record route is cut",
