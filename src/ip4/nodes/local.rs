@@ -1,7 +1,8 @@
 //! `ip4-local`: packets for the router itself, by protocol.
 //!
 //! - takes: IPv4 packets whose destination is this router's, broadcast, or a group it has joined
-//! - gives: fragments to `ip4-reassemble-local`, from where they come back whole; ICMP to `icmp4-input`, TCP without a listener to `tcp-reset`, errors to `icmp4-error`
+//! - gives: fragments to `ip4-reassemble-local`, from where they come back whole; ICMP to
+//!   `icmp4-input`, TCP without a listener to `tcp-reset`, errors to `icmp4-error`
 //! - obeys: RFC 1122 sections 3.2.2.1 and 4.1.3.1; ledger 3.41, 3.42, 4.28; TTL is not looked at [3.50]
 
 use crate::{

@@ -224,7 +224,13 @@ fn packet(step: [u8; STEP], number: usize) -> Vec<u8> {
 
 /// Plays bytes of chance to the reassembler and to the model, which must agree on everything.
 pub fn pieces(bytes: &[u8]) {
-    let Some((&[how, ..], steps)) = bytes.split_first_chunk::<1>() else { return };
+    play(bytes);
+}
+
+/// Gives how many datagrams became whole.
+fn play(bytes: &[u8]) -> usize {
+    let Some((&[how, ..], steps)) = bytes.split_first_chunk::<1>() else { return 0 };
+    let mut count = 0;
     let high_thresh = [0, 6000, 30_000, 1 << 20][usize::from(how & 3)];
     let max_dist = [0, 1, 5, 64][usize::from(how >> 2 & 3)];
     let rules = Rules { time: 1000, high_thresh, max_dist };
@@ -246,6 +252,7 @@ pub fn pieces(bytes: &[u8]) {
                 assert_eq!(whole(&datagram), expected, "step {number}");
                 assert_eq!(datagram.last(), mark);
                 real.release(done);
+                count += 1;
             }
             (fate, Verdict::Ends(same) | Verdict::Stays(same)) => {
                 assert_eq!(fate, same, "step {number}");
@@ -256,6 +263,7 @@ pub fn pieces(bytes: &[u8]) {
     }
     run_out(&mut real, &mut model, Nanos::MAX);
     assert_eq!((real.memory(), real.due()), (0, Nanos::MAX));
+    count
 }
 
 /// Lets time run out for what is due.
@@ -276,5 +284,50 @@ fn run_out(real: &mut Reassembler, model: &mut Model, now: Nanos) {
             assert_eq!(head, expected[..plain.first_len.min(100)]);
         }
         real.release(done);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three pieces of one datagram in some order, after the byte that says how.
+    fn sound() -> Vec<Vec<u8>> {
+        const PIECES: [[u8; STEP]; 4] = [
+            [2, 1, 0, 0, 0, 0, 13],
+            [2, 1, 0, 0, 13, 0, 12],
+            [0, 1, 0, 0, 25, 0, 12],
+            [2, 1, 0, 0, 12, 0, 3],
+        ];
+        [
+            &[0, 1, 2][..],
+            &[2, 1, 0],
+            &[1, 0, 2],
+            &[0, 0, 1, 1, 2, 2],
+            &[0, 3, 0, 1, 2],
+            &[0, 1, 3, 2],
+        ]
+        .iter()
+        .map(|order| {
+            let pieces = order.iter().flat_map(|piece| PIECES[*piece]);
+            std::iter::once(15).chain(pieces).collect()
+        })
+        .collect()
+    }
+
+    #[test]
+    fn sound_steps_make_datagrams() {
+        let whole: Vec<_> = sound().iter().map(|bytes| play(bytes)).collect();
+        assert_eq!(whole, [1, 1, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    #[ignore = "writes fuzz/seeds/reassembly anew"]
+    fn seeds_are_written() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/reassembly");
+        std::fs::create_dir_all(dir).unwrap();
+        for (at, bytes) in sound().iter().enumerate() {
+            std::fs::write(format!("{dir}/{at:02}"), bytes).unwrap();
+        }
     }
 }

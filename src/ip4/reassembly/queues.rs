@@ -409,4 +409,15 @@ mod tests {
         let d = queues.add(of(7, 9), 0, true);
         assert_eq!(queues.distance(d), 1, "a sender without datagrams is forgotten");
     }
+
+    #[test]
+    fn keys_that_meet_under_one_seed_part_under_another() {
+        let (one, other) = (Queues::new(1024, 1), Queues::new(1024, 2));
+        let keys = (0..1 << 20).map(|n: u32| Key { src: n >> 16, id: n as u16, ..Key::default() });
+        let crafted: Vec<_> = keys.filter(|key| one.bucket(*key) == 7).collect();
+        assert!(crafted.len() > 900, "{}", crafted.len());
+        let mut counts = [0; 1024];
+        crafted.iter().for_each(|key| counts[other.bucket(*key)] += 1);
+        assert!(counts.iter().all(|count| *count < 12), "{counts:?}");
+    }
 }
