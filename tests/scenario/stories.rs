@@ -157,7 +157,9 @@ fn iperf_report(
     let client = on(&world.alice, &format!("iperf3 -J -c {address} {options}"));
     let _ = server.kill();
     let _ = server.wait();
-    let json = client.text.split_once('\n').map_or("", |(_, json)| json);
+    // Behind the command, and before what it warns of.
+    let (from, to) = (client.text.find('{'), client.text.rfind('}'));
+    let json = from.zip(to).map_or("", |(from, to)| &client.text[from..=to]);
     let report: serde_json::Value =
         serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}:\n{}", client.text));
     assert!(client.ok, "{}", client.text);

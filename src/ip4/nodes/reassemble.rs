@@ -154,8 +154,7 @@ impl Reassemble {
     }
 }
 
-/// The datagram in one packet, with what was known of its first fragment and the interface of the last
-/// one, as in the kernel.
+/// The datagram in one packet.
 fn join(
     datagram: &Datagram<'_>,
     last: &Packet,
@@ -174,20 +173,21 @@ fn join(
         return None;
     }
     packet.copy_notes(last);
-    let mut flags = Flags(datagram.first().flags);
+    begin(&mut packet, datagram, l3);
     if transit {
-        flags = flags.with(Flags::REASSEMBLED);
+        packet.add_flags(Flags::REASSEMBLED);
         packet.set_piece_size(datagram.largest());
     }
-    packet.begin(datagram.last().iface, l3 as u8, flags);
-    note_options(&mut packet, datagram);
     Some(packet)
 }
 
-/// The options of a datagram are those of its first fragment.
-fn note_options(packet: &mut Packet, datagram: &Datagram<'_>) {
-    if packet.flags().any(Flags::OPTIONS) {
-        packet.set_options(datagram.first().options);
+/// Notes what was known of the first fragment, and the interface of the last one.
+fn begin(packet: &mut Packet, datagram: &Datagram<'_>, l3: usize) {
+    let (first, last) = (datagram.first(), datagram.last());
+    let flags = Flags(first.flags);
+    packet.begin(last.iface, l3 as u8, flags);
+    if flags.any(Flags::OPTIONS) {
+        packet.set_options(first.options);
     }
 }
 
@@ -198,7 +198,7 @@ fn first(datagram: &Datagram<'_>, cx: &Cx<'_, Tables>) -> Option<Packet> {
     for bytes in datagram.first_bytes(QUOTE) {
         fits &= packet.append(bytes);
     }
-    packet.begin(datagram.last().iface, LINK_ROOM as u8, Flags(datagram.first().flags));
+    begin(&mut packet, datagram, LINK_ROOM);
     packet.set_trace(0);
     packet.set_hop(0);
     packet.set_note(Cause::ReassemblyTimeout.note());

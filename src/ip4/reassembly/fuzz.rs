@@ -241,7 +241,7 @@ fn play(bytes: &[u8]) -> usize {
         run_out(&mut real, &mut model, now);
         let packet = packet(*step, number);
         let Ok(ip) = Ipv4View::new_checked(&packet) else { continue };
-        let mark = Mark { iface: number as u16, flags: step[0], options: 0 };
+        let mark = Mark { iface: number as u16, flags: step[0], options: number as u64 };
         let put = real.put(&Piece { ip, vrf: 0, mark }, now, &rules);
         let (verdict, ended, too_far) = model.put(&ip, now, &rules);
         let Put { fate, .. } = put;

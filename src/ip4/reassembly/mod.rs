@@ -37,7 +37,7 @@ pub struct Mark {
     pub iface: u16,
     /// Flags of its packet.
     pub flags: u8,
-    /// What is known of its options.
+    /// What its packet says of its options, where a flag says that it has any.
     pub options: u64,
 }
 

@@ -37,7 +37,8 @@ fn cut(whole: &Ip, pieces: &[(usize, usize, bool)]) -> Vec<Ip> {
 /// Bounds, duplicates and overlaps.
 pub(crate) fn family() -> Family {
     let mut f = Family::new("reassembly-bounds");
-    f.topology = f.topology.sysctl("net.ipv4.ipfrag_time", "1");
+    // Time must not run out before all frames have been played.
+    f.topology = f.topology.sysctl("net.ipv4.ipfrag_time", "60");
     let mut pings = Pings(2000);
     // A ping of 304 bytes; what matters is what comes between its pieces, and in which order.
     for (name, pieces, answered) in [
@@ -243,6 +244,18 @@ fn headers(f: &mut Family, pings: &mut Pings) {
         let (a, b) = change(a, b);
         [a, b]
     };
+    const ROUTE: [u8; 11] = [7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0];
+    const TIMES: [u8; 12] = [68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for (n, options) in [&ROUTE[..], &TIMES, &[148, 4, 0, 0], &NOPS].into_iter().enumerate() {
+        let kind = options[0];
+        let id = 3020 + 3 * n as u16;
+        let first = with(id, &|a, b| (a.options(options), b));
+        case(f, &format!("option {kind} in the first piece alone"), &first, REPLY);
+        let both = with(id + 1, &|a, b| (a.options(options), b.options(options)));
+        case(f, &format!("option {kind} in both pieces"), &both, REPLY);
+        let [a, b] = with(id + 2, &|a, b| (a.options(options), b));
+        case(f, &format!("option {kind} in the first piece, which comes last"), &[b, a], REPLY);
+    }
     let second = with(3001, &|a, b| (a, b.options(&NOPS)));
     case(f, "options in the second piece alone", &second, REPLY);
     for (name, change) in [
@@ -346,7 +359,7 @@ fn headers(f: &mut Family, pings: &mut Pings) {
 pub(crate) fn distance() -> Family {
     let mut f = Family::new("reassembly-distance");
     f.topology =
-        f.topology.sysctl("net.ipv4.ipfrag_time", "2").sysctl("net.ipv4.ipfrag_max_dist", "3");
+        f.topology.sysctl("net.ipv4.ipfrag_time", "3").sysctl("net.ipv4.ipfrag_max_dist", "3");
     let mut pings = Pings(5000);
     for between in [0, 1, 2, 3, 4, 9] {
         let whole = pings.next(304);
@@ -375,13 +388,13 @@ pub(crate) fn distance() -> Family {
     // Starting anew gives the datagram its whole time again.
     let whole = pings.next(304);
     f.lan("time anew: first", &whole.fragment(0, 104, true), "nothing");
-    f.settle(Duration::from_millis(1200));
+    f.settle(Duration::from_millis(1700));
     for n in 0..4 {
         let other = pings.next(304).fragment(200, 104, false);
         f.lan(format!("time anew: number {n}"), &other, "nothing");
     }
     f.lan("time anew: last", &whole.fragment(104, 200, false), "nothing");
-    f.settle(Duration::from_millis(1200));
+    f.settle(Duration::from_millis(1700));
     f.lan("time anew: first again", &whole.fragment(0, 104, true), REPLY);
     f
 }
@@ -427,8 +440,13 @@ pub(crate) fn timeouts(f: &mut Family) {
             ping(4).tos(0xb9).flags(DF).ttl(1).fragment(0, 104, true),
             told,
         ),
-        ("a middle piece", ping(5).fragment(104, 104, true), "nothing"),
-        ("an empty first piece", ping(6).fragment(0, 0, true), "nothing"),
+        (
+            "a first piece that records its route",
+            ping(5).options(&[7, 7, 4, 0, 0, 0, 0]).fragment(0, 104, true),
+            told,
+        ),
+        ("a middle piece", ping(6).fragment(104, 104, true), "nothing"),
+        ("an empty first piece", ping(7).fragment(0, 0, true), "nothing"),
     ]
     .into_iter()
     .enumerate()
@@ -454,9 +472,9 @@ pub(crate) fn timeouts(f: &mut Family) {
     f.settle(wait);
     let one = ping(23);
     f.lan("a duplicate gives no more time: first", &one.fragment(0, 104, true), "nothing");
-    f.settle(Duration::from_millis(700));
+    f.settle(Duration::from_millis(500));
     f.lan("a duplicate gives no more time: again", &one.fragment(0, 104, true), told);
-    f.settle(Duration::from_millis(700));
+    f.settle(Duration::from_millis(750));
     let one = ping(24);
     f.lan("first twice: first", &one.fragment(0, 104, true), "nothing");
     f.lan("first twice: with other bytes", &one.fragment(0, 104, true).spoil_payload(30, 9), told);

@@ -8,7 +8,8 @@ use crate::topology::{DMZ, DMZ_HOST, LAN, LAN_HOST, LAN_OTHER, WAN_HOST};
 
 pub(crate) fn family() -> Family {
     let mut f = Family::new("reassembly");
-    f.topology = f.topology.sysctl("net.ipv4.ipfrag_time", "1");
+    // Time must not run out before all frames have been played.
+    f.topology = f.topology.sysctl("net.ipv4.ipfrag_time", "60");
     let mut id = 100;
     let mut ping = |len: usize| {
         id += 1;
