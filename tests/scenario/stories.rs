@@ -147,7 +147,7 @@ fn iperf_report(
             .spawn()
     });
     let mut server = server.expect("start the iperf3 server");
-    let listening = || on(machine, "ss -H -l -t -n sport = :5201").contains(":5201");
+    let listening = || on(machine, "ss -H -l -t -n sport = :5201").contains("LISTEN");
     for _ in 0..100 {
         if listening() {
             break;
@@ -162,7 +162,7 @@ fn iperf_report(
     let json = from.zip(to).map_or("", |(from, to)| &client.text[from..=to]);
     let report: serde_json::Value =
         serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}:\n{}", client.text));
-    assert!(client.ok, "{}", client.text);
+    assert!(client.ok && report["error"].is_null(), "{}", client.text);
     report
 }
 
