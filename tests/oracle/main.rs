@@ -155,7 +155,6 @@ families! {
     resolve: corpus::arp::resolve();
     resolve_failure: corpus::arp::failure();
     pmtu: corpus::pmtu::family();
-    default_route: corpus::routes::with_default();
     options: corpus::options::family();
     options_malformed: corpus::options::malformed();
     options_filled: corpus::options::filled();

@@ -202,7 +202,6 @@ fn first(datagram: &Datagram<'_>, cx: &Cx<'_, Tables>) -> Option<Packet> {
     packet.set_trace(0);
     packet.set_hop(0);
     packet.set_note(Cause::ReassemblyTimeout.note());
-    note_options(&mut packet, datagram);
     fits.then_some(packet)
 }
 
