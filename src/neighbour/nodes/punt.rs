@@ -61,11 +61,6 @@ impl Punt {
         Self { name: "icmp4-learn", kind: PuntKind::Learn, ring }
     }
 
-    /// `martian-log`.
-    pub fn martian(ring: Arc<ArrayQueue<Punted>>) -> Self {
-        Self { name: "martian-log", kind: PuntKind::Martian, ring }
-    }
-
     /// `ip4-resolve`.
     pub fn resolve(ring: Arc<ArrayQueue<Punted>>) -> Self {
         Self { name: "ip4-resolve", kind: PuntKind::Resolve, ring }
@@ -98,6 +93,9 @@ impl Node<Tables> for Punt {
         for mut packet in frame.drain(..) {
             if self.kind == PuntKind::Resolve {
                 note_neighbour(&mut packet, cx.tables);
+            } else if self.kind == PuntKind::Learn {
+                // When it came: what it waits in the ring is no part of a round trip.
+                packet.set_hash(cx.now as u32);
             }
             if let Err(back) = self.ring.push(Punted { kind: self.kind, packet }) {
                 stay.push(back.packet);
