@@ -10,7 +10,10 @@ pub use own::Here;
 
 use crate::{
     graph::trace::Session,
-    icmp::table::{LimitRules, Limits},
+    icmp::{
+        expected::Expected,
+        table::{LimitRules, Limits},
+    },
     ip4::table::ReassemblyRules,
     neighbour::table::NeighbourTable,
     port::table::{Ifaces, LocalAddresses},
@@ -99,6 +102,8 @@ pub struct Tables {
     pub neighbours: Arc<NeighbourTable>,
     /// Limits on ICMP messages.
     pub limits: Arc<Limits>,
+    /// What the router's own probes wait for; `None` while there are none.
+    pub expected: Option<Arc<Expected>>,
     /// Tunables.
     pub tunables: Tunables,
     /// Some route has an IPv6 gateway.

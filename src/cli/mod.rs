@@ -1,13 +1,18 @@
-//! The command line: `wagonway run | replay | check | show | ip | trace | bench | sample`.
+//! The command line: `wagonway run | replay | check | show | ip | trace | ping | traceroute | bench |
+//! sample`.
 //!
 //! - takes: the words of a shell
 //! - gives: text for people, or JSON of the same rows; exit status 0 when all is well, 1 when it is
 //!   not, 2 for a wrong use (and that of `ip` for `ip`)
 
 mod ask;
+mod counters;
 mod page;
+mod ping;
+mod probe;
 mod report;
 mod show;
+mod traceroute;
 
 use std::{
     ffi::OsString,
@@ -84,6 +89,10 @@ enum Command {
     },
     /// Follow packets through the running router, node by node.
     Trace(TraceArgs),
+    /// Ping a host from the running router, as ping(8) does.
+    Ping(ping::PingArgs),
+    /// Show the way of packets from the running router to a host, as traceroute(8) does.
+    Traceroute(traceroute::TracerouteArgs),
     /// Measure with synthetic traffic.
     Bench(BenchArgs),
     /// Write a capture to try the router with.
@@ -159,7 +168,7 @@ struct ShowArgs {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum What {
     /// Ports and VLANs, their state and counters.
     Interfaces,
@@ -184,8 +193,14 @@ enum What {
     Exceptions,
     /// Link-layer addresses of neighbours.
     Neighbours,
-    /// Counters by the kernel's names.
-    Counters,
+    /// Counters by the kernel's names, as nstat(8) prints them.
+    Counters {
+        /// Only names that fit one of these patterns, such as `Icmp*`.
+        patterns: Vec<String>,
+        /// Those that are zero as well.
+        #[arg(long, short)]
+        all: bool,
+    },
     /// Why packets were dropped.
     Drops,
     /// Nodes, where packets went from each, and what they cost.
@@ -194,6 +209,8 @@ enum What {
     Workers,
     /// How full buffers and tables are.
     Memory,
+    /// Pings and traceroutes under way.
+    Sessions,
 }
 
 #[derive(Debug, Args)]
@@ -382,6 +399,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failed> {
         Command::Show(args) => run_show(&args),
         Command::Ip { instance, socket, words } => run_ip(&Where { instance, socket }, &words),
         Command::Trace(args) => run_trace(args),
+        Command::Ping(args) => ping::run(&args).map(ExitCode::from),
+        Command::Traceroute(args) => traceroute::run(&args).map(ExitCode::from),
         Command::Bench(args) => run_bench(args),
         Command::Sample { file, packets, seed } => {
             sample_capture(&file, packets, seed).map_err(|error| Failed::new(error, None))?;
@@ -476,32 +495,36 @@ fn check(files: &[PathBuf]) -> ExitCode {
     status
 }
 
-fn ask(at: &Where) -> Result<Ask, Failed> {
-    let path = match &at.socket {
+/// The socket of the router that is meant.
+fn socket(at: &Where) -> Result<PathBuf, Failed> {
+    Ok(match &at.socket {
         Some(path) => path.clone(),
         None => {
             let name = InstanceName::new(&at.instance)
                 .map_err(|error| Failed::new(error, Some("see `instance.name` of the router")))?;
             socket_path(&name)
         }
-    };
-    Ok(Ask::connect(&path)?)
+    })
+}
+
+fn ask(at: &Where) -> Result<Ask, Failed> {
+    Ok(Ask::connect(&socket(at)?)?)
 }
 
 fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
-    let show = match args.what {
+    let show = match &args.what {
         What::Interfaces => Show::Interfaces,
         What::Routes { prefix, table, limit } => {
             let address = prefix.filter(|prefix| prefix.prefix_len() == 32);
             Show::Routes(RouteQuery {
                 within: prefix.filter(|_| address.is_none()),
                 covering: address.map(|address| address.addr()),
-                table,
-                limit,
+                table: *table,
+                limit: *limit,
             })
         }
         What::Neighbours => Show::Neighbours,
-        What::Counters => Show::Counters,
+        What::Counters { .. } => Show::Counters,
         What::Drops => Show::Drops,
         What::Graph => Show::Graph,
         What::Workers => Show::Workers,
@@ -510,6 +533,7 @@ fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
         What::Nexthops => Show::Nexthops,
         What::Vrfs => Show::Vrfs,
         What::Exceptions => Show::Exceptions,
+        What::Sessions => Show::Sessions,
     };
     let mut ask = ask(&args.at)?;
     let mut rows = Vec::new();
@@ -517,11 +541,14 @@ fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
         rows.push(row);
         true
     })?;
+    if let What::Counters { patterns, all } = &args.what {
+        rows.retain(|row| counters::wanted(row, patterns, *all));
+    }
     if args.json {
         print_json(&rows);
         return Ok(ExitCode::SUCCESS);
     }
-    let page = show::page(args.what.into(), rows).map_err(|error| {
+    let page = show::page((&args.what).into(), rows).map_err(|error| {
         let message = format!("the router's answer cannot be read: {error}");
         Failed::new(message, Some("is the router of another version?"))
     })?;
@@ -529,13 +556,13 @@ fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl From<What> for show::Page {
-    fn from(what: What) -> Self {
+impl From<&What> for show::Page {
+    fn from(what: &What) -> Self {
         match what {
             What::Interfaces => Self::Interfaces,
             What::Routes { .. } => Self::Routes,
             What::Neighbours => Self::Neighbours,
-            What::Counters => Self::Counters,
+            What::Counters { .. } => Self::Counters,
             What::Drops => Self::Drops,
             What::Graph => Self::Graph,
             What::Workers => Self::Workers,
@@ -544,6 +571,7 @@ impl From<What> for show::Page {
             What::Nexthops => Self::Nexthops,
             What::Vrfs => Self::Vrfs,
             What::Exceptions => Self::Exceptions,
+            What::Sessions => Self::Sessions,
         }
     }
 }

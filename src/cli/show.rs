@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::page::{Table, bytes, grouped, time};
+use crate::control::probe::spec::SessionRow;
 use crate::telemetry::report::{
-    CounterRow, DropRow, ExceptionRow, InterfaceRow, MemoryRow, NeighbourRow, NexthopRow, NodeRow,
-    RouteRow, RuleRow, TraceRow, VrfRow, WorkerRow,
+    DropRow, ExceptionRow, InterfaceRow, MemoryRow, NeighbourRow, NexthopRow, NodeRow, RouteRow,
+    RuleRow, TraceRow, VrfRow, WorkerRow,
 };
 
 macro_rules! put {
@@ -30,6 +31,7 @@ pub(super) enum Page {
     Nexthops,
     Vrfs,
     Exceptions,
+    Sessions,
 }
 
 fn read<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>, serde_json::Error> {
@@ -42,7 +44,7 @@ pub(super) fn page(page: Page, rows: Vec<Value>) -> Result<String, serde_json::E
         Page::Interfaces => interfaces(&read(rows)?),
         Page::Routes => routes(&read(rows)?),
         Page::Neighbours => neighbours(&read(rows)?),
-        Page::Counters => counters(&read(rows)?),
+        Page::Counters => super::counters::page(&read(rows)?),
         Page::Drops => drops(&read(rows)?),
         Page::Graph => graph(&read(rows)?),
         Page::Workers => workers(&read(rows)?),
@@ -51,6 +53,7 @@ pub(super) fn page(page: Page, rows: Vec<Value>) -> Result<String, serde_json::E
         Page::Nexthops => nexthops(&read(rows)?),
         Page::Vrfs => vrfs(&read(rows)?),
         Page::Exceptions => exceptions(&read(rows)?),
+        Page::Sessions => sessions(&read(rows)?),
     })
 }
 
@@ -154,14 +157,6 @@ fn neighbours(rows: &[NeighbourRow]) -> String {
         table.row([row.dst.clone(), row.dev.clone(), lladdr, row.state.join(" ")]);
     }
     or(&table, "no neighbours")
-}
-
-fn counters(rows: &[CounterRow]) -> String {
-    let mut table = Table::new(&["counter", ">value", "meaning"]);
-    for row in rows {
-        table.row([format!("{}{}", row.group, row.name), grouped(row.value), row.help.clone()]);
-    }
-    table.text()
 }
 
 fn drops(rows: &[DropRow]) -> String {
@@ -291,6 +286,22 @@ fn exceptions(rows: &[ExceptionRow]) -> String {
         ]);
     }
     or(&table, "nothing was learned")
+}
+
+fn sessions(rows: &[SessionRow]) -> String {
+    let mut table = Table::new(&[">id", "what", "to", "from", "by", ">sent", ">answered"]);
+    for row in rows {
+        table.row([
+            row.id.to_string(),
+            row.kind.clone(),
+            row.host.to_string(),
+            row.source.to_string(),
+            row.dev.clone().unwrap_or_else(|| "-".into()),
+            grouped(row.sent),
+            grouped(row.received),
+        ]);
+    }
+    or(&table, "no sessions")
 }
 
 /// Steps of packets, in the order in which they come; each packet that begins has a heading.

@@ -12,7 +12,7 @@ use crate::{
     dpdk::mbuf::Packet,
     graph::{Nanos, Reason},
     neighbour::control::Key,
-    packet::ipv4::{self, Ipv4View},
+    packet::ipv4::{self, Ipv4View, protocol},
     route::{
         exceptions::{Entry, Exceptions},
         hops::HopSpec,
@@ -153,7 +153,15 @@ impl Router {
 
     /// A worker left an ICMP error about a packet that the router itself has sent.
     pub(super) fn handle_error(&mut self, now: Nanos, packet: Packet) {
-        if let Ok(ip) = Ipv4View::new_checked(packet.data().get(packet.l3()..).unwrap_or_default())
+        let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
+        let ip = Ipv4View::new_checked(bytes);
+        // What answers a TCP probe comes here as well, and was refused.
+        let reason = match &ip {
+            Ok(ip) if ip.protocol() == protocol::TCP => Reason::TcpNoSocket,
+            _ => Reason::IcmpConsumed,
+        };
+        if let Ok(ip) = ip
+            && ip.protocol() == protocol::ICMP
             && let Some((message, quoted)) = ip.payload().split_at_checked(8)
             && let Ok(quoted) = Ipv4View::new_quoted(quoted)
         {
@@ -170,7 +178,7 @@ impl Router {
                 _ => {}
             }
         }
-        self.discard(packet, Reason::IcmpConsumed);
+        self.discard(packet, reason);
     }
 
     /// The hops of the router's own packets to `dst`, as the workers choose them, and the routes'

@@ -14,6 +14,7 @@ mod martians;
 mod ndisc;
 mod neighbours;
 mod nexthops;
+pub mod probe;
 mod router;
 mod rules;
 mod vrf;

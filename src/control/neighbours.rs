@@ -106,6 +106,7 @@ impl Router {
                 Action::Fail(_, packets) => {
                     for mut packet in packets {
                         if packet.flags().any(Flags::LOCAL_OUT) {
+                            self.probe_failed(&packet);
                             self.drop_packet(packet, Reason::NeighbourFailed);
                             continue;
                         }
@@ -123,7 +124,7 @@ impl Router {
     }
 
     /// The hop of a neighbour on a link, made if there is none.
-    fn neighbour_hop(&mut self, key: Key) -> Option<u32> {
+    pub(super) fn neighbour_hop(&mut self, key: Key) -> Option<u32> {
         if let Some(hop) = self.on_link.get(&key) {
             return Some(*hop);
         }

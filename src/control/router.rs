@@ -8,11 +8,11 @@ use std::{
 
 use thiserror::Error;
 
-use super::{events::Events, learned::Memory, links::View, martians::Martians};
+use super::{events::Events, learned::Memory, links::View, martians::Martians, probe::Probes};
 use crate::{
     dpdk::{mbuf::Packet, mempool::Pool},
     graph::{MAX_IFACES, Nanos, Reason, trace::Session},
-    icmp::table::Limits as IcmpLimits,
+    icmp::{expected::Expected, table::Limits as IcmpLimits},
     neighbour::{
         control::{Action, Key, Neighbours, Rules, State},
         nodes::{PuntKind, Punted},
@@ -140,6 +140,8 @@ pub struct Router {
     pub(super) min_pmtu: u16,
     pub(super) pmtu_holds: Nanos,
     pub(super) martians: Martians,
+    pub(super) probes: Probes,
+    expected: Option<Arc<Expected>>,
     pub(super) hops: Hops,
     pub(super) plain_hops: HashMap<HopSpec, u32>,
     /// Hops to a gateway, by the neighbour that they need.
@@ -153,7 +155,7 @@ pub struct Router {
     features: Vec<&'static str>,
     defragment: bool,
     trace: Option<Arc<Session>>,
-    icmp_limits: Arc<IcmpLimits>,
+    pub(super) icmp_limits: Arc<IcmpLimits>,
     publisher: Publisher<Tables>,
     epochs: Arc<Epochs>,
     pub(super) dirty: bool,
@@ -200,6 +202,7 @@ impl Router {
             hops: Arc::clone(hops.table()),
             neighbours: Arc::clone(&neighbour_table),
             limits: Arc::clone(&icmp_limits),
+            expected: None,
             tunables: tunables.clone(),
             gateways6: false,
             wiring: 0,
@@ -223,6 +226,8 @@ impl Router {
             min_pmtu: 552,
             pmtu_holds: 600_000_000_000,
             martians: Martians::default(),
+            probes: Probes::new(seed),
+            expected: None,
             hops,
             plain_hops: HashMap::new(),
             gateways: HashMap::new(),
@@ -413,7 +418,10 @@ impl Router {
         match punted.kind {
             PuntKind::Arp => self.handle_arp(now, punted.packet),
             PuntKind::Nd => self.handle_nd(now, punted.packet),
-            PuntKind::Learn => self.handle_error(now, punted.packet),
+            PuntKind::Learn => {
+                self.hear(now, &punted.packet);
+                self.handle_error(now, punted.packet);
+            }
             PuntKind::Martian => self.handle_martian(now, punted.packet),
             PuntKind::Resolve => {
                 let (iface, address) =
@@ -438,6 +446,7 @@ impl Router {
         self.now = self.now.max(now);
         self.neighbours.poll(now);
         self.act(now);
+        self.poll_probes(now);
         self.expire_exceptions(now);
         self.routes.poll_objects(now, &mut self.hops);
         self.poll_reclaim();
@@ -446,7 +455,7 @@ impl Router {
     /// When [`Router::poll`] has something to do.
     pub fn next_deadline(&self) -> Option<Nanos> {
         let objects = self.routes.objects().next_deadline();
-        [self.neighbours.next_deadline(), self.next_exception(), objects]
+        [self.neighbours.next_deadline(), self.next_exception(), objects, self.next_probe()]
             .into_iter()
             .flatten()
             .min()
@@ -495,6 +504,10 @@ impl Router {
         if self.links_dirty {
             self.choose_features();
         }
+        if let Some(expected) = self.take_expected() {
+            self.expected = expected;
+            self.dirty = true;
+        }
         let unlinked = self.hops.has_unlinked() || self.routes.has_unlinked();
         if self.dirty {
             self.dirty = false;
@@ -524,6 +537,7 @@ impl Router {
                 exceptions: Arc::clone(&self.learned),
                 hops: Arc::clone(&old.hops),
                 limits: Arc::clone(&self.icmp_limits),
+                expected: self.expected.clone(),
             };
             drop(old);
             self.publisher.publish(next, &self.epochs);

@@ -41,6 +41,7 @@ snmp! {
         FragOKs = "FragOKs" "Packets cut into fragments.",
         FragFails = "FragFails" "Packets that needed cutting and could not be cut.",
         FragCreates = "FragCreates" "Fragments made.",
+        OutTransmits = "OutTransmits" "IPv4 packets handed to an interface, forwarded or made here, before they were cut.",
     }
     "TcpExt" {
         IPReversePathFilter = "IPReversePathFilter" "Packets whose source is not reached by the interface they came in by.",

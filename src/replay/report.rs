@@ -38,7 +38,8 @@ fn common(config: &Config, rig: &Rig, seconds: f64) -> ReplayReport {
     let bytes_in = ports.iter().map(|port| port.rx_bytes).sum::<u64>();
     let inputs = vec![vec!["replay".to_owned()]; stats.len()];
     let dropped_here = rig.router.dropped();
-    let tally = Tally { stats, inputs: &inputs, shape: &rig.shape, dropped: dropped_here };
+    let counted = rig.router.counts();
+    let tally = Tally { stats, inputs: &inputs, shape: &rig.shape, dropped: dropped_here, counted };
     let (dropped, delivered) = tally.dropped_and_delivered();
     let busy = sum(stats, |stats| stats.busy_cycles.get());
     ReplayReport {

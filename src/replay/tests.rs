@@ -391,7 +391,8 @@ impl Beside for Busy {
         }
         router.set_tunables(|tunables, _| tunables.default_ttl = 64 + (self.turns % 8) as u8);
         let inputs = vec![vec!["replay".to_owned()]; stats.len()];
-        let tally = Tally { stats, inputs: &inputs, shape: &[], dropped: router.dropped() };
+        let (dropped, counted) = (router.dropped(), router.counts());
+        let tally = Tally { stats, inputs: &inputs, shape: &[], dropped, counted };
         let seen = tally.counters().len() as u64 + tally.drops().len() as u64;
         self.churn.rows = self.churn.rows.wrapping_add(seen);
         false

@@ -10,6 +10,8 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::control::probe::spec::{PingSpec, TracerouteSpec};
+
 /// Longest request in bytes.
 pub const MAX_REQUEST: usize = 1 << 20;
 
@@ -31,6 +33,10 @@ pub enum Request {
     IpBatch(IpBatch),
     /// To follow packets.
     Trace(TraceRequest),
+    /// To ping from the router; rows are events.
+    Ping(PingSpec),
+    /// To trace a route from the router; rows are events.
+    Traceroute(TracerouteSpec),
 }
 
 /// A report that can be asked for.
@@ -60,6 +66,8 @@ pub enum Show {
     Vrfs,
     /// Rows of `ExceptionRow`.
     Exceptions,
+    /// Rows of `SessionRow`.
+    Sessions,
 }
 
 /// Which routes to show.
@@ -147,6 +155,10 @@ struct Wire {
     routes: Option<RouteQuery>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<TraceRequest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ping: Option<PingSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceroute: Option<TracerouteSpec>,
 }
 
 impl Show {
@@ -165,9 +177,12 @@ impl Show {
             Self::Nexthops => "nexthops",
             Self::Vrfs => "vrfs",
             Self::Exceptions => "exceptions",
+            Self::Sessions => "sessions",
         }
     }
 }
+
+const ONE_OF: &str = "a request has one of show, ip, ip_batch, trace, ping and traceroute";
 
 impl From<Request> for Wire {
     fn from(request: Request) -> Self {
@@ -188,6 +203,8 @@ impl From<Request> for Wire {
                 wire.options = Some(batch.options);
             }
             Request::Trace(trace) => wire.trace = Some(trace),
+            Request::Ping(ping) => wire.ping = Some(ping),
+            Request::Traceroute(traceroute) => wire.traceroute = Some(traceroute),
         }
         wire
     }
@@ -212,9 +229,23 @@ impl TryFrom<Wire> for Request {
                 "nexthops" => Show::Nexthops,
                 "vrfs" => Show::Vrfs,
                 "exceptions" => Show::Exceptions,
+                "sessions" => Show::Sessions,
                 _ => return Err(format!("there is no report {word:?}")),
             }))
         };
+        let probe = match (wire.ping, wire.traceroute) {
+            (Some(ping), None) => Some(Self::Ping(ping)),
+            (None, Some(traceroute)) => Some(Self::Traceroute(traceroute)),
+            (None, None) => None,
+            _ => return Err(ONE_OF.to_owned()),
+        };
+        if let Some(probe) = probe {
+            let alone = wire.show.is_none()
+                && wire.ip.is_none()
+                && wire.ip_batch.is_none()
+                && wire.trace.is_none();
+            return alone.then_some(probe).ok_or_else(|| ONE_OF.to_owned());
+        }
         match (wire.show, wire.ip, wire.ip_batch, wire.trace) {
             (Some(word), None, None, None) => show(word),
             (None, Some(words), None, None) => Ok(Self::Ip(words)),
@@ -224,7 +255,7 @@ impl TryFrom<Wire> for Request {
                 options: wire.options.unwrap_or_default(),
             })),
             (None, None, None, Some(trace)) => Ok(Self::Trace(trace)),
-            _ => Err("a request has one of show, ip, ip_batch and trace".to_owned()),
+            _ => Err(ONE_OF.to_owned()),
         }
     }
 }
@@ -313,6 +344,13 @@ mod tests {
         assert_eq!(wire(&Request::Ip(words)), r#"{"ip":["route","show"]}"#);
         let trace = TraceRequest { count: 3, proto: Some(1), ..TraceRequest::default() };
         assert_eq!(wire(&Request::Trace(trace)), r#"{"trace":{"count":3,"proto":1}}"#);
+        // The rest has the values that ping and traceroute have.
+        let read = |text: &str| serde_json::from_str::<Request>(text).unwrap();
+        let host = "192.0.2.1".parse().unwrap();
+        assert_eq!(read(r#"{"ping":{"host":"192.0.2.1"}}"#), Request::Ping(PingSpec::to(host)));
+        let trace = Request::Traceroute(TracerouteSpec::to(host));
+        assert_eq!(read(r#"{"traceroute":{"host":"192.0.2.1"}}"#), trace);
+        wire(&trace);
     }
 
     #[test]

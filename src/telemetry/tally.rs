@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::report::{CounterRow, DropRow, EdgeRow, NodeRow, WorkerRow, ratio};
-use crate::graph::{Count, Edge, NodeStats, Reason, Snmp, Stats};
+use crate::{
+    graph::{Count, Edge, NodeStats, Reason, SNMPS, Snmp, Stats},
+    packet::icmp4::ty,
+};
 
 /// What there is to add up. The workers are all built alike but for their inputs.
 #[derive(Clone, Copy)]
@@ -16,7 +19,12 @@ pub struct Tally<'a> {
     pub shape: &'a [(&'static str, &'static [Edge])],
     /// Packets that the management core ended.
     pub dropped: &'a HashMap<Reason, u64>,
+    /// What the management core counted, by [`Snmp`].
+    pub counted: &'a [u64; SNMPS],
 }
+
+/// Groups in the order in which `nstat` prints them.
+const GROUPS: [&str; 8] = ["Ip", "Icmp", "IcmpMsg", "Tcp", "Udp", "UdpLite", "TcpExt", "IpExt"];
 
 impl Tally<'_> {
     /// A sum over all workers.
@@ -67,8 +75,8 @@ impl Tally<'_> {
             }
         });
         let mut rows: Vec<_> = rows.collect();
-        let behind = rows.iter().rposition(|row| row.group == "Icmp").map_or(0, |last| last + 1);
-        rows.splice(behind..behind, self.icmp_messages());
+        rows.extend(self.icmp_messages());
+        rows.sort_by_key(|row| GROUPS.iter().position(|group| *group == row.group));
         rows
     }
 
@@ -92,13 +100,22 @@ impl Tally<'_> {
     }
 
     fn icmp(&self, sent: bool, kind: u8) -> u64 {
-        self.sum(|stats| stats.icmp[usize::from(sent)][usize::from(kind)].get())
+        // The management core sends echo requests, and no other messages of its own.
+        let here = match (sent, kind) {
+            (true, ty::ECHO_REQUEST) => self.counted[Snmp::IcmpOutEchos as usize],
+            _ => 0,
+        };
+        here + self.sum(|stats| stats.icmp[usize::from(sent)][usize::from(kind)].get())
     }
 
     /// A counter of the kernel's: what nodes count, what comes of drop reasons, and what the ways
     /// through the graph tell.
     fn counter(&self, counter: Snmp) -> u64 {
-        let counted = self.sum(|stats| stats.snmp[counter as usize].get());
+        let here = match counter.icmp_type() {
+            Some(_) => 0,
+            None => self.counted[counter as usize],
+        };
+        let counted = here + self.sum(|stats| stats.snmp[counter as usize].get());
         let reasons = Reason::ALL.iter().filter(|reason| reason.snmp().contains(&counter));
         let ended: u64 = reasons.map(|reason| self.ended(*reason)).sum();
         let ways = match counter {
@@ -110,6 +127,9 @@ impl Tally<'_> {
             Snmp::ForwDatagrams => self.edge("ip4-forward", |edge| {
                 matches!(edge, Edge::Arc(_) | Edge::To("ip4-fragment" | "ip4-resolve"))
             }),
+            Snmp::OutTransmits => {
+                self.counter(Snmp::ForwDatagrams) + self.counter(Snmp::OutRequests)
+            }
             _ => counter.icmp_type().map_or(0, |(sent, kind)| self.icmp(sent, kind)),
         };
         counted + ended + ways

@@ -57,6 +57,18 @@ impl Process {
         }
     }
 
+    /// Waits until the process has come so far; panics if it ends before.
+    pub(crate) fn wait_until_true(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !done(self) {
+            if let Some(status) = self.child.try_wait().expect("ask for the process") {
+                panic!("it ended with {status}:\n{}", self.log());
+            }
+            assert!(Instant::now() < deadline, "it does not come so far:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);

@@ -7,6 +7,7 @@
 mod common;
 
 mod lifecycle;
+mod probes;
 mod router;
 mod stories;
 mod world;
@@ -72,5 +73,10 @@ lifecycle! {
     starts_again_after_being_killed_with_xdp: lifecycle::starts_again_after_being_killed::<router::AfXdp>();
     device_that_does_not_exist_is_named: lifecycle::device_that_does_not_exist_is_named();
     missing_rights_are_explained: lifecycle::missing_rights_are_explained();
+    pings_read_as_those_of_iputils: probes::pings_read_as_those_of_iputils();
+    traceroutes_read_as_those_of_linux: probes::traceroutes_read_as_those_of_linux();
+    probes_leave_by_a_vrf: probes::probes_leave_by_a_vrf();
+    a_session_ends_with_its_client: probes::a_session_ends_with_its_client();
+    martians_are_logged_as_the_kernel_does: probes::martians_are_logged_as_the_kernel_does();
     mistakes_in_the_configuration_are_located: lifecycle::mistakes_in_the_configuration_are_located();
 }

@@ -73,6 +73,8 @@ impl World {
 pub(crate) struct Said {
     pub(crate) text: String,
     pub(crate) ok: bool,
+    /// Exit status; none when a signal ended it.
+    pub(crate) status: Option<i32>,
 }
 
 impl Said {
@@ -100,5 +102,5 @@ pub(crate) fn on(machine: &Namespace, command: &str) -> Said {
         String::from_utf8_lossy(&stdout),
         String::from_utf8_lossy(&stderr)
     );
-    Said { text, ok: status.success() }
+    Said { text, ok: status.success(), status: status.code() }
 }

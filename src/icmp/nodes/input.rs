@@ -105,6 +105,11 @@ fn teaches(message: &[u8], iface: u16, cx: &Cx<'_, Tables>) -> bool {
         && cx.tables.locals.contains(cx.tables.vrf(iface), header.src())
 }
 
+/// Whether a message is about one of the router's own probes.
+fn expected(message: &[u8], cx: &Cx<'_, Tables>) -> bool {
+    cx.tables.expected.as_ref().is_some_and(|expected| expected.wants(message))
+}
+
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let (broadcast, iface) = (packet.flags().any(Flags::IP_BROADCAST), packet.iface());
     let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
@@ -132,12 +137,14 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
             BOGUS
         }
         Call::Heard(false) => BAD_QUOTE,
+        Call::Heard(true) if expected(message, cx) => LEARN,
         Call::Heard(true) if teaches(message, iface, cx) => LEARN,
         // The protocols that look for the session that is meant; the router has none.
         Call::Heard(true) if matches!(message.get(17), Some(&(protocol::TCP | protocol::UDP))) => {
             NO_SESSION
         }
         Call::Heard(true) => CONSUMED,
+        Call::End(CONSUMED) if message[0] == ty::ECHO_REPLY && expected(message, cx) => LEARN,
         Call::End(edge) => edge,
     }
 }

@@ -20,6 +20,7 @@ pub struct TcpReset;
 
 const DROP: u8 = 0;
 const SEND: u8 = 1;
+const PROBE: u8 = 2;
 const HEADER: usize = 20;
 const DF: u16 = 0x4000;
 
@@ -69,13 +70,21 @@ fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     Some(packet)
 }
 
+/// Whether a segment answers one of the router's own probes, which is refused all the same.
+fn expected(segment: &Packet, cx: &Cx<'_, Tables>) -> bool {
+    let Some(expected) = &cx.tables.expected else { return false };
+    let bytes = segment.data().get(segment.l3()..).unwrap_or_default();
+    let Ok(ip) = Ipv4View::new_checked(bytes) else { return false };
+    TcpView::new_checked(ip.payload()).is_ok_and(|segment| expected.has(segment.dst_port()))
+}
+
 impl Node<Tables> for TcpReset {
     fn name(&self) -> &'static str {
         "tcp-reset"
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::Drop(Reason::TcpNoSocket), Edge::To("ip4-output")]
+        &[Edge::Drop(Reason::TcpNoSocket), Edge::To("ip4-output"), Edge::To("icmp4-learn")]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
@@ -84,7 +93,7 @@ impl Node<Tables> for TcpReset {
                 // A reset that finds no room is lost like any other packet; the sender tries again.
                 let _ = out.emit(SEND, packet);
             }
-            out.set(index, DROP);
+            out.set(index, if expected(segment, cx) { PROBE } else { DROP });
         }
     }
 }

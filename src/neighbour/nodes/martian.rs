@@ -21,6 +21,8 @@ const PUNT_FULL: u8 = 0;
 const SOURCE: u8 = 1;
 const DESTINATION: u8 = 2;
 const REVERSE_PATH: u8 = 3;
+const SOURCE_ROUTE: u8 = 4;
+const BOGUS_ERROR: u8 = 5;
 
 /// Time of one allowance, and how many packets are in it.
 const INTERVAL: Nanos = 5_000_000_000;
@@ -62,6 +64,8 @@ impl Node<Tables> for MartianLog {
             Edge::Drop(Reason::MartianSource),
             Edge::Drop(Reason::MartianDestination),
             Edge::Drop(Reason::RpFilter),
+            Edge::Drop(Reason::SourceRoute),
+            Edge::Drop(Reason::IcmpBogusError),
         ]
     }
 
@@ -81,6 +85,8 @@ impl Node<Tables> for MartianLog {
             let edge = match packet.note() {
                 martian::DESTINATION => DESTINATION,
                 martian::REVERSE_PATH => REVERSE_PATH,
+                martian::SOURCE_ROUTE => SOURCE_ROUTE,
+                martian::BOGUS_ERROR => BOGUS_ERROR,
                 _ => SOURCE,
             };
             out.set(stay.len(), edge);

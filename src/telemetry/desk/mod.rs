@@ -7,6 +7,7 @@
 mod ip;
 mod monitor;
 mod policy;
+mod probe;
 mod rows;
 
 use std::{sync::Arc, time::Duration};
@@ -106,6 +107,8 @@ pub enum Cursor {
     Monitor(Box<monitor::Watch>),
     /// A trace, and its first time.
     Trace(Arc<Session>, Option<Nanos>),
+    /// A ping or a traceroute.
+    Probe(u16),
 }
 
 /// A batch under way.
@@ -132,6 +135,7 @@ impl<'a> Desk<'a> {
             inputs: self.tally.inputs,
             shape: self.tally.shape,
             dropped: self.router.dropped(),
+            counted: self.router.counts(),
         }
     }
 
@@ -149,6 +153,7 @@ impl<'a> Desk<'a> {
             Show::Nexthops => rows(self.nexthop_rows()),
             Show::Vrfs => rows(self.vrf_rows()),
             Show::Exceptions => rows(self.exception_rows()),
+            Show::Sessions => self.session_rows(),
         }
     }
 
@@ -389,6 +394,8 @@ impl Answer for Desk<'_> {
             }
             Request::IpBatch(batch) => self.batch(batch),
             Request::Trace(request) => self.trace(&request),
+            Request::Ping(spec) => self.ping(spec),
+            Request::Traceroute(spec) => self.traceroute(spec),
         }
     }
 
@@ -400,6 +407,7 @@ impl Answer for Desk<'_> {
             Cursor::Batch(batch) => self.more_lines(batch),
             Cursor::Monitor(watch) => self.more_news(watch),
             Cursor::Trace(session, first) => self.more_steps(session, first),
+            Cursor::Probe(id) => self.more_events(id),
         }
     }
 
@@ -407,6 +415,7 @@ impl Answer for Desk<'_> {
         match cursor {
             Cursor::Trace(..) => self.end_trace(),
             Cursor::Monitor(watch) => self.router.unwatch(watch.id()),
+            Cursor::Probe(id) => self.router.end_probe(id),
             Cursor::Routes(..) | Cursor::Batch(_) => {}
         }
     }

@@ -271,3 +271,203 @@ fn a_second_trace_waits_for_the_first_and_a_broken_off_one_is_disarmed() {
     world.desk().abandon(next);
     assert!(matches!(world.desk().answer(request()), Reply::Rows { .. }));
 }
+
+mod probes {
+    use super::*;
+    use crate::{
+        control::probe::spec::{Event, PingSpec},
+        dpdk::mbuf::Flags,
+        neighbour::nodes::{PuntKind, Punted},
+        packet::{
+            icmp4::{self, ErrorKind},
+            ipv4::Ipv4Spec,
+        },
+        port::table::IfaceConf,
+    };
+    use std::net::Ipv4Addr;
+
+    const MS: Nanos = 1_000_000;
+
+    fn start(world: &mut World, spec: PingSpec) -> Result<u16, String> {
+        match world.desk().answer(Request::Ping(spec)) {
+            Reply::Rows { rows, next: Cursor::Probe(id), .. } => {
+                assert_eq!(rows[0]["event"], "start");
+                Ok(id)
+            }
+            Reply::Error { error, .. } => Err(error),
+            _ => panic!("neither a session nor an error"),
+        }
+    }
+
+    /// What a session has to tell, and whether that is all.
+    fn events(world: &mut World, id: u16) -> (Vec<Event>, bool) {
+        let (rows, over) = match world.desk().resume(Cursor::Probe(id)) {
+            Reply::Rows { rows, .. } => (rows, false),
+            Reply::LastRows(rows) => (rows, true),
+            _ => panic!("no rows"),
+        };
+        let read = |row| serde_json::from_value(row).unwrap();
+        (rows.into_iter().map(read).collect(), over)
+    }
+
+    /// Turns what was sent into its answer, received at `at`.
+    fn answer(world: &mut World, request: &[u8], at: Nanos) {
+        let mut bytes = request.to_vec();
+        let (src, dst) = (request[12..16].to_vec(), request[16..20].to_vec());
+        bytes[12..16].copy_from_slice(&dst);
+        bytes[16..20].copy_from_slice(&src);
+        assert!(crate::packet::icmp4::echo_reply_in_place(&mut bytes[20..]));
+        let mut packet = world.machine.pool.alloc().unwrap();
+        assert!(packet.fill(&bytes));
+        packet.begin(1, 0, Flags(0));
+        packet.set_hash(at as u32);
+        world.router.handle_punt(at + 3 * MS, Punted { kind: PuntKind::Learn, packet });
+    }
+
+    fn sent(world: &mut World) -> Vec<Vec<u8>> {
+        let all = world.router.take_injected();
+        let packets = all.iter().map(|injected| {
+            assert!(injected.packet.flags().any(Flags::LOCAL_OUT));
+            injected.packet.data()[injected.packet.l3()..].to_vec()
+        });
+        packets.collect()
+    }
+
+    #[test]
+    fn a_ping_sends_waits_and_tells_without_the_time_in_rings() {
+        let mut world = World::new();
+        let host = "192.0.2.9".parse().unwrap();
+        let spec = PingSpec { count: Some(1), ..PingSpec::to(host) };
+        let id = start(&mut world, spec).unwrap();
+        world.router.commit();
+        world.router.poll(1 << 40);
+        let requests = sent(&mut world);
+        assert_eq!((requests.len(), requests[0].len()), (1, 84));
+        // The clock's low half wraps between the two.
+        answer(&mut world, &requests[0], (1 << 40) + 7 * MS);
+        world.router.poll((1 << 40) + 10 * MS);
+        let (told, over) = events(&mut world, id);
+        assert!(
+            matches!(
+                told[..],
+                [
+                    Event::Sent { seq: 1, .. },
+                    Event::Reply { seq: 1, bytes: 64, ttl: 64, rtt: Some(7_000_000), .. }
+                ]
+            ),
+            "{told:?}"
+        );
+        assert!(over);
+        assert!(world.router.probe_sessions().is_empty());
+        let counts = world.router.counts();
+        assert_eq!(counts[crate::graph::Snmp::IcmpOutEchos as usize], 1);
+    }
+
+    #[test]
+    fn a_redirect_is_told_and_learned_from() {
+        let mut world = World::new();
+        let (old, new) = (Ipv4Addr::new(192, 0, 2, 9), Ipv4Addr::new(192, 0, 2, 11));
+        let host = Ipv4Addr::new(10, 5, 0, 1);
+        world.ip("route add 10.5.0.0/16 via 192.0.2.9");
+        let conf = IfaceConf { accept_redirects: true, ..IfaceConf::default() };
+        world.router.set_conf("d0", conf).unwrap();
+        world.ip("neigh add 192.0.2.11 lladdr 02:00:00:00:00:99 dev d0 nud permanent");
+        world.router.commit();
+        let id = start(&mut world, PingSpec::to(host)).unwrap();
+        world.router.poll(MS);
+        let request = sent(&mut world).remove(0);
+
+        let mut message = vec![0; 64];
+        let kind = ErrorKind::Redirect { code: 1, gateway: new };
+        let len = icmp4::emit_error(&mut message, kind, &request[..28]).unwrap();
+        let header = Ipv4Spec {
+            tos: 0,
+            id: 1,
+            fragment_word: 0,
+            ttl: 64,
+            protocol: 1,
+            src: old,
+            dst: Ipv4Addr::new(192, 0, 2, 1),
+            options: &[],
+            payload_len: len,
+        };
+        let mut bytes = vec![0; 20];
+        header.emit(&mut bytes).unwrap();
+        bytes.extend(&message[..len]);
+        let mut packet = world.machine.pool.alloc().unwrap();
+        assert!(packet.fill(&bytes));
+        packet.begin(1, 0, Flags(0));
+        world.router.handle_punt(2 * MS, Punted { kind: PuntKind::Learn, packet });
+        let (told, _) = events(&mut world, id);
+        let is = |event: &Event| {
+            matches!(event, Event::Error { seq: 1, kind: 5, code: 1, info, .. }
+                if *info == new.to_bits())
+        };
+        assert!(told.iter().any(is), "{told:?}");
+        let learned: Vec<_> =
+            world.router.exceptions().map(|(dst, learned)| (dst, learned.gateway)).collect();
+        assert_eq!(learned, [(host, Some(new))]);
+    }
+
+    #[test]
+    fn nobody_can_flood_the_network_or_the_management_core() {
+        let mut world = World::new();
+        let host = "192.0.2.9".parse().unwrap();
+        let greedy = PingSpec { interval_ms: 0, size: PingSpec::MAX_SIZE, ..PingSpec::to(host) };
+        let ids: Vec<u16> = (0..32).map(|_| start(&mut world, greedy.clone()).unwrap()).collect();
+        assert_eq!(start(&mut world, greedy).unwrap_err(), "Too many users");
+        let (mut all, mut most) = (0, 0);
+        for turn in 0..1000 {
+            world.router.poll(turn * MS);
+            let pieces = sent(&mut world).len();
+            (all, most) = (all + pieces, most.max(pieces));
+        }
+        // 16 a turn in the long run, a whole datagram at once at most.
+        assert!(all <= 16_000 + 45 && all >= 15_000, "{all}");
+        assert!(most <= 16 + 45, "{most}");
+        // All have had their share, although the first ones alone could have used it up.
+        let shares: Vec<u64> =
+            world.router.probe_sessions().iter().map(|session| session.sent).collect();
+        assert!(shares.iter().all(|share| *share >= 5), "{shares:?}");
+        for id in ids {
+            world.desk().abandon(Cursor::Probe(id));
+        }
+        assert!(world.router.probe_sessions().is_empty());
+    }
+
+    #[test]
+    fn what_nobody_reads_stops_the_sending() {
+        let mut world = World::new();
+        let host = "192.0.2.9".parse().unwrap();
+        let id = start(&mut world, PingSpec { interval_ms: 0, ..PingSpec::to(host) }).unwrap();
+        let mut requests = 0;
+        for turn in 0..2000 {
+            world.router.poll(turn * MS);
+            requests += sent(&mut world).len();
+        }
+        assert!((200..=256).contains(&requests), "{requests}");
+        assert!(!events(&mut world, id).1);
+        world.router.poll(2001 * MS);
+        assert_eq!(sent(&mut world).len(), 1, "reading lets it go on");
+    }
+
+    #[test]
+    fn a_way_that_is_not_there_is_refused_in_the_systems_words() {
+        let mut world = World::new();
+        world.ip("route add prohibit 10.3.0.0/16");
+        world.ip("route add unreachable 10.4.0.0/16");
+        world.router.commit();
+        for (host, why) in [
+            ("198.51.100.1", "Network is unreachable"),
+            ("10.3.0.1", "Permission denied"),
+            ("10.4.0.1", "No route to host"),
+            ("192.0.2.255", "Permission denied"),
+        ] {
+            let refused = start(&mut world, PingSpec::to(host.parse().unwrap()));
+            assert_eq!(refused.unwrap_err(), why, "{host}");
+        }
+        let mut foreign = PingSpec::to("192.0.2.9".parse().unwrap());
+        foreign.origin.source = Some("203.0.113.1".parse().unwrap());
+        assert_eq!(start(&mut world, foreign).unwrap_err(), "Cannot assign requested address");
+    }
+}

@@ -1,0 +1,231 @@
+//! The router's own ping and traceroute, beside those of a Linux router in its place.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::common::process::Process;
+use crate::router::{AfPacket, Linux, Router as _, Wagonway, configuration, instance};
+use crate::world::{Said, World, on};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Runs a command of the router: in its namespace when it is Linux, over its socket when it is not.
+fn wagonway(world: &World, program: &str, words: &str) -> Said {
+    let binary = env!("CARGO_BIN_EXE_wagonway");
+    on(&world.router, &format!("{binary} {program} --instance {} {words}", instance()))
+}
+
+/// The text without its first line, and with numbers that are times put out of sight.
+fn timeless(said: &Said) -> String {
+    let mut text = String::new();
+    for line in said.text.lines().skip(1) {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        for at in 0..words.len() {
+            let number = |word: &str| word.trim_end_matches("ms").parse::<f64>().is_ok();
+            let before_ms =
+                words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "ms");
+            if let Some(time) = words[at].strip_prefix("time=") {
+                assert!(number(time), "{line}");
+                words[at] = "time=T".into();
+            } else if words[at] == "time" && words[at + 1].ends_with("ms") {
+                words[at + 1] = "Tms".into();
+            } else if before_ms && words[at].split('/').all(number) {
+                words[at] = "T".into();
+            }
+        }
+        text += &words.join(" ");
+        text.push('\n');
+    }
+    text
+}
+
+/// Hosts that tell of every probe, and the router's programs of both kinds with the same words.
+fn compare(program: &str, words: &[&str]) {
+    let told = |linux: bool| {
+        let world = World::new();
+        for host in [&world.alice, &world.bob, &world.carol] {
+            host.sysctl("net.ipv4.icmp_ratelimit", "0");
+        }
+        let all = |run: &dyn Fn(&str) -> Said| {
+            let one = |words: &&str| {
+                let said = run(words);
+                format!("{program} {words}: {:?}\n{}", said.status, timeless(&said))
+            };
+            words.iter().map(one).collect::<Vec<String>>()
+        };
+        if linux {
+            let _router = Linux::start(&world);
+            return all(&|words| on(&world.router, &format!("{program} {words}")));
+        }
+        let _router = Wagonway::<AfPacket>::start(&world);
+        all(&|words| wagonway(&world, program, words))
+    };
+    for (linux, own) in told(true).into_iter().zip(told(false)) {
+        assert_eq!(linux, own);
+    }
+}
+
+/// [3.10], [3.11], [3.14], [3.93]
+pub(crate) fn pings_read_as_those_of_iputils() {
+    compare(
+        "ping",
+        &[
+            "-c 3 -i 0.2 192.0.2.10",
+            "-c 3 -i 0.2 -q 10.9.0.2",
+            "-n -c 1 -t 1 10.9.0.2",
+            "-c 1 -s 4 192.0.2.10",
+            "-c 1 -s 1000 -M do 192.0.2.10",
+            "-c 1 -M want -Q 16 192.0.2.10",
+            "-c 2 -i 0.2 -s 4000 192.0.2.10",
+            "-c 1 -s 20000 -M dont 10.9.0.2",
+            "-c 1 -I wan 192.0.2.10",
+            "-c 1 -I 10.1.0.1 192.0.2.10",
+            "-c 2 -i 0.3 -M do -s 1400 10.9.0.2",
+            "-c 1 -M do -s 2000 192.0.2.10",
+            "-c 3 -i 0.2 10.1.0.77",
+            "-c 1 -W 0.3 10.9.0.77",
+            "-c 1 10.20.0.1",
+            "-c 1 10.21.0.1",
+            "-c 1 10.22.0.1",
+            "-c 1 172.30.0.1",
+            "-c 1 10.1.0.255",
+            "-c 1 10.1.0.1",
+            "-c 1 -I nosuch0 192.0.2.10",
+            "-c 1 -I 203.0.113.9 192.0.2.10",
+            "-c 0 192.0.2.10",
+            "-c 1 -M maybe 192.0.2.10",
+            "-c 1 -t 0 192.0.2.10",
+            "-c 1 -Q 300 192.0.2.10",
+            "-c 1 no-such-host.invalid",
+        ],
+    );
+}
+
+/// [3.11], [3.93]; waits are long, so that a busy machine is not taken for a silent hop.
+pub(crate) fn traceroutes_read_as_those_of_linux() {
+    compare(
+        "traceroute",
+        &[
+            "-n -w 5,0,0 10.9.0.2",
+            "-w 5,0,0 10.9.0.2",
+            "-n -w 5,0,0 -I 10.9.0.2",
+            "-n -w 5,0,0 -T -p 9 10.9.0.2",
+            "-n -w 5,0,0 -q 1 -f 2 10.9.0.2",
+            "-n -w 5,0,0 -m 1 10.9.0.2 100",
+            "-n -w 5,0,0 10.1.0.1",
+            "-n -w 0.3,0,0 -m 3 -q 2 10.9.0.77",
+            "-n 172.30.0.1",
+            "-n 10.21.0.1",
+            "-n -s 203.0.113.9 10.9.0.2",
+            "-q 11 10.9.0.2",
+            "-m 256 10.9.0.2",
+            "-f 31 10.9.0.2",
+        ],
+    );
+}
+
+/// [3.92], [3.93]: sessions are listed, do not take each other's answers, and end with their clients.
+pub(crate) fn a_session_ends_with_its_client() {
+    let world = World::new();
+    let _router = Wagonway::<AfPacket>::start(&world);
+    let ping = |whom: &str| {
+        Process::spawn(
+            &world.router,
+            Command::new(env!("CARGO_BIN_EXE_wagonway"))
+                .args(["ping", "-i", "0.1", whom, "--instance"])
+                .arg(instance()),
+        )
+    };
+    let (mut near, mut far) = (ping("192.0.2.10"), ping("10.9.0.2"));
+    let answered = |process: &mut Process| process.log().matches("icmp_seq=").count() >= 5;
+    near.wait_until_true(answered);
+    far.wait_until_true(answered);
+    let listed = wagonway(&world, "show", "sessions");
+    listed.expect("192.0.2.10").expect("10.9.0.2");
+
+    near.signal(Signal::INT);
+    assert_eq!(near.ends_within(SOON).code(), Some(0), "{}", near.log());
+    let log = near.log();
+    assert!(log.contains("--- 192.0.2.10 ping statistics ---\n"), "{log}");
+    assert!(log.contains(", 0% packet loss, time "), "{log}");
+    assert!(!log.contains("10.9.0.2"), "an answer of the other's: {log}");
+    // Killed, a client cannot say goodbye.
+    far.signal(Signal::KILL);
+    far.ends_within(SOON);
+    let deadline = Instant::now() + SOON;
+    while !wagonway(&world, "show", "sessions").contains("no sessions") {
+        assert!(Instant::now() < deadline, "a session outlives its client");
+    }
+    // The kernel's names, as nstat prints them.
+    let counters = wagonway(&world, "show", "counters IcmpOut*");
+    let echos = counters.text.lines().find(|line| line.starts_with("IcmpOutEchos "));
+    let echos = echos.unwrap_or_else(|| panic!("{}", counters.text));
+    let value: u64 = echos[32..48].trim().parse().expect("a value");
+    assert!(value >= 10 && echos[48..] == *"   0.0", "{echos}");
+    assert!(!counters.contains("IcmpOutTimestampReps"), "zeros are not shown");
+    wagonway(&world, "show", "counters -a IcmpOut*").expect("IcmpOutTimestampReps            0 ");
+}
+
+/// [3.93]: probes leave by the tables of a VRF, and only by those.
+pub(crate) fn probes_leave_by_a_vrf() {
+    let world = World::new();
+    let _router = Wagonway::<AfPacket>::start(&world);
+    let ip = |words: &str| {
+        let said = wagonway(&world, "ip", words);
+        assert!(said.ok, "{}", said.text);
+    };
+    ip("link add red type vrf table 10");
+    ip("link set red up");
+    ip("link set wan master red");
+    let ping = |words: &str| wagonway(&world, "ping", &format!("-c 2 -i 0.1 -W 2 {words}"));
+    let answered = " 2 received, 0% packet loss";
+    ping("192.0.2.10").expect("ping: connect: Network is unreachable");
+    ping("--vrf red 192.0.2.10").expect("PING 192.0.2.10 (192.0.2.10) 56(84)").expect(answered);
+    ping("-I wan 192.0.2.10").expect(" from 192.0.2.1 wan: 56(84)").expect(answered);
+    ping("-I red 192.0.2.10")
+        .expect("ping: Warning: source address might be selected on device other than: red\n")
+        .expect(" from 192.0.2.1 red: 56(84)")
+        .expect(answered);
+    ping("--vrf red -I 192.0.2.1 192.0.2.10").expect(" from 192.0.2.1 : 56(84)").expect(answered);
+    ping("-I 192.0.2.1 10.1.0.10").expect("ping: bind: Cannot assign requested address");
+    ping("10.1.0.10").expect(answered);
+    ping("--vrf lan 10.1.0.10").expect("No such device");
+    let trace = wagonway(&world, "traceroute", "-n -q 1 -w 5,0,0 --vrf red 192.0.2.10");
+    trace.expect("\n 1  192.0.2.10  ");
+    wagonway(&world, "traceroute", "-n 192.0.2.10").expect("connect: Network is unreachable");
+}
+
+/// Ten in five seconds, and then how many more there were.
+pub(crate) fn martians_are_logged_as_the_kernel_does() {
+    let world = World::new();
+    let config = configuration("af_packet", &instance());
+    let config = format!(
+        "{config}\n[sysctl]\n\"net.ipv4.conf.all.rp_filter\" = 1\n\
+         \"net.ipv4.conf.all.log_martians\" = 1\n"
+    );
+    let mut router = Process::start(&world.router, &config);
+    router.wait_until(|| on(&world.alice, "ping -n -c 1 -W 1 10.1.0.1").ok);
+    // An address that is reached by another interface.
+    world.alice.ip("addr add 192.0.2.77/32 dev lo");
+    let spoof = |count: u32| {
+        on(&world.alice, &format!("ping -n -q -c {count} -i 0.01 -W 0.1 -I 192.0.2.77 10.9.0.2"))
+    };
+    spoof(30);
+    let line = "IPv4: martian source 10.9.0.2 from 192.0.2.77, on dev lan\nll header: 00000000: ";
+    let logged = |router: &Process| router.log().matches(line).count();
+    router.wait_until_true(|router| logged(router) == 10);
+    let log = router.log();
+    let header = log.split("ll header: 00000000: ").nth(1).expect("a header");
+    let header = header.lines().next().unwrap_or_default();
+    assert!(header.len() == 41 && header.ends_with(" 08 00"), "{header:?}");
+    // Once the time is over the next one tells of those that were not logged.
+    router.wait_until_true(|router| {
+        spoof(1);
+        router.log().contains("callbacks suppressed")
+    });
+    assert_eq!(logged(&router), 11, "{}", router.log());
+    let drops = wagonway(&world, "show", "drops");
+    drops.expect("rp_filter");
+}
