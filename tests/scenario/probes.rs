@@ -149,7 +149,13 @@ pub(crate) fn a_session_ends_with_its_client() {
     assert_eq!(near.ends_within(SOON).code(), Some(0), "{}", near.log());
     let log = near.log();
     assert!(log.contains("--- 192.0.2.10 ping statistics ---\n"), "{log}");
-    assert!(log.contains(", 0% packet loss, time "), "{log}");
+    // The signal may come between a request and its answer, as with any ping.
+    let numbers = |line: &str| -> Vec<usize> {
+        line.split(' ').filter_map(|word| word.parse().ok()).collect()
+    };
+    let summary = log.lines().find(|line| line.contains("packets transmitted"));
+    let numbers = numbers(summary.unwrap_or_default());
+    assert!(numbers[1] >= 5 && numbers[0] <= numbers[1] + 1, "{log}");
     assert!(!log.contains("10.9.0.2"), "an answer of the other's: {log}");
     // Killed, a client cannot say goodbye.
     far.signal(Signal::KILL);
