@@ -402,3 +402,103 @@ fn a_vrf_has_routes_and_addresses_of_its_own() {
     let said = world.ip("link set d1 vrf d0");
     assert_eq!(said.err.trim_end(), "Error: argument \"d0\" is wrong: Not a valid VRF name");
 }
+
+#[test]
+fn what_was_learned_about_a_path_is_shown_and_can_be_forgotten() {
+    use crate::{
+        neighbour::nodes::{PuntKind, Punted},
+        packet::ipv4::Ipv4Spec,
+        telemetry::{
+            protocol::{Request, Show},
+            report::ExceptionRow,
+        },
+    };
+    let mut world = World::new();
+    world.ip("route add 10.0.0.0/8 via 192.0.2.9");
+    world.router.commit();
+    let header = |src: [u8; 4], dst: [u8; 4], protocol, payload_len: usize| {
+        let mut bytes = vec![0; 20];
+        let spec = Ipv4Spec {
+            tos: 0,
+            id: 1,
+            fragment_word: 0x4000,
+            ttl: 64,
+            protocol,
+            src: src.into(),
+            dst: dst.into(),
+            options: &[],
+            payload_len,
+        };
+        spec.emit(&mut bytes).unwrap();
+        bytes
+    };
+    // Too big for a link of 1300, says the gateway of a packet that the router has sent.
+    let mut bytes = header([192, 0, 2, 9], [192, 0, 2, 1], 1, 36);
+    bytes.extend([3, 4, 0, 0, 0, 0, 5, 20]);
+    bytes.extend(header([192, 0, 2, 1], [10, 1, 2, 3], 17, 1400));
+    bytes.extend([0; 8]);
+    let mut packet = world.machine.pool.alloc().unwrap();
+    assert!(packet.append(&bytes));
+    packet.set_l3(0);
+    packet.set_iface(1);
+    world.router.handle_punt(0, Punted { kind: PuntKind::Learn, packet });
+    world.router.commit();
+
+    let cache = "    cache expires 600sec mtu 1300 \n";
+    let way = world.ip("route get 10.1.2.3").out;
+    assert_eq!(way, format!("10.1.2.3 via 192.0.2.9 dev d0 src 192.0.2.1 uid 0 \n{cache}"));
+    let said = world.ip("route show cache").out;
+    assert_eq!(said, format!("10.1.2.3 via 192.0.2.9 dev d0 \n{cache}"));
+    assert!(world.ip("-d route get 10.1.2.3").out.contains("learned: mtu 1300"));
+    let rows = super::all(&mut world, Request::Show(Show::Exceptions));
+    let rows: Vec<ExceptionRow> =
+        rows.into_iter().map(|row| serde_json::from_value(row).unwrap()).collect();
+    assert_eq!((rows.len(), &*rows[0].dst, rows[0].mtu), (1, "10.1.2.3", Some(1300)));
+    assert_eq!(world.ip("route get 10.1.2.4").out.lines().nth(1), Some("    cache "));
+    let flushed = world.ip("route flush cache");
+    assert_eq!((flushed.status, &*flushed.out), (0, ""));
+    assert_eq!(world.ip("route show cache").out, "");
+    assert_eq!(world.ip("route get 10.1.2.3").out.lines().nth(1), Some("    cache "));
+}
+
+#[test]
+fn rules_objects_and_vrfs_are_reported_in_the_fields_of_ip() {
+    use crate::telemetry::protocol::{Request, RouteQuery, Show};
+    let mut world = World::new();
+    for line in [
+        "rule add pref 7 from 10.0.0.0/8 ipproto udp table 9",
+        "nexthop add id 1 via 192.0.2.9 dev d0",
+        "nexthop add id 2 via 192.0.2.10 dev d0",
+        "nexthop add id 10 group 1/2,3 type resilient buckets 8",
+        "route add 10.0.0.0/8 nhid 10 table 70000",
+        "link add red type vrf table 5",
+        "link set d1 master red",
+    ] {
+        let said = world.ip(line);
+        assert_eq!((said.status, &*said.err), (0, ""), "{line}");
+    }
+    let rules = super::all(&mut world, Request::Show(Show::Rules));
+    let rule = &rules[1];
+    assert_eq!(rule["priority"], 7);
+    assert_eq!(rule["words"], "from 10.0.0.0/8 ipproto udp lookup 9");
+    assert_eq!(
+        (&rule["src"], &rule["srclen"], &rule["table"]),
+        (&"10.0.0.0".into(), &8.into(), &"9".into())
+    );
+    let nexthops = super::all(&mut world, Request::Show(Show::Nexthops));
+    assert_eq!(nexthops[0]["words"], "via 192.0.2.9 dev d0 scope link");
+    assert_eq!(nexthops[2]["type"], "resilient");
+    let shares = serde_json::json!([{ "id": 1, "buckets": 2 }, { "id": 2, "buckets": 6 }]);
+    assert_eq!(nexthops[2]["shares"], shares);
+    let query = RouteQuery { table: Some(70_000), ..RouteQuery::default() };
+    let routes = super::all(&mut world, Request::Show(Show::Routes(query)));
+    assert_eq!(
+        (routes.len(), &routes[0]["nhid"], &routes[0]["table"]),
+        (1, &10.into(), &"70000".into())
+    );
+    assert_eq!(routes[0]["nexthops"].as_array().map(Vec::len), Some(2));
+    let vrfs = super::all(&mut world, Request::Show(Show::Vrfs));
+    assert_eq!((&vrfs[0]["name"], &vrfs[0]["interfaces"][0]), (&"red".into(), &"d1".into()));
+    let links = super::all(&mut world, Request::Show(Show::Interfaces));
+    assert_eq!((&links[1]["master"], &links[2]["kind"]), (&"red".into(), &"vrf".into()));
+}
