@@ -63,6 +63,9 @@ enum Command {
         /// Configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Commands for ip(8) to carry out before the first packet, as `ip -batch` reads them.
+        #[arg(long, value_name = "FILE")]
+        ip_batch: Option<String>,
     },
     /// Send captures through the router, as fast as it can or reproducibly.
     Replay(ReplayArgs),
@@ -128,6 +131,12 @@ struct ReplayArgs {
     /// `auto`: give every destination in the captures that has no route one over the ports.
     #[arg(long, value_name = "WHICH", default_value = "configured")]
     routes: Routes,
+    /// Commands for ip(8) to carry out before the first packet, as `ip -batch` reads them.
+    #[arg(long, value_name = "FILE")]
+    ip_batch: Option<String>,
+    /// Commands between packets: lines of seconds since the first packet and what follows `ip`.
+    #[arg(long, value_name = "FILE", requires = "write")]
+    commands: Option<String>,
     /// Only frames addressed to the router are taken.
     #[arg(long)]
     strict_mac: bool,
@@ -390,8 +399,9 @@ fn print_json(value: &impl Serialize) {
 
 fn dispatch(command: Command) -> Result<ExitCode, Failed> {
     match command {
-        Command::Run { config } => {
-            live::run(Config::load(&config)?)?;
+        Command::Run { config, ip_batch } => {
+            let batch = ip_batch.map(batch_of).transpose()?;
+            live::run(Config::load(&config)?, batch.as_ref())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Replay(args) => run_replay(args),
@@ -427,6 +437,8 @@ fn run_replay(args: ReplayArgs) -> Result<ExitCode, Failed> {
         strict_mac: args.strict_mac,
         strict_neighbours: args.strict_neighbours,
         routes_auto: args.routes == Routes::Auto,
+        batch: args.ip_batch.map(batch_of).transpose()?,
+        commands: args.commands.map(batch_of).transpose()?,
         progress: std::io::stderr().is_terminal(),
     };
     let report = replay::replay(&options)?;
@@ -585,6 +597,11 @@ fn read_batch(name: &str) -> Result<String, Failed> {
     };
     read.map_err(|error| Failed::new(format!("Cannot open file \"{name}\": {error}"), None))?;
     Ok(text)
+}
+
+/// The batch in a file.
+fn batch_of(name: String) -> Result<IpBatch, Failed> {
+    Ok(IpBatch { text: read_batch(&name)?, name, options: Vec::new() })
 }
 
 fn run_ip(at: &Where, words: &[String]) -> Result<ExitCode, Failed> {

@@ -41,7 +41,12 @@ pub(super) fn nodes(rows: &[NodeRow]) -> String {
 
 /// `replay`.
 pub(super) fn replay(report: &ReplayReport) -> String {
-    let mut text = String::new();
+    let mut text = report.said.clone();
+    for row in &report.commands {
+        put!(text, "{} s: {}", row.at, row.command);
+        text.push_str(&row.out);
+        text.push_str(&row.err);
+    }
     if report.seconds > 0.0 {
         put!(
             text,

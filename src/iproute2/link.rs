@@ -56,6 +56,8 @@ pub enum LinkCommand {
 pub struct LinkChange {
     /// `up` or `down`.
     pub up: Option<bool>,
+    /// The link itself, for devices that exist only in memory.
+    pub carrier: Option<bool>,
     /// Bytes of an IP packet.
     pub mtu: Option<u32>,
     /// Ethernet address.
@@ -228,7 +230,6 @@ const NOT_YET: &[&str] = &[
     "xdpoffload",
     "netns",
     "trailers",
-    "carrier",
     "vf",
     "dynamic",
     "mode",
@@ -279,6 +280,8 @@ fn read_words(words: &mut Words<'_>) -> Parse<ReadLink> {
             words.once(change.mtu.is_some(), "mtu", value)?;
             words.back();
             change.mtu = Some(words.number(i32::MAX.unsigned_abs(), "Invalid \"mtu\" value")?);
+        } else if word == "carrier" {
+            change.carrier = Some(words.on_off("carrier")?);
         } else if word == "multicast" {
             change.multicast = Some(words.on_off("multicast")?);
         } else if word == "allmulticast" {

@@ -24,6 +24,7 @@ use crate::{
     setup::{self, Crew, Leniency, Machine, PortFact, SetupError},
     telemetry::{
         desk::{Counters, Cursor, Desk, Rings},
+        protocol::IpBatch,
         socket::{BindError, Bound, Call},
     },
     worker::{
@@ -83,17 +84,17 @@ const TICK: Duration = Duration::from_millis(1);
 /// Ticks between two looks at the links.
 const LINK_TICKS: u32 = 50;
 
-/// Runs until SIGINT or SIGTERM.
+/// Runs until SIGINT or SIGTERM; the commands of `batch` come before the first packet.
 ///
 /// # Errors
-/// When a device, the socket or memory is not to be had, or a worker fails.
-pub fn run(config: Config) -> Result<(), LiveError> {
+/// When a device, the socket or memory is not to be had, a command or a worker fails.
+pub fn run(config: Config, batch: Option<&IpBatch>) -> Result<(), LiveError> {
     config.require_devices()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| LiveError::new(format!("cannot start the event loop: {error}"), None))?;
-    runtime.block_on(live(config))
+    runtime.block_on(live(config, batch))
 }
 
 /// The parts of a live router, in the order in which they end.
@@ -112,7 +113,7 @@ struct Live {
     machine: Machine,
 }
 
-async fn live(config: Config) -> Result<(), LiveError> {
+async fn live(config: Config, batch: Option<&IpBatch>) -> Result<(), LiveError> {
     // First, so that a second router of this name does not touch the devices of the first.
     let bound = Bound::bind(&config.socket_path())?;
     let mut terminate = signals(SignalKind::terminate())?;
@@ -120,7 +121,7 @@ async fn live(config: Config) -> Result<(), LiveError> {
     // Ended terminals and operators who expect a reload must not end the router.
     let mut hangup = signals(SignalKind::hangup())?;
 
-    let mut live = Live::start(&config)?;
+    let mut live = Live::start(&config, batch)?;
     let socket = bound.path().display().to_string();
     say(&format!(
         "wagonway {}: {} ports, {} workers, answers on {socket}",
@@ -174,7 +175,7 @@ fn say(line: &str) {
 }
 
 impl Live {
-    fn start(config: &Config) -> Result<Self, LiveError> {
+    fn start(config: &Config, batch: Option<&IpBatch>) -> Result<Self, LiveError> {
         let workers = config.workers.cores.workers().max(1);
         let cores = setup::cores(config, workers);
         let pci = ports::pci(config);
@@ -197,6 +198,11 @@ impl Live {
         setup::load_routes(config, &mut router)?;
         let crew = Crew::new(workers);
         let clock = Clock::new(tsc_hz());
+        if let Some(batch) = batch {
+            let done = Desk::bare(&mut router, &machine.pool, clock.now()).whole_batch(batch);
+            let said = done.map_err(|message| LiveError::new(message, None))?;
+            let _ = std::io::stdout().write_all(said.as_bytes());
+        }
 
         let iface = |port: u16| {
             let own =

@@ -13,7 +13,7 @@ use std::{
 
 use indicatif::ProgressBar;
 
-use super::{ReplayError, fail, load::Arena, rig::Rig, throughput::Beside};
+use super::{ReplayError, commands::Timed, fail, load::Arena, rig::Rig, throughput::Beside};
 use crate::{
     capture::{PcapWriter, WriteError},
     config::Config,
@@ -25,11 +25,12 @@ use crate::{
     port::nodes::{Sink, Spread},
     setup::{Leniency, unaccounted},
     tables::Tables,
+    telemetry::report::CommandRow,
     worker::Worker,
 };
 
 /// The clock starts here, so that nothing that looks back looks before the beginning.
-const START: Nanos = 1_000_000_000;
+pub(super) const START: Nanos = 1_000_000_000;
 /// Between two rounds of a capture.
 const GAP: Nanos = 1_000_000;
 
@@ -132,6 +133,7 @@ pub(super) struct Steps<'a> {
     pub(super) workers: usize,
     pub(super) leniency: Leniency,
     pub(super) rounds: u64,
+    pub(super) script: &'a [Timed],
     pub(super) bar: ProgressBar,
 }
 
@@ -139,8 +141,10 @@ pub(super) struct Steps<'a> {
 pub(super) struct Lockstep {
     pub(super) rig: Rig,
     slots: Vec<Slot>,
-    now: Nanos,
-    pool: Pool,
+    pub(super) now: Nanos,
+    pub(super) pool: Pool,
+    /// What commands have said.
+    pub(super) said: Vec<CommandRow>,
     /// Packets that found no buffer.
     pub(super) lost: u64,
     pub(super) packets: u64,
@@ -168,7 +172,7 @@ impl Lockstep {
             slots.push(slot);
         }
         rig.workers.iter().for_each(Worker::wake);
-        Ok(Self { rig, slots, now: START, pool, lost: 0, packets: 0 })
+        Ok(Self { rig, slots, now: START, pool, said: Vec::new(), lost: 0, packets: 0 })
     }
 
     /// The router's clock.
@@ -269,20 +273,29 @@ pub(super) fn play<O: Outlet + 'static>(
 ) -> Result<(Lockstep, i64), ReplayError> {
     let first = arena.entries.first().map_or(0, |entry| entry.ts_ns);
     let base = first.saturating_sub(START);
-    let Steps { config, pool, workers, leniency, rounds, bar } = steps;
+    let Steps { config, pool, workers, leniency, rounds, script, bar } = steps;
     let mut lockstep = Lockstep::new(config, *pool, *workers, *leniency, base, outlet)?;
     beside.prepare(&mut lockstep.rig.router)?;
     lockstep.rig.router.commit();
     let span = arena.span() + GAP;
+    let mut script = script.iter().peekable();
     for round in 0..*rounds {
         for entry in &arena.entries {
             let at = entry.ts_ns - base + round * span;
+            while let Some(command) = script.next_if(|command| START + command.at <= at) {
+                lockstep.advance(START + command.at);
+                lockstep.command(command);
+            }
             lockstep.advance(at);
             lockstep.receive(usize::from(entry.port), Arena::frame(&arena.bytes, entry));
             if lockstep.packets.is_multiple_of(4096) {
                 bar.set_position(lockstep.packets);
             }
         }
+    }
+    for command in script {
+        lockstep.advance(START + command.at);
+        lockstep.command(command);
     }
     bar.set_position(lockstep.packets);
     let unaccounted = lockstep.finish();

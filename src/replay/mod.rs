@@ -5,6 +5,7 @@
 //! - obeys: the same graph and the same management core as a live router; neither root nor hugepages
 //!   are needed
 
+mod commands;
 mod load;
 mod lockstep;
 mod policies;
@@ -30,8 +31,9 @@ use self::{
 use crate::{
     config::{Config, ConfigErrors},
     control::Router,
+    dpdk::mempool::Pool,
     setup::{self, Leniency, Machine, SetupError},
-    telemetry::report::ReplayReport,
+    telemetry::{desk::Desk, protocol::IpBatch, report::ReplayReport},
 };
 
 pub use synthetic::{BenchOptions, Size, bench};
@@ -55,6 +57,10 @@ pub struct Options {
     pub strict_neighbours: bool,
     /// Every destination in the captures gets a route over the ports.
     pub routes_auto: bool,
+    /// Commands of iproute2 before the first packet.
+    pub batch: Option<IpBatch>,
+    /// Commands at their times; only with [`Options::write`].
+    pub commands: Option<IpBatch>,
     /// Draw a progress bar.
     pub progress: bool,
 }
@@ -147,7 +153,16 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
     let leniency = Leniency { any_mac: !options.strict_mac, stand_in: !options.strict_neighbours };
     let total = arena.entries.len() as u64 * options.repeat;
     let bar = bar(total, options.progress);
-    let mut tables = Tables { config, arena: &arena, auto: options.routes_auto, added: 0 };
+    let script = options.commands.as_ref().map(commands::read).transpose()?.unwrap_or_default();
+    let mut tables = Tables {
+        config,
+        arena: &arena,
+        pool,
+        batch: options.batch.as_ref(),
+        auto: options.routes_auto,
+        added: 0,
+        said: String::new(),
+    };
 
     let mut report = match &options.write {
         None => {
@@ -161,7 +176,8 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
         Some(dir) => {
             let outlet = Arc::new(Mutex::new(Files::create(dir, config)?));
             let rounds = options.repeat;
-            let steps = Steps { config, pool, workers, leniency, rounds, bar: bar.clone() };
+            let script = &script[..];
+            let steps = Steps { config, pool, workers, leniency, rounds, script, bar: bar.clone() };
             let (lockstep, unaccounted) = lockstep::play(&steps, &arena, &outlet, &mut tables)?;
             bar.finish_and_clear();
             outlet.lock().unwrap_or_else(PoisonError::into_inner).finish()?;
@@ -173,6 +189,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
         }
     };
     report.leaked = i64::from(pool.in_use());
+    report.said = tables.said;
     report.capture_seconds = arena.span() as f64 / 1e9;
     if tables.added > 0 {
         let added = tables.added;
@@ -183,17 +200,25 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
     Ok(report)
 }
 
-/// The routes that a replay adds to the configuration's.
+/// The commands and routes that a replay adds to the configuration's.
 struct Tables<'a> {
     config: &'a Config,
     arena: &'a Arena,
+    pool: Pool,
+    batch: Option<&'a IpBatch>,
     auto: bool,
     added: usize,
+    /// What the commands of the batch have printed.
+    said: String,
 }
 
 impl Beside for Tables<'_> {
     fn prepare(&mut self, router: &mut Router) -> Result<(), ReplayError> {
         setup::load_routes(self.config, router)?;
+        if let Some(batch) = self.batch {
+            let done = Desk::bare(router, &self.pool, lockstep::START).whole_batch(batch);
+            self.said = done.map_err(|message| fail(message, None))?;
+        }
         if self.auto {
             self.added = auto_routes(self.config, self.arena, router)?;
         }

@@ -96,6 +96,7 @@ pub(super) fn lockstep(config: &Config, lockstep: &Lockstep, unaccounted: i64) -
     let mut report = common(config, &lockstep.rig, 0.0);
     report.cycles_per_packet = 0.0;
     report.unaccounted = unaccounted;
+    report.commands.clone_from(&lockstep.said);
     if lockstep.lost > 0 {
         report.notes.push(format!("{} packets found no buffer", lockstep.lost));
     }

@@ -26,6 +26,8 @@ use crate::{
 
 mod fragments;
 
+mod changes;
+
 /// Three ports, one of them with VLANs; routes of every kind; a path of smaller MTU.
 const WORLD: &str = r#"
 [instance]

@@ -464,6 +464,23 @@ pub struct RoundReport {
     pub mpps: f64,
 }
 
+/// A command between packets of a replay.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CommandRow {
+    /// Seconds since the first packet.
+    pub at: f64,
+    /// Line of the file.
+    pub line: u64,
+    /// What follows `ip`.
+    pub command: String,
+    /// What it printed.
+    pub out: String,
+    /// What it complained of.
+    pub err: String,
+    /// Exit status of `ip`.
+    pub status: u8,
+}
+
 /// What a replay did: `replay`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -514,6 +531,12 @@ pub struct ReplayReport {
     /// Each round, when there were several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<RoundReport>,
+    /// What the commands before the first packet have printed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub said: String,
+    /// Commands between packets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandRow>,
     /// Things worth knowing, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -139,6 +139,7 @@ impl Desk<'_> {
         self.known(dev)?;
         let LinkChange {
             up,
+            carrier,
             mtu,
             address: None,
             name: None,
@@ -164,6 +165,14 @@ impl Desk<'_> {
         }
         if let Some(group) = group {
             self.router.set_group(dev, *group).map_err(Refused::new)?;
+        }
+        if let Some(carrier) = carrier {
+            let port = self.known(dev)?.port;
+            // A device says itself whether it has a link.
+            if (self.devices)().iter().any(|device| device.port == port) {
+                return Err(Refused::unsupported());
+            }
+            self.router.set_carrier(port, *carrier);
         }
         if let Some(up) = up {
             self.router.set_up(dev, *up).map_err(Refused::new)?;
