@@ -88,6 +88,8 @@ pub struct Tables {
     pub ifaces: Arc<Ifaces>,
     /// The router's own addresses.
     pub locals: Arc<LocalAddresses>,
+    /// Local routes were added by hand.
+    pub custom_locals: bool,
     /// Longest prefix match to an index of `hops`.
     pub fib: Arc<Fib4>,
     /// The other tables.

@@ -2,10 +2,17 @@
 //!
 //! - takes: ICMP errors and redirects about the router's own packets
 //! - gives: exceptions from routes, as [`Exceptions`] for the workers
-//! - obeys: RFC 1191, RFC 1122 section 3.2.2.2; `__ip_rt_update_pmtu`, `__ip_do_redirect`; ledger 5.104
-//!   to 5.112: 600 s, at least 552 bytes, 2048 places of at most five exceptions by next hop
+//! - obeys: RFC 1191, RFC 1122 section 3.2.2.2; `__ip_rt_update_pmtu`, `__ip_do_redirect`; ledger 5.69
+//!   to 5.76 and 5.97 to 5.101: 600 s, at least 552 bytes, 2048 places of at most five exceptions by next hop
 
-use std::{collections::BTreeMap, fmt, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::Ipv4Addr,
+    sync::Arc,
+};
+
+use ipnet::Ipv4Net;
 
 use super::{Router, links::View};
 use crate::{
@@ -70,8 +77,22 @@ impl fmt::Display for Learned {
 #[derive(Default)]
 pub(super) struct Memory {
     all: BTreeMap<(u32, Ipv4Addr), Learned>,
+    /// The same by destination.
+    by_dst: BTreeSet<(Ipv4Addr, u32)>,
     stamp: u64,
     changed: bool,
+}
+
+impl Memory {
+    /// What was learned about destinations in a network, and `of` each of them.
+    pub(super) fn within<T>(
+        &self,
+        net: Ipv4Net,
+        of: impl Fn(Ipv4Addr) -> T,
+    ) -> Vec<((u32, Ipv4Addr), Ipv4Addr, T)> {
+        let found = self.by_dst.range((net.network(), 0)..=(net.broadcast(), u32::MAX));
+        found.map(|(dst, hop)| ((*hop, *dst), *dst, of(*dst))).collect()
+    }
 }
 
 fn place(dst: Ipv4Addr) -> u32 {
@@ -102,8 +123,9 @@ impl Router {
         }
     }
 
-    fn forget(&mut self, key: (u32, Ipv4Addr)) {
+    pub(super) fn forget(&mut self, key: (u32, Ipv4Addr)) {
         if let Some(learned) = self.memory.all.remove(&key) {
+            self.memory.by_dst.remove(&(key.1, key.0));
             self.hops.release(learned.output);
             learned.transit.into_iter().for_each(|hop| self.hops.release(hop));
             self.memory.changed = true;
@@ -243,17 +265,18 @@ impl Router {
         let Some(own) = self.ifaces.iter().find(|own| own.index == iface) else { return };
         let conf = own.conf;
         let bits = gateway.to_bits();
-        let zero = bits >> 24 == 0;
-        let impossible = ipv4::is_multicast(bits) || ipv4::is_limited_broadcast(bits) || zero;
+        let impossible = ipv4::is_multicast(bits) || ipv4::is_limited_broadcast(bits) || bits == 0;
         if gateway == from || !conf.accept_redirects || impossible {
             return;
         }
         if conf.shared_media {
-            let unicast =
-                |kind| matches!(kind, HopKind::Neighbour | HopKind::Link | HopKind::Group);
+            // Whatever is not the router's own or a broadcast address counts (`inet_addr_type`).
             let flow = Flow::out(bits, own.vrf);
             let tables = self.current();
-            if !unicast(tables.hops.get(tables.route(&flow)).kind()) {
+            if matches!(
+                tables.hops.get(tables.route(&flow)).kind(),
+                HopKind::Local | HopKind::Broadcast | HopKind::Invalid
+            ) {
                 return;
             }
         } else {
@@ -269,7 +292,7 @@ impl Router {
             let facts = self.hops.table().get(hop);
             let current = self.exception(hop, dst).and_then(|known| known.gateway);
             let by = current.or(facts.gateway().filter(|_| facts.kind() == HopKind::Neighbour));
-            if by.is_some_and(|by| by != from) {
+            if by != Some(from) {
                 continue;
             }
             // Until the new gateway has answered, the old one serves.
@@ -344,6 +367,7 @@ impl Router {
             transit,
         };
         self.memory.all.insert(key, learned);
+        self.memory.by_dst.insert((key.1, key.0));
         self.memory.changed = true;
         self.dirty = true;
         self.note_hop_changes();

@@ -27,7 +27,7 @@ impl Egress for View<'_> {
             mtu: iface.mtu,
             mac: iface.mac,
             vlan: iface.vlan,
-            usable: iface.up && (iface.carrier || !iface.conf.ignore_linkdown),
+            usable: iface.serves(),
             vrf: iface.vrf_table.is_some(),
         })
     }

@@ -1,7 +1,7 @@
 //! Next-hop objects (`ip nexthop`): routes refer to them by number, and follow each change of one
 //! in a single step.
 //!
-//! - obeys: `ip-nexthop(8)`; `net/ipv4/nexthop.c`; ledger 6.31 to 6.40
+//! - obeys: `ip-nexthop(8)`; `net/ipv4/nexthop.c`; ledger 6.133 to 6.142
 
 use super::{Router, events::What, links::View};
 use crate::{

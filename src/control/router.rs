@@ -27,7 +27,7 @@ use crate::{
         hops::{Change, HopSpec, Hops},
         policy::Policy,
         rib::{Prefix, RouteInfo},
-        spec::{RouteSpec, RuleSpec, table},
+        spec::{RouteSpec, RouteType, RuleSpec, proto, table},
     },
     tables::{Tables, Tunables},
     worker::Injected,
@@ -123,6 +123,22 @@ pub enum NeighbourError {
     Full(usize),
 }
 
+/// What was ever added by hand, so that the addresses of interfaces no longer tell alone which sources
+/// there cannot be (`fib_has_custom_local_routes`, `fib4_has_custom_rules`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Custom {
+    /// Local routes.
+    pub(super) locals: bool,
+    /// Rules.
+    pub(super) rules: bool,
+}
+
+impl Custom {
+    const fn any(self) -> bool {
+        self.locals || self.rules
+    }
+}
+
 /// The management core's state.
 pub struct Router {
     limits: Limits,
@@ -133,6 +149,7 @@ pub struct Router {
     pub(super) events: Events,
     pub(super) rules: Vec<RuleSpec>,
     pub(super) policy_dirty: bool,
+    pub(super) custom: Custom,
     policy: Option<Arc<Policy>>,
     pub(super) learned: Arc<Exceptions>,
     pub(super) memory: Memory,
@@ -193,8 +210,9 @@ impl Router {
         let mut tunables = Tunables::default();
         tunables.multipath.seed = seed as u32;
         let tables = Tables {
-            locals: Arc::new(LocalAddresses::new(&ifaces)),
+            locals: Arc::new(LocalAddresses::new(&ifaces, false)),
             ifaces,
+            custom_locals: false,
             fib: Arc::clone(routes.fib().table()),
             tries: Arc::clone(routes.tries().tables()),
             policy: None,
@@ -219,6 +237,7 @@ impl Router {
             events: Events::default(),
             rules: super::rules::initial(),
             policy_dirty: false,
+            custom: Custom::default(),
             policy: None,
             learned: Arc::default(),
             memory: Memory::default(),
@@ -337,6 +356,14 @@ impl Router {
         self.ifaces.iter().position(|iface| iface.name == name)
     }
 
+    /// Sources are looked at more closely from now on.
+    pub(super) fn became_custom(&mut self, custom: Custom) {
+        if self.custom != custom {
+            self.custom = custom;
+            self.links_changed();
+        }
+    }
+
     // ---- routes ----
 
     /// Changes a route.
@@ -347,8 +374,18 @@ impl Router {
         let Self { routes, hops, ifaces, neighbours, .. } = self;
         let view = View { ifaces, neighbours };
         let before = routes.trie(spec.table);
+        let known = self.memory.within(spec.dst, |dst| routes.rib().best(spec.table, dst));
         routes.apply(verb, spec, &view, hops)?;
         self.dirty = true;
+        // Another route has learned nothing yet.
+        for (key, dst, route) in known {
+            if self.routes.rib().best(spec.table, dst) != route {
+                self.forget(key);
+            }
+        }
+        if spec.kind == RouteType::Local && spec.proto != proto::KERNEL && verb != Verb::Delete {
+            self.became_custom(Custom { locals: true, ..self.custom });
+        }
         // Rules name only tables that have routes.
         let emptied = verb == Verb::Delete
             && !matches!(spec.table, table::MAIN | table::LOCAL)
@@ -516,7 +553,7 @@ impl Router {
             let (ifaces, locals) = if self.links_dirty {
                 self.links_dirty = false;
                 let ifaces = Ifaces::new(self.ifaces.clone(), self.any_mac);
-                let locals = LocalAddresses::new(&ifaces);
+                let locals = LocalAddresses::new(&ifaces, self.custom.any());
                 (Arc::new(ifaces), Arc::new(locals))
             } else {
                 (Arc::clone(&old.ifaces), Arc::clone(&old.locals))
@@ -524,6 +561,7 @@ impl Router {
             let next = Tables {
                 ifaces,
                 locals,
+                custom_locals: self.custom.locals,
                 neighbours: Arc::clone(&self.neighbour_table),
                 tunables: self.tunables.clone(),
                 gateways6: !self.neighbours.surrogates().is_empty(),
@@ -553,7 +591,8 @@ impl Router {
 
     /// Switches the nodes on that some interface's tunables want.
     fn choose_features(&mut self) {
-        let filters = self.ifaces.iter().any(|iface| iface.conf.rp_filter != 0);
+        let filters =
+            self.custom.locals || self.ifaces.iter().any(|iface| iface.conf.rp_filter != 0);
         let mut wanted = Vec::new();
         if filters {
             wanted.extend(["ip4-source-forward", "ip4-source-local"]);

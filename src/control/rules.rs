@@ -5,7 +5,7 @@
 use ipnet::Ipv4Net;
 use thiserror::Error;
 
-use super::{Router, events::What};
+use super::{Router, events::What, router::Custom};
 use crate::{
     port::table::Iface,
     route::{
@@ -33,7 +33,7 @@ pub enum RuleError {
     Invalid,
 }
 
-/// The three rules that there are from the start [6.8].
+/// The three rules that there are from the start [6.126].
 pub(super) fn initial() -> Vec<RuleSpec> {
     let rule = |priority, table_id| RuleSpec {
         priority: Some(priority),
@@ -110,6 +110,7 @@ impl Router {
         }
         let place = self.rules.partition_point(|other| priority(other) <= priority(&rule));
         self.rules.insert(place, rule.clone());
+        self.became_custom(Custom { rules: true, ..self.custom });
         self.policy_changed();
         self.tell(false, |_| Some(What::Rule(rule)));
         Ok(())
@@ -122,6 +123,7 @@ impl Router {
     pub fn delete_rule(&mut self, fits: impl Fn(&RuleSpec) -> bool) -> Result<(), RuleError> {
         let place = self.rules.iter().position(fits).ok_or(RuleError::NotFound)?;
         let gone = self.rules.remove(place);
+        self.became_custom(Custom { rules: true, ..self.custom });
         self.policy_changed();
         self.tell(true, |_| Some(What::Rule(gone)));
         Ok(())

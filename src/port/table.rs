@@ -118,6 +118,11 @@ impl Iface {
             .any(|own| own.local.contains(&a) && (b.is_unspecified() || own.local.contains(&b)))
     }
 
+    /// Routes may lead out by it.
+    pub fn serves(&self) -> bool {
+        self.up && (self.carrier || !self.conf.ignore_linkdown)
+    }
+
     /// The address that packets to `towards` carry when the router makes them and nothing else
     /// chooses: the first one of the subnet that covers `towards`, or else the first
     /// (`inet_select_addr`).
@@ -233,11 +238,14 @@ pub struct LocalAddresses {
     filter: Box<[u64; 64]>,
     /// With the VRF that they are in.
     sorted: Vec<(u16, Ipv4Addr)>,
+    /// Broadcast addresses that are no sources, in the same way.
+    barred: Vec<(u16, Ipv4Addr)>,
 }
 
 impl LocalAddresses {
-    /// From all interfaces' addresses.
-    pub fn new(ifaces: &Ifaces) -> Self {
+    /// From all interfaces' addresses. With `bar_broadcasts` their broadcast addresses cannot be
+    /// sources either.
+    pub fn new(ifaces: &Ifaces, bar_broadcasts: bool) -> Self {
         let mut sorted: Vec<_> = ifaces
             .iter()
             .flat_map(|iface| {
@@ -247,12 +255,23 @@ impl LocalAddresses {
             .collect();
         sorted.sort_unstable();
         sorted.dedup();
+        let broadcasts =
+            ifaces.iter().filter(|iface| bar_broadcasts && iface.up).flat_map(|iface| {
+                let vrf = iface.own_vrf();
+                iface.addresses.iter().flat_map(move |own| {
+                    let net = Some(own.local.broadcast()).filter(|_| own.local.prefix_len() < 31);
+                    own.broadcast.into_iter().chain(net).map(move |address| (vrf, address))
+                })
+            });
+        let mut barred: Vec<_> = broadcasts.collect();
+        barred.sort_unstable();
+        barred.dedup();
         let mut filter = Box::new([0; 64]);
-        for (_, address) in &sorted {
+        for (_, address) in sorted.iter().chain(&barred) {
             let bit = Self::bit(address.to_bits());
             filter[bit >> 6] |= 1 << (bit & 63);
         }
-        Self { filter, sorted }
+        Self { filter, sorted, barred }
     }
 
     #[inline]
@@ -265,6 +284,11 @@ impl LocalAddresses {
     pub fn may_contain(&self, address: u32) -> bool {
         let bit = Self::bit(address);
         self.filter[bit >> 6] & 1 << (bit & 63) != 0
+    }
+
+    /// True for a broadcast address that is no source.
+    pub fn is_barred(&self, vrf: u16, address: Ipv4Addr) -> bool {
+        self.barred.binary_search(&(vrf, address)).is_ok()
     }
 
     /// True when the address is the router's in a VRF (0 for outside of all).

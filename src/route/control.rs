@@ -269,19 +269,18 @@ impl RouteControl {
                     .is_some_and(|other| (other.table, other.metric) == (spec.table, spec.metric))
         };
         let place = self.rib.get(spec.table, prefix).iter().position(same);
+        let twin =
+            |alias: &Alias| alias.tos == spec.tos && self.rib.info(alias.info) == Some(&info);
+        let twin = self.rib.get(spec.table, prefix).iter().position(twin);
         match (verb, place) {
             (Verb::Add, Some(_)) => return Err(RouteError::Exists),
             (Verb::Change, None) => return Err(RouteError::NoEntry),
-            (Verb::Append | Verb::Prepend, Some(_)) => {
-                let twin = |alias: &Alias| self.rib.info(alias.info) == Some(&info);
-                if self
-                    .rib
-                    .get(spec.table, prefix)
-                    .iter()
-                    .any(|alias| alias.tos == spec.tos && twin(alias))
-                {
-                    return Err(RouteError::Exists);
-                }
+            (Verb::Append | Verb::Prepend, Some(_)) if twin.is_some() => {
+                return Err(RouteError::Exists);
+            }
+            // The first is what it is to become already; another one would be there twice.
+            (Verb::Replace | Verb::Change, Some(first)) if twin.is_some() => {
+                return if twin == Some(first) { Ok(()) } else { Err(RouteError::Exists) };
             }
             _ => {}
         }
@@ -670,7 +669,9 @@ impl RouteControl {
             let Some(info) = self.rib.info(alias.info) else { return false };
             let hops_match = spec.nhid.is_none_or(|id| id == info.nhid)
                 && (wanted.is_empty()
-                    || (wanted.len() == info.nexthops.len()
+                    // A single one is compared with the first (`fib_nh_match`).
+                    || ((wanted.len() == 1 || wanted.len() == info.nexthops.len())
+                        && !info.nexthops.is_empty()
                         && wanted.iter().zip(&info.nexthops).all(|((iface, via), hop)| {
                             iface.is_none_or(|iface| iface == hop.iface)
                                 && via.is_none_or(|via| Some(via) == hop.gateway)

@@ -4,7 +4,7 @@
 //! packets to that destination take in the place of the route's. The table is made anew by the
 //! management core for each change, and bounded there.
 //!
-//! - obeys: ledger 5.104 to 5.112 (`fib_nh_exception`)
+//! - obeys: ledger 5.69 to 5.75 (`fib_nh_exception`)
 
 /// Destinations with a way of their own.
 #[derive(Clone, Debug, Default)]

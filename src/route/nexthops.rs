@@ -517,6 +517,7 @@ impl From<RouteError> for NexthopError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     #[test]
     fn buckets_of_those_who_stay_do_not_move_when_one_leaves() {
@@ -540,5 +541,86 @@ mod tests {
         assert_eq!(buckets.iter().filter(|owner| **owner == 2).count(), 10);
         assert!(!balance(&mut buckets, &[(1, 1), (2, 1)], |_| true));
         assert_eq!(buckets.iter().filter(|owner| **owner == 2).count(), 32);
+    }
+
+    struct Up;
+
+    impl crate::route::hops::Egress for Up {
+        fn egress(&self, _: u16) -> Option<crate::route::hops::EgressFacts> {
+            Some(crate::route::hops::EgressFacts {
+                port: 0,
+                mtu: 1500,
+                mac: crate::packet::MacAddr::new([0; 6]),
+                vlan: None,
+                usable: true,
+                vrf: false,
+            })
+        }
+
+        fn neighbour(&self, _: u16, _: Ipv4Addr) -> Option<crate::packet::MacAddr> {
+            None
+        }
+    }
+
+    impl Links for Up {
+        fn by_name(&self, _: &str) -> Option<u16> {
+            Some(1)
+        }
+
+        fn is_up(&self, _: u16) -> bool {
+            true
+        }
+
+        fn is_local(&self, _: Ipv4Addr) -> bool {
+            false
+        }
+
+        fn route_table(&self, _: Option<u16>) -> Option<u32> {
+            None
+        }
+    }
+
+    #[test]
+    fn flows_of_a_resilient_group_stay_when_another_next_hop_is_lost() {
+        let (mut nexthops, mut hops) = (Nexthops::default(), Hops::new(64));
+        let resolve = |stated: &NextHopSpec| {
+            let gateway = stated.via;
+            Ok(Nexthop { iface: 1, gateway, weight: 1, onlink: false, gateway6: None })
+        };
+        let set = |nexthops: &mut Nexthops, hops: &mut Hops, id, kind| {
+            let spec = NexthopSpec { id, protocol: 0, kind };
+            nexthops.set(Verb::Add, &spec, 0, &resolve, &Up, hops).unwrap();
+        };
+        for id in 1..=4 {
+            let via = Some(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, id as u8)));
+            let kind = NexthopKind::Via { via, dev: Some("up".into()), onlink: false };
+            set(&mut nexthops, &mut hops, id, kind);
+        }
+        let resilient = ResilientSpec { buckets: 512, idle_timer: 12_000, unbalanced_timer: 0 };
+        let members = vec![(1, 1), (2, 1), (3, 2), (4, 4)];
+        let kind = NexthopKind::Group { members, resilient: Some(resilient) };
+        set(&mut nexthops, &mut hops, 10, kind);
+        let group = nexthops.hop(10).unwrap();
+        let ways = |hops: &Hops| -> Vec<u32> {
+            let of = |flow: u32| {
+                let hash = crate::packet::l3_hash(flow, 0x0a00_0001, 7);
+                hops.table().member(hops.table().get(group), hash)
+            };
+            (0..100_000).map(of).collect()
+        };
+        let before = ways(&hops);
+        let lost = nexthops.leaf(2);
+        let due = [(1, 0.125), (2, 0.125), (3, 0.25), (4, 0.5)];
+        for (id, due) in due {
+            let leaf = nexthops.leaf(id);
+            let share = before.iter().filter(|way| **way == leaf).count() as f64 / 100_000.0;
+            assert!((share - due).abs() < 0.02, "{id}: {share} for {due}");
+        }
+        nexthops.delete(2, 0, &Up, &mut hops).unwrap();
+        let after = ways(&hops);
+        let moved = before.iter().zip(&after).filter(|(old, new)| old != new).count();
+        assert!(before.iter().zip(&after).all(|(old, new)| old == new || *old == lost));
+        assert_eq!(moved, before.iter().filter(|way| **way == lost).count());
+        assert!(after.iter().all(|way| *way != lost));
     }
 }

@@ -366,6 +366,12 @@ impl Rib {
             .chain(self.covers(table_id, host))
     }
 
+    /// What the longest route of an address in a table shares with others.
+    pub fn best(&self, table_id: u32, address: Ipv4Addr) -> Option<InfoId> {
+        let (_, aliases) = self.matches(table_id, address).next()?;
+        aliases.first().map(|alias| alias.info)
+    }
+
     /// Shelves with routes, main (which holds local too) first, then by number.
     pub fn tables(&self) -> Vec<u32> {
         let mut all: Vec<u32> = self.shelves.keys().copied().collect();

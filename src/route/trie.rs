@@ -6,7 +6,7 @@
 //! in [`super::fib`], and changes follow the same rules: one writer, a group is complete before it
 //! is linked, and filled anew only when no reader can hold it.
 //!
-//! - obeys: RFC 1812 section 5.2.4.3 (longest match); ledger 6.1 to 6.5 (many tables)
+//! - obeys: RFC 1812 section 5.2.4.3 (longest match); ledger 6.111 (many tables)
 //! - costs: 1 KiB an empty table (`benches/fib.rs`)
 
 use std::sync::{

@@ -70,9 +70,12 @@ fn source(
     options: Compiled,
     cx: &Cx<'_, Tables>,
 ) -> Option<Ipv4Addr> {
+    // Whatever was delivered was for the router, be it by a route alone.
+    let (cause, _) = Cause::from_note(culprit.note());
+    let delivered = matches!(cause, Cause::PortUnreachable | Cause::ProtocolUnreachable);
     // What goes on by a source route was not for the router alone.
     let ours = cx.tables.locals.contains(cx.tables.vrf(culprit.iface()), ip.dst());
-    if ours && !options.is_rerouted() {
+    if (ours || delivered) && !options.is_rerouted() {
         return Some(ip.dst());
     }
     if !cx.tables.tunables.errors_use_inbound {
@@ -165,6 +168,18 @@ fn answer(culprit: &mut Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     Some(packet)
 }
 
+/// A packet that called for a redirect goes on, and the redirect before it.
+fn go_on(culprit: &mut Packet, answer: Option<Packet>, cx: &Cx<'_, Tables>, out: &mut Out) {
+    cx.count(Snmp::ForwDatagrams, 1);
+    let Some(mut first) = answer else { return };
+    std::mem::swap(culprit, &mut first);
+    if let Err(second) = out.emit(SEND, first) {
+        // Without room the sender is told another time.
+        *culprit = second;
+        cx.count(Snmp::IcmpOutErrors, 1);
+    }
+}
+
 impl Node<Tables> for Icmp4Error {
     fn name(&self) -> &'static str {
         "icmp4-error"
@@ -176,7 +191,13 @@ impl Node<Tables> for Icmp4Error {
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
         for (index, culprit) in frame.iter_mut().enumerate() {
-            if let Some(packet) = answer(culprit, cx)
+            let answer = answer(culprit, cx);
+            if Cause::from_note(culprit.note()).0 == Cause::Redirect {
+                go_on(culprit, answer, cx, out);
+                out.set(index, SEND);
+                continue;
+            }
+            if let Some(packet) = answer
                 && out.emit(SEND, packet).is_err()
             {
                 cx.count(Snmp::IcmpOutErrors, 1);

@@ -51,8 +51,6 @@ const EDGES: &[Edge] = &[
 ];
 
 const DF: u8 = 0x40;
-/// More of a packet than any ICMP error quotes.
-const QUOTE: usize = 600;
 
 /// A hop as read once for the packets in a row that take it.
 #[derive(Clone, Copy)]
@@ -97,12 +95,7 @@ fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
 }
 
 /// Every case, in the kernel's order.
-fn full<const TRANSIT: bool>(
-    packet: &mut Packet,
-    rewrite: &Rewrite,
-    cx: &Cx<'_, Tables>,
-    made: &mut Out,
-) -> u8 {
+fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
     let out = rewrite.out;
     let mut redirects = false;
     if TRANSIT && packet.iface() == out.iface {
@@ -142,10 +135,19 @@ fn full<const TRANSIT: bool>(
             return ERROR;
         }
         checksum::ttl_decrement(header);
-        if redirects {
-            redirect(packet, cx, made);
+        if redirects && may_redirect(packet, cx) {
+            // The sender is told first, and the packet goes on from there.
+            packet.set_note(Cause::Redirect.note());
+            return ERROR;
         }
         if options {
+            options::finish(packet, cx);
+        }
+    }
+    if !TRANSIT && packet.note() == Cause::Redirect.note() {
+        // It comes from where its sender was told, and goes on as if from here.
+        packet.set_note(0);
+        if packet.flags().any(Flags::OPTIONS) {
             options::finish(packet, cx);
         }
     }
@@ -177,34 +179,20 @@ fn calls_for_redirect(packet: &Packet, iface: u16, cx: &Cx<'_, Tables>) -> Resul
     };
     let by_sender = ip.options().flatten().any(routed);
     let hop = cx.tables.hops.get(packet.hop());
-    let gateway = hop.gateway().unwrap_or(Ipv4Addr::UNSPECIFIED);
+    // A neighbour that is the destination itself is none of a route.
+    let gateway = hop.gateway().filter(|gateway| *gateway != ip.dst());
+    let gateway = gateway.unwrap_or(Ipv4Addr::UNSPECIFIED);
     let reachable = facts.conf.shared_media || facts.on_link(ip.src(), gateway);
     Ok(on_link && !by_sender && reachable)
 }
 
-/// Has the sender told, by a copy of the packet that ends in an error; the packet itself goes on.
-fn redirect(packet: &Packet, cx: &Cx<'_, Tables>, made: &mut Out) {
+/// Whether the sender has not been told too often (`ip_rt_send_redirect`).
+fn may_redirect(packet: &Packet, cx: &Cx<'_, Tables>) -> bool {
     let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
-    let Some(&[a, b, c, d]) = bytes.get(12..16).and_then(|src| src.first_chunk::<4>()) else {
-        return;
-    };
     let rules = cx.tables.tunables.redirects;
-    if !cx.tables.limits.allow_redirect(rules, [a, b, c, d].into(), cx.now) {
-        return;
-    }
-    let quote = &bytes[..bytes.len().min(QUOTE)];
-    if let Some(mut copy) = cx.pool.alloc()
-        && copy.fill(quote)
-    {
-        copy.begin(packet.iface(), 0, Flags(0));
-        copy.set_trace(packet.trace());
-        copy.set_hop(packet.hop());
-        copy.set_note(Cause::Redirect.note());
-        if packet.flags().any(Flags::OPTIONS) {
-            copy.set_options(packet.options());
-        }
-        // Without room the sender is told next time.
-        let _ = made.emit(ERROR, copy);
+    match bytes.get(12..16).and_then(|src| src.first_chunk::<4>()) {
+        Some(&src) => cx.tables.limits.allow_redirect(rules, src.into(), cx.now),
+        None => false,
     }
 }
 
@@ -247,7 +235,7 @@ fn run<const TRANSIT: bool>(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Ou
             rewrite = Rewrite::read(hops.get(index));
         }
         if !quick::<TRANSIT>(packet, &rewrite) {
-            let edge = full::<TRANSIT>(packet, &rewrite, cx, out);
+            let edge = full::<TRANSIT>(packet, &rewrite, cx);
             out.set(number, edge);
         }
     }

@@ -108,7 +108,8 @@ fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, bool, Way)
     let (src, dst) = (header.src(), header.dst());
     let (conf, vrf) =
         tables.ifaces.get(iface).map_or_else(Default::default, |iface| (iface.conf, iface.vrf));
-    let ours = !conf.accept_local && tables.locals.contains(vrf, src);
+    let ours =
+        !conf.accept_local && tables.locals.contains(vrf, src) || tables.locals.is_barred(vrf, src);
     let way = way(src, dst, header.protocol(), ours, conf.route_localnet);
     Ok((total, !header.option_bytes().is_empty(), way))
 }

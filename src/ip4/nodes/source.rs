@@ -1,9 +1,9 @@
 //! `ip4-source-forward` and `ip4-source-local`: is the source where the packet came from?
 //!
 //! - takes: packets whose way is known, in transit or for the router, while some interface has
-//!   `rp_filter` on
+//!   `rp_filter` on, or there are local routes by hand
 //! - gives: packets from believable sources onwards; the rest is dropped
-//! - obeys: RFC 3704 (strict and loose); `fib_validate_source`; ledger 4.30, 5.113 to 5.120
+//! - obeys: RFC 3704 (strict and loose); `fib_validate_source`; ledger 4.30, 5.49
 //! - costs: nothing while it is off; a second look-up a packet while it is on
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     neighbour::table::martian,
     packet::ipv4,
+    port::table::IfaceAddr,
     route::{
         policy::Flow,
         table::{Hop, HopKind},
@@ -88,7 +89,14 @@ pub(crate) fn validate(
         HopKind::Blackhole | HopKind::Unreachable | HopKind::NetUnreachable | HopKind::Prohibit => {
             return last_resort;
         }
-        HopKind::Local if iface.conf.accept_local => return Ok(false),
+        HopKind::Local if iface.conf.accept_local => {
+            let here = |own: &IfaceAddr| own.local.addr().to_bits() == back.dst;
+            return match iface.addresses.iter().any(here) {
+                true => Ok(true),
+                false if strictness == 1 => Err(Unbelievable::ReversePath),
+                false => Ok(false),
+            };
+        }
         HopKind::Local | HopKind::Broadcast | HopKind::Invalid => {
             return Err(Unbelievable::Martian);
         }
@@ -135,7 +143,7 @@ impl Node<Tables> for Source {
         for (number, packet) in frame.iter_mut().enumerate() {
             let filters =
                 cx.tables.ifaces.get(packet.iface()).is_some_and(|iface| iface.conf.rp_filter != 0);
-            if !filters {
+            if !filters && !cx.tables.custom_locals {
                 continue;
             }
             let bytes = packet.data().get(packet.l3()..).unwrap_or_default();

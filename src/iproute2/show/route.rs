@@ -210,7 +210,10 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
     if route.metric != 0 {
         entry.field("metric", route.metric, format_args!("metric {} ", route.metric));
     }
-    print_flags(entry, single.unwrap_or(&NextHopView::default()));
+    // Of several the route itself is marked when all of them are.
+    let linkdown = !route.nexthops.is_empty() && route.nexthops.iter().all(|hop| hop.linkdown);
+    let whole = NextHopView { linkdown, ..NextHopView::default() };
+    print_flags(entry, single.unwrap_or(&whole));
     print_realms(entry, &route.metrics);
     print_metrics(entry, route.mtu, route.mtu_locked, &route.metrics);
     if let Some(info) = route.nh_info.as_ref().filter(|_| options.details) {

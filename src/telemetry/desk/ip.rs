@@ -827,6 +827,8 @@ pub(super) fn view_with(
     ifaces: &[Iface],
 ) -> RouteView {
     let find = |index: u16| ifaces.iter().find(|iface| iface.index == index);
+    // What is the router's own does not hang on a link.
+    let follows = info.kind != RouteType::Local;
     let mut nexthops: Vec<NextHopView> = nexthops
         .iter()
         .map(|hop| NextHopView {
@@ -835,8 +837,8 @@ pub(super) fn view_with(
             dev: find(hop.iface).map(|iface| iface.name.clone()),
             weight: hop.weight,
             onlink: hop.onlink,
-            dead: find(hop.iface).is_some_and(|iface| !iface.up),
-            linkdown: find(hop.iface).is_some_and(|iface| !iface.carrier),
+            dead: follows && find(hop.iface).is_some_and(|iface| !iface.serves()),
+            linkdown: follows && find(hop.iface).is_some_and(|iface| !iface.up || !iface.carrier),
         })
         .collect();
     let mut kind = info.kind;

@@ -199,8 +199,8 @@ impl Desk<'_> {
                 view.dev = iface.map(|iface| iface.name.clone());
                 view.scope = if view.via.is_some() { scope::LINK } else { scope::HOST };
                 view.onlink = hop.onlink;
-                view.dead = iface.is_some_and(|iface| !iface.up);
-                view.linkdown = iface.is_some_and(|iface| !iface.carrier);
+                view.dead = iface.is_some_and(|iface| !iface.serves());
+                view.linkdown = iface.is_some_and(|iface| !iface.up || !iface.carrier);
             }
             ObjectKind::Group { members, resilient } => {
                 view.group = members.clone();
