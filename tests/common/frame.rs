@@ -87,7 +87,7 @@ pub(crate) fn checksum(pieces: &[&[u8]]) -> u16 {
 pub(crate) struct Ip {
     version: u8,
     ihl: Option<u8>,
-    tos: u8,
+    pub(crate) tos: u8,
     total_len: Option<u16>,
     id: u16,
     flags_offset: u16,

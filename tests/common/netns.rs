@@ -68,6 +68,21 @@ impl Namespace {
         check(&format!("[{}] ip {words}", self.label), &self.output("ip", &args));
     }
 
+    /// Waits until the kernel has noticed that a link lost its carrier or has one again, which it
+    /// does in its own time.
+    pub(crate) fn wait_for_carrier(&self, link: &str, carrier: bool) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            let shown = self.output("ip", &["-o", "link", "show", link]);
+            let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+            if shown.contains("LOWER_UP") == carrier && shown.contains("NO-CARRIER") != carrier {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "carrier of {link}: {shown}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     /// Feeds these lines to `ip -batch -` inside.
     pub(crate) fn ip_batch(&self, lines: &str) {
         let output = self.enter(|| {

@@ -1,5 +1,6 @@
 //! Two routers' answers side by side.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::common::decode::verbose;
@@ -24,7 +25,11 @@ pub(crate) fn compare(
     let mut count = 0;
     let answers = linux.iter().zip(wagonway);
     for (step, (linux, wagonway)) in family.steps.iter().zip(answers) {
-        let same = linux.normalised(&step.frame) == wagonway.normalised(&step.frame);
+        let (left, right) = (linux.normalised(&step.frame), wagonway.normalised(&step.frame));
+        let same = match step.is_free() {
+            true => step.is_kept(wagonway) && left.packets() == right.packets(),
+            false => left == right,
+        };
         let reason = known
             .iter()
             .find(|(of, name, _)| *of == family.name && *name == step.name)
@@ -43,11 +48,28 @@ pub(crate) fn compare(
             }
         }
     }
+    let unsteady = wavering(family, wagonway);
+    count += unsteady.lines().count();
+    report += &unsteady;
     if report.is_empty() {
         return Ok(());
     }
     let of = family.steps.len();
     Err(format!("family {}: {count} of {of} frames differ\n{report}", family.name))
+}
+
+/// Flows that are free to go several ways, and did not stay with the one they took first.
+pub(crate) fn wavering(family: &Family, outcomes: &[Outcome]) -> String {
+    let mut report = String::new();
+    let mut ways: HashMap<&[u8], &Outcome> = HashMap::new();
+    for (step, outcome) in family.steps.iter().zip(outcomes) {
+        if step.command.is_some() {
+            ways.clear();
+        } else if step.is_free() && *ways.entry(&step.frame).or_insert(outcome) != outcome {
+            put(&mut report, format_args!("{}: a flow that changed its way", step.name));
+        }
+    }
+    report
 }
 
 fn difference(
@@ -58,10 +80,10 @@ fn difference(
     wagonway: &Outcome,
     decode: bool,
 ) {
-    put(report, format_args!("{} [{}]", step.name, step.port));
+    put(report, format_args!("{} [{}]", step.name, step.place()));
     put(report, format_args!("    Linux    {}", linux.brief()));
     put(report, format_args!("    Wagonway {}", wagonway.brief()));
-    if !decode {
+    if !decode || step.command.is_some() {
         return;
     }
     let scratch = directory(family, "difference.pcap");

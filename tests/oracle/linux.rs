@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::common::netns::Namespace;
 use crate::corpus::Family;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Said};
 use crate::topology::{Topology, colons};
-use crate::wires::Wires;
+use crate::wires::{Wires, carrier_of};
 
 /// A Linux router with a wire in each port.
 pub(crate) struct LinuxRouter {
@@ -19,7 +19,10 @@ impl LinuxRouter {
     pub(crate) fn new(topology: &Topology) -> Self {
         let namespace = Namespace::new("linux");
         // Before the interfaces exist, so that they inherit `default`.
-        for (name, value) in &topology.sysctls {
+        let of_port = |name: &str| {
+            topology.ports.iter().any(|port| name.contains(&format!(".conf.{}.", port.name)))
+        };
+        for (name, value) in topology.sysctls.iter().filter(|(name, _)| !of_port(name)) {
             namespace.sysctl(name, value);
         }
         let mut wires = Wires::new();
@@ -32,14 +35,28 @@ impl LinuxRouter {
             namespace.ip(&format!("link set {} address {}", port.name, colons(port.mac)));
             namespace.ip(&format!("link set {} mtu {} up", port.name, port.mtu));
         }
+        for (name, value) in topology.sysctls.iter().filter(|(name, _)| of_port(name)) {
+            namespace.sysctl(name, value);
+        }
         namespace.ip_batch(&topology.ip_batch());
+        namespace.ip_batch(&topology.more_batch());
         Self { namespace, wires }
     }
 
     /// Gives it a family of frames. The kernel has done all that a frame causes when the frame is
     /// on the wire, but for what waits for a timer.
     pub(crate) fn play(&self, family: &Family) -> Vec<Outcome> {
-        self.wires.play(&family.steps)
+        self.wires.play(&family.steps, |command| self.command(command))
+    }
+
+    /// Carries a command out to its end.
+    fn command(&self, words: &str) -> Said {
+        let all: Vec<&str> = words.split_whitespace().collect();
+        let said = Said::from(self.namespace.output("ip", &all));
+        if let Some((link, carrier)) = carrier_of(words) {
+            self.namespace.wait_for_carrier(link, carrier);
+        }
+        said
     }
 
     /// Counters of these groups in `/proc/net/snmp` that are not 0, as `IcmpInMsgs`.

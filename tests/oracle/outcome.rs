@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::decode::brief;
-use crate::common::frame::{ARP, ETH_HEADER, ICMP, IPV4, checksum, tag, untag};
+use crate::common::frame::{ARP, ETH_HEADER, ICMP, IPV4, Mac, checksum, tag, untag};
 
 /// The ports that have a cable.
 pub(crate) const PORTS: [&str; 3] = ["lan", "wan", "dmz"];
@@ -12,6 +12,37 @@ pub(crate) const PORTS: [&str; 3] = ["lan", "wan", "dmz"];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     frames: BTreeMap<&'static str, Vec<Vec<u8>>>,
+    /// What a command said and how it ended.
+    said: Option<Said>,
+}
+
+/// What a command said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+pub(crate) struct Said {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) status: u8,
+}
+
+impl From<std::process::Output> for Said {
+    fn from(output: std::process::Output) -> Self {
+        Self {
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            status: output.status.code().and_then(|code| code.try_into().ok()).unwrap_or(u8::MAX),
+        }
+    }
+}
+
+impl Said {
+    fn brief(&self) -> String {
+        let lines: Vec<&str> = self.out.lines().chain(self.err.lines()).map(str::trim).collect();
+        match (lines.is_empty(), self.status) {
+            (true, 0) => "done".to_owned(),
+            (true, status) => format!("status {status}"),
+            _ => lines.join(" / ").replace('\t', " "),
+        }
+    }
 }
 
 impl Outcome {
@@ -20,15 +51,34 @@ impl Outcome {
         self.frames.entry(port).or_default().push(frame);
     }
 
-    /// Whether nothing left.
+    /// Notes what a command said.
+    pub(crate) fn say(&mut self, said: Said) {
+        self.said = Some(said);
+    }
+
+    /// Whether nothing left, and nothing was said.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.frames.is_empty()
+        self.frames.is_empty() && self.said.is_none()
     }
 
     /// All frames, by port and then in order.
     pub(crate) fn frames(self) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
         let by_port = self.frames.into_iter();
         by_port.flat_map(|(port, frames)| frames.into_iter().map(move |frame| (port, frame)))
+    }
+
+    /// Whether every frame went to this address.
+    pub(crate) fn is_all_to(&self, mac: Mac) -> bool {
+        self.frames.values().flatten().all(|frame| frame.starts_with(&mac))
+    }
+
+    /// The packets that left, whatever way.
+    pub(crate) fn packets(&self) -> Vec<Vec<u8>> {
+        let packet = |frame: &Vec<u8>| {
+            let plain = untag(frame).map_or_else(|| frame.clone(), |(_, inner)| inner);
+            plain.get(ETH_HEADER..).unwrap_or_default().to_vec()
+        };
+        self.frames.values().flatten().map(packet).collect()
     }
 
     /// Frames that left by one port.
@@ -49,7 +99,7 @@ impl Outcome {
                 format!("{port}: {}", frames.join(", "))
             })
             .collect();
-        ports.join("; ")
+        self.said.iter().map(Said::brief).chain(ports).collect::<Vec<_>>().join("; ")
     }
 
     /// The outcome with what two right routers may do differently taken out:
@@ -66,7 +116,7 @@ impl Outcome {
             let frames = frames.iter().map(|frame| normalise(frame, given, &mut ids)).collect();
             (*port, frames)
         });
-        Self { frames: frames.collect() }
+        Self { frames: frames.collect(), said: self.said.clone() }
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn write(family: &Family, router: &str, outcomes: &[Outcome]) {
     std::fs::create_dir_all(&directory).expect("create the directory for captures");
     let mut text = String::new();
     for (step, outcome) in family.steps.iter().zip(outcomes) {
-        writeln!(text, "{} [{}] -> {}", step.name, step.port, outcome.brief())
+        writeln!(text, "{} [{}] -> {}", step.name, step.place(), outcome.brief())
             .expect("write to a string");
     }
     std::fs::write(directory.join("outcomes.txt"), text).expect("write the outcomes");

@@ -45,6 +45,8 @@ pub(crate) struct Topology {
     /// What else is configured: as `ip` takes it, and as the file states it.
     pub(crate) statements: Vec<(String, String)>,
     pub(crate) sysctls: Vec<(String, String)>,
+    /// What else follows `ip`, after all of that.
+    pub(crate) commands: Vec<String>,
 }
 
 pub(crate) const LAN_MAC: Mac = [0x02, 0x77, 0, 0, 0, 1];
@@ -107,6 +109,7 @@ impl Topology {
             routes: Vec::new(),
             statements: Vec::new(),
             sysctls: Vec::new(),
+            commands: Vec::new(),
         };
         for (address, port) in [
             (LAN_HOST, "lan"),
@@ -185,11 +188,22 @@ impl Topology {
         self
     }
 
+    /// Adds a command.
+    pub(crate) fn command(mut self, words: impl Into<String>) -> Self {
+        self.commands.push(words.into());
+        self
+    }
+
     /// Changes a port.
     pub(crate) fn port(mut self, name: &str, change: impl FnOnce(&mut Port)) -> Self {
         let port = self.ports.iter_mut().find(|port| port.name == name);
         change(port.expect("a port of that name"));
         self
+    }
+
+    /// The commands beyond that for `ip -batch`.
+    pub(crate) fn more_batch(&self) -> String {
+        self.commands.iter().map(|command| format!("{command}\n")).collect()
     }
 
     /// Addresses, neighbours and routes for `ip -batch`.
@@ -214,7 +228,7 @@ impl Topology {
             let kind = route.kind.map(|kind| format!("{kind} ")).unwrap_or_default();
             let words: String =
                 route.words.iter().map(|(word, value)| format!(" {word} {value}")).collect();
-            put(&mut lines, format_args!("route add {kind}{}{words}", route.to));
+            put(&mut lines, format_args!("route add {kind}{}{words} proto static", route.to));
         }
         for (ip, _) in &self.statements {
             put(&mut lines, format_args!("{ip}"));

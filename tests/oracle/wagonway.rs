@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::common::frame::{BROADCAST, ether};
 use crate::common::netns::{self, Namespace};
 use crate::common::pcap;
-use crate::common::process::Process;
+use crate::common::process::{self, Process};
 use crate::corpus::{Family, Step};
-use crate::outcome::{Outcome, PORTS};
-use crate::record::{directory, schedule};
+use crate::outcome::{Outcome, PORTS, Said};
+use crate::record::{SPACING, START, directory, schedule};
 use crate::topology::{Port, Topology, colons};
-use crate::wires::Wires;
+use crate::wires::{Wires, carrier_of};
 
 /// Replays a family through Wagonway and tells, for each frame, what left because of it.
 pub(crate) fn play(family: &Family) -> Vec<Outcome> {
@@ -54,6 +55,11 @@ fn replay(family: &Family) -> (Vec<Outcome>, Vec<u8>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
     command.args(["replay", "--json"]).arg("--config").arg(&config).arg("--write").arg(&there);
     command.args(["--strict-mac", "--strict-neighbours"]);
+    let (batch, script) = (here.join("batch"), here.join("commands"));
+    std::fs::write(&batch, family.topology.more_batch()).expect("write the batch");
+    command.arg("--ip-batch").arg(&batch);
+    std::fs::write(&script, script_of(&family.steps, &times)).expect("write the commands");
+    command.arg("--commands").arg(&script);
     for port in PORTS {
         let capture = here.join(format!("{port}.pcap"));
         write_input(&capture, port, &family.steps, &times);
@@ -61,8 +67,11 @@ fn replay(family: &Family) -> (Vec<Outcome>, Vec<u8>) {
     }
     let output = netns::run(&mut command);
     netns::check("wagonway replay", &output);
+    let report: Report = serde_json::from_slice(&output.stdout).expect("a report");
 
     let mut outcomes = vec![Outcome::default(); family.steps.len() + 1];
+    let asked = family.steps.iter().zip(&mut outcomes).filter(|(step, _)| step.command.is_some());
+    asked.zip(report.commands).for_each(|((_, outcome), said)| outcome.say(said));
     for port in PORTS {
         for sent in
             pcap::read(&there.join(format!("{port}.pcap"))).expect("read what Wagonway sent")
@@ -77,6 +86,27 @@ fn replay(family: &Family) -> (Vec<Outcome>, Vec<u8>) {
     (outcomes, output.stdout)
 }
 
+/// What is read of a replay's report.
+#[derive(serde::Deserialize)]
+struct Report {
+    #[serde(default)]
+    commands: Vec<Said>,
+}
+
+/// The commands among the steps with their times since the first frame.
+fn script_of(steps: &[Step], times: &[Duration]) -> String {
+    let commands = steps.iter().zip(times).filter_map(|(step, at)| {
+        let since = *at - (START - SPACING);
+        Some(format!(
+            "{}.{:09} {}\n",
+            since.as_secs(),
+            since.subsec_nanos(),
+            step.command.as_ref()?
+        ))
+    });
+    commands.collect()
+}
+
 /// Runs Wagonway live on packet sockets and gives it a family frame by frame.
 pub(crate) fn play_live(family: &Family) -> Vec<Outcome> {
     let namespace = Namespace::new("wagonway");
@@ -86,21 +116,54 @@ pub(crate) fn play_live(family: &Family) -> Vec<Outcome> {
         namespace.ip(&format!("link set {} address {}", port.name, colons(port.mac)));
         namespace.ip(&format!("link set {} mtu {} up", port.name, port.mtu));
     }
-    let mut router = Process::start(&namespace, &toml(&family.topology, Some("af_packet")));
-    router.wait_until(|| wires.answer());
-    wires.play_with_sentinels(&family.steps)
+    let config = process::write(&toml(&family.topology, Some("af_packet")));
+    let batch = process::write(&family.topology.more_batch());
+    let mut run = Command::new(env!("CARGO_BIN_EXE_wagonway"));
+    run.arg("run").arg("--config").arg(config).arg("--ip-batch").arg(batch);
+    let mut router = Process::spawn(&namespace, &mut run);
+    if !family.is_unsteady() {
+        router.wait_until(|| wires.answer());
+        return wires.play_with_sentinels(&family.steps);
+    }
+    router.wait_until(|| wires.answer_questions());
+    wires.play_with_questions(&family.steps, |words| command_live(&namespace, words))
 }
 
-/// The frames that enter by one port, and at the very end one that means nothing to anybody, so
-/// that the clock runs on until the last step is over.
+/// Carries a command out in the live router; a cable is pulled out of its device.
+fn command_live(namespace: &Namespace, words: &str) -> Said {
+    let ask = |words: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
+        command.args(["ip", "--instance", &instance()]).args(words.split_whitespace());
+        Said::from(netns::run(&mut command))
+    };
+    let Some((link, carrier)) = carrier_of(words) else { return ask(words) };
+    namespace.ip(words);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let shown = ask(&format!("link show {link}"));
+        if shown.out.contains("NO-CARRIER") != carrier {
+            return Said::default();
+        }
+        assert!(Instant::now() < deadline, "carrier of {link}: {}", shown.out);
+        sleep(Duration::from_millis(10));
+    }
+}
+
+fn instance() -> String {
+    format!("oracle-{}", std::process::id())
+}
+
+/// The frames that enter by one port. At the very beginning and the very end stands one that means
+/// nothing to anybody, so that the clock runs from before the first step until the last is over.
 fn write_input(path: &Path, port: &str, steps: &[Step], times: &[Duration]) {
     let last = ether(BROADCAST, [2, 0xee, 0, 0, 0, 1], 0x88b5, &[0; 46]);
-    let mut frames: Vec<(Duration, &[u8])> = steps
+    let given = steps
         .iter()
         .zip(times)
         .filter(|(step, _)| step.port == port)
-        .map(|(step, at)| (*at, step.frame.as_slice()))
-        .collect();
+        .map(|(step, at)| (*at, step.frame.as_slice()));
+    let mut frames: Vec<(Duration, &[u8])> = vec![(START - SPACING, &last)];
+    frames.extend(given);
     frames.push((times[steps.len()], &last));
     pcap::write(path, frames).expect("write a capture");
 }
@@ -108,9 +171,9 @@ fn write_input(path: &Path, port: &str, steps: &[Step], times: &[Duration]) {
 /// The configuration file that says what `ip -batch` says to Linux.
 fn toml(topology: &Topology, driver: Option<&str>) -> String {
     let mut text = format!(
-        "[instance]\nname = \"oracle-{}\"\n\n[workers]\ncount = 1\nidle = \"adaptive\"\n\n\
+        "[instance]\nname = \"{}\"\n\n[workers]\ncount = 1\nidle = \"adaptive\"\n\n\
          [dpdk]\nhuge = \"never\"\nin-memory = true\n",
-        std::process::id()
+        instance()
     );
     for Port { name, mac, mtu, addresses, vlan, group } in &topology.ports {
         let mac = colons(*mac);

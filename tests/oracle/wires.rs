@@ -1,5 +1,6 @@
 //! The far ends of a router's ports.
 
+use std::net::Ipv4Addr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use crate::common::frame::{ARP, Arp, BROADCAST, ETH_HEADER, IPV4, Ip, ether, pad
 use crate::common::netns::Namespace;
 use crate::common::tap::Tap;
 use crate::corpus::Step;
-use crate::outcome::{Outcome, PORTS};
+use crate::outcome::{Outcome, PORTS, Said};
 use crate::topology::{DMZ, DMZ_MAC, LAN, LAN_MAC, SENTINELS, WAN, WAN_MAC, mac_of};
 
 /// A wire in every port.
@@ -46,15 +47,20 @@ impl Wires {
     }
 
     /// Gives the router each frame in turn and takes what has come of it when `inject` returns.
-    pub(crate) fn play(&self, steps: &[Step]) -> Vec<Outcome> {
+    pub(crate) fn play(&self, steps: &[Step], command: impl Fn(&str) -> Said) -> Vec<Outcome> {
         let outcomes = steps
             .iter()
             .map(|step| {
-                self.inject(step.port, &step.frame);
+                let said = step.command.as_deref().map(&command);
+                if said.is_none() {
+                    self.inject(step.port, &step.frame);
+                }
                 if !step.settle.is_zero() {
                     sleep(step.settle);
                 }
-                self.collect()
+                let mut outcome = self.collect();
+                said.into_iter().for_each(|said| outcome.say(said));
+                outcome
             })
             .collect();
         // Were an effect late, the next frame would be blamed for it, so that there are none is not
@@ -93,9 +99,56 @@ impl Wires {
                 }
             }
             // What left by another port before the last sentinel may have been looked for before.
+            self.question_all(&PORTS, &step.name, &mut outcome);
+            outcome
+        });
+        played.collect()
+    }
+
+    /// Asks every one of these ports for its address, and takes what comes until all have answered.
+    fn question_all(&self, ports: &[&str], behind: &str, outcome: &mut Outcome) {
+        ports.iter().for_each(|port| self.inject(port, &question(port)));
+        let (mut seen, deadline) = (0, Instant::now() + Duration::from_secs(5));
+        while seen < ports.len() {
+            assert!(
+                Instant::now() < deadline,
+                "{seen} of {ports:?} answered behind {behind:?}; besides: {}",
+                outcome.brief()
+            );
             for (port, frame) in self.collect().frames() {
-                outcome.push(port, frame);
+                match is_sentinel(&frame) {
+                    true => seen += 1,
+                    false => outcome.push(port, frame),
+                }
             }
+        }
+        for (port, frame) in self.collect().frames() {
+            outcome.push(port, frame);
+        }
+    }
+
+    /// The same with a router whose ways change: behind each frame every port that is up is asked
+    /// for its address, twice, since a first answer may overtake what was given to another port.
+    pub(crate) fn play_with_questions(
+        &self,
+        steps: &[Step],
+        command: impl Fn(&str) -> Said,
+    ) -> Vec<Outcome> {
+        let mut up: Vec<&'static str> = PORTS.to_vec();
+        let played = steps.iter().map(|step| {
+            let said = step.command.as_deref().map(&command);
+            match step.command.as_deref().and_then(change_of) {
+                Some((link, is_up)) => {
+                    up.retain(|port| *port != link);
+                    up.extend(PORTS.into_iter().filter(|port| is_up && *port == link));
+                }
+                None if said.is_none() => self.inject(step.port, &step.frame),
+                None => {}
+            }
+            sleep(step.settle);
+            let mut outcome = Outcome::default();
+            said.into_iter().for_each(|said| outcome.say(said));
+            (0..2).for_each(|_| self.question_all(&up, &step.name, &mut outcome));
             outcome
         });
         played.collect()
@@ -114,6 +167,18 @@ impl Wires {
             sleep(Duration::from_millis(100));
         }
         said
+    }
+
+    /// Whether a router whose ways are unknown answers within a moment.
+    pub(crate) fn answer_questions(&self) -> bool {
+        PORTS.iter().for_each(|port| self.inject(port, &question(port)));
+        sleep(Duration::from_millis(100));
+        let mut said = 0;
+        while let Some(more) = Some(self.collect()).filter(|outcome| !outcome.is_nothing()) {
+            said += more.frames().count();
+            sleep(Duration::from_millis(100));
+        }
+        said >= PORTS.len()
     }
 
     fn inject(&self, port: &str, frame: &[u8]) {
@@ -168,6 +233,37 @@ fn sentinels(port: &str) -> Vec<Vec<u8>> {
     let ask = Arp::request(mac_of(own), own, router);
     frames.push(pad(ether(BROADCAST, mac_of(own), ARP, &ask.bytes()), 60));
     frames
+}
+
+/// A probe for the router's address (RFC 5227), which needs no way back.
+fn question(port: &str) -> Vec<u8> {
+    let (router, own) = match port {
+        "lan" => (LAN, SENTINELS[0].0),
+        "wan" => (WAN, SENTINELS[1].0),
+        _ => (DMZ, SENTINELS[2].0),
+    };
+    let ask = Arp::request(mac_of(own), Ipv4Addr::UNSPECIFIED, router);
+    pad(ether(BROADCAST, mac_of(own), ARP, &ask.bytes()), 60)
+}
+
+/// The link that a command has carry frames or no longer, and which.
+fn change_of(words: &str) -> Option<(&str, bool)> {
+    if let Some(carrier) = carrier_of(words) {
+        return Some(carrier);
+    }
+    match words.split_whitespace().collect::<Vec<_>>()[..] {
+        ["link", "set", link, "up"] => Some((link, true)),
+        ["link", "set", link, "down"] => Some((link, false)),
+        _ => None,
+    }
+}
+
+/// The link whose cable a command plugs or pulls, and which.
+pub(crate) fn carrier_of(words: &str) -> Option<(&str, bool)> {
+    match words.split_whitespace().collect::<Vec<_>>()[..] {
+        ["link", "set", link, "carrier", state] => Some((link, state == "on")),
+        _ => None,
+    }
 }
 
 /// Whether a frame is to one of the hosts that only sentinels come from.

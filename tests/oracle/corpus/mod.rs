@@ -1,35 +1,48 @@
 //! The frames, in families that each meet a router of their own.
 
+pub(crate) mod alias;
 pub(crate) mod arp;
 pub(crate) mod forward;
 pub(crate) mod header;
 pub(crate) mod icmp;
+pub(crate) mod kinds;
 pub(crate) mod link;
+pub(crate) mod links;
 pub(crate) mod local;
 pub(crate) mod martian;
 pub(crate) mod mtu;
+pub(crate) mod objects;
 pub(crate) mod options;
 pub(crate) mod pieces;
 pub(crate) mod pmtu;
+pub(crate) mod policy;
 pub(crate) mod reassembly;
+pub(crate) mod redirect;
 pub(crate) mod routes;
 pub(crate) mod rules;
+pub(crate) mod source;
 pub(crate) mod ttl;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::common::frame::{IPV4, Ip, Mac, ether, pad};
+use crate::outcome::Outcome;
 use crate::topology::{DMZ_HOST, DMZ_MAC, LAN_HOST, LAN_MAC, Topology, WAN_HOST, WAN_MAC, mac_of};
 
-/// One frame given to the router.
+/// One frame given to the router, or one command.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     pub(crate) name: String,
+    /// Where the frame enters.
     pub(crate) port: &'static str,
     pub(crate) frame: Vec<u8>,
+    /// What follows `ip`, in the place of a frame.
+    pub(crate) command: Option<String>,
     /// What a right router does about it, in the words of [`crate::outcome::Outcome::brief`].
     pub(crate) expect: String,
+    /// The neighbour that all of it goes to.
+    pub(crate) leads_to: Option<Ipv4Addr>,
     /// How long to wait for all of it.
     pub(crate) settle: Duration,
 }
@@ -42,7 +55,37 @@ pub(crate) struct Family {
     pub(crate) steps: Vec<Step>,
 }
 
+impl Step {
+    /// The port, or what stands for it.
+    pub(crate) fn place(&self) -> &str {
+        if self.command.is_some() { "command" } else { self.port }
+    }
+
+    /// Whether the router did what this step promises: one of several things with ` or ` between
+    /// them.
+    pub(crate) fn is_kept(&self, outcome: &Outcome) -> bool {
+        let did = outcome.brief();
+        let kept = match self.expect.strip_prefix("says ") {
+            Some(words) => did.contains(words),
+            None if self.is_free() => self.expect.split(" or ").any(|expect| expect == did),
+            None => self.expect == did,
+        };
+        kept && self.leads_to.is_none_or(|host| outcome.is_all_to(mac_of(host)))
+    }
+
+    /// Whether two right routers may do different things.
+    pub(crate) fn is_free(&self) -> bool {
+        self.command.is_none() && self.expect.contains(" or ")
+    }
+}
+
 impl Family {
+    /// Whether the way that packets take is changed, or is another than the standard one, so that
+    /// it cannot be counted on.
+    pub(crate) fn is_unsteady(&self) -> bool {
+        !self.topology.commands.is_empty() || self.steps.iter().any(|step| step.command.is_some())
+    }
+
     fn new(name: &'static str) -> Self {
         Self { name, topology: Topology::standard(), steps: Vec::new() }
     }
@@ -59,9 +102,40 @@ impl Family {
             name: name.into(),
             port,
             frame,
+            command: None,
             expect: expect.into(),
+            leads_to: None,
             settle: Duration::ZERO,
         });
+    }
+
+    /// Adds a command, which does what it is told and says nothing.
+    fn ip(&mut self, command: impl Into<String>) {
+        self.ip_says(command, "done");
+    }
+
+    /// Adds a command and what it says; `says X` for something with X in it.
+    fn ip_says(&mut self, command: impl Into<String>, expect: impl Into<String>) {
+        let command = command.into();
+        let before = self.steps.iter().filter(|step| step.command.as_ref() == Some(&command));
+        let name = match before.count() {
+            0 => format!("ip {command}"),
+            count => format!("ip {command}, time {}", count + 1),
+        };
+        self.steps.push(Step {
+            name,
+            port: "",
+            frame: Vec::new(),
+            command: Some(command),
+            expect: expect.into(),
+            leads_to: None,
+            settle: Duration::ZERO,
+        });
+    }
+
+    /// Says which neighbour the last frame that was added leads to.
+    fn leads_to(&mut self, host: Ipv4Addr) {
+        self.steps.last_mut().expect("a frame that leads somewhere").leads_to = Some(host);
     }
 
     /// Lets this much time pass after the last frame that was added.
