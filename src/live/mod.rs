@@ -4,9 +4,14 @@
 //! - gives: a router that forwards and answers on its status socket
 //! - costs: the management core wakes once a millisecond, and more often while it is asked
 
+mod news;
 mod ports;
 
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{
+    io::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use thiserror::Error;
 use tokio::{
@@ -14,7 +19,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use self::ports::Ports;
+use self::{news::LinkNews, ports::Ports};
 use crate::{
     config::{Config, ConfigErrors},
     control::Router,
@@ -81,8 +86,8 @@ impl From<BindError> for LiveError {
 
 /// How often the management core looks at its rings.
 const TICK: Duration = Duration::from_millis(1);
-/// Ticks between two looks at the links.
-const LINK_TICKS: u32 = 50;
+/// How often the links are looked at unasked.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs until SIGINT or SIGTERM; the commands of `batch` come before the first packet.
 ///
@@ -137,7 +142,9 @@ async fn live(config: Config, batch: Option<&IpBatch>) -> Result<(), LiveError> 
 
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut ticks = 0_u32;
+    let news = LinkNews::listen();
+    // Time and not ticks: on a busy machine these are late one after another.
+    let mut looked = Instant::now();
     let result = loop {
         tokio::select! {
             biased;
@@ -147,13 +154,17 @@ async fn live(config: Config, batch: Option<&IpBatch>) -> Result<(), LiveError> 
             // Packets go before questions, however many are asked.
             _ = tick.tick() => {
                 live.pump();
-                ticks = ticks.wrapping_add(1);
-                if ticks.is_multiple_of(LINK_TICKS) {
+                if looked.elapsed() >= LOOK {
                     live.follow_links();
+                    looked = Instant::now();
                 }
                 if live.running.iter().any(Running::is_finished) {
                     break Err(LiveError::new("a worker has ended", None));
                 }
+            }
+            () = news.heard() => {
+                live.follow_links();
+                live.pump();
             }
             Some(call) = calls.recv() => live.answer(call),
         }
