@@ -133,7 +133,7 @@ mod tests {
                 for flow in flows(policy, fields) {
                     // As `HopTable::member` does, of one bucket a unit of weight.
                     let hash = u64::from(hash(policy, fields, flow));
-                    let mut place = (hash * u64::from(total) >> 32) as u32;
+                    let mut place = ((hash * u64::from(total)) >> 32) as u32;
                     let member = weights.iter().position(|weight| {
                         let here = place < *weight;
                         place = place.saturating_sub(*weight);

@@ -83,7 +83,7 @@ pub(crate) fn family() -> Family {
         f.ip("route add 10.9.7.7 via 198.51.100.10");
         f.lan(format!("with a host route in {kind}"), &udp(3), "dmz: udp");
         f.ip("route del 10.9.7.7");
-        f.ip(format!("route add 10.9.7.0/24 via 192.0.2.10 metric 5"));
+        f.ip("route add 10.9.7.0/24 via 192.0.2.10 metric 5");
         f.lan(format!("with {kind} before another"), &udp(4), answer);
         f.ip(format!("route del {kind} 10.9.7.0/24"));
         f.lan(format!("with {kind} gone"), &udp(5), "wan: udp");
