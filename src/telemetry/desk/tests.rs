@@ -423,7 +423,7 @@ mod probes {
             (all, most) = (all + pieces, most.max(pieces));
         }
         // 16 a turn in the long run, a whole datagram at once at most.
-        assert!(all <= 16_000 + 45 && all >= 15_000, "{all}");
+        assert!((15_000..=16_000 + 45).contains(&all), "{all}");
         assert!(most <= 16 + 45, "{most}");
         // All have had their share, although the first ones alone could have used it up.
         let shares: Vec<u64> =
