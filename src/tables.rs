@@ -3,7 +3,7 @@
 //! Written by the management core alone. The parts behind an `Arc` are changed in place under their
 //! own rules; the rest is replaced as a whole.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 mod own;
 pub use own::Here;
@@ -16,7 +16,7 @@ use crate::{
     },
     ip4::table::ReassemblyRules,
     neighbour::table::NeighbourTable,
-    port::table::{Ifaces, LocalAddresses},
+    port::table::{Iface, Ifaces, LocalAddresses},
     route::{
         exceptions::Exceptions,
         fib::Fib4,
@@ -157,10 +157,26 @@ impl Tables {
         }
     }
 
-    /// The VRF of an interface, 0 for none.
+    /// The VRF of an interface, 0 for none; that of a VRF is itself.
     #[inline]
     pub fn vrf(&self, iface: u16) -> u16 {
-        self.ifaces.get(iface).map_or(0, |iface| iface.vrf)
+        self.ifaces.get(iface).map_or(0, Iface::own_vrf)
+    }
+
+    /// True when the address is the router's for what comes by an interface: in its VRF, or outside
+    /// of all, as the local table is asked before the VRFs'.
+    pub fn owns(&self, iface: u16, address: Ipv4Addr) -> bool {
+        let vrf = self.vrf(iface);
+        self.locals.contains(vrf, address) || vrf != 0 && self.locals.contains(0, address)
+    }
+
+    /// True when the source of a packet that came by an interface cannot be: the router's own, or,
+    /// where the kernel looks sources up, a broadcast address.
+    pub fn denies_source(&self, iface: &Iface, address: Ipv4Addr) -> bool {
+        let vrf = iface.own_vrf();
+        !iface.conf.accept_local && self.owns(iface.index, address)
+            || self.locals.is_barred(vrf, address)
+            || vrf != 0 && self.locals.is_barred(0, address)
     }
 
     /// Hop of a packet of the router's own: routes, then groups by destination, what was learned

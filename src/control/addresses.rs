@@ -65,7 +65,10 @@ impl Router {
         let still = same.flat_map(|iface| &iface.addresses);
         if still.into_iter().all(|other| other.local.addr() != local.addr()) {
             let _ = self.local_route(index, local, Verb::Delete);
-            self.flush_where(|_, _, info| info.prefsrc == Some(local.addr()));
+            let table = self.vrf_table_of(index).unwrap_or(table::MAIN);
+            self.flush_where(|_, _, info| {
+                info.prefsrc == Some(local.addr()) && info.table == table
+            });
         }
         self.links_changed();
         // `promote_secondaries` is 0, as by default on Linux: the others of its subnet go with it.

@@ -80,12 +80,17 @@ impl Router {
         let in_range = |range: Option<(u16, u16)>, port: u16| {
             range.is_none_or(|(first, last)| (first..=last).contains(&port))
         };
+        // A rule for a VRF takes what comes and goes by its interfaces.
+        let is = |name: &String, own: u16| {
+            let named = index(name);
+            named == Some(own) || own != 0 && flow.vrf != 0 && named == Some(flow.vrf)
+        };
         let all = rule.from.contains(&Ipv4Addr::from_bits(flow.src))
             && rule.to.contains(&Ipv4Addr::from_bits(flow.dst))
             && (rule.tos == 0 || rule.tos >> 2 == flow.tos >> 2 & 7)
             && (rule.fwmask == 0 || flow.mark & rule.fwmask == rule.fwmark & rule.fwmask)
-            && rule.iif.as_ref().is_none_or(|name| index(name) == Some(flow.iif))
-            && rule.oif.as_ref().is_none_or(|name| index(name) == Some(flow.oif))
+            && rule.iif.as_ref().is_none_or(|name| is(name, flow.iif))
+            && rule.oif.as_ref().is_none_or(|name| is(name, flow.oif))
             && (rule.ipproto == 0 || rule.ipproto == flow.protocol)
             && in_range(rule.sport, flow.sport)
             && in_range(rule.dport, flow.dport)
@@ -113,8 +118,7 @@ impl Router {
     pub fn explain(&self, query: &Query) -> Option<Explanation> {
         let from = if query.iif != 0 { query.iif } else { query.oif };
         let vrf = self.vrf_of(from);
-        let iif = if vrf != 0 && query.iif != 0 { vrf } else { query.iif };
-        let flow = Flow { iif, oif: query.oif, vrf, ..query.flow };
+        let flow = Flow { iif: query.iif, oif: query.oif, vrf, ..query.flow };
         // To be on a VRF binds to its table, not to the device.
         let oif = if query.oif == vrf { 0 } else { query.oif };
         let mut story = String::new();

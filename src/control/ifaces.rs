@@ -94,6 +94,14 @@ impl Router {
             return Ok(());
         }
         let index = self.ifaces[place].index;
+        let on_it = self.ifaces.iter().filter(|own| own.parent == Some(index));
+        let vlans: Vec<String> = on_it.map(|own| own.name.clone()).collect();
+        if !up {
+            // VLANs follow their port (`vlan_device_event`).
+            for vlan in &vlans {
+                self.set_up(vlan, false)?;
+            }
+        }
         self.ifaces[place].up = up;
         self.links_changed();
         self.tell_link(index);
@@ -118,6 +126,11 @@ impl Router {
             self.delete_nexthops_by(index);
             self.neighbours.handle_link_down(index, false);
             self.act(0);
+        }
+        if up {
+            for vlan in &vlans {
+                self.set_up(vlan, true)?;
+            }
         }
         Ok(())
     }

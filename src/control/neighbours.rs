@@ -205,7 +205,11 @@ impl Router {
             Some(Ipv4Addr::from(*ip.get(12..16)?.first_chunk::<4>()?))
         });
         let vrf = iface.own_vrf();
-        let same = || self.ifaces.iter().filter(move |other| other.own_vrf() == vrf);
+        // The VRF's own address goes before those of the others in it (`inet_select_addr`).
+        let same = || {
+            let all = || self.ifaces.iter().filter(move |other| other.own_vrf() == vrf);
+            all().filter(|own| own.vrf_table.is_some()).chain(all())
+        };
         let own = |address: &Ipv4Addr| {
             same().flat_map(|iface| &iface.addresses).any(|own| own.local.addr() == *address)
         };
@@ -226,7 +230,8 @@ impl Router {
         let Ok(arp) = ArpView::new_checked(packet.data().get(l3..).unwrap_or_default()) else {
             return self.drop_packet(packet, Reason::ArpMalformed);
         };
-        let same = |own: &&Iface| own.own_vrf() == iface.own_vrf();
+        // The local table is asked before that of the VRF.
+        let same = |own: &&Iface| own.own_vrf() == iface.own_vrf() || own.own_vrf() == 0;
         let local = |address: Ipv4Addr| {
             let mut all = self.ifaces.iter().filter(same).flat_map(|own| &own.addresses);
             all.any(|own| own.local.addr() == address)

@@ -187,7 +187,12 @@ impl Router {
         for (index, table_id) in vrfs {
             places[usize::from(index)] = self.place_of(table_id, false);
         }
-        Some(Policy::new(&compiled, places))
+        let most = self.ifaces.iter().map(|iface| usize::from(iface.index) + 1).max().unwrap_or(0);
+        let mut masters = vec![0; most];
+        for iface in &self.ifaces {
+            masters[usize::from(iface.index)] = iface.vrf;
+        }
+        Some(Policy::new(&compiled, places, &masters))
     }
 
     fn resolve_rule(&self, rule: &RuleSpec, act: Act) -> Rule {

@@ -133,3 +133,174 @@ impl Router {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        control::{IfaceSpec, Limits},
+        dpdk::{
+            eal::{Eal, EalOptions, Huge},
+            mempool::Pool,
+        },
+        neighbour::control::State,
+        packet::Flow,
+        publish::Epochs,
+        route::{
+            control::Verb,
+            rib::Prefix,
+            spec::{NextHopSpec, RouteSpec, table},
+            table::HopKind,
+        },
+    };
+    use std::net::Ipv4Addr;
+
+    const ROUTER: &str = "10.1.0.1/24";
+
+    /// Two VRFs with a port each, both ports with the same address; a port outside, and a VLAN on
+    /// the first.
+    fn router() -> (Router, Eal) {
+        let options = EalOptions {
+            prefix: "vrf".into(),
+            huge: Huge::Never,
+            in_memory: true,
+            memory_mib: Some(32),
+            ..EalOptions::default()
+        };
+        let eal = Eal::start(&options).unwrap();
+        let pool = Pool::new("vrf", 1023, 0, 2176, -1).unwrap();
+        let limits = Limits { routes: 1000, nexthops: 1000, neighbours: 100, fib_groups: 100 };
+        let mut router = Router::new(&limits, Epochs::new(0), pool, false, false, 1);
+        for (port, name, vlan) in
+            [(0, "r1", None), (1, "b1", None), (2, "out", None), (0, "r1.5", Some(5))]
+        {
+            let mac = MacAddr::new([2, 0, 0, 0, 0, port as u8]);
+            let name = name.to_owned();
+            let conf = IfaceConf::default();
+            router.add_iface(IfaceSpec { name, port, vlan, mac, mtu: 1500, conf }).unwrap();
+        }
+        router.add_vrf("red", 10).unwrap();
+        router.add_vrf("blue", 20).unwrap();
+        router.set_master("r1", Some("red")).unwrap();
+        router.set_master("b1", Some("blue")).unwrap();
+        for name in ["r1", "b1", "out", "r1.5", "red", "blue"] {
+            router.set_up(name, true).unwrap();
+        }
+        for name in ["r1", "b1"] {
+            router.add_address(name, ROUTER.parse().unwrap(), None).unwrap();
+        }
+        router.add_address("out", "203.0.113.1/24".parse().unwrap(), None).unwrap();
+        router.commit();
+        (router, eal)
+    }
+
+    fn index(router: &Router, name: &str) -> u16 {
+        router.iface(name).unwrap().index
+    }
+
+    /// What becomes of a packet that comes by an interface, and by which one it goes.
+    fn way(router: &Router, from: &str, dst: [u8; 4]) -> (HopKind, u16) {
+        let tables = router.current();
+        let iif = index(router, from);
+        let flow =
+            Flow { dst: u32::from_be_bytes(dst), iif, vrf: tables.vrf(iif), ..Flow::default() };
+        let hop = tables.hops.get(tables.route(&flow));
+        (hop.kind(), hop.out().iface)
+    }
+
+    fn has(router: &Router, table_id: u32, prefix: [u8; 4], len: u8) -> bool {
+        let prefix = Prefix::of(u32::from_be_bytes(prefix), len);
+        !router.routes().rib().get(table_id, prefix).is_empty()
+    }
+
+    #[test]
+    fn equal_addresses_stand_in_each_vrfs_own_table_and_lead_to_its_own_links() {
+        let (router, _eal) = router();
+        for table_id in [10, 20] {
+            assert!(has(&router, table_id, [10, 1, 0, 1], 32), "local in {table_id}");
+            assert!(has(&router, table_id, [10, 1, 0, 0], 24), "connected in {table_id}");
+        }
+        assert!(!has(&router, table::LOCAL, [10, 1, 0, 1], 32));
+        let (r1, b1, out) = (index(&router, "r1"), index(&router, "b1"), index(&router, "out"));
+        assert_eq!(way(&router, "r1", [10, 1, 0, 9]), (HopKind::Link, r1));
+        assert_eq!(way(&router, "b1", [10, 1, 0, 9]), (HopKind::Link, b1));
+        assert_eq!(way(&router, "out", [10, 1, 0, 9]).0, HopKind::NoRoute);
+        // The local table is asked before the VRF's, the main table after it.
+        assert_eq!(way(&router, "r1", [203, 0, 113, 1]).0, HopKind::Local);
+        assert_eq!(way(&router, "r1", [203, 0, 113, 9]), (HopKind::Link, out));
+        let tables = router.current();
+        let own = Ipv4Addr::new(10, 1, 0, 1);
+        assert!(tables.owns(r1, own) && tables.owns(b1, own) && !tables.owns(out, own));
+        assert!(tables.owns(r1, Ipv4Addr::new(203, 0, 113, 1)));
+    }
+
+    #[test]
+    fn a_rule_for_a_vrf_takes_what_comes_by_its_links() {
+        let (mut router, _eal) = router();
+        let rule = RuleSpec {
+            priority: Some(500),
+            iif: Some("red".into()),
+            action: crate::route::spec::RuleAction::Prohibit,
+            ..RuleSpec::lookup(table::MAIN)
+        };
+        router.add_rule(&rule).unwrap();
+        router.commit();
+        assert_eq!(way(&router, "r1", [10, 1, 0, 9]).0, HopKind::Prohibit);
+        assert_eq!(way(&router, "b1", [10, 1, 0, 9]).0, HopKind::Link);
+        assert_eq!(way(&router, "out", [203, 0, 113, 9]).0, HopKind::Link);
+    }
+
+    #[test]
+    fn an_interface_takes_its_routes_along_and_leaves_its_neighbours_behind() {
+        let (mut router, _eal) = router();
+        let (mac, address) = (MacAddr::new([2, 9, 9, 9, 9, 9]), Ipv4Addr::new(203, 0, 113, 9));
+        router.set_neighbour(Verb::Add, "out", address, mac, State::Permanent, 0).unwrap();
+        router.set_master("out", Some("red")).unwrap();
+        router.commit();
+        assert!(has(&router, 10, [203, 0, 113, 0], 24) && has(&router, 10, [203, 0, 113, 1], 32));
+        assert!(!has(&router, table::MAIN, [203, 0, 113, 0], 24));
+        assert!(!has(&router, table::LOCAL, [203, 0, 113, 1], 32));
+        assert_eq!(router.neighbours().iter().count(), 0);
+        assert_eq!(way(&router, "b1", [203, 0, 113, 9]).0, HopKind::NoRoute);
+        assert_eq!(router.set_master("red", Some("blue")), Err(LinkError::Invalid));
+        router.delete_iface("red").unwrap();
+        router.commit();
+        assert_eq!((router.iface("r1").unwrap().vrf, router.iface("out").unwrap().vrf), (0, 0));
+        assert!(has(&router, table::MAIN, [10, 1, 0, 0], 24));
+        assert!(!has(&router, 10, [10, 1, 0, 0], 24));
+    }
+
+    #[test]
+    fn an_address_that_goes_takes_no_routes_of_another_vrf_along() {
+        let (mut router, _eal) = router();
+        for (table_id, dev) in [(10, "r1"), (20, "b1")] {
+            let hop = NextHopSpec {
+                via: None,
+                dev: Some(dev.into()),
+                weight: 1,
+                onlink: false,
+                via6: None,
+            };
+            let spec = RouteSpec {
+                table: table_id,
+                prefsrc: Some(Ipv4Addr::new(10, 1, 0, 1)),
+                ..RouteSpec::through("10.5.0.0/16".parse().unwrap(), hop)
+            };
+            router.route(Verb::Add, &spec).unwrap();
+        }
+        // Another address keeps the interface routing.
+        router.add_address("r1", "10.2.0.1/24".parse().unwrap(), None).unwrap();
+        router.delete_address("r1", ROUTER.parse().unwrap()).unwrap();
+        assert!(!has(&router, 10, [10, 5, 0, 0], 16), "it went with its source");
+        assert!(has(&router, 20, [10, 5, 0, 0], 16) && has(&router, 20, [10, 1, 0, 1], 32));
+    }
+
+    #[test]
+    fn vlans_go_down_and_up_with_their_port() {
+        let (mut router, _eal) = router();
+        router.set_up("r1", false).unwrap();
+        assert!(!router.iface("r1.5").unwrap().up);
+        router.set_up("r1", true).unwrap();
+        assert!(router.iface("r1.5").unwrap().up);
+    }
+}

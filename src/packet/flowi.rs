@@ -9,7 +9,7 @@ pub struct Flow {
     pub dst: u32,
     /// Mark.
     pub mark: u32,
-    /// Interface by which it came, that of its VRF when it is in one; 0 for the router's own.
+    /// Interface by which it came; 0 for the router's own.
     pub iif: u16,
     /// Interface by which it has to leave.
     pub oif: u16,
@@ -46,7 +46,7 @@ impl Flow {
             src: word(12),
             dst: word(16),
             mark: 0,
-            iif: if vrf == 0 { iif } else { vrf },
+            iif,
             oif: 0,
             vrf,
             sport: ports[0],

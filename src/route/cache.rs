@@ -190,7 +190,7 @@ mod tests {
                     ..any.clone()
                 })
                 .collect();
-            let policy = Policy::new(&rules, Vec::new());
+            let policy = Policy::new(&rules, Vec::new(), &[]);
             for _ in 0..20 {
                 let flows: Vec<Flow> = (0..16)
                     .map(|_| Flow {

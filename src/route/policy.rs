@@ -230,8 +230,9 @@ fn bits(numbers: &[u16]) -> Box<[u64]> {
 
 impl Policy {
     /// Compiles `rules`, which stand in the order in which they are asked; `vrfs` names the table of
-    /// each VRF by its interface index.
-    pub fn new(rules: &[Rule], vrfs: Vec<Where>) -> Self {
+    /// each VRF by its interface index, and `masters` the VRF that each interface is in: a rule for a
+    /// VRF takes what comes and goes by its interfaces (`fib_rule_iif_match`).
+    pub fn new(rules: &[Rule], vrfs: Vec<Where>, masters: &[u16]) -> Self {
         let count = rules.len();
         let words = count.div_ceil(64).max(1);
         let set = |fits: &dyn Fn(&Rule) -> bool| {
@@ -253,9 +254,12 @@ impl Policy {
         };
         let ifaces = |of: fn(&Rule) -> Option<u16>| {
             let named = rules.iter().filter_map(of).filter(|index| *index != ABSENT);
-            let most = usize::from(named.max().unwrap_or(0)) + 1;
+            let most = (usize::from(named.max().unwrap_or(0)) + 1).max(masters.len());
             Direct::new(words, count, most, |rule, number| {
-                of(&rules[rule]).is_none_or(|index| usize::from(index) == number)
+                of(&rules[rule]).is_none_or(|index| {
+                    let master = masters.get(number).copied().unwrap_or(0);
+                    usize::from(index) == number || index != 0 && index == master
+                })
             })
         };
         let mut masks: Vec<u32> =
@@ -545,7 +549,7 @@ mod tests {
                         }
                     })
                     .collect();
-                let policy = Policy::new(&rules, Vec::new());
+                let policy = Policy::new(&rules, Vec::new(), &[]);
                 for bytes in flows {
                     let [a, b, c, d, e, f, g, h, i, j, _, _] = *bytes;
                     let flow = Flow {
@@ -593,7 +597,7 @@ mod tests {
         let flow = Flow { dst: 0x0101_0101, ..Flow::default() };
         let decide = |suppress| {
             let rule = Rule { act: Act::Lookup(Where::Main, suppress), ..ANY };
-            Policy::new(&[rule], Vec::new()).decide(&flow, from).0
+            Policy::new(&[rule], Vec::new(), &[]).decide(&flow, from).0
         };
         assert_eq!((decide(-1), decide(0)), (a, 0));
     }

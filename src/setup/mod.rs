@@ -153,6 +153,12 @@ pub fn router(
     for vrf in &config.vrfs {
         add_vrf(&mut router, config, vrf)?;
     }
+    // A port that goes into a VRF takes its VLANs down and up with it, whatever is said of them.
+    for vlan in config.ports.iter().flat_map(|port| &port.vlans) {
+        router
+            .set_up(&vlan.name, vlan.up)
+            .map_err(|error| config.error(vlan.name.place(), error.to_string(), None))?;
+    }
     let of_vrfs = config.vrfs.iter().map(|vrf| (&vrf.name, &vrf.addresses));
     let of_ports = config.ports.iter().flat_map(|port| {
         let vlans = port.vlans.iter().map(|vlan| (&vlan.name, &vlan.addresses));
@@ -285,7 +291,8 @@ fn add_vrf(
 ) -> Result<(), ConfigErrors> {
     router
         .add_vrf(&vrf.name, vrf.table)
-        .and_then(|_| router.set_up(&vrf.name, vrf.up))
+        .and_then(|_| router.set_conf(&vrf.name, config.sysctls.iface_conf(&vrf.name)))
+        .and_then(|()| router.set_up(&vrf.name, vrf.up))
         .map_err(|error| config.error(vrf.name.place(), error.to_string(), None))?;
     for name in &vrf.interfaces {
         router

@@ -32,6 +32,8 @@ impl Tables {
     fn any_address(&self, vrf: u16) -> Option<Ipv4Addr> {
         let all = self.ifaces.iter();
         let up = all.filter(|iface| iface.up && iface.own_vrf() == vrf);
+        // Of a VRF its own address goes before those of the others in it (`inet_select_addr`).
+        let up = self.ifaces.get(vrf).into_iter().chain(up);
         up.filter_map(|iface| iface.addresses.first()).map(|first| first.local.addr()).next()
     }
 

@@ -14,9 +14,10 @@ use crate::{
     graph::{Cx, Edge, Frame, Node, Out, Snmp},
     icmp::table::Cause,
     packet::{
-        checksum,
+        Flow, checksum,
         ipv4::{self, Compiled, Ipv4Spec, Ipv4View, protocol},
     },
+    route::table::HopKind,
     tables::{Here, Tables},
 };
 
@@ -63,6 +64,19 @@ fn info(cause: Cause, pointer: u8, mtu: u16, gateway: Ipv4Addr) -> [u8; 4] {
     }
 }
 
+/// Whether the culprit was to be delivered here.
+fn was_for_us(culprit: &Packet, ip: &Ipv4View<'_>, tables: &Tables) -> bool {
+    let vrf = tables.vrf(culprit.iface());
+    if vrf == 0 || tables.locals.contains(vrf, ip.dst()) {
+        return tables.locals.contains(vrf, ip.dst());
+    }
+    // From a VRF an address outside is within reach if the rules say so.
+    let bytes = culprit.data().get(culprit.l3()..).unwrap_or_default();
+    tables.locals.contains(0, ip.dst())
+        && tables.hops.get(tables.route(&Flow::of(bytes, culprit.iface(), vrf))).kind()
+            == HopKind::Local
+}
+
 /// Source of the error, where it does not depend on the way it takes [3.34].
 fn source(
     culprit: &Packet,
@@ -74,7 +88,7 @@ fn source(
     let (cause, _) = Cause::from_note(culprit.note());
     let delivered = matches!(cause, Cause::PortUnreachable | Cause::ProtocolUnreachable);
     // What goes on by a source route was not for the router alone.
-    let ours = cx.tables.locals.contains(cx.tables.vrf(culprit.iface()), ip.dst());
+    let ours = was_for_us(culprit, ip, cx.tables);
     if (ours || delivered) && !options.is_rerouted() {
         return Some(ip.dst());
     }

@@ -102,7 +102,7 @@ fn teaches(message: &[u8], iface: u16, cx: &Cx<'_, Tables>) -> bool {
     let Ok(header) = Ipv4View::new_quoted(quoted) else { return false };
     header.protocol() == protocol::ICMP
         && quoted.get(header.header_len()) == Some(&ty::ECHO_REPLY)
-        && cx.tables.locals.contains(cx.tables.vrf(iface), header.src())
+        && cx.tables.owns(iface, header.src())
 }
 
 /// Whether a message is about one of the router's own probes.

@@ -106,10 +106,9 @@ fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, bool, Way)
         return Err(HEADER);
     }
     let (src, dst) = (header.src(), header.dst());
-    let (conf, vrf) =
-        tables.ifaces.get(iface).map_or_else(Default::default, |iface| (iface.conf, iface.vrf));
-    let ours =
-        !conf.accept_local && tables.locals.contains(vrf, src) || tables.locals.is_barred(vrf, src);
+    let found = tables.ifaces.get(iface);
+    let conf = found.map_or_else(Default::default, |iface| iface.conf);
+    let ours = found.is_some_and(|iface| tables.denies_source(iface, src));
     let way = way(src, dst, header.protocol(), ours, conf.route_localnet);
     Ok((total, !header.option_bytes().is_empty(), way))
 }

@@ -93,7 +93,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
         return HEADER;
     };
     // A directed broadcast is known only after the look-up, so its source is proved here.
-    if cx.tables.locals.contains(cx.tables.vrf(packet.iface()), ip.src()) {
+    if cx.tables.owns(packet.iface(), ip.src()) {
         return MARTIAN;
     }
     let (mut edge, cause) = choose(&ip, broadcast);

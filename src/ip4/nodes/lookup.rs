@@ -68,6 +68,7 @@ impl Lookup {
 const MARTIAN_DESTINATION: u8 = 5;
 const LOG: u8 = 6;
 const OPTIONS: u8 = 7;
+const NO_ROUTE: u8 = 8;
 
 /// Everything but a plain next hop.
 #[cold]
@@ -82,10 +83,18 @@ pub(super) fn other(packet: &mut Packet, mut index: u32, dst: u32, cx: &Cx<'_, T
         hop = hops.get(index);
     }
     if hop.kind() == HopKind::Vrf {
-        let flow = Flow::of(packet.data().get(packet.l3()..).unwrap_or_default(), 0, 0);
-        index = cx.tables.route_within(&flow, hop.out().iface);
+        let (flow, vrf) =
+            (Flow::of(packet.data().get(packet.l3()..).unwrap_or_default(), 0, 0), hop.out().iface);
+        index = cx.tables.route_within(&flow, vrf);
         packet.set_hop(index);
         hop = hops.get(index);
+        match hop.kind() {
+            HopKind::Neighbour | HopKind::Link | HopKind::Group => {}
+            // The router has it as if it had come by the VRF (`vrf_local_xmit`).
+            HopKind::Local => packet.set_iface(vrf),
+            // A VRF gives up without a word (`vrf_tx_error`).
+            _ => return NO_ROUTE,
+        }
     }
     let local = match hop.kind() {
         HopKind::Local => true,
@@ -164,6 +173,7 @@ impl Node<Tables> for Lookup {
             Edge::Drop(Reason::MartianDestination),
             Edge::To("martian-log"),
             Edge::To("ip4-options"),
+            Edge::Drop(Reason::OutNoRoute),
         ]
     }
 
