@@ -8,6 +8,7 @@
 
 pub(crate) mod decode;
 pub(crate) mod frame;
+pub(crate) mod guest;
 pub(crate) mod netns;
 pub(crate) mod pcap;
 pub(crate) mod process;

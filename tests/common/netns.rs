@@ -103,14 +103,7 @@ impl Namespace {
 
     /// Sets a kernel parameter of this namespace, named with dots.
     pub(crate) fn sysctl(&self, name: &str, value: &str) {
-        // An interface name may hold a dot (`wan.10`), which sysctl's own notation writes as a slash.
-        let path = match name.strip_prefix("net.ipv4.conf.") {
-            Some(rest) => {
-                let (interface, key) = rest.rsplit_once('.').expect("conf.<interface>.<key>");
-                format!("/proc/sys/net/ipv4/conf/{interface}/{key}")
-            }
-            None => format!("/proc/sys/{}", name.replace('.', "/")),
-        };
+        let path = sysctl_path(name);
         self.enter(|| {
             std::fs::write(&path, value)
                 .unwrap_or_else(|error| panic!("sysctl {name}={value} ({path}): {error}"));
@@ -134,6 +127,18 @@ impl Namespace {
         let words =
             ["-K", interface, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"];
         check("ethtool -K", &self.output("ethtool", &words));
+    }
+}
+
+/// The file of a kernel parameter.
+pub(crate) fn sysctl_path(name: &str) -> String {
+    // An interface name may hold a dot (`wan.10`), which sysctl's own notation writes as a slash.
+    match name.strip_prefix("net.ipv4.conf.") {
+        Some(rest) => {
+            let (interface, key) = rest.rsplit_once('.').expect("conf.<interface>.<key>");
+            format!("/proc/sys/net/ipv4/conf/{interface}/{key}")
+        }
+        None => format!("/proc/sys/{}", name.replace('.', "/")),
     }
 }
 

@@ -16,6 +16,26 @@ pub(crate) struct Port {
     pub(crate) vlan: Option<(&'static str, u16)>,
     /// Group of interfaces.
     pub(crate) group: u32,
+    /// The VRF that it is in.
+    pub(crate) vrf: Option<&'static str>,
+}
+
+impl Port {
+    /// The router's address here, and a host in its subnet that only sentinels come from.
+    pub(crate) fn ends(&self) -> (Ipv4Addr, Ipv4Addr) {
+        let (address, _) = self.addresses[0].split_once('/').expect("an address and a length");
+        let router: Ipv4Addr = address.parse().expect("an address");
+        let [a, b, c, _] = router.octets();
+        (router, Ipv4Addr::new(a, b, c, 251))
+    }
+}
+
+/// A VRF.
+#[derive(Clone, Debug)]
+pub(crate) struct Vrf {
+    pub(crate) name: &'static str,
+    pub(crate) table: u32,
+    pub(crate) addresses: Vec<&'static str>,
 }
 
 /// A neighbour that is never asked for.
@@ -40,6 +60,8 @@ pub(crate) struct Route {
 #[derive(Clone, Debug)]
 pub(crate) struct Topology {
     pub(crate) ports: Vec<Port>,
+    /// With any of these, it takes a kernel that knows them: a guest's.
+    pub(crate) vrfs: Vec<Vrf>,
     pub(crate) neighbours: Vec<Neighbour>,
     pub(crate) routes: Vec<Route>,
     /// What else is configured: as `ip` takes it, and as the file states it.
@@ -97,6 +119,7 @@ impl Topology {
             addresses: addresses.to_vec(),
             vlan,
             group: 0,
+            vrf: None,
         };
         let mut topology = Self {
             ports: vec![
@@ -105,6 +128,7 @@ impl Topology {
                 port("dmz", DMZ_MAC, 1400, &["198.51.100.1/24"], None),
                 port("wan.10", WAN_MAC, 1500, &["203.0.113.1/24"], Some(("wan", 10))),
             ],
+            vrfs: Vec::new(),
             neighbours: Vec::new(),
             routes: Vec::new(),
             statements: Vec::new(),
@@ -215,6 +239,11 @@ impl Topology {
             }
             for address in &port.addresses {
                 put(&mut lines, format_args!("addr add {address} brd + dev {}", port.name));
+            }
+        }
+        for vrf in &self.vrfs {
+            for address in &vrf.addresses {
+                put(&mut lines, format_args!("addr add {address} dev {}", vrf.name));
             }
         }
         for Neighbour { address, mac, port } in &self.neighbours {

@@ -14,7 +14,7 @@ use crate::common::process::{self, Process};
 use crate::corpus::{Family, Step};
 use crate::outcome::{Outcome, PORTS, Said};
 use crate::record::{SPACING, START, directory, schedule};
-use crate::topology::{Port, Topology, colons};
+use crate::topology::{Port, Topology, Vrf, colons};
 use crate::wires::{Wires, carrier_of};
 
 /// Replays a family through Wagonway and tells, for each frame, what left because of it.
@@ -121,6 +121,16 @@ pub(crate) fn play_live(family: &Family) -> Vec<Outcome> {
     let mut run = Command::new(env!("CARGO_BIN_EXE_wagonway"));
     run.arg("run").arg("--config").arg(config).arg("--ip-batch").arg(batch);
     let mut router = Process::spawn(&namespace, &mut run);
+    let topology = &family.topology;
+    if !topology.vrfs.is_empty() {
+        let moment = Duration::from_millis(200);
+        router.wait_until(|| wires.ask_ends(topology, moment, &mut Outcome::default()));
+        // What was asked while it started may still be answered.
+        sleep(moment);
+        wires.ask_ends(topology, moment, &mut Outcome::default());
+        let command = |words: &str| command_live(&namespace, words);
+        return wires.play_with_answers(topology, &family.steps, command);
+    }
     if !family.is_unsteady() {
         router.wait_until(|| wires.answer());
         return wires.play_with_sentinels(&family.steps);
@@ -175,7 +185,18 @@ fn toml(topology: &Topology, driver: Option<&str>) -> String {
          [dpdk]\nhuge = \"never\"\nin-memory = true\n",
         instance()
     );
-    for Port { name, mac, mtu, addresses, vlan, group } in &topology.ports {
+    for Vrf { name, table, addresses } in &topology.vrfs {
+        let own = topology.ports.iter().filter(|port| port.vrf == Some(*name));
+        let interfaces: Vec<_> = own.map(|port| port.name).collect();
+        put(
+            &mut text,
+            format_args!(
+                "\n[[vrf]]\nname = \"{name}\"\ntable = {table}\ninterfaces = {interfaces:?}\n\
+                 addresses = {addresses:?}"
+            ),
+        );
+    }
+    for Port { name, mac, mtu, addresses, vlan, group, .. } in &topology.ports {
         let mac = colons(*mac);
         let which = match vlan {
             None => {

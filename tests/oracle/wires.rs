@@ -5,17 +5,47 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::common::frame::{ARP, Arp, BROADCAST, ETH_HEADER, IPV4, Ip, ether, pad, tag, untag};
+use crate::common::guest::Nic;
 use crate::common::netns::Namespace;
 use crate::common::tap::Tap;
 use crate::corpus::Step;
 use crate::outcome::{Outcome, PORTS, Said};
-use crate::topology::{DMZ, DMZ_MAC, LAN, LAN_MAC, SENTINELS, WAN, WAN_MAC, mac_of};
+use crate::topology::{DMZ, DMZ_MAC, LAN, LAN_MAC, SENTINELS, Topology, WAN, WAN_MAC, mac_of};
 
 /// A wire in every port.
 pub(crate) struct Wires(Vec<Wire>);
 
+/// The end of a cable that the test holds.
+enum End {
+    Tap(Tap),
+    Nic(Nic),
+}
+
+impl End {
+    fn name(&self) -> &str {
+        match self {
+            Self::Tap(tap) => tap.name(),
+            Self::Nic(nic) => nic.name(),
+        }
+    }
+
+    fn send(&self, frame: &[u8]) {
+        match self {
+            Self::Tap(tap) => tap.send(frame),
+            Self::Nic(nic) => nic.send(frame),
+        }
+    }
+
+    fn receive(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Tap(tap) => tap.receive(),
+            Self::Nic(nic) => nic.receive(),
+        }
+    }
+}
+
 struct Wire {
-    tap: Tap,
+    end: End,
     /// For the stand-in of a VLAN interface: the port and the VLAN identifier.
     stands_for: Option<(&'static str, u16)>,
 }
@@ -31,7 +61,13 @@ impl Wires {
     /// Makes a port.
     pub(crate) fn plug(&mut self, namespace: &Namespace, port: &str) {
         let tap = Tap::new(namespace, port);
-        self.0.push(Wire { tap, stands_for: None });
+        self.0.push(Wire { end: End::Tap(tap), stands_for: None });
+    }
+
+    /// Takes hold of the cables of a guest's cards.
+    pub(crate) fn of_guest(nics: Vec<Nic>) -> Self {
+        let wire = |nic| Wire { end: End::Nic(nic), stands_for: None };
+        Self(nics.into_iter().map(wire).collect())
     }
 
     /// Makes an interface that sees and sends what a VLAN interface would.
@@ -43,7 +79,7 @@ impl Wires {
         vid: u16,
     ) {
         let tap = Tap::new(namespace, name);
-        self.0.push(Wire { tap, stands_for: Some((parent, vid)) });
+        self.0.push(Wire { end: End::Tap(tap), stands_for: Some((parent, vid)) });
     }
 
     /// Gives the router each frame in turn and takes what has come of it when `inject` returns.
@@ -154,6 +190,68 @@ impl Wires {
         played.collect()
     }
 
+    /// The same with ports that have addresses of their own: each is asked for its address and for an
+    /// echo, which the workers answer themselves.
+    pub(crate) fn play_with_answers(
+        &self,
+        topology: &Topology,
+        steps: &[Step],
+        mut command: impl FnMut(&str) -> Said,
+    ) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(steps.len());
+        for step in steps {
+            let mut outcome = Outcome::default();
+            match &step.command {
+                Some(words) => outcome.say(command(words)),
+                None => self.inject(step.port, &step.frame),
+            }
+            sleep(step.settle);
+            for _ in 0..2 {
+                assert!(
+                    self.ask_ends(topology, Duration::from_secs(5), &mut outcome),
+                    "not all ports answer behind {:?}; besides: {}",
+                    step.name,
+                    outcome.brief()
+                );
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// Asks every port of a topology; false when not all answer in time. What else comes meanwhile is
+    /// added to `outcome`.
+    pub(crate) fn ask_ends(
+        &self,
+        topology: &Topology,
+        limit: Duration,
+        outcome: &mut Outcome,
+    ) -> bool {
+        let mut missing = 0;
+        for port in topology.ports.iter().filter(|port| port.vlan.is_none()) {
+            let (router, asks) = port.ends();
+            let own = mac_of(asks);
+            let arp = Arp::request(own, asks, router);
+            let echo = Ip::new(asks, router).echo(7, 7, b"sentinel");
+            self.inject(port.name, &pad(ether(BROADCAST, own, ARP, &arp.bytes()), 60));
+            self.inject(port.name, &pad(ether(port.mac, own, IPV4, &echo.bytes()), 60));
+            missing += 2;
+        }
+        let deadline = Instant::now() + limit;
+        while missing > 0 && Instant::now() < deadline {
+            for (port, frame) in self.collect().frames() {
+                if is_sentinel(&frame) {
+                    missing -= 1;
+                } else {
+                    outcome.push(port, frame);
+                }
+            }
+            // A guest needs the processor that this would burn.
+            sleep(Duration::from_micros(50));
+        }
+        missing == 0
+    }
+
     /// Whether a router on these wires answers within a moment.
     pub(crate) fn answer(&self) -> bool {
         for sentinel in sentinels("lan") {
@@ -187,21 +285,21 @@ impl Wires {
                 self.0.iter().find(|wire| wire.stands_for == Some((known(port), tci & 0xfff)));
             // A tag with no ethertype behind it is no frame for any interface; the port drops it.
             if let Some(wire) = stand_in.filter(|_| inner.len() >= ETH_HEADER) {
-                wire.tap.send(&inner);
+                wire.end.send(&inner);
                 return;
             }
         }
-        let wire = self.0.iter().find(|wire| wire.tap.name() == port);
-        wire.expect("a port of that name").tap.send(frame);
+        let wire = self.0.iter().find(|wire| wire.end.name() == port);
+        wire.expect("a port of that name").end.send(frame);
     }
 
     fn collect(&self) -> Outcome {
         let mut outcome = Outcome::default();
         for wire in &self.0 {
-            while let Some(frame) = wire.tap.receive() {
+            while let Some(frame) = wire.end.receive() {
                 match wire.stands_for {
                     Some((parent, vid)) => outcome.push(parent, tag(&frame, vid)),
-                    None => outcome.push(known(wire.tap.name()), frame),
+                    None => outcome.push(known(wire.end.name()), frame),
                 }
             }
         }

@@ -22,6 +22,7 @@ pub(crate) mod routes;
 pub(crate) mod rules;
 pub(crate) mod source;
 pub(crate) mod ttl;
+pub(crate) mod vrf;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
