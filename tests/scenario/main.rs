@@ -7,9 +7,12 @@
 mod common;
 
 mod lifecycle;
+mod paths;
+mod plan;
 mod probes;
 mod router;
 mod stories;
+mod vrfs;
 mod world;
 
 use common::skip::need_root;
@@ -44,6 +47,39 @@ macro_rules! all_stories {
 all_stories!(linux router::Linux);
 all_stories!(af_packet router::Wagonway<router::AfPacket>);
 all_stories!(af_xdp router::Wagonway<router::AfXdp>);
+
+macro_rules! paths {
+    ($($module:ident $kind:expr;)*) => {
+        $(mod $module {
+            use super::*;
+            paths! { each $module $kind =>
+                tracepath_finds_one_narrow_place_behind_another
+                host_obeys_a_redirect
+                router_obeys_a_redirect
+                traffic_leaves_a_link_that_goes
+            }
+        })*
+    };
+    (each $module:ident $kind:expr => $($story:ident)*) => {
+        $(#[test]
+        fn $story() {
+            need_root!(concat!("scenario::", stringify!($module), "::", stringify!($story)));
+            paths::$story($kind);
+        })*
+    };
+}
+
+paths! {
+    linux_paths plan::Kind::Linux;
+    wagonway_paths plan::Kind::Wagonway;
+}
+
+/// This machine's kernel may know no VRFs; the oracle asks one that does.
+#[test]
+fn equal_addresses_live_apart_and_leak_on_purpose() {
+    need_root!("scenario::equal_addresses_live_apart_and_leak_on_purpose");
+    vrfs::equal_addresses_live_apart_and_leak_on_purpose();
+}
 
 macro_rules! lifecycle {
     ($($name:ident: $story:expr;)*) => {
