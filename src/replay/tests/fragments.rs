@@ -174,7 +174,7 @@ fn the_same_frames_leave_at_the_same_times_whatever_the_number_of_workers_fragme
     let results: Vec<_> = [1, 2, 3]
         .into_iter()
         .map(|workers| {
-            let mut lab = Lab::new(&machine, workers, "[sysctl]\n\"net.ipv4.ipfrag_time\" = 1\n");
+            let mut lab = Lab::new(&machine, workers, "\"net.ipv4.ipfrag_time\" = 1\n");
             let mut random = Random::new(9);
             for n in 0..4000_u16 {
                 let src = [10, 0, 0, 10 + random.below(100) as u8];
@@ -271,7 +271,7 @@ fn fragments_in_transit_pass_without_a_copy_and_are_cut_only_where_they_must_be(
 #[test]
 fn where_a_feature_needs_whole_datagrams_they_leave_in_pieces_as_they_came() {
     let machine = machine_for(&world());
-    let mut lab = Lab::new(&machine, 1, "[sysctl]\n\"net.ipv4.ipfrag_time\" = 1\n");
+    let mut lab = Lab::new(&machine, 1, "\"net.ipv4.ipfrag_time\" = 1\n");
     lab.lockstep.rig.router.set_defragment(true);
     lab.lockstep.rig.router.commit();
     let (wan, trunk) = ([198, 51, 100, 9], [203, 0, 113, 9]);
