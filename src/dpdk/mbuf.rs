@@ -175,6 +175,12 @@ impl Packet {
         Flags(self.head().packet_type as u8)
     }
 
+    /// True when nothing is known of the packet but that its network header is at `l3`.
+    #[inline]
+    pub fn is_plain_at(&self, l3: u8) -> bool {
+        self.head().packet_type as u16 == u16::from(l3) << 8
+    }
+
     /// Adds `flags`.
     #[inline]
     pub fn add_flags(&mut self, flags: Flags) {

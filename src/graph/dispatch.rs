@@ -350,6 +350,15 @@ impl<T> Graph<T> {
     }
 }
 
+/// True when all packets of a frame take one edge; eight verdicts are compared at once.
+#[inline]
+fn all_are(next: &[u8], edge: u8) -> bool {
+    let wanted = u64::from_ne_bytes([edge; 8]);
+    let (words, rest) = next.as_chunks::<8>();
+    let differ = words.iter().fold(0, |differ, word| differ | (u64::from_ne_bytes(*word) ^ wanted));
+    differ == 0 && rest.iter().all(|other| *other == edge)
+}
+
 /// Carries one node's verdicts out.
 struct Dispatch<'a> {
     targets: &'a [Target; MAX_EDGES],
@@ -372,7 +381,7 @@ impl Dispatch<'_> {
         }
         match next.first() {
             None => queues.free.push(frame),
-            Some(&edge) if next.iter().all(|other| *other == edge) => {
+            Some(&edge) if all_are(next, edge) => {
                 self.edge_counts[usize::from(edge)].add(frame.len() as u64);
                 match self.targets[usize::from(edge)] {
                     Target::Node(node) => queues.push_frame(node, frame),
@@ -459,6 +468,19 @@ mod tests {
         }
 
         fn process(&mut self, _cx: &mut Cx<'_, ()>, _frame: &mut Frame, _out: &mut Out) {}
+    }
+
+    #[test]
+    fn one_other_verdict_parts_a_frame_wherever_it_stands() {
+        for len in 1..=FRAME_LEN {
+            let mut next = vec![3; len];
+            assert!(all_are(&next, 3) && !all_are(&next, 2));
+            for at in [0, len / 2, len - 1] {
+                next[at] = 4;
+                assert!(!all_are(&next, 3), "{len} {at}");
+                next[at] = 3;
+            }
+        }
     }
 
     const ARCS: &[ArcSpec] =

@@ -26,6 +26,9 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Protocols whose first four bytes count as ports, as with the kernel's dissector.
+    pub const WITH_PORTS: [u8; 6] = [6, 17, 33, 50, 132, 136];
+
     /// Of a packet that came by `iif`, in `vrf`; `l3` starts at its IPv4 header. Fragments have no
     /// ports, as with the kernel's dissector.
     #[inline]
@@ -33,7 +36,7 @@ impl Flow {
         let Some(head) = l3.first_chunk::<20>() else { return Self::default() };
         let word =
             |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        let has_ports = matches!(head[9], 6 | 17 | 33 | 50 | 132 | 136)
+        let has_ports = Self::WITH_PORTS.contains(&head[9])
             && u16::from_be_bytes([head[6], head[7]]) & 0x3fff == 0;
         let at = usize::from(head[0] & 0x0f) * 4;
         let ports = match l3.get(at..at + 4) {

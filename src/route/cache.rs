@@ -5,7 +5,7 @@
 
 use super::{
     fib::Fib4,
-    policy::{Fields, Flow, Policy, Sources},
+    policy::{Fields, Flow, Policy},
 };
 
 /// Direct-mapped: destination, generation and result in one word.
@@ -52,27 +52,66 @@ impl DestinationCache {
     }
 }
 
-/// What of a flow decides under some rules.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct FlowKey {
+/// What of a flow decides under some rules: the addresses as they stand in the header; the ports
+/// likewise (high half), and below them interface, TOS and protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FlowKey {
     ends: u64,
     rest: u64,
 }
 
+/// Which protocols have ports, a bit each, as [`Flow::of`] has it.
+const PORTS: [u64; 4] = {
+    let mut bits = [0; 4];
+    let mut at = 0;
+    while at < Flow::WITH_PORTS.len() {
+        let protocol = Flow::WITH_PORTS[at] as usize;
+        bits[protocol / 64] |= 1 << (protocol % 64);
+        at += 1;
+    }
+    bits
+};
+/// Offset, and the flag for more, of a fragment.
+const FRAGMENT: u16 = 0x3fff;
+
 impl FlowKey {
-    /// Of the fields that some rule looks at.
     #[inline(always)]
-    fn of(flow: &Flow, fields: &Fields) -> Self {
-        let ports = (u32::from(flow.sport) << 16 | u32::from(flow.dport)) & fields.ports;
-        let small = u64::from(flow.iif) << 16
-            | u64::from(flow.tos & fields.tos) << 8
-            | u64::from(flow.protocol & fields.protocol);
-        // Marks and ports share the high half: packets from the wire have no mark, and the router's
-        // own do not come here.
+    const fn pack(ends: [u8; 8], ports: [u8; 4], iif: u16, tos: u8, protocol: u8) -> Self {
+        let small = (iif as u64) << 16 | (tos as u64) << 8 | protocol as u64;
         Self {
-            ends: u64::from(flow.src & fields.src) << 32 | u64::from(flow.dst),
-            rest: u64::from(ports) << 32 | small,
+            ends: u64::from_ne_bytes(ends),
+            rest: (u32::from_ne_bytes(ports) as u64) << 32 | small,
         }
+    }
+
+    /// Of a flow that came by wire, which has no mark.
+    pub fn of(flow: &Flow) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (flow.src.to_be_bytes(), flow.dst.to_be_bytes());
+        let ([i, j], [k, l]) = (flow.sport.to_be_bytes(), flow.dport.to_be_bytes());
+        Self::pack([a, b, c, d, e, f, g, h], [i, j, k, l], flow.iif, flow.tos, flow.protocol)
+    }
+
+    /// The same, read from an untagged frame whose IPv4 header has no options.
+    #[inline(always)]
+    pub fn of_frame(frame: &[u8; 38], iif: u16) -> Self {
+        let &[.., tos, _, _, _, _, h, l, _, protocol, _, _, a, b, c, d, e, f, g, i, j, k, m, n] =
+            frame;
+        let has_ports = PORTS[usize::from(protocol >> 6)] >> (protocol & 63) & 1;
+        let whole = u16::from_be_bytes([h, l]) & FRAGMENT == 0;
+        let mask = 0_u32.wrapping_sub(has_ports as u32 & u32::from(whole));
+        let ports = (u32::from_ne_bytes([j, k, m, n]) & mask).to_ne_bytes();
+        Self::pack([a, b, c, d, e, f, g, i], ports, iif, tos, protocol)
+    }
+
+    /// What rules that look at `fields` look at.
+    pub(super) fn mask(fields: &Fields) -> Self {
+        let ([a, b, c, d], ports) = (fields.src.to_be_bytes(), fields.ports.to_be_bytes());
+        Self::pack([a, b, c, d, 255, 255, 255, 255], ports, u16::MAX, fields.tos, fields.protocol)
+    }
+
+    #[inline(always)]
+    const fn masked(self, mask: &Self) -> Self {
+        Self { ends: self.ends & mask.ends, rest: self.rest & mask.rest }
     }
 
     #[inline(always)]
@@ -88,7 +127,7 @@ type Set = [u64; 8];
 const SECOND: usize = 4;
 /// Sets for each flow that is to be remembered, so that hardly three ever meet in one: a decision is
 /// dear, and memory that is not touched costs nothing.
-const ROOM: usize = 4;
+const ROOM: usize = 8;
 
 /// A worker's own memory of recent decisions, in front of the rules.
 ///
@@ -106,39 +145,39 @@ impl FlowCache {
         Self { sets: bytemuck::zeroed_slice_box(sets), mask: sets - 1 }
     }
 
-    /// The hops of flows that came by wire, remembered from `generation` or decided anew.
-    pub fn decide_batch(
+    /// The hop of a flow that came by wire, remembered from `generation` or decided anew by `decide`.
+    #[inline(always)]
+    pub fn hop(
         &mut self,
         policy: &Policy,
         generation: u64,
-        flows: &[Flow],
-        found: &mut [u32],
-        from: Sources<'_>,
-    ) {
-        let fields = policy.fields();
+        key: FlowKey,
+        decide: impl FnOnce() -> u32,
+    ) -> u32 {
+        let key = key.masked(policy.key_mask());
+        let set = &mut self.sets[key.set(self.mask)];
         // Generations that are 2^32 apart never meet: a day of changes is far fewer.
-        let generation = generation << 32;
-        for (flow, found) in flows.iter().zip(found) {
-            let key = FlowKey::of(flow, &fields);
-            let set = &mut self.sets[key.set(self.mask)];
-            let is = |at: usize| {
-                set[at] == key.ends
-                    && set[at + 1] == key.rest
-                    && set[at + 2] >> 32 == generation >> 32
-            };
-            *found = if is(0) {
-                set[2] as u32
-            } else if is(SECOND) {
-                set[SECOND + 2] as u32
-            } else {
-                let hop = policy.decide(flow, from).0;
-                // The one learned last is the first to be asked for.
-                set.copy_within(..SECOND, SECOND);
-                set[..3].copy_from_slice(&[key.ends, key.rest, generation | u64::from(hop)]);
-                hop
-            };
+        let is = |at: usize| {
+            (set[at] == key.ends)
+                & (set[at + 1] == key.rest)
+                & ((set[at + 2] >> 32) as u32 == generation as u32)
+        };
+        if is(0) {
+            set[2] as u32
+        } else if is(SECOND) {
+            set[SECOND + 2] as u32
+        } else {
+            learn(set, key, generation, decide())
         }
     }
+}
+
+/// Puts a decision first, where it is asked for first.
+#[cold]
+fn learn(set: &mut Set, key: FlowKey, generation: u64, hop: u32) -> u32 {
+    set.copy_within(..SECOND, SECOND);
+    set[..3].copy_from_slice(&[key.ends, key.rest, generation << 32 | u64::from(hop)]);
+    hop
 }
 
 #[cfg(test)]
@@ -148,11 +187,21 @@ mod tests {
         packet::generate::Random,
         route::{
             fib::Fib4Writer,
-            policy::{Act, Rule, Where},
+            policy::{Act, Rule, Sources, Where},
             table::HopTable,
             trie::TriesWriter,
         },
     };
+
+    #[test]
+    fn a_frame_has_the_key_of_its_flow() {
+        bolero::check!().with_type::<([u8; 38], u16)>().for_each(|(frame, iif)| {
+            let mut frame = *frame;
+            frame[14] = 0x45;
+            let flow = Flow::of(&frame[14..], *iif, 0);
+            assert_eq!(FlowKey::of_frame(&frame, *iif), FlowKey::of(&flow));
+        });
+    }
 
     /// Whatever was asked before, and however the tables changed, what is remembered is what the
     /// rules say.
@@ -203,10 +252,10 @@ mod tests {
                         ..Flow::default()
                     })
                     .collect();
-                let mut found = [0; 16];
-                cache.decide_batch(&policy, generation, &flows, &mut found, from);
-                for (flow, found) in flows.iter().zip(found) {
-                    assert_eq!(found, policy.decide(flow, from).0, "{flow:?}");
+                for flow in &flows {
+                    let decided = policy.decide(flow, from).0;
+                    let found = cache.hop(&policy, generation, FlowKey::of(flow), || decided);
+                    assert_eq!(found, decided, "{flow:?}");
                 }
             }
         }

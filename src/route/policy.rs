@@ -15,6 +15,7 @@ use std::collections::HashMap;
 pub use crate::packet::Flow;
 
 use super::{
+    cache::FlowKey,
     fib::Fib4,
     table::{HopKind, HopTable},
     trie::{TrieId, Tries},
@@ -194,6 +195,7 @@ pub struct Policy {
     outside: Vec<u64>,
     invert: Vec<u64>,
     fields: Fields,
+    key_mask: FlowKey,
     /// Table of each VRF, by its index.
     vrfs: Vec<Where>,
 }
@@ -304,14 +306,21 @@ impl Policy {
             marks: marks.collect(),
             outside: set(&|rule| !rule.l3mdev),
             invert: set(&|rule| rule.invert),
+            key_mask: FlowKey::mask(&fields),
             fields,
             vrfs,
         }
     }
 
     /// What rules look at beside the destination and the interface.
-    pub fn fields(&self) -> Fields {
-        self.fields
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The same, as bits of a cache's key.
+    #[inline]
+    pub fn key_mask(&self) -> &FlowKey {
+        &self.key_mask
     }
 
     /// Number of rules.
@@ -343,6 +352,7 @@ impl Policy {
 
     /// The hop of a flow, 0 where no table has a route for it; and the number of the rule that said
     /// so.
+    #[inline(never)]
     pub fn decide(&self, flow: &Flow, from: Sources<'_>) -> (u32, Option<usize>) {
         let sets = [
             self.src.set(flow.src),

@@ -56,6 +56,8 @@ const DF: u8 = 0x40;
 #[derive(Clone, Copy)]
 struct Rewrite {
     out: HopOut,
+    /// Frames leave without a tag, and where to is known.
+    plain: bool,
     head: [u8; 8],
     tail: [u8; 8],
     tag: [u8; 4],
@@ -66,7 +68,7 @@ impl Rewrite {
     fn read(hop: Hop<'_>) -> Self {
         let out = hop.out();
         let (head, tail) = hop.header();
-        Self { out, head, tail, tag: hop.tag() }
+        Self { out, plain: out.resolved & !out.tagged, head, tail, tag: hop.tag() }
     }
 }
 
@@ -74,7 +76,7 @@ impl Rewrite {
 #[inline(always)]
 fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
     let out = rewrite.out;
-    let odd = packet.flags().any(Flags(0xff)) | (packet.l3() != 14) | out.tagged | !out.resolved;
+    let odd = !packet.is_plain_at(14) | !rewrite.plain;
     // A packet that leaves where it came from may call for a redirect.
     let back = TRANSIT & (packet.iface() == out.iface);
     let Some(bytes) = packet.data_mut().first_chunk_mut::<34>() else {

@@ -19,7 +19,7 @@ use crate::{
     icmp::table::Cause,
     neighbour::table::martian,
     route::{
-        cache::{DestinationCache, FlowCache},
+        cache::{DestinationCache, FlowCache, FlowKey},
         multipath::path_hash,
         policy::{Flow, Policy},
         table::HopKind,
@@ -44,23 +44,30 @@ impl Lookup {
     fn decide(&mut self, policy: &Policy, cx: &Cx<'_, Tables>, frame: &Frame, found: &mut [u32]) {
         let tables = cx.tables;
         let sources = tables.sources();
-        let mut flows = [Flow::default(); FRAME_LEN];
-        let flows = &mut flows[..frame.len()];
+        let (generation, caches) = (tables.generation, tables.tunables.destination_cache);
         let (mut iface, mut vrf) = (u16::MAX, 0);
-        for (packet, flow) in frame.iter().zip(flows.iter_mut()) {
+        for (packet, found) in frame.iter().zip(found) {
             if packet.iface() != iface {
                 iface = packet.iface();
                 vrf = tables.vrf(iface);
             }
-            let l3 = packet.data().get(packet.l3()..).unwrap_or_default();
-            *flow = Flow::of(l3, iface, vrf);
-        }
-        if tables.tunables.destination_cache {
-            self.flows.decide_batch(policy, tables.generation, flows, found, sources);
-        } else {
-            for (flow, found) in flows.iter().zip(found) {
-                *found = policy.decide(flow, sources).0;
-            }
+            let data = packet.data();
+            let decide = || {
+                let l3 = data.get(packet.l3()..).unwrap_or_default();
+                policy.decide(&Flow::of(l3, iface, vrf), sources).0
+            };
+            *found = match data.first_chunk::<38>() {
+                _ if !caches => decide(),
+                Some(head) if packet.l3() == 14 && head[14] == 0x45 => {
+                    let key = FlowKey::of_frame(head, iface);
+                    self.flows.hop(policy, generation, key, decide)
+                }
+                _ => {
+                    let l3 = data.get(packet.l3()..).unwrap_or_default();
+                    let key = FlowKey::of(&Flow::of(l3, iface, vrf));
+                    self.flows.hop(policy, generation, key, decide)
+                }
+            };
         }
     }
 }
