@@ -74,6 +74,14 @@ const PORTS: [u64; 4] = {
 /// Offset, and the flag for more, of a fragment.
 const FRAGMENT: u16 = 0x3fff;
 
+/// `N` bytes of a frame as one, so that they are read by one load.
+#[inline(always)]
+fn bytes<const N: usize>(frame: &[u8; 38], at: usize) -> [u8; N] {
+    let mut all = [0; N];
+    all.copy_from_slice(&frame[at..at + N]);
+    all
+}
+
 impl FlowKey {
     #[inline(always)]
     const fn pack(ends: [u8; 8], ports: [u8; 4], iif: u16, tos: u8, protocol: u8) -> Self {
@@ -94,13 +102,12 @@ impl FlowKey {
     /// The same, read from an untagged frame whose IPv4 header has no options.
     #[inline(always)]
     pub fn of_frame(frame: &[u8; 38], iif: u16) -> Self {
-        let &[.., tos, _, _, _, _, h, l, _, protocol, _, _, a, b, c, d, e, f, g, i, j, k, m, n] =
-            frame;
+        let (tos, protocol) = (frame[15], frame[23]);
         let has_ports = PORTS[usize::from(protocol >> 6)] >> (protocol & 63) & 1;
-        let whole = u16::from_be_bytes([h, l]) & FRAGMENT == 0;
+        let whole = u16::from_be_bytes([frame[20], frame[21]]) & FRAGMENT == 0;
         let mask = 0_u32.wrapping_sub(has_ports as u32 & u32::from(whole));
-        let ports = (u32::from_ne_bytes([j, k, m, n]) & mask).to_ne_bytes();
-        Self::pack([a, b, c, d, e, f, g, i], ports, iif, tos, protocol)
+        let ports = (u32::from_ne_bytes(bytes(frame, 34)) & mask).to_ne_bytes();
+        Self::pack(bytes(frame, 26), ports, iif, tos, protocol)
     }
 
     /// What rules that look at `fields` look at.
