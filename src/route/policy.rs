@@ -8,7 +8,7 @@
 //! - takes: a [`Flow`]
 //! - gives: the index of a hop, 0 for no route
 //! - obeys: RFC 1812 section 5.2.4; `ip-rule(8)`; ledger 6.118 to 6.130
-//! - costs: `benches/policy.rs`
+//! - costs: `wagonway bench --rules 256 --tables 16`, with and without `--cache`
 
 use std::collections::HashMap;
 
