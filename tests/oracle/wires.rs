@@ -128,7 +128,7 @@ impl Wires {
                 );
                 for (port, frame) in self.collect().frames() {
                     if is_sentinel(&frame) {
-                        seen += 1;
+                        seen += usize::from(!is_redirect(&frame));
                     } else {
                         outcome.push(port, frame);
                     }
@@ -153,12 +153,12 @@ impl Wires {
             );
             for (port, frame) in self.collect().frames() {
                 match is_sentinel(&frame) {
-                    true => seen += 1,
+                    true => seen += usize::from(!is_redirect(&frame)),
                     false => outcome.push(port, frame),
                 }
             }
         }
-        for (port, frame) in self.collect().frames() {
+        for (port, frame) in self.collect().frames().filter(|(_, frame)| !is_sentinel(frame)) {
             outcome.push(port, frame);
         }
     }
@@ -241,7 +241,7 @@ impl Wires {
         while missing > 0 && Instant::now() < deadline {
             for (port, frame) in self.collect().frames() {
                 if is_sentinel(&frame) {
-                    missing -= 1;
+                    missing -= usize::from(!is_redirect(&frame)).min(missing);
                 } else {
                     outcome.push(port, frame);
                 }
@@ -367,4 +367,11 @@ pub(crate) fn carrier_of(words: &str) -> Option<(&str, bool)> {
 /// Whether a frame is to one of the hosts that only sentinels come from.
 fn is_sentinel(frame: &[u8]) -> bool {
     SENTINELS.iter().any(|(host, _)| frame[..6] == mac_of(*host))
+}
+
+/// Whether a frame tells a sentinel of a better way: it comes now and then, at the router's own pace, and
+/// says nothing about what came before.
+fn is_redirect(frame: &[u8]) -> bool {
+    let at = 14 + usize::from(frame[14] & 0x0f) * 4;
+    frame[12..14] == [0x08, 0x00] && frame[23] == 1 && frame.get(at) == Some(&5)
 }
