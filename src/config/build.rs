@@ -67,6 +67,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         buffers: file.buffers,
         workers: workers?,
         cache: file.cache,
+        tcp: file.tcp,
         limits: file.limits,
         telemetry: file.telemetry,
         ports,

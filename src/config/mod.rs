@@ -32,7 +32,7 @@ pub use error::{ConfigError, ConfigErrors, Source, suggest};
 pub use route::Neighbour;
 pub use route_file::each_route;
 pub use sections::{
-    Buffers, Cache, DeviceName, Dpdk, Instance, InstanceName, Limits, Simd, Spread, Telemetry,
+    Buffers, Cache, DeviceName, Dpdk, Instance, InstanceName, Limits, Simd, Spread, Tcp, Telemetry,
 };
 pub use sysctl::{ConfSysctl, Sysctl, SysctlError, SysctlName, Sysctls};
 pub use value::{At, InterfaceName};
@@ -61,6 +61,8 @@ pub struct Config {
     pub workers: Workers,
     /// Memory of recent decisions.
     pub cache: Cache,
+    /// What is done with TCP connections in transit.
+    pub tcp: Tcp,
     /// How much the tables hold.
     pub limits: Limits,
     /// Where tools ask the running router.

@@ -29,6 +29,8 @@ section! {
         workers "workers": WorkersTable = WorkersTable::empty();
         /// Memory of recent decisions, one a worker.
         cache "cache": Cache = Cache::empty();
+        /// What is done with TCP connections in transit.
+        tcp "tcp": Tcp = Tcp::empty();
         /// How much the tables hold; memory is taken as they fill.
         limits "limits": Limits = Limits::empty();
         /// Where tools ask the running router.
@@ -124,6 +126,15 @@ section! {
         destinations "destinations": bool = Some(false);
         /// Destinations that each worker remembers; rounded up to a power of two.
         entries "entries": u32 = Some(8192), in 2..=16_777_216;
+    }
+}
+
+section! {
+    /// What is done with TCP connections in transit.
+    pub struct Tcp {
+        /// Lower the maximum segment size that they agree on to the route's `advmss`, or to what the
+        /// route's or the interface's MTU holds.
+        clamp_mss "clamp-mss": bool = Some(false);
     }
 }
 

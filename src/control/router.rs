@@ -170,6 +170,7 @@ pub struct Router {
     pub(super) neighbour_slots: usize,
     pub(super) tunables: Tunables,
     features: Vec<&'static str>,
+    clamp_mss: bool,
     defragment: bool,
     trace: Option<Arc<Session>>,
     pub(super) icmp_limits: Arc<IcmpLimits>,
@@ -256,6 +257,7 @@ impl Router {
             neighbour_slots: 0,
             tunables,
             features: Vec::new(),
+            clamp_mss: false,
             defragment: false,
             trace: None,
             icmp_limits,
@@ -336,6 +338,12 @@ impl Router {
         self.trace = session;
         self.wiring += 1;
         self.dirty = true;
+    }
+
+    /// Lowers the maximum segment size of TCP connections in transit to what their way carries.
+    pub fn set_clamp_mss(&mut self, on: bool) {
+        self.clamp_mss = on;
+        self.links_changed();
     }
 
     /// Whether datagrams in transit are put together before their way is known, as features need that
@@ -596,6 +604,9 @@ impl Router {
         let mut wanted = Vec::new();
         if filters {
             wanted.extend(["ip4-source-forward", "ip4-source-local"]);
+        }
+        if self.clamp_mss {
+            wanted.push("ip4-clamp-mss");
         }
         if self.defragment {
             wanted.push("ip4-reassemble");

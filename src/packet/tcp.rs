@@ -193,8 +193,83 @@ impl TcpSpec {
     }
 }
 
+const OPTION_END: u8 = 0;
+const OPTION_NOP: u8 = 1;
+const OPTION_MSS: u8 = 2;
+
+/// Lowers the maximum segment size that a SYN announces to `most`, and corrects the checksum. Leaves
+/// every other segment as it is, and those whose options are broken.
+pub fn clamp_mss(segment: &mut [u8], most: u16) {
+    let Ok(view) = TcpView::new_checked(segment) else { return };
+    if view.flags() & flag::SYN == 0 {
+        return;
+    }
+    let (end, mut at) = (view.header_len(), HEADER_LEN);
+    let Some(options) = segment.get(..end) else { return };
+    let place = loop {
+        match options.get(at..) {
+            Some([OPTION_NOP, ..]) => at += 1,
+            Some([OPTION_MSS, 4, _, _, ..]) => break at + 2,
+            Some([OPTION_END, ..] | [] | [_]) | None => return,
+            Some([_, len, ..]) if *len < 2 => return,
+            Some([_, len, ..]) => at += usize::from(*len),
+        }
+    };
+    let announced = u16::from_be_bytes([segment[place], segment[place + 1]]);
+    if announced <= most {
+        return;
+    }
+    let old = u16::from_be_bytes([segment[16], segment[17]]);
+    // At an odd place the two bytes lie in two words of the sum, which then sees them swapped.
+    let (before, after) = match place % 2 {
+        0 => (announced, most),
+        _ => (announced.swap_bytes(), most.swap_bytes()),
+    };
+    let new = checksum::update16(old, before, after);
+    segment[place..place + 2].copy_from_slice(&most.to_be_bytes());
+    segment[field::CHECKSUM].copy_from_slice(&new.to_be_bytes());
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_syn_announces_no_more_than_it_may_and_keeps_its_checksum() {
+        let (a, b) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(192, 0, 2, 1));
+        let build = |flags: u8, options: &[u8]| {
+            let len = HEADER_LEN + options.len();
+            let mut segment = vec![0; len];
+            segment[12] = (len as u8 / 4) << 4;
+            segment[13] = flags;
+            segment[HEADER_LEN..].copy_from_slice(options);
+            let sum = checksum::transport(a, b, protocol::TCP, &segment);
+            segment[16..18].copy_from_slice(&sum.to_be_bytes());
+            segment
+        };
+        let mss = [2, 4, 0x05, 0xb4];
+        let odd = [1, 2, 4, 0x05, 0xb4, 1, 1, 0];
+        for (flags, options, most, wanted) in [
+            (flag::SYN, &mss[..], 1200, 1200),
+            (flag::SYN | flag::ACK, &odd[..], 1200, 1200),
+            (flag::SYN, &mss[..], 1460, 1460),
+            (flag::SYN, &mss[..], 9000, 1460),
+            (flag::ACK, &mss[..], 1200, 1460),
+        ] {
+            let mut segment = build(flags, options);
+            clamp_mss(&mut segment, most);
+            let at = HEADER_LEN + options.len() - if options.len() == 4 { 2 } else { 5 };
+            assert_eq!(u16::from_be_bytes([segment[at], segment[at + 1]]), wanted);
+            assert!(checksum::transport_holds(a, b, protocol::TCP, &segment), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn no_options_make_clamping_panic() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let mut segment = bytes.to_vec();
+            clamp_mss(&mut segment, 536);
+        });
+    }
+
     use super::*;
 
     #[test]

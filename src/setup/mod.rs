@@ -147,6 +147,7 @@ pub fn router(
     };
     let mut router = Router::new(&limits, epochs, pool, leniency.any_mac, leniency.stand_in, seed);
     apply_sysctls(config, &mut router);
+    router.set_clamp_mss(config.tcp.clamp_mss);
     for (port, fact) in config.ports.iter().zip(facts) {
         add_port(&mut router, config, port, fact)?;
     }

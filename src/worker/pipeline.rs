@@ -12,8 +12,8 @@ use crate::{
     },
     ip4::{
         nodes::{
-            Forward, Fragment, Ip4Input, Ip4Local, Ip4Options, Lookup, Output, Reassemble,
-            RouterAlert, Source,
+            ClampMss, Forward, Fragment, Ip4Input, Ip4Local, Ip4Options, Lookup, Output,
+            Reassemble, RouterAlert, Source,
         },
         table::ReassemblyRoom,
     },
@@ -26,7 +26,11 @@ use crate::{
 /// Where features can be switched on.
 pub const ARCS: &[ArcSpec] = &[
     ArcSpec { name: "ip4-pre-routing", end: "ip4-lookup", features: &["ip4-reassemble"] },
-    ArcSpec { name: "ip4-forwarding", end: "ip4-forward", features: &["ip4-source-forward"] },
+    ArcSpec {
+        name: "ip4-forwarding",
+        end: "ip4-forward",
+        features: &["ip4-source-forward", "ip4-clamp-mss"],
+    },
     ArcSpec { name: "ip4-router-alert", end: "ip4-forward", features: &[] },
     ArcSpec { name: "ip4-delivery", end: "ip4-local", features: &["ip4-source-local"] },
     ArcSpec { name: "ip4-post-routing", end: "tx", features: &[] },
@@ -71,6 +75,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(TcpReset),
         Box::new(Punt::learn(Arc::clone(&punt))),
         Box::new(Source::forwarding()),
+        Box::new(ClampMss),
         Box::new(Forward),
         Box::new(RouterAlert),
         Box::new(MartianLog::new(Arc::clone(&punt))),

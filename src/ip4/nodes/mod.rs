@@ -1,5 +1,6 @@
 //! Nodes of IPv4.
 
+mod clamp;
 mod forward;
 mod fragment;
 mod input;
@@ -9,6 +10,7 @@ mod options;
 mod reassemble;
 mod source;
 
+pub use clamp::ClampMss;
 pub use forward::{Forward, Output};
 pub use fragment::Fragment;
 pub use input::Ip4Input;
