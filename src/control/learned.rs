@@ -79,6 +79,10 @@ pub(super) struct Memory {
     all: BTreeMap<(u32, Ipv4Addr), Learned>,
     /// The same by destination.
     by_dst: BTreeSet<(Ipv4Addr, u32)>,
+    /// The same by the end of their time.
+    ends: BTreeSet<(Nanos, (u32, Ipv4Addr))>,
+    /// The same by age.
+    ages: BTreeMap<u64, (u32, Ipv4Addr)>,
     stamp: u64,
     changed: bool,
 }
@@ -126,6 +130,8 @@ impl Router {
     pub(super) fn forget(&mut self, key: (u32, Ipv4Addr)) {
         if let Some(learned) = self.memory.all.remove(&key) {
             self.memory.by_dst.remove(&(key.1, key.0));
+            self.memory.ends.remove(&(learned.expires, key));
+            self.memory.ages.remove(&learned.stamp);
             self.hops.release(learned.output);
             learned.transit.into_iter().for_each(|hop| self.hops.release(hop));
             self.memory.changed = true;
@@ -146,16 +152,16 @@ impl Router {
     /// Forgets what has come to its time.
     pub(super) fn expire_exceptions(&mut self, now: Nanos) {
         self.now = self.now.max(now);
-        let over = |(_, learned): &(&(u32, Ipv4Addr), &Learned)| learned.expires <= now;
-        let keys: Vec<_> = self.memory.all.iter().filter(over).map(|(key, _)| *key).collect();
-        for key in keys {
+        while let Some((end, key)) = self.memory.ends.first().copied()
+            && end <= now
+        {
             self.forget(key);
         }
     }
 
     /// When [`Router::expire_exceptions`] has something to do.
     pub(super) fn next_exception(&self) -> Option<Nanos> {
-        self.memory.all.values().map(|learned| learned.expires).min()
+        self.memory.ends.first().map(|(end, _)| *end)
     }
 
     /// Puts new exceptions where workers read them.
@@ -366,6 +372,8 @@ impl Router {
             output,
             transit,
         };
+        self.memory.ends.insert((learned.expires, key));
+        self.memory.ages.insert(learned.stamp, key);
         self.memory.all.insert(key, learned);
         self.memory.by_dst.insert((key.1, key.0));
         self.memory.changed = true;
@@ -384,8 +392,7 @@ impl Router {
             self.forget(oldest);
         }
         if self.memory.all.len() >= LIMIT
-            && let Some(key) =
-                self.memory.all.iter().min_by_key(|(_, learned)| learned.stamp).map(|(key, _)| *key)
+            && let Some(key) = self.memory.ages.values().next().copied()
         {
             self.forget(key);
         }
