@@ -138,12 +138,18 @@ impl<'a> TcpView<'a> {
 
     /// The maximum segment size option of a SYN, where there is one.
     pub fn mss(&self) -> Option<u16> {
+        let place = self.mss_place()?;
+        Some(u16::from_be_bytes([*self.segment.get(place)?, *self.segment.get(place + 1)?]))
+    }
+
+    /// Where the maximum segment size stands, from the start of the header.
+    fn mss_place(&self) -> Option<usize> {
         let mut rest = self.option_bytes();
         loop {
             match rest {
                 [0, ..] | [] => return None,
                 [1, after @ ..] => rest = after,
-                [2, 4, high, low, ..] => return Some(u16::from_be_bytes([*high, *low])),
+                [2, 4, _, _, ..] => return Some(self.header_len - rest.len() + 2),
                 [_, len, ..] if *len >= 2 => rest = rest.get(usize::from(*len)..)?,
                 _ => return None,
             }
@@ -193,10 +199,6 @@ impl TcpSpec {
     }
 }
 
-const OPTION_END: u8 = 0;
-const OPTION_NOP: u8 = 1;
-const OPTION_MSS: u8 = 2;
-
 /// Lowers the maximum segment size that a SYN announces to `most`, and corrects the checksum. Leaves
 /// every other segment as it is, and those whose options are broken.
 pub fn clamp_mss(segment: &mut [u8], most: u16) {
@@ -204,18 +206,7 @@ pub fn clamp_mss(segment: &mut [u8], most: u16) {
     if view.flags() & flag::SYN == 0 {
         return;
     }
-    let (end, mut at) = (view.header_len(), HEADER_LEN);
-    let Some(options) = segment.get(..end) else { return };
-    let place = loop {
-        match options.get(at..) {
-            Some([OPTION_NOP, ..]) => at += 1,
-            Some([OPTION_MSS, 4, _, _, ..]) => break at + 2,
-            Some([OPTION_END, ..] | [] | [_]) | None => return,
-            Some([_, len, ..]) if *len < 2 => return,
-            Some([_, len, ..]) => at += usize::from(*len),
-        }
-    };
-    let announced = u16::from_be_bytes([segment[place], segment[place + 1]]);
+    let (Some(place), Some(announced)) = (view.mss_place(), view.mss()) else { return };
     if announced <= most {
         return;
     }
@@ -232,44 +223,6 @@ pub fn clamp_mss(segment: &mut [u8], most: u16) {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn a_syn_announces_no_more_than_it_may_and_keeps_its_checksum() {
-        let (a, b) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(192, 0, 2, 1));
-        let build = |flags: u8, options: &[u8]| {
-            let len = HEADER_LEN + options.len();
-            let mut segment = vec![0; len];
-            segment[12] = (len as u8 / 4) << 4;
-            segment[13] = flags;
-            segment[HEADER_LEN..].copy_from_slice(options);
-            let sum = checksum::transport(a, b, protocol::TCP, &segment);
-            segment[16..18].copy_from_slice(&sum.to_be_bytes());
-            segment
-        };
-        let mss = [2, 4, 0x05, 0xb4];
-        let odd = [1, 2, 4, 0x05, 0xb4, 1, 1, 0];
-        for (flags, options, most, wanted) in [
-            (flag::SYN, &mss[..], 1200, 1200),
-            (flag::SYN | flag::ACK, &odd[..], 1200, 1200),
-            (flag::SYN, &mss[..], 1460, 1460),
-            (flag::SYN, &mss[..], 9000, 1460),
-            (flag::ACK, &mss[..], 1200, 1460),
-        ] {
-            let mut segment = build(flags, options);
-            clamp_mss(&mut segment, most);
-            let at = HEADER_LEN + options.len() - if options.len() == 4 { 2 } else { 5 };
-            assert_eq!(u16::from_be_bytes([segment[at], segment[at + 1]]), wanted);
-            assert!(checksum::transport_holds(a, b, protocol::TCP, &segment), "{options:?}");
-        }
-    }
-
-    #[test]
-    fn no_options_make_clamping_panic() {
-        bolero::check!().for_each(|bytes: &[u8]| {
-            let mut segment = bytes.to_vec();
-            clamp_mss(&mut segment, 536);
-        });
-    }
-
     use super::*;
 
     #[test]
@@ -343,6 +296,44 @@ mod tests {
             if let Ok(view) = TcpView::new_checked(bytes) {
                 let _ = (view.mss(), view.payload(), view.option_bytes());
             }
+        });
+    }
+
+    #[test]
+    fn a_syn_announces_no_more_than_it_may_and_keeps_its_checksum() {
+        let (a, b) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(192, 0, 2, 1));
+        let build = |flags: u8, options: &[u8]| {
+            let len = HEADER_LEN + options.len();
+            let mut segment = vec![0; len];
+            segment[12] = (len as u8 / 4) << 4;
+            segment[13] = flags;
+            segment[HEADER_LEN..].copy_from_slice(options);
+            let sum = checksum::transport(a, b, protocol::TCP, &segment);
+            segment[16..18].copy_from_slice(&sum.to_be_bytes());
+            segment
+        };
+        let mss = [2, 4, 0x05, 0xb4];
+        let odd = [1, 2, 4, 0x05, 0xb4, 1, 1, 0];
+        for (flags, options, most, wanted) in [
+            (flag::SYN, &mss[..], 1200, 1200),
+            (flag::SYN | flag::ACK, &odd[..], 1200, 1200),
+            (flag::SYN, &mss[..], 1460, 1460),
+            (flag::SYN, &mss[..], 9000, 1460),
+            (flag::ACK, &mss[..], 1200, 1460),
+        ] {
+            let mut segment = build(flags, options);
+            clamp_mss(&mut segment, most);
+            let at = HEADER_LEN + options.len() - if options.len() == 4 { 2 } else { 5 };
+            assert_eq!(u16::from_be_bytes([segment[at], segment[at + 1]]), wanted);
+            assert!(checksum::transport_holds(a, b, protocol::TCP, &segment), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn no_options_make_clamping_panic() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let mut segment = bytes.to_vec();
+            clamp_mss(&mut segment, 536);
         });
     }
 }

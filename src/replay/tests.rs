@@ -24,9 +24,9 @@ use crate::{
     route::{control::Verb, spec::RouteSpec},
 };
 
-mod fragments;
-
 mod changes;
+mod clamp;
+mod fragments;
 
 /// Three ports, one of them with VLANs; routes of every kind; a path of smaller MTU.
 const WORLD: &str = r#"

@@ -17,14 +17,14 @@ impl Outlet for Sent {
     }
 }
 
-struct Lab {
+pub(super) struct Lab {
     lockstep: Lockstep,
     sent: Arc<Mutex<Sent>>,
     pool: crate::dpdk::mempool::Pool,
 }
 
 impl Lab {
-    fn new(machine: &Machine, workers: usize, words: &str) -> Self {
+    pub(super) fn new(machine: &Machine, workers: usize, words: &str) -> Self {
         let config = Config::parse("world.toml", &format!("{WORLD}{words}")).unwrap();
         let sent = Arc::<Mutex<Sent>>::default();
         let (pool, leniency) = (machine.pool, Leniency { any_mac: true, stand_in: true });
@@ -33,7 +33,7 @@ impl Lab {
     }
 
     /// Gives the router a frame a little later than the last one.
-    fn give(&mut self, frame: &[u8]) {
+    pub(super) fn give(&mut self, frame: &[u8]) {
         let now = self.lockstep.now() + 1000;
         self.lockstep.advance(now);
         self.lockstep.receive(0, frame);
@@ -44,7 +44,7 @@ impl Lab {
         self.lockstep.advance(now);
     }
 
-    fn take(&self) -> Vec<(usize, Nanos, Vec<u8>)> {
+    pub(super) fn take(&self) -> Vec<(usize, Nanos, Vec<u8>)> {
         std::mem::take(&mut self.sent.lock().unwrap().0)
     }
 
@@ -66,7 +66,7 @@ impl Lab {
         self.sum(|stats| stats.entered().wrapping_sub(stats.left()))
     }
 
-    fn finish(mut self) {
+    pub(super) fn finish(mut self) {
         assert_eq!(self.lockstep.finish(), 0, "unaccounted");
         assert_eq!((self.lockstep.lost, self.sum(|stats| stats.kept.get())), (0, 0));
         drop(self.lockstep);
