@@ -11,14 +11,15 @@ use thiserror::Error;
 
 use super::{
     fib::{Fib4Writer, FibFull},
-    hops::{Egress, EgressFacts, HopSpec, Hops, HopsFull},
+    hops::{Egress, HopSpec, Hops, HopsFull},
     nexthops::{NexthopError, Nexthops},
-    rib::{Alias, InfoId, Nexthop, Prefix, Rib, RouteInfo, shelf},
-    spec::{NextHopSpec, NexthopSpec, RouteSpec, RouteType, proto, scope, table},
+    rib::{Alias, InfoId, Nexthop, Prefix, Rib, RouteInfo},
+    spec::{NextHopSpec, NexthopSpec, RouteSpec, RouteType, table},
     table::{Attrs, HopKind},
     trie::{TrieId, TriesWriter},
+    views::View,
 };
-use crate::{packet::MacAddr, publish::Epoch};
+use crate::publish::Epoch;
 
 /// What to do with a route, as the flags of `RTM_NEWROUTE` say [2.43 to 2.46].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,36 +94,18 @@ pub trait Links: Egress {
     fn route_table(&self, iface: Option<u16>) -> Option<u32>;
 }
 
-/// Which forwarding table a prefix stands in, and whose routes it is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum View {
-    /// Local and main together, in the large table.
-    Both,
-    /// One table alone.
-    One(u32),
-}
-
-impl View {
-    const fn shelf(self) -> u32 {
-        match self {
-            Self::Both => table::MAIN,
-            Self::One(table_id) => shelf(table_id),
-        }
-    }
-}
-
 /// A change of a route: taken away or not, prefix, TOS, route, and its next hops at the time.
 pub type RouteNote = (bool, Prefix, u8, RouteInfo, Vec<Nexthop>);
 
 /// The routes and the forwarding tables.
 pub struct RouteControl {
-    rib: Rib,
-    fib: Fib4Writer,
-    tries: TriesWriter,
-    trie_of: HashMap<u32, TrieId>,
+    pub(super) rib: Rib,
+    pub(super) fib: Fib4Writer,
+    pub(super) tries: TriesWriter,
+    pub(super) trie_of: HashMap<u32, TrieId>,
     /// Hops that choose by DSCP, by the prefix that they stand for.
-    choices: HashMap<(View, Prefix), u32>,
-    objects: Nexthops,
+    pub(super) choices: HashMap<(View, Prefix), u32>,
+    pub(super) objects: Nexthops,
     limit: usize,
     /// What has changed, for those who watch: taken away or not, prefix, TOS, route and next hops.
     pub journal: Option<Vec<RouteNote>>,
@@ -340,47 +323,6 @@ impl RouteControl {
         }
     }
 
-    /// Makes the places that a new prefix needs; look-ups change only by what `refresh` writes next.
-    fn prove_room(&mut self, table_id: u32, prefix: Prefix, hop: u32) -> Result<(), FibFull> {
-        for view in self.views(table_id)? {
-            match view {
-                View::Both if prefix.len > 24 => self.fib.insert(prefix.bits, prefix.len, hop)?,
-                View::Both => {}
-                View::One(table_id) => {
-                    let trie = self.ensure_table(table_id)?;
-                    let done = self.tries.insert(trie, prefix.bits, prefix.len, hop);
-                    if done.is_err() {
-                        let cover = self.cover_value(view, prefix);
-                        self.tries.remove(trie, prefix.bits, prefix.len, cover);
-                    }
-                    done?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The forwarding tables in which the routes of a table stand.
-    fn views(&mut self, table_id: u32) -> Result<Vec<View>, FibFull> {
-        Ok(match table_id {
-            table::LOCAL => {
-                let mut both = vec![View::Both, View::One(table::LOCAL)];
-                if self.trie_of.contains_key(&table::MAIN) {
-                    both.push(View::One(table::MAIN));
-                }
-                both
-            }
-            table::MAIN if self.trie_of.contains_key(&table::MAIN) => {
-                vec![View::Both, View::One(table::MAIN)]
-            }
-            table::MAIN => vec![View::Both],
-            other => {
-                self.ensure_table(other)?;
-                vec![View::One(other)]
-            }
-        })
-    }
-
     /// The shared information, with a hop of its own if it is new.
     fn share(
         &mut self,
@@ -408,122 +350,6 @@ impl RouteControl {
         if let Some(hop) = gone {
             hops.release(hop);
         }
-    }
-
-    /// The aliases of a prefix that count in a view, in their order.
-    fn counting(&self, view: View, prefix: Prefix) -> impl Iterator<Item = (&Alias, &RouteInfo)> {
-        self.rib.get(view.shelf(), prefix).iter().filter_map(move |alias| {
-            let info = self.rib.info(alias.info)?;
-            let here = match view {
-                View::Both => true,
-                View::One(table_id) => info.table == table_id,
-            };
-            (here && !self.rib.is_dead(alias.info)).then_some((alias, info))
-        })
-    }
-
-    /// The hop of a prefix, and whether it holds for every TOS.
-    fn plain_value(&self, view: View, prefix: Prefix) -> Option<(u32, bool)> {
-        let mut plain = true;
-        for (alias, _) in self.counting(view, prefix) {
-            if alias.tos == 0 {
-                return Some((self.rib.hop(alias.info), plain));
-            }
-            plain = false;
-        }
-        (!plain).then_some((0, false))
-    }
-
-    /// The hop of a prefix for one DSCP, those around it considered.
-    fn value_for(&self, view: View, prefix: Prefix, dscp: u8) -> u32 {
-        let around = self.rib.covers(view.shelf(), prefix).map(|(cover, _)| cover);
-        for prefix in std::iter::once(prefix).chain(around) {
-            // Of the old TOS bits only, as the kernel compares (`fib_dscp_masked_match`).
-            let fits = |tos: u8| tos == 0 || tos >> 2 == dscp & 7;
-            let mut all = self.counting(view, prefix);
-            if let Some((alias, _)) = all.find(|(alias, _)| fits(alias.tos)) {
-                return self.rib.hop(alias.info);
-            }
-        }
-        0
-    }
-
-    /// Brings the forwarding tables up to date for one prefix.
-    fn refresh(&mut self, table_id: u32, prefix: Prefix, hops: &mut Hops) {
-        // There is room: `apply` has proved it, and every other change only takes away.
-        for view in self.views(table_id).unwrap_or_default() {
-            self.refresh_view(view, prefix, hops);
-            if !self.choices.is_empty() {
-                // What is chosen by TOS below it may fall back on it.
-                let within = |(of, below): &(View, Prefix)| {
-                    (*of == view && prefix.contains(below) && *below != prefix).then_some(*below)
-                };
-                let mut below: Vec<Prefix> = self.choices.keys().filter_map(within).collect();
-                below.sort_unstable_by_key(|below| below.len);
-                for below in below {
-                    self.refresh_view(view, below, hops);
-                }
-            }
-        }
-    }
-
-    fn refresh_view(&mut self, view: View, prefix: Prefix, hops: &mut Hops) {
-        let old = self.choices.remove(&(view, prefix));
-        let value = match self.plain_value(view, prefix) {
-            Some((hop, true)) => Some(hop),
-            Some((otherwise, false)) => {
-                let each = (0..64).map(|dscp| self.value_for(view, prefix, dscp)).collect();
-                match hops.acquire(HopSpec::Choice(each), &Nowhere) {
-                    Ok(hop) => {
-                        self.choices.insert((view, prefix), hop);
-                        Some(hop)
-                    }
-                    Err(_) => {
-                        self.refused += 1;
-                        (otherwise != 0).then_some(otherwise)
-                    }
-                }
-            }
-            None => None,
-        };
-        let (bits, len) = (prefix.bits, prefix.len);
-        match (view, value) {
-            (View::Both, Some(value)) => {
-                let _ = self.fib.insert(bits, len, value);
-            }
-            (View::Both, None) => {
-                let cover = self.cover_value(view, prefix);
-                self.fib.remove(bits, len, cover);
-            }
-            (View::One(table_id), value) => {
-                let Some(trie) = self.trie_of.get(&table_id).copied() else { return };
-                match value {
-                    Some(value) => {
-                        let _ = self.tries.insert(trie, bits, len, value);
-                    }
-                    None => {
-                        let cover = self.cover_value(view, prefix);
-                        self.tries.remove(trie, bits, len, cover);
-                    }
-                }
-            }
-        }
-        if let Some(old) = old {
-            hops.release(old);
-        }
-    }
-
-    /// Length and value of the next shorter prefix in a view.
-    fn cover_value(&self, view: View, prefix: Prefix) -> Option<(u8, u32)> {
-        self.rib.covers(view.shelf(), prefix).find_map(|(cover, _)| {
-            match self.choices.get(&(view, cover)) {
-                Some(choice) => Some((cover.len, *choice)),
-                None => {
-                    let (hop, _) = self.plain_value(view, cover)?;
-                    (hop != 0).then_some((cover.len, hop))
-                }
-            }
-        })
     }
 
     /// An interface came, went, or its link did: routes that have no next hop left stand aside, and
@@ -643,191 +469,6 @@ impl RouteControl {
             }
         }
         count
-    }
-
-    fn find_to_delete(
-        &self,
-        prefix: Prefix,
-        spec: &RouteSpec,
-        links: &dyn Links,
-    ) -> Result<usize, RouteError> {
-        let wanted: Result<Vec<_>, RouteError> = spec
-            .nexthops
-            .iter()
-            .map(|hop| match &hop.dev {
-                Some(dev) => {
-                    let iface =
-                        links.by_name(dev).ok_or_else(|| RouteError::NoDevice(dev.clone()))?;
-                    Ok((Some(iface), hop.via))
-                }
-                None => Ok((None, hop.via)),
-            })
-            .collect();
-        let wanted = wanted?;
-        // What the request leaves out matches any route, as `fib_table_delete` has it.
-        let matches = |alias: &Alias| {
-            let Some(info) = self.rib.info(alias.info) else { return false };
-            let hops_match = spec.nhid.is_none_or(|id| id == info.nhid)
-                && (wanted.is_empty()
-                    // A single one is compared with the first (`fib_nh_match`).
-                    || ((wanted.len() == 1 || wanted.len() == info.nexthops.len())
-                        && !info.nexthops.is_empty()
-                        && wanted.iter().zip(&info.nexthops).all(|((iface, via), hop)| {
-                            iface.is_none_or(|iface| iface == hop.iface)
-                                && via.is_none_or(|via| Some(via) == hop.gateway)
-                        })));
-            alias.tos == spec.tos
-                && info.table == spec.table
-                && (spec.kind == RouteType::Unicast || spec.kind == info.kind)
-                && (spec.metric == 0 || spec.metric == info.metric)
-                && (spec.proto == 0 || spec.proto == proto::BOOT || spec.proto == info.proto)
-                && spec.prefsrc.is_none_or(|prefsrc| Some(prefsrc) == info.prefsrc)
-                && spec.scope.is_none_or(|scope| scope == info.scope)
-                && hops_match
-        };
-        self.rib.get(spec.table, prefix).iter().position(matches).ok_or(RouteError::NoProcess)
-    }
-
-    fn resolve(&self, spec: &RouteSpec, links: &dyn Links) -> Result<RouteInfo, RouteError> {
-        let has_device = matches!(
-            spec.kind,
-            RouteType::Unicast
-                | RouteType::Local
-                | RouteType::Broadcast
-                | RouteType::Anycast
-                | RouteType::Multicast
-        );
-        if !has_device && spec.nexthops.iter().any(|hop| hop.via.is_some()) {
-            return Err(RouteError::Invalid);
-        }
-        if let Some(id) = spec.nhid {
-            if !spec.nexthops.is_empty() {
-                return Err(RouteError::Invalid);
-            }
-            if !self.objects.contains(id) {
-                return Err(RouteError::NoObject(id));
-            }
-        } else if has_device && spec.nexthops.is_empty() && spec.kind == RouteType::Unicast {
-            return Err(RouteError::NoNexthop);
-        }
-        let nexthops = match has_device {
-            true => {
-                let found: Result<Vec<_>, RouteError> = spec
-                    .nexthops
-                    .iter()
-                    .map(|hop| self.resolve_nexthop(spec.table, hop, links))
-                    .collect();
-                found?
-            }
-            false => Vec::new(),
-        };
-        if let Some(prefsrc) = spec.prefsrc
-            && !links.is_local(prefsrc)
-        {
-            return Err(RouteError::InvalidPrefsrc);
-        }
-        let through = |hop: &Nexthop| hop.gateway.is_some() || hop.gateway6.is_some();
-        let gatewayed = match spec.nhid {
-            Some(id) => self.objects.nexthops(id).iter().any(through),
-            None => nexthops.iter().any(through),
-        };
-        let default_scope = match spec.kind {
-            RouteType::Local => scope::HOST,
-            RouteType::Unicast if !gatewayed && spec.nhid.is_none() => scope::LINK,
-            RouteType::Broadcast | RouteType::Multicast | RouteType::Anycast => scope::LINK,
-            _ => scope::UNIVERSE,
-        };
-        let scope = spec.scope.unwrap_or(default_scope);
-        if gatewayed && scope >= scope::LINK {
-            return Err(RouteError::InvalidGateway);
-        }
-        Ok(RouteInfo {
-            kind: spec.kind,
-            table: spec.table,
-            proto: spec.proto,
-            scope,
-            metric: spec.metric,
-            prefsrc: spec.prefsrc,
-            mtu: spec.mtu,
-            mtu_locked: spec.mtu_locked,
-            metrics: spec.metrics.clone(),
-            nexthops,
-            nhid: spec.nhid.unwrap_or_default(),
-        })
-    }
-
-    fn resolve_nexthop(
-        &self,
-        table_id: u32,
-        hop: &NextHopSpec,
-        links: &dyn Links,
-    ) -> Result<Nexthop, RouteError> {
-        let stated = match &hop.dev {
-            Some(dev) => Some(links.by_name(dev).ok_or_else(|| RouteError::NoDevice(dev.clone()))?),
-            None => None,
-        };
-        let weight = hop.weight.max(1);
-        let iface = match (hop.via, stated) {
-            (None, None) if hop.via6.is_some() => return Err(RouteError::Invalid),
-            (None, None) => return Err(RouteError::NoNexthop),
-            (None, Some(iface)) => iface,
-            (Some(_), None) if hop.onlink => return Err(RouteError::Invalid),
-            (Some(via), stated) => match stated {
-                Some(iface) if hop.onlink => {
-                    if links.is_local(via) {
-                        return Err(RouteError::InvalidGateway);
-                    }
-                    iface
-                }
-                _ => links
-                    .route_table(stated)
-                    .or((shelf(table_id) != table::MAIN).then_some(table_id))
-                    .and_then(|own| self.reach(own, via, stated))
-                    .or_else(|| self.reach(table::MAIN, via, stated))
-                    .ok_or(RouteError::InvalidGateway)?,
-            },
-        };
-        if !links.is_up(iface) {
-            return Err(RouteError::DeviceDown);
-        }
-        Ok(Nexthop { iface, gateway: hop.via, weight, onlink: hop.onlink, gateway6: hop.via6 })
-    }
-
-    /// The interface on whose link a gateway is: the longest route to it that has no gateway of its
-    /// own [5.30].
-    fn reach(&self, table_id: u32, via: Ipv4Addr, stated: Option<u16>) -> Option<u16> {
-        for (_, aliases) in self.rib.matches(table_id, via) {
-            for info in aliases.iter().filter_map(|alias| self.rib.info(alias.info)) {
-                let by = |hop: &Nexthop| stated.is_none_or(|iface| iface == hop.iface);
-                if info.kind == RouteType::Broadcast && info.nexthops.iter().all(by) {
-                    // The address is no station's.
-                    return None;
-                }
-                let on_link = info.kind == RouteType::Unicast && info.scope >= scope::LINK;
-                let direct = on_link || info.kind == RouteType::Local;
-                let [hop] = &info.nexthops[..] else { continue };
-                if direct && hop.gateway.is_none() && stated.is_none_or(|iface| iface == hop.iface)
-                {
-                    return Some(hop.iface);
-                }
-            }
-            // Only a stated interface is looked for behind shorter routes as well.
-            stated?;
-        }
-        None
-    }
-}
-
-/// What a choice needs to know of interfaces.
-struct Nowhere;
-
-impl Egress for Nowhere {
-    fn egress(&self, _: u16) -> Option<EgressFacts> {
-        None
-    }
-
-    fn neighbour(&self, _: u16, _: Ipv4Addr) -> Option<MacAddr> {
-        None
     }
 }
 

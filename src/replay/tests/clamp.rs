@@ -34,7 +34,8 @@ fn announced(machine: &Machine, words: &str, dst: [u8; 4]) -> u16 {
 #[test]
 fn connections_in_transit_agree_on_what_their_way_carries_where_that_is_wanted() {
     let machine = machine_for(&world());
-    let route = "[[route]]\nto = \"198.19.0.0/16\"\nvia = \"10.0.1.2\"\nmetrics = { advmss = 1300 }\n";
+    let route =
+        "[[route]]\nto = \"198.19.0.0/16\"\nvia = \"10.0.1.2\"\nmetrics = { advmss = 1300 }\n";
     let on = format!("{route}[tcp]\nclamp-mss = true\n");
     let (wide, narrow, stated) = ([198, 51, 100, 9], [203, 0, 113, 9], [198, 19, 0, 9]);
     for (dst, wanted) in [(wide, 1460), (narrow, 1360), (stated, 1300)] {

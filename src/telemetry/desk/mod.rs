@@ -7,8 +7,10 @@
 mod direct;
 mod ip;
 mod monitor;
+mod neigh;
 mod policy;
 mod probe;
+mod route;
 mod rows;
 
 use std::{sync::Arc, time::Duration};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::ip::{Refused, address_view, view_with};
+use super::ip::{Refused, address_view};
+use super::route::view_with;
 use super::{Cursor, Desk, IpOutput, Reply, line, value};
 use crate::{
     control::{Event, What},
