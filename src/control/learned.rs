@@ -6,7 +6,7 @@
 //!   to 5.76 and 5.97 to 5.101: 600 s, at least 552 bytes, 2048 places of at most five exceptions by next hop
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map},
     fmt,
     net::Ipv4Addr,
     sync::Arc,
@@ -83,6 +83,8 @@ pub(super) struct Memory {
     ends: BTreeSet<(Nanos, (u32, Ipv4Addr))>,
     /// The same by age.
     ages: BTreeMap<u64, (u32, Ipv4Addr)>,
+    /// Destinations by hop and place, the oldest first.
+    places: HashMap<(u32, u32), Vec<Ipv4Addr>>,
     stamp: u64,
     changed: bool,
 }
@@ -132,6 +134,14 @@ impl Router {
             self.memory.by_dst.remove(&(key.1, key.0));
             self.memory.ends.remove(&(learned.expires, key));
             self.memory.ages.remove(&learned.stamp);
+            let (hop, dst) = key;
+            if let hash_map::Entry::Occupied(mut here) = self.memory.places.entry((hop, place(dst)))
+            {
+                here.get_mut().retain(|other| *other != dst);
+                if here.get().is_empty() {
+                    here.remove();
+                }
+            }
             self.hops.release(learned.output);
             learned.transit.into_iter().for_each(|hop| self.hops.release(hop));
             self.memory.changed = true;
@@ -374,6 +384,7 @@ impl Router {
         };
         self.memory.ends.insert((learned.expires, key));
         self.memory.ages.insert(learned.stamp, key);
+        self.memory.places.entry((hop, place(dst))).or_default().push(dst);
         self.memory.all.insert(key, learned);
         self.memory.by_dst.insert((key.1, key.0));
         self.memory.changed = true;
@@ -383,13 +394,10 @@ impl Router {
 
     /// The oldest exception of a full place goes.
     fn make_room(&mut self, (hop, dst): (u32, Ipv4Addr)) {
-        let all = self.memory.all.range((hop, Ipv4Addr::UNSPECIFIED)..=(hop, Ipv4Addr::BROADCAST));
-        let here: Vec<_> = all.filter(|((_, other), _)| place(*other) == place(dst)).collect();
-        let oldest = here.iter().min_by_key(|(_, learned)| learned.stamp).map(|(key, _)| **key);
-        if here.len() >= DEPTH
-            && let Some(oldest) = oldest
+        if let Some(here) = self.memory.places.get(&(hop, place(dst)))
+            && here.len() >= DEPTH
         {
-            self.forget(oldest);
+            self.forget((hop, here[0]));
         }
         if self.memory.all.len() >= LIMIT
             && let Some(key) = self.memory.ages.values().next().copied()

@@ -214,21 +214,7 @@ mod tests {
     /// rules say.
     #[test]
     fn what_is_remembered_is_what_the_rules_say() {
-        let any = Rule {
-            invert: false,
-            src: (0, 0),
-            dst: (0, 0),
-            tos: 0,
-            mark: (0, 0),
-            iif: None,
-            oif: None,
-            protocol: 0,
-            sport: None,
-            dport: None,
-            l3mdev: false,
-            suppressed: Vec::new(),
-            act: Act::Lookup(Where::Main, -1),
-        };
+        let any = Rule { act: Act::Lookup(Where::Main, -1), ..Rule::ANY };
         let (fib, tries) = (Fib4Writer::new(16), TriesWriter::new(4, 16));
         let hops = HopTable::new(8, 8);
         let from = Sources { fib: fib.table(), tries: tries.tables(), hops: &hops };

@@ -3,6 +3,8 @@
 
 pub mod cache;
 pub mod control;
+#[cfg(test)]
+mod doubles;
 pub mod exceptions;
 pub mod fib;
 pub mod hops;

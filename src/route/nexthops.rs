@@ -517,6 +517,7 @@ impl From<RouteError> for NexthopError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::doubles::Up;
     use std::net::Ipv4Addr;
 
     #[test]
@@ -541,43 +542,6 @@ mod tests {
         assert_eq!(buckets.iter().filter(|owner| **owner == 2).count(), 10);
         assert!(!balance(&mut buckets, &[(1, 1), (2, 1)], |_| true));
         assert_eq!(buckets.iter().filter(|owner| **owner == 2).count(), 32);
-    }
-
-    struct Up;
-
-    impl crate::route::hops::Egress for Up {
-        fn egress(&self, _: u16) -> Option<crate::route::hops::EgressFacts> {
-            Some(crate::route::hops::EgressFacts {
-                port: 0,
-                mtu: 1500,
-                mac: crate::packet::MacAddr::new([0; 6]),
-                vlan: None,
-                usable: true,
-                vrf: false,
-            })
-        }
-
-        fn neighbour(&self, _: u16, _: Ipv4Addr) -> Option<crate::packet::MacAddr> {
-            None
-        }
-    }
-
-    impl Links for Up {
-        fn by_name(&self, _: &str) -> Option<u16> {
-            Some(1)
-        }
-
-        fn is_up(&self, _: u16) -> bool {
-            true
-        }
-
-        fn is_local(&self, _: Ipv4Addr) -> bool {
-            false
-        }
-
-        fn route_table(&self, _: Option<u16>) -> Option<u32> {
-            None
-        }
     }
 
     #[test]

@@ -79,6 +79,26 @@ pub struct Rule {
     pub suppressed: Vec<u16>,
 }
 
+#[cfg(test)]
+impl Rule {
+    /// Takes every packet and does nothing with it.
+    pub(super) const ANY: Self = Self {
+        invert: false,
+        src: (0, 0),
+        dst: (0, 0),
+        tos: 0,
+        mark: (0, 0),
+        iif: None,
+        oif: None,
+        protocol: 0,
+        sport: None,
+        dport: None,
+        l3mdev: false,
+        act: Act::Nop,
+        suppressed: Vec::new(),
+    };
+}
+
 /// Index of an interface that is not there.
 pub const ABSENT: u16 = u16::MAX;
 
@@ -439,47 +459,13 @@ impl Policy {
 mod tests {
     use super::*;
     use crate::route::{
+        doubles::Up,
         fib::Fib4Writer,
         hops::{HopSpec, Hops},
         table::Attrs,
         trie::TriesWriter,
     };
     use std::net::Ipv4Addr;
-
-    struct NoLinks;
-
-    impl crate::route::hops::Egress for NoLinks {
-        fn egress(&self, _: u16) -> Option<crate::route::hops::EgressFacts> {
-            Some(crate::route::hops::EgressFacts {
-                port: 0,
-                mtu: 1500,
-                mac: crate::packet::MacAddr::new([0; 6]),
-                vlan: None,
-                usable: true,
-                vrf: false,
-            })
-        }
-
-        fn neighbour(&self, _: u16, _: Ipv4Addr) -> Option<crate::packet::MacAddr> {
-            None
-        }
-    }
-
-    const ANY: Rule = Rule {
-        invert: false,
-        src: (0, 0),
-        dst: (0, 0),
-        tos: 0,
-        mark: (0, 0),
-        iif: None,
-        oif: None,
-        protocol: 0,
-        sport: None,
-        dport: None,
-        l3mdev: false,
-        act: Act::Nop,
-        suppressed: Vec::new(),
-    };
 
     /// Whether a rule fits, field by field.
     fn fits(rule: &Rule, flow: &Flow) -> bool {
@@ -513,7 +499,7 @@ mod tests {
             prefsrc: Ipv4Addr::UNSPECIFIED,
             attrs: Attrs::default(),
         };
-        let both = [1, 2].map(|last| hops.acquire(via(last), &NoLinks).unwrap());
+        let both = [1, 2].map(|last| hops.acquire(via(last), &Up).unwrap());
         let trie = tries.create().unwrap();
         fib.insert(0, 0, both[0]).unwrap();
         tries.insert(trie, 0x0a00_0000, 8, both[1]).unwrap();
@@ -606,7 +592,7 @@ mod tests {
         let from = Sources { fib: fib.table(), tries: tries.tables(), hops: hops.table() };
         let flow = Flow { dst: 0x0101_0101, ..Flow::default() };
         let decide = |suppress| {
-            let rule = Rule { act: Act::Lookup(Where::Main, suppress), ..ANY };
+            let rule = Rule { act: Act::Lookup(Where::Main, suppress), ..Rule::ANY };
             Policy::new(&[rule], Vec::new(), &[]).decide(&flow, from).0
         };
         assert_eq!((decide(-1), decide(0)), (a, 0));

@@ -1,0 +1,47 @@
+//! What stands in for interfaces in tests of this room.
+
+use std::net::Ipv4Addr;
+
+use super::{
+    control::Links,
+    hops::{Egress, EgressFacts},
+};
+use crate::packet::MacAddr;
+
+/// Every interface is there and up; no neighbour is known.
+pub(super) struct Up;
+
+impl Egress for Up {
+    fn egress(&self, _: u16) -> Option<EgressFacts> {
+        Some(EgressFacts {
+            port: 0,
+            mtu: 1500,
+            mac: MacAddr::new([0; 6]),
+            vlan: None,
+            usable: true,
+            vrf: false,
+        })
+    }
+
+    fn neighbour(&self, _: u16, _: Ipv4Addr) -> Option<MacAddr> {
+        None
+    }
+}
+
+impl Links for Up {
+    fn by_name(&self, _: &str) -> Option<u16> {
+        Some(1)
+    }
+
+    fn is_up(&self, _: u16) -> bool {
+        true
+    }
+
+    fn is_local(&self, _: Ipv4Addr) -> bool {
+        false
+    }
+
+    fn route_table(&self, _: Option<u16>) -> Option<u32> {
+        None
+    }
+}
