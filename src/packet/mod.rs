@@ -6,6 +6,7 @@
 //! - costs: no allocation, no I/O and no clock on any parsing path (`benches/checksum.rs`)
 
 pub mod arp;
+pub mod bits;
 pub mod build;
 pub mod checksum;
 pub mod ethernet;
@@ -22,6 +23,7 @@ pub mod tcp;
 pub mod udp;
 pub mod vlan;
 
+pub use bits::Bits;
 pub use build::FrameBuilder;
 pub use flow::{flow_hash, l3_hash, tuple_hash};
 pub use flowi::Flow;
