@@ -15,11 +15,12 @@ use crate::{
         table::{LimitRules, Limits},
     },
     ip4::table::ReassemblyRules,
-    neighbour::table::NeighbourTable,
+    neighbour::table::NeighbourTables,
     port::table::{Iface, Ifaces, LocalAddresses},
     route::{
         exceptions::Exceptions,
         fib::Fib4,
+        fib6::Fib6,
         multipath::Multipath,
         policy::{Flow, Policy, Sources},
         table::{HopKind, HopTable},
@@ -96,20 +97,24 @@ pub struct Tables {
     pub tries: Arc<Tries>,
     /// Which tables to ask; `None` for `fib` alone.
     pub policy: Option<Arc<Policy>>,
+    /// The same for IPv6.
+    pub fib6: Arc<Fib6>,
+    /// The other tables of IPv6.
+    pub tries6: Arc<Tries<u128>>,
+    /// Which tables of IPv6 to ask; `None` for `fib6` alone.
+    pub policy6: Option<Arc<Policy<u128>>>,
     /// What the indices stand for.
     pub hops: Arc<HopTable>,
     /// What was learned about single destinations.
     pub exceptions: Arc<Exceptions>,
     /// Neighbours on links.
-    pub neighbours: Arc<NeighbourTable>,
+    pub neighbours: Arc<NeighbourTables>,
     /// Limits on ICMP messages.
     pub limits: Arc<Limits>,
     /// What the router's own probes wait for; `None` while there are none.
     pub expected: Option<Arc<Expected>>,
     /// Tunables.
     pub tunables: Tunables,
-    /// Some route has an IPv6 gateway.
-    pub gateways6: bool,
     /// Grows when `features` or `trace` change.
     pub wiring: u64,
     /// Feature nodes that are on.
@@ -194,7 +199,7 @@ impl Tables {
         }
         match hop.kind() {
             HopKind::Neighbour | HopKind::Broadcast => Some(index),
-            HopKind::Link => match self.neighbours.get(hop.out().iface, flow.dst.into()) {
+            HopKind::Link => match self.neighbours.four.get(hop.out().iface, flow.dst.into()) {
                 0 => Some(index),
                 known => Some(known),
             },

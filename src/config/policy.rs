@@ -288,7 +288,8 @@ pub(super) fn rules(
                 errors.add(target.place(), format!("no rule has priority {}", **target), hint);
             }
         }
-        let net = |prefix: Option<Prefix>| prefix.map_or_else(Default::default, |prefix| prefix.0);
+        let net =
+            |prefix: Option<Prefix>| prefix.map_or_else(Default::default, |prefix| prefix.0).into();
         let ports = |ports: Option<Ports>| ports.map(|Ports(first, last)| (first, last));
         let name = |name: &Option<At<InterfaceName>>| name.as_ref().map(|name| name.0.clone());
         let fwmask = match table.fwmark {

@@ -3,7 +3,7 @@
 //! - obeys: `ip-route(8)`, `ip-neighbour(8)`; what the kernel refuses is refused here
 
 use std::{
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     ops::Range,
 };
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     packet::MacAddr,
-    route::spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table},
+    route::spec::{NextHopSpec, Pref, RouteSpec, RouteType, proto, scope, table},
 };
 
 section! {
@@ -273,37 +273,43 @@ impl RouteTable {
             Vec::new()
         } else if self.nexthops.is_empty() && leads_on {
             vec![NextHopSpec {
-                via: self.via.as_deref().copied(),
+                via: self.gateway(),
                 dev: self.dev.as_ref().map(|dev| dev.0.clone()),
                 weight: 1,
                 onlink: self.onlink,
-                via6: self.via6.as_deref().copied(),
             }]
         } else {
             let hop = |hop: &At<NextHopTable>| NextHopSpec {
-                via: hop.via,
+                via: hop.via.map(IpAddr::V4).or(hop.via6.map(IpAddr::V6)),
                 dev: hop.dev.as_ref().map(|dev| dev.0.clone()),
                 weight: hop.weight,
                 onlink: hop.onlink,
-                via6: hop.via6,
             };
             self.nexthops.iter().map(hop).collect()
         };
         (errors.0.len() == before).then(|| RouteSpec {
-            dst: self.to.0,
+            dst: self.to.0.into(),
+            src: None,
             kind: self.kind,
             tos,
             table,
             metric: self.metric,
             proto: self.protocol.0,
             scope: self.scope.map(|scope| scope.0),
-            prefsrc: self.src,
+            prefsrc: self.src.map(IpAddr::V4),
             mtu: self.mtu,
             mtu_locked: self.mtu_lock,
             metrics: self.metrics.kept(),
             nexthops,
             nhid: self.nhid.as_deref().copied(),
+            pref: Pref::Medium,
+            expires: None,
         })
+    }
+
+    fn gateway(&self) -> Option<IpAddr> {
+        let four = self.via.as_deref().copied().map(IpAddr::V4);
+        four.or(self.via6.as_deref().copied().map(IpAddr::V6))
     }
 
     /// The table, that of the VRF when one is named.

@@ -11,7 +11,7 @@ use crate::{
     port::table::IfaceAddr,
     route::{
         control::{RouteError, Verb},
-        spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table},
+        spec::{NextHopSpec, Pref, RouteSpec, RouteType, proto, scope, table},
     },
 };
 
@@ -67,7 +67,7 @@ impl Router {
             let _ = self.local_route(index, local, Verb::Delete);
             let table = self.vrf_table_of(index).unwrap_or(table::MAIN);
             self.flush_where(|_, _, info| {
-                info.prefsrc == Some(local.addr()) && info.table == table
+                info.prefsrc == Some(local.addr().into()) && info.table == table
             });
         }
         self.links_changed();
@@ -119,14 +119,15 @@ impl Router {
         // In a VRF all of them stand in its table (`fib_magic`).
         let table = self.vrf_table_of(index).unwrap_or(table);
         RouteSpec {
-            dst,
+            dst: dst.into(),
+            src: None,
             kind,
             tos: 0,
             table,
             metric: 0,
             proto: proto::KERNEL,
             scope: Some(scope),
-            prefsrc: Some(prefsrc),
+            prefsrc: Some(prefsrc.into()),
             mtu: None,
             mtu_locked: false,
             metrics: Vec::new(),
@@ -135,9 +136,10 @@ impl Router {
                 dev: dev.map(|iface| iface.name.clone()),
                 weight: 1,
                 onlink: false,
-                via6: None,
             }],
             nhid: None,
+            pref: Pref::Medium,
+            expires: None,
         }
     }
 
@@ -152,7 +154,7 @@ impl Router {
         // To others a secondary address looks like the first one of its subnet (`fib_add_ifaddr`).
         spec.prefsrc = match verb {
             Verb::Delete => None,
-            _ => Some(self.primary_of(index, local)),
+            _ => Some(self.primary_of(index, local).into()),
         };
         // A local address answers whether its interface is up or not.
         let place = self.ifaces.iter().position(|iface| iface.index == index);

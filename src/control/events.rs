@@ -5,7 +5,7 @@
 //!
 //! - obeys: `rtnetlink(7)`; what the kernel tells and what it passes over in silence
 
-use std::{collections::VecDeque, net::Ipv4Addr, sync::Arc};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use super::Router;
 use crate::{
@@ -54,7 +54,7 @@ pub enum What {
         /// Interface.
         iface: u16,
         /// Its address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Its link-layer address.
         mac: Option<MacAddr>,
         /// Its state.
@@ -158,9 +158,7 @@ impl Router {
     }
 
     pub(super) fn tell_nexthop(&mut self, id: u32) {
-        self.tell(false, |router| {
-            Some(What::Nexthop(id, router.routes.objects().get(id)?.clone()))
-        });
+        self.tell(false, |router| Some(What::Nexthop(id, router.objects.get(id)?.clone())));
     }
 
     /// Tells the routes through an object and the groups that it is in, whose next hops are others
@@ -169,9 +167,10 @@ impl Router {
         if !self.events.are_wanted() {
             return;
         }
-        let mut ids = self.routes.objects().groups_with(id);
+        let mut ids = self.objects.groups_with(id);
         ids.push(id);
-        self.routes.note_routes(|info| ids.contains(&info.nhid));
+        let Self { routes, objects, .. } = self;
+        routes.note_routes(objects, |info| ids.contains(&info.nhid));
         self.tell_routes();
     }
 

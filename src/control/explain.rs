@@ -3,17 +3,17 @@
 
 use std::{
     fmt::Write as _,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr},
 };
 
 use super::Router;
 use crate::{
     neighbour::control::Key,
-    packet::ipv4::Ipv4Spec,
+    packet::{Bits, ipv4::Ipv4Spec},
     route::{
         multipath::path_hash,
         policy::Flow,
-        rib::{Alias, Nexthop, Prefix},
+        rib::{Alias, Prefix},
         spec::{RouteType, RuleAction, RuleSpec, table},
         table::HopKind,
     },
@@ -42,9 +42,7 @@ pub struct Explanation {
     /// Interface.
     pub iface: u16,
     /// Gateway.
-    pub gateway: Option<Ipv4Addr>,
-    /// Gateway of the other family.
-    pub gateway6: Option<Ipv6Addr>,
+    pub gateway: Option<IpAddr>,
     /// Learned path MTU.
     pub mtu: Option<u32>,
     /// The learned path MTU is locked.
@@ -85,8 +83,8 @@ impl Router {
             let named = index(name);
             named == Some(own) || own != 0 && flow.vrf != 0 && named == Some(flow.vrf)
         };
-        let all = rule.from.contains(&Ipv4Addr::from_bits(flow.src))
-            && rule.to.contains(&Ipv4Addr::from_bits(flow.dst))
+        let all = rule.from.contains(&flow.src.address())
+            && rule.to.contains(&flow.dst.address())
             && (rule.tos == 0 || rule.tos >> 2 == flow.tos >> 2 & 7)
             && (rule.fwmask == 0 || flow.mark & rule.fwmask == rule.fwmark & rule.fwmask)
             && rule.iif.as_ref().is_none_or(|name| is(name, flow.iif))
@@ -104,13 +102,13 @@ impl Router {
         let rib = routes.rib();
         let fits = |alias: &&Alias| {
             let Some(info) = rib.info(alias.info) else { return false };
-            let by = |oif| routes.nexthops(info).iter().any(|hop| hop.iface == oif);
+            let by = |oif| self.objects.of(info).iter().any(|hop| hop.iface == oif);
             info.table == table_id
                 && !rib.is_dead(alias.info)
                 && (alias.tos == 0 || alias.tos >> 2 == flow.tos >> 2 & 7)
                 && (oif == 0 || info.kind != RouteType::Unicast || by(oif))
         };
-        rib.matches(table_id, flow.dst.into())
+        rib.matches(table_id, flow.dst)
             .find_map(|(prefix, aliases)| Some((prefix, *aliases.iter().find(fits)?)))
     }
 
@@ -135,7 +133,6 @@ impl Router {
                     alias: None,
                     iface: 0,
                     gateway: None,
-                    gateway6: None,
                     mtu: None,
                     mtu_locked: false,
                     expires: None,
@@ -188,7 +185,7 @@ impl Router {
                 continue;
             }
             let short = rule.suppress_prefixlength.is_some_and(|len| prefix.len <= len);
-            let by = self.routes().nexthops(info).first().map_or(0, |hop| hop.iface);
+            let by = self.objects.of(info).first().map_or(0, |hop| hop.iface);
             let group = self.ifaces().iter().find(|iface| iface.index == by);
             let group = group.map(|iface| iface.group);
             if short || rule.suppress_ifgroup.is_some_and(|of| group == Some(of)) {
@@ -209,7 +206,7 @@ impl Router {
         let iface = hop.out().iface;
         let dev = self.ifaces.iter().find(|own| own.index == iface);
         let dev = dev.map_or_else(|| format!("if{iface}"), |own| own.name.clone());
-        match (hop.kind(), hop.gateway()) {
+        match (hop.kind(), self.hops().table().any_gateway(index)) {
             (HopKind::Neighbour, Some(via)) => format!("via {via} dev {dev}"),
             (HopKind::Link, _) => format!("dev {dev}"),
             (HopKind::Blackhole, _) => "a blackhole".to_owned(),
@@ -260,7 +257,7 @@ impl Router {
         }
         let learned = self.exception(index, flow.dst.into());
         let (mut mtu, mut expires, mut locked) = (None, None, false);
-        let mut gateway = hop.gateway().filter(|_| hop.kind() == HopKind::Neighbour);
+        let mut gateway = hops.any_gateway(index).filter(|_| hop.kind() == HopKind::Neighbour);
         let iface = match kind {
             RouteType::Unicast => hop.out().iface,
             _ => info.and_then(|info| info.nexthops.first()).map_or(0, |hop| hop.iface),
@@ -268,19 +265,12 @@ impl Router {
         if let Some(learned) = learned {
             mtu = learned.mtu.map(u32::from);
             locked = learned.locked;
-            gateway = learned.gateway.or(gateway);
+            gateway = learned.gateway.map(IpAddr::V4).or(gateway);
             expires = Some(learned.left(self.now) / 1_000_000_000);
             let _ = writeln!(story, "    learned: {learned}");
         }
-        let by_other = |hop: &Nexthop| hop.iface == iface && hop.gateway.is_none();
-        let hops_of_route = info.map(|info| routes.nexthops(info)).unwrap_or_default();
-        let gateway6 = match gateway {
-            Some(_) => None,
-            None => hops_of_route.iter().find(|hop| by_other(hop)).and_then(|hop| hop.gateway6),
-        };
         if kind == RouteType::Unicast {
-            let surrogate = gateway6.map(|six| self.neighbours().surrogate(iface, six));
-            let address = gateway.or(surrogate).unwrap_or(flow.dst.into());
+            let address = gateway.unwrap_or(flow.dst.address());
             let state = match self.neighbours().get(Key { iface, address }) {
                 Some(entry) => match entry.mac.filter(|_| entry.state.is_valid()) {
                     Some(mac) => format!("lladdr {mac} {}", entry.state.name()),
@@ -288,8 +278,7 @@ impl Router {
                 },
                 None => "not asked for yet".to_owned(),
             };
-            let known_as = self.neighbours().address(Key { iface, address });
-            let _ = writeln!(story, "    neighbour {known_as}: {state}");
+            let _ = writeln!(story, "    neighbour {address}: {state}");
             if let Some(own) = self.ifaces.iter().find(|own| own.index == iface) {
                 let _ = writeln!(
                     story,
@@ -304,7 +293,6 @@ impl Router {
             alias: Some(alias),
             iface,
             gateway,
-            gateway6,
             mtu,
             mtu_locked: locked,
             expires,

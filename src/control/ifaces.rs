@@ -2,11 +2,11 @@
 //!
 //! - obeys: ledger 5.62 (routes of a link that goes), 5.64; `fib_sync_down_dev`, `fib_sync_up`
 
-use super::{IfaceSpec, LinkError, Router, events::What, links::View};
+use super::{IfaceSpec, LinkError, Router, events::What, families::Kept, links::View};
 use crate::{
     port::table::{Iface, IfaceConf},
     route::{
-        control::{RouteControl, Verb},
+        control::{RouteControl, Verb, World},
         rib::{Prefix, RouteInfo},
         spec::RouteType,
     },
@@ -50,6 +50,9 @@ impl Router {
             group: 0,
             vrf_table: None,
             addresses: Vec::new(),
+            addresses6: Vec::new(),
+            conf6: spec.conf6,
+            groups6: Vec::new(),
         });
         self.ifaces.sort_by_key(|iface| iface.index);
         self.links_changed();
@@ -75,6 +78,7 @@ impl Router {
         let index = self.ifaces[place].index;
         self.delete_nexthops_by(index);
         self.flush_where(|_, _, info| info.nexthops.iter().any(|hop| hop.iface == index));
+        self.flush_of::<u128>(|_, _, info| info.nexthops.iter().any(|hop| hop.iface == index));
         self.neighbours.handle_link_down(index, false);
         self.act(0);
         let gone = self.ifaces.remove(place);
@@ -112,17 +116,20 @@ impl Router {
                 // none, the link is up without them and `refused` has counted it.
                 let _ = self.subnet_routes(index, &own, Verb::Append);
             }
+            self.start_six(index);
             self.follow_link(index);
         } else {
             self.follow_link(index);
             let down: Vec<u16> =
                 self.ifaces.iter().filter(|own| !own.up).map(|own| own.index).collect();
             // A route goes when the last of its next hops does; until then it goes by the others.
-            self.flush_where(|_, _, info| {
-                info.kind != RouteType::Local
-                    && info.nexthops.iter().any(|hop| hop.iface == index)
+            let by = |info: &RouteInfo| {
+                info.nexthops.iter().any(|hop| hop.iface == index)
                     && info.nexthops.iter().all(|hop| down.contains(&hop.iface))
-            });
+            };
+            self.flush_where(|_, _, info| info.kind != RouteType::Local && by(info));
+            self.stop_six(index);
+            self.flush_of::<u128>(|_, _, info| by(info));
             self.delete_nexthops_by(index);
             self.neighbours.handle_link_down(index, false);
             self.act(0);
@@ -138,8 +145,13 @@ impl Router {
     /// Routes and groups by an interface that came or went, or whose link did.
     pub(super) fn follow_link(&mut self, index: u16) {
         self.refresh_hops(index);
-        let Self { routes, hops, ifaces, neighbours, .. } = self;
-        routes.handle_link_change(index, &View { ifaces, neighbours }, hops);
+        let Self { routes, routes6, objects, hops, ifaces, neighbours, .. } = self;
+        let links = &View { ifaces, neighbours };
+        hops.heal(index, links);
+        objects.heal(index, links, hops);
+        let mut world = World { links, hops, objects };
+        routes.handle_link_change(index, &mut world);
+        routes6.handle_link_change(index, &mut world);
         self.dirty = true;
         self.note_hop_changes();
     }
@@ -149,8 +161,16 @@ impl Router {
         &mut self,
         gone: impl Fn(&RouteControl, Prefix, &RouteInfo) -> bool,
     ) -> usize {
-        let Self { routes, hops, .. } = self;
-        let count = routes.flush_with(hops, gone);
+        self.flush_of::<u32>(gone)
+    }
+
+    /// The same for a family.
+    pub(super) fn flush_of<B: Kept>(
+        &mut self,
+        gone: impl Fn(&RouteControl<B>, Prefix<B>, &RouteInfo) -> bool,
+    ) -> usize {
+        let count =
+            B::parts(self).with(|routes, world| routes.flush_with(world.hops, world.objects, gone));
         if count > 0 {
             self.policy_changed();
         }

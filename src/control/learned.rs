@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map},
     fmt,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
@@ -312,7 +312,7 @@ impl Router {
                 continue;
             }
             // Until the new gateway has answered, the old one serves.
-            let key = Key { iface: facts.out().iface, address: gateway };
+            let key = Key { iface: facts.out().iface, address: gateway.into() };
             let valid = self.neighbours.get(key).is_some_and(|entry| entry.state.is_valid());
             if !valid {
                 self.neighbours.handle_use(now, key);
@@ -328,10 +328,10 @@ impl Router {
     /// True when some default route goes by this gateway (`ip_fib_check_default`).
     fn is_gateway(&self, iface: u16, gateway: Ipv4Addr) -> bool {
         let through = |info: &crate::route::rib::RouteInfo| {
-            self.routes
-                .nexthops(info)
+            self.objects
+                .of(info)
                 .iter()
-                .any(|hop| hop.gateway == Some(gateway) && hop.iface == iface)
+                .any(|hop| hop.gateway == Some(gateway.into()) && hop.iface == iface)
         };
         self.routes.rib().all_infos().any(|(_, info)| through(info))
     }
@@ -346,14 +346,15 @@ impl Router {
         holds: Nanos,
     ) {
         let (hop, dst) = key;
-        let Some(HopSpec::Via { iface, gateway: by, mtu: route_mtu, prefsrc, attrs }) =
+        let Some(HopSpec::Via { iface, six, gateway: by, mtu: route_mtu, prefsrc, attrs }) =
             self.hops.spec(hop).cloned()
         else {
             return;
         };
         let via = |mtu: Option<u16>| HopSpec::Via {
             iface,
-            gateway: Some(gateway.or(by).unwrap_or(dst)),
+            six,
+            gateway: Some(gateway.map(IpAddr::V4).or(by).unwrap_or(dst.into())),
             mtu: match (mtu, route_mtu) {
                 (Some(learned), Some(stated)) => Some(learned.min(stated)),
                 (learned, stated) => learned.or(stated),

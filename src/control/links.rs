@@ -1,6 +1,6 @@
 //! Interfaces as routes and hops ask for them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::{
     dpdk::mbuf::Packet,
@@ -32,13 +32,9 @@ impl Egress for View<'_> {
         })
     }
 
-    fn neighbour(&self, iface: u16, address: Ipv4Addr) -> Option<MacAddr> {
+    fn neighbour(&self, iface: u16, address: IpAddr) -> Option<MacAddr> {
         let entry = self.neighbours.get(Key { iface, address })?;
         entry.mac.filter(|_| entry.state.is_valid())
-    }
-
-    fn surrogate(&self, iface: u16, gateway: Ipv6Addr) -> Ipv4Addr {
-        self.neighbours.surrogate(iface, gateway)
     }
 }
 
@@ -56,9 +52,17 @@ impl Links for View<'_> {
         of(of(iface?)?.vrf)?.vrf_table
     }
 
-    fn is_local(&self, address: Ipv4Addr) -> bool {
-        self.ifaces
-            .iter()
-            .any(|iface| iface.addresses.iter().any(|own| own.local.addr() == address))
+    fn is_local(&self, address: IpAddr, by: Option<u16>) -> bool {
+        match address {
+            IpAddr::V4(four) => self
+                .ifaces
+                .iter()
+                .any(|iface| iface.addresses.iter().any(|own| own.local.addr() == four)),
+            IpAddr::V6(six) => self
+                .ifaces
+                .iter()
+                .filter(|iface| !six.is_unicast_link_local() || by == Some(iface.index))
+                .any(|iface| iface.addresses6.iter().any(|own| own.local.addr() == six)),
+        }
     }
 }

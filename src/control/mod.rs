@@ -5,8 +5,10 @@
 //! loop and deterministic replay drive the same machine.
 
 mod addresses;
+mod addresses6;
 mod events;
 mod explain;
+pub mod families;
 mod ifaces;
 mod learned;
 mod links;

@@ -1,4 +1,4 @@
-//! Neighbour discovery for the IPv6 gateways of IPv4 routes.
+//! Neighbour discovery.
 //!
 //! - takes: solicitations and advertisements that workers left to us while some route has such a
 //!   gateway
@@ -28,13 +28,10 @@ impl Router {
         let (Some(heard), Some(mac)) = (heard, own) else {
             return self.discard(packet, Reason::NdMalformed);
         };
-        let key = |address: Ipv6Addr| {
-            let address = self.neighbours.surrogates().known(index, address)?;
-            Some(Key { iface: index, address })
-        };
+        let key = |address: Ipv6Addr| Key { iface: index, address: address.into() };
         match heard.advertisement {
             Some(says) => {
-                if let (Some(key), Some(mac)) = (key(heard.target), heard.mac) {
+                if let (key, Some(mac)) = (key(heard.target), heard.mac) {
                     let known = self.neighbours.get(key).and_then(|entry| entry.mac);
                     // Another address than the known one counts only where it says that it does.
                     if says.overrides || known.is_none_or(|known| known == mac) {
@@ -45,7 +42,7 @@ impl Router {
                 self.act(now);
             }
             None => {
-                if let (Some(key), Some(mac)) = (key(heard.src), heard.mac) {
+                if let (key, Some(mac)) = (key(heard.src), heard.mac) {
                     self.neighbours.handle_request(now, key, mac);
                 }
                 self.act(now);
@@ -76,8 +73,8 @@ impl Router {
         self.send_link(index, to, &[0x86, 0xdd], &answer.to_bytes());
     }
 
-    /// Asks for an IPv6 gateway, all stations that may be it or the one at `mac`.
-    pub(super) fn solicit_gateway(&mut self, index: u16, target: Ipv6Addr, mac: Option<MacAddr>) {
+    /// Asks for an IPv6 neighbour, all stations that may be it or the one at `mac`.
+    pub(super) fn solicit_six(&mut self, index: u16, target: Ipv6Addr, mac: Option<MacAddr>) {
         let Some(iface) = self.ifaces.iter().find(|iface| iface.index == index) else { return };
         let (own, group) = (iface.mac, solicited_node(target));
         let asked = Neighbour {

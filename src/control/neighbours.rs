@@ -3,7 +3,7 @@
 //! - obeys: RFC 826; ledger 1.31; the NUD machine is `neighbour/control.rs`
 
 use std::{
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -15,7 +15,7 @@ use crate::{
     neighbour::{
         arp::{Facts, Learn, consider},
         control::{Action, Key, State},
-        table::NeighbourTable,
+        table::NeighbourTables,
     },
     packet::{
         MacAddr,
@@ -39,7 +39,7 @@ impl Router {
         &mut self,
         verb: Verb,
         dev: &str,
-        address: Ipv4Addr,
+        address: IpAddr,
         mac: MacAddr,
         state: State,
         now: Nanos,
@@ -62,7 +62,7 @@ impl Router {
     ///
     /// # Errors
     /// When the interface or the neighbour is not there.
-    pub fn delete_neighbour(&mut self, dev: &str, address: Ipv4Addr) -> Result<(), NeighbourError> {
+    pub fn delete_neighbour(&mut self, dev: &str, address: IpAddr) -> Result<(), NeighbourError> {
         let iface = self.iface(dev).ok_or_else(|| NeighbourError::NoDevice(dev.into()))?.index;
         if !self.neighbours.delete(Key { iface, address }) {
             return Err(NeighbourError::NotFound);
@@ -131,9 +131,10 @@ impl Router {
         let view = View { ifaces: &self.ifaces, neighbours: &self.neighbours };
         let spec = HopSpec::Via {
             iface: key.iface,
+            six: key.address.is_ipv6(),
             gateway: Some(key.address),
             mtu: None,
-            prefsrc: Ipv4Addr::UNSPECIFIED,
+            prefsrc: None,
             attrs: Attrs::default(),
         };
         let hop = self.hops.acquire(spec, &view).ok()?;
@@ -159,8 +160,8 @@ impl Router {
     }
 
     fn rebuild_neighbour_table(&mut self) {
-        let table = NeighbourTable::new(self.on_link.len() * 2);
-        self.neighbour_slots = 0;
+        let table = NeighbourTables::new(self.on_link.len() * 2);
+        self.neighbour_slots = [0; 2];
         for (key, hop) in &self.on_link {
             table.set(key.iface, key.address, *hop, &mut self.neighbour_slots);
         }
@@ -193,11 +194,13 @@ impl Router {
     }
 
     fn solicit(&mut self, key: Key, mac: Option<MacAddr>) {
-        let gateway = self.neighbours.surrogates().gateway(key.address);
-        if let Some(gateway) = gateway {
-            self.solicits.fetch_add(1, Ordering::Relaxed);
-            return self.solicit_gateway(key.iface, gateway, mac);
-        }
+        let target = match key.address {
+            IpAddr::V4(target) => target,
+            IpAddr::V6(target) => {
+                self.solicits.fetch_add(1, Ordering::Relaxed);
+                return self.solicit_six(key.iface, target, mac);
+            }
+        };
         let Some(iface) = self.ifaces.iter().find(|iface| iface.index == key.iface) else { return };
         // `arp_announce` 0: in the name that the packet bears, when the router itself made it.
         let bears = self.neighbours.first_waiting(key).and_then(|packet| {
@@ -213,10 +216,10 @@ impl Router {
         let own = |address: &Ipv4Addr| {
             same().flat_map(|iface| &iface.addresses).any(|own| own.local.addr() == *address)
         };
-        let any = || same().find_map(|other| other.select_address(key.address));
-        let chosen = || iface.select_address(key.address).or_else(any);
+        let any = || same().find_map(|other| other.select_address(target));
+        let chosen = || iface.select_address(target).or_else(any);
         let Some(source) = bears.filter(own).or_else(chosen) else { return };
-        let arp = ArpSpec::request(iface.mac, source, key.address);
+        let arp = ArpSpec::request(iface.mac, source, target);
         self.solicits.fetch_add(1, Ordering::Relaxed);
         self.send_arp(key.iface, mac.unwrap_or(MacAddr::new([0xff; 6])), &arp);
     }
@@ -243,7 +246,7 @@ impl Router {
             unicast,
         };
         let verdict = consider(&arp, facts);
-        let key = Key { iface: index, address: arp.sender_ip() };
+        let key = Key { iface: index, address: arp.sender_ip().into() };
         let (mac, ours) = (arp.sender_mac(), iface.mac);
         let reply = ArpSpec::reply(ours, arp.target_ip(), mac, arp.sender_ip());
         match verdict.learn {

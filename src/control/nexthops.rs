@@ -3,10 +3,16 @@
 //!
 //! - obeys: `ip-nexthop(8)`; `net/ipv4/nexthop.c`; ledger 6.133 to 6.142
 
+use std::net::IpAddr;
+
 use super::{Router, events::What, links::View};
 use crate::{
     graph::Nanos,
-    route::{control::Verb, nexthops::NexthopError, spec::NexthopSpec},
+    route::{
+        control::Verb,
+        nexthops::{self, NexthopError},
+        spec::{NextHopSpec, NexthopSpec, table},
+    },
 };
 
 impl Router {
@@ -20,8 +26,13 @@ impl Router {
         spec: &NexthopSpec,
         now: Nanos,
     ) -> Result<u32, NexthopError> {
-        let Self { routes, hops, ifaces, neighbours, .. } = self;
-        let done = routes.set_object(verb, spec, now, &View { ifaces, neighbours }, hops);
+        let Self { routes, routes6, objects, hops, ifaces, neighbours, .. } = self;
+        let view = View { ifaces, neighbours };
+        let resolve = |hop: &NextHopSpec| match hop.via {
+            Some(IpAddr::V6(_)) => Ok(routes6.resolve_nexthop(table::MAIN, hop, &view)?),
+            _ => Ok(routes.resolve_nexthop(table::MAIN, hop, &view)?),
+        };
+        let done = objects.set(verb, spec, now, &resolve, &view, hops);
         self.dirty = true;
         self.note_hop_changes();
         if let Ok(id) = &done {
@@ -38,10 +49,17 @@ impl Router {
     /// # Errors
     /// When there is none of this number.
     pub fn delete_nexthop(&mut self, id: u32, now: Nanos) -> Result<(), NexthopError> {
-        let was = self.routes.objects().get(id).cloned();
-        let groups = self.routes.objects().groups_with(id);
-        let Self { routes, hops, ifaces, neighbours, .. } = self;
-        let done = routes.delete_object(id, now, &View { ifaces, neighbours }, hops);
+        let was = self.objects.get(id).cloned();
+        let groups = self.objects.groups_with(id);
+        let Self { routes, routes6, objects, hops, ifaces, neighbours, .. } = self;
+        let gone = objects.delete(id, now, &View { ifaces, neighbours }, hops);
+        let done = gone.map(|gone| {
+            for (id, heads) in gone {
+                routes.flush(hops, objects, |_, info| info.nhid == id);
+                routes6.flush(hops, objects, |_, info| info.nhid == id);
+                nexthops::release(hops, heads);
+            }
+        });
         self.policy_changed();
         self.note_hop_changes();
         if let (Ok(()), Some(was)) = (&done, was) {
@@ -55,7 +73,7 @@ impl Router {
 
     /// Deletes the objects that cannot be without an interface (`nexthop_flush_dev`).
     pub(super) fn delete_nexthops_by(&mut self, iface: u16) {
-        for id in self.routes.objects().by_iface(iface) {
+        for id in self.objects.by_iface(iface) {
             // It is there: it was just found.
             let _ = self.delete_nexthop(id, self.now);
         }

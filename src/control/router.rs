@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
-    net::Ipv4Addr,
+    net::IpAddr,
     sync::{Arc, atomic::AtomicU64},
 };
 
+use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
-use super::{events::Events, learned::Memory, links::View, martians::Martians, probe::Probes};
+use super::{events::Events, families::Kept, learned::Memory, martians::Martians, probe::Probes};
 use crate::{
     dpdk::{mbuf::Packet, mempool::Pool},
     graph::{MAX_IFACES, Nanos, Reason, trace::Session},
@@ -16,15 +17,17 @@ use crate::{
     neighbour::{
         control::{Action, Key, Neighbours, Rules, State},
         nodes::{PuntKind, Punted},
-        table::NeighbourTable,
+        table::NeighbourTables,
     },
     packet::MacAddr,
-    port::table::{Iface, IfaceConf, Ifaces, LocalAddresses},
+    port::table::{Iface, IfaceConf, IfaceConf6, Ifaces, LocalAddresses},
     publish::{Epochs, Publisher, Reader},
     route::{
         control::{RouteControl, RouteError, Verb},
         exceptions::Exceptions,
+        family::FibWriter,
         hops::{Change, HopSpec, Hops},
+        nexthops::Nexthops,
         policy::Policy,
         rib::{Prefix, RouteInfo},
         spec::{RouteSpec, RouteType, RuleSpec, proto, table},
@@ -67,6 +70,8 @@ pub struct IfaceSpec {
     pub mtu: u16,
     /// Its tunables.
     pub conf: IfaceConf,
+    /// Its tunables of IPv6.
+    pub conf6: IfaceConf6,
 }
 
 /// A change of a link that was refused.
@@ -101,6 +106,12 @@ pub enum AddressError {
     /// The interface does not have it.
     #[error("Error: ipv4: Address not found.")]
     NotFound,
+    /// The same of IPv6.
+    #[error("RTNETLINK answers: File exists")]
+    Exists6,
+    /// The same of IPv6.
+    #[error("RTNETLINK answers: Cannot assign requested address")]
+    NotFound6,
     /// Its routes could not be made.
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -146,11 +157,15 @@ pub struct Router {
     pub(super) any_mac: bool,
     pub(super) stand_in: bool,
     pub(super) routes: RouteControl,
+    pub(super) routes6: RouteControl<u128>,
+    pub(super) objects: Nexthops,
     pub(super) events: Events,
     pub(super) rules: Vec<RuleSpec>,
+    pub(super) rules6: Vec<RuleSpec>,
     pub(super) policy_dirty: bool,
     pub(super) custom: Custom,
     policy: Option<Arc<Policy>>,
+    policy6: Option<Arc<Policy<u128>>>,
     pub(super) learned: Arc<Exceptions>,
     pub(super) memory: Memory,
     pub(super) now: Nanos,
@@ -166,8 +181,8 @@ pub struct Router {
     pub(super) neighbours: Neighbours<Packet>,
     /// Hops to neighbours on links, for the table that workers ask.
     pub(super) on_link: HashMap<Key, u32>,
-    pub(super) neighbour_table: Arc<NeighbourTable>,
-    pub(super) neighbour_slots: usize,
+    pub(super) neighbour_table: Arc<NeighbourTables>,
+    pub(super) neighbour_slots: [usize; 2],
     pub(super) tunables: Tunables,
     features: Vec<&'static str>,
     clamp_mss: bool,
@@ -202,10 +217,11 @@ impl Router {
         stand_in: bool,
         seed: u64,
     ) -> Self {
-        let routes = RouteControl::new(limits.routes, limits.fib_groups);
+        let routes = RouteControl::<u32>::new(limits.routes, limits.fib_groups);
+        let routes6 = RouteControl::<u128>::new(limits.routes, limits.fib_groups);
         let hops = Hops::new(limits.nexthops);
         let rules = Rules { limit: limits.neighbours, ..Rules::default() };
-        let neighbour_table = Arc::new(NeighbourTable::new(64));
+        let neighbour_table = Arc::new(NeighbourTables::new(64));
         let icmp_limits = Arc::new(IcmpLimits::default());
         let ifaces = Arc::new(Ifaces::default());
         let mut tunables = Tunables::default();
@@ -217,13 +233,15 @@ impl Router {
             fib: Arc::clone(routes.fib().table()),
             tries: Arc::clone(routes.tries().tables()),
             policy: None,
+            fib6: Arc::clone(routes6.fib().table()),
+            tries6: Arc::clone(routes6.tries().tables()),
+            policy6: None,
             exceptions: Arc::default(),
             hops: Arc::clone(hops.table()),
             neighbours: Arc::clone(&neighbour_table),
             limits: Arc::clone(&icmp_limits),
             expected: None,
             tunables: tunables.clone(),
-            gateways6: false,
             wiring: 0,
             features: Vec::new(),
             trace: None,
@@ -235,11 +253,15 @@ impl Router {
             any_mac,
             stand_in,
             routes,
+            routes6,
+            objects: Nexthops::default(),
             events: Events::default(),
-            rules: super::rules::initial(),
+            rules: super::rules::initial(false),
+            rules6: super::rules::initial(true),
             policy_dirty: false,
             custom: Custom::default(),
             policy: None,
+            policy6: None,
             learned: Arc::default(),
             memory: Memory::default(),
             now: 0,
@@ -254,7 +276,7 @@ impl Router {
             neighbours: Neighbours::new(rules, seed),
             on_link: HashMap::new(),
             neighbour_table,
-            neighbour_slots: 0,
+            neighbour_slots: [0; 2],
             tunables,
             features: Vec::new(),
             clamp_mss: false,
@@ -290,9 +312,19 @@ impl Router {
         self.ifaces.iter().find(|iface| iface.name == name)
     }
 
-    /// Routes.
+    /// Routes of IPv4.
     pub fn routes(&self) -> &RouteControl {
         &self.routes
+    }
+
+    /// Routes of IPv6.
+    pub fn routes6(&self) -> &RouteControl<u128> {
+        &self.routes6
+    }
+
+    /// Next-hop objects.
+    pub fn objects(&self) -> &Nexthops {
+        &self.objects
     }
 
     /// Hops.
@@ -379,26 +411,39 @@ impl Router {
     /// # Errors
     /// When the route cannot be as stated, is there, or is not.
     pub fn route(&mut self, verb: Verb, spec: &RouteSpec) -> Result<(), RouteError> {
-        let Self { routes, hops, ifaces, neighbours, .. } = self;
-        let view = View { ifaces, neighbours };
-        let before = routes.trie(spec.table);
-        let known = self.memory.within(spec.dst, |dst| routes.rib().best(spec.table, dst));
-        routes.apply(verb, spec, &view, hops)?;
-        self.dirty = true;
+        match spec.dst {
+            IpNet::V4(dst) => self.route4(verb, spec, dst),
+            IpNet::V6(_) => self.change_route::<u128>(verb, spec),
+        }
+    }
+
+    fn route4(&mut self, verb: Verb, spec: &RouteSpec, dst: Ipv4Net) -> Result<(), RouteError> {
+        let best = |router: &Self, dst: std::net::Ipv4Addr| {
+            router.routes.rib().best(spec.table, dst.to_bits())
+        };
+        let known = self.memory.within(dst, |dst| best(self, dst));
+        self.change_route::<u32>(verb, spec)?;
         // Another route has learned nothing yet.
         for (key, dst, route) in known {
-            if self.routes.rib().best(spec.table, dst) != route {
+            if best(self, dst) != route {
                 self.forget(key);
             }
         }
         if spec.kind == RouteType::Local && spec.proto != proto::KERNEL && verb != Verb::Delete {
             self.became_custom(Custom { locals: true, ..self.custom });
         }
+        Ok(())
+    }
+
+    fn change_route<B: Kept>(&mut self, verb: Verb, spec: &RouteSpec) -> Result<(), RouteError> {
+        let before = B::routes(self).trie(spec.table);
+        B::parts(self).with(|routes, world| routes.apply(verb, spec, world))?;
+        self.dirty = true;
         // Rules name only tables that have routes.
         let emptied = verb == Verb::Delete
             && !matches!(spec.table, table::MAIN | table::LOCAL)
-            && self.routes.rib().prefix_count(spec.table) == 0;
-        if before != self.routes.trie(spec.table) || emptied {
+            && B::routes(self).rib().prefix_count(spec.table) == 0;
+        if before != B::routes(self).trie(spec.table) || emptied {
             self.policy_changed();
         }
         self.note_hop_changes();
@@ -468,9 +513,8 @@ impl Router {
                 self.handle_error(now, punted.packet);
             }
             PuntKind::Martian => self.handle_martian(now, punted.packet),
-            PuntKind::Resolve => {
-                let (iface, address) =
-                    (punted.packet.iface(), Ipv4Addr::from_bits(punted.packet.hash()));
+            PuntKind::Resolve(address) => {
+                let iface = punted.packet.iface();
                 let key = Key { iface, address };
                 if !self.ifaces.iter().any(|known| known.index == iface && known.up) {
                     self.drop_packet(punted.packet, Reason::LinkDown);
@@ -493,13 +537,13 @@ impl Router {
         self.act(now);
         self.poll_probes(now);
         self.expire_exceptions(now);
-        self.routes.poll_objects(now, &mut self.hops);
+        self.objects.poll(now, &mut self.hops);
         self.poll_reclaim();
     }
 
     /// When [`Router::poll`] has something to do.
     pub fn next_deadline(&self) -> Option<Nanos> {
-        let objects = self.routes.objects().next_deadline();
+        let objects = self.objects.next_deadline();
         [self.neighbours.next_deadline(), self.next_exception(), objects, self.next_probe()]
             .into_iter()
             .flatten()
@@ -543,7 +587,9 @@ impl Router {
     pub fn commit(&mut self) {
         if std::mem::take(&mut self.policy_dirty) {
             self.routes.prune();
+            self.routes6.prune();
             self.policy = self.compile_policy().map(Arc::new);
+            self.policy6 = self.compile_policy().map(Arc::new);
         }
         self.publish_exceptions();
         if self.links_dirty {
@@ -553,7 +599,8 @@ impl Router {
             self.expected = expected;
             self.dirty = true;
         }
-        let unlinked = self.hops.has_unlinked() || self.routes.has_unlinked();
+        let unlinked =
+            self.hops.has_unlinked() || self.routes.has_unlinked() || self.routes6.has_unlinked();
         if self.dirty {
             self.dirty = false;
             self.generation += 1;
@@ -572,7 +619,6 @@ impl Router {
                 custom_locals: self.custom.locals,
                 neighbours: Arc::clone(&self.neighbour_table),
                 tunables: self.tunables.clone(),
-                gateways6: !self.neighbours.surrogates().is_empty(),
                 wiring: self.wiring,
                 features: self.features.clone(),
                 trace: self.trace.clone(),
@@ -580,6 +626,9 @@ impl Router {
                 fib: Arc::clone(&old.fib),
                 tries: Arc::clone(&old.tries),
                 policy: self.policy.clone(),
+                fib6: Arc::clone(&old.fib6),
+                tries6: Arc::clone(&old.tries6),
+                policy6: self.policy6.clone(),
                 exceptions: Arc::clone(&self.learned),
                 hops: Arc::clone(&old.hops),
                 limits: Arc::clone(&self.icmp_limits),
@@ -593,6 +642,7 @@ impl Router {
             let epoch = self.epochs.advance();
             self.hops.retire(epoch);
             self.routes.retire(epoch);
+            self.routes6.retire(epoch);
         }
         self.poll_reclaim();
     }
@@ -622,12 +672,19 @@ impl Router {
         self.publisher.reclaim(safe);
         self.hops.reclaim(safe);
         self.routes.reclaim(safe);
+        self.routes6.reclaim(safe);
     }
 }
 
 /// A link-layer address for a neighbour that nobody can be asked for: locally administered, and
 /// telling which address it stands for.
-fn stand_in_mac(address: Ipv4Addr) -> MacAddr {
-    let [a, b, c, d] = address.octets();
+fn stand_in_mac(address: IpAddr) -> MacAddr {
+    let [a, b, c, d] = match address {
+        IpAddr::V4(four) => four.octets(),
+        IpAddr::V6(six) => {
+            let [.., a, b, c, d] = six.octets();
+            [a, b, c, d]
+        }
+    };
     MacAddr::new([0x02, 0x57, a, b, c, d])
 }

@@ -2,13 +2,14 @@
 //!
 //! - obeys: `ip-rule(8)`; places and refusals as in the kernel's `fib_rules.c`
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use thiserror::Error;
 
-use super::{Router, events::What, router::Custom};
+use super::{Router, events::What, families::Kept, router::Custom};
 use crate::{
     port::table::Iface,
     route::{
+        family::Family,
         hops::HopSpec,
         policy::{ABSENT, Act, Policy, Rule, Where},
         spec::{RuleAction, RuleSpec, table},
@@ -33,14 +34,17 @@ pub enum RuleError {
     Invalid,
 }
 
-/// The three rules that there are from the start [6.126].
-pub(super) fn initial() -> Vec<RuleSpec> {
+/// The rules that there are from the start [6.126]: three for IPv4, two for IPv6.
+pub(super) fn initial(six: bool) -> Vec<RuleSpec> {
     let rule = |priority, table_id| RuleSpec {
         priority: Some(priority),
         protocol: 2,
-        ..RuleSpec::lookup(table_id)
+        ..if six { RuleSpec::lookup6(table_id) } else { RuleSpec::lookup(table_id) }
     };
-    vec![rule(0, table::LOCAL), rule(32_766, table::MAIN), rule(32_767, table::DEFAULT)]
+    let mut all =
+        vec![rule(0, table::LOCAL), rule(32_766, table::MAIN), rule(32_767, table::DEFAULT)];
+    all.truncate(if six { 2 } else { 3 });
+    all
 }
 
 fn priority(rule: &RuleSpec) -> u32 {
@@ -53,27 +57,33 @@ fn takes_all(rule: &RuleSpec) -> bool {
         priority: rule.priority,
         protocol: rule.protocol,
         action: rule.action,
-        ..RuleSpec::lookup(0)
+        ..if rule.is_six() { RuleSpec::lookup6(0) } else { RuleSpec::lookup(0) }
     };
     *rule == plain && matches!(rule.action, RuleAction::Lookup(_))
 }
 
 impl Router {
-    /// The rules, in the order in which they are asked.
+    /// The rules of IPv4, in the order in which they are asked.
     pub fn rules(&self) -> &[RuleSpec] {
         &self.rules
     }
 
+    /// The rules of a family, in the order in which they are asked.
+    pub fn rules_of(&self, six: bool) -> &[RuleSpec] {
+        if six { &self.rules6 } else { &self.rules }
+    }
+
     /// True when somebody has changed the rules that there are from the start.
     pub fn rules_are_own(&self) -> bool {
-        self.rules != initial()
+        self.rules != initial(false)
     }
 
     /// True when the rules are those that there are from the start, in effect: local, then main.
-    fn rules_are_plain(&self) -> bool {
-        let tables: Vec<_> = self.rules.iter().map(|rule| (takes_all(rule), rule.action)).collect();
+    fn rules_are_plain<B: Kept>(&self) -> bool {
+        let tables: Vec<_> =
+            B::rules(self).iter().map(|rule| (takes_all(rule), rule.action)).collect();
         let look = |table_id| (true, RuleAction::Lookup(table_id));
-        let default_empty = self.routes.rib().prefix_count(table::DEFAULT) == 0;
+        let default_empty = B::routes(self).rib().prefix_count(table::DEFAULT) == 0;
         match &tables[..] {
             [first, second] => *first == look(table::LOCAL) && *second == look(table::MAIN),
             [first, second, third] => {
@@ -92,7 +102,9 @@ impl Router {
     /// When there is one like it, or it cannot be as stated.
     pub fn add_rule(&mut self, spec: &RuleSpec) -> Result<(), RuleError> {
         let mut rule = spec.clone();
-        let before_second = || self.rules.get(1).map_or(0, |second| priority(second).max(1) - 1);
+        let six = spec.is_six();
+        let rules = self.rules_of(six);
+        let before_second = || rules.get(1).map_or(0, |second| priority(second).max(1) - 1);
         rule.priority = Some(spec.priority.unwrap_or_else(before_second));
         match rule.action {
             RuleAction::Goto(target) if target <= priority(&rule) => {
@@ -105,25 +117,33 @@ impl Router {
             _ => {}
         }
         let same = |other: &RuleSpec| RuleSpec { protocol: rule.protocol, ..other.clone() } == rule;
-        if self.rules.iter().any(same) {
+        if rules.iter().any(same) {
             return Err(RuleError::Exists);
         }
-        let place = self.rules.partition_point(|other| priority(other) <= priority(&rule));
-        self.rules.insert(place, rule.clone());
-        self.became_custom(Custom { rules: true, ..self.custom });
+        let place = rules.partition_point(|other| priority(other) <= priority(&rule));
+        self.rules_mut(six).insert(place, rule.clone());
+        self.became_custom(Custom { rules: !six || self.custom.rules, ..self.custom });
         self.policy_changed();
         self.tell(false, |_| Some(What::Rule(rule)));
         Ok(())
     }
 
-    /// Takes the first rule away that `fits`.
+    fn rules_mut(&mut self, six: bool) -> &mut Vec<RuleSpec> {
+        if six { &mut self.rules6 } else { &mut self.rules }
+    }
+
+    /// Takes the first rule of a family away that `fits`.
     ///
     /// # Errors
     /// When there is none.
-    pub fn delete_rule(&mut self, fits: impl Fn(&RuleSpec) -> bool) -> Result<(), RuleError> {
-        let place = self.rules.iter().position(fits).ok_or(RuleError::NotFound)?;
-        let gone = self.rules.remove(place);
-        self.became_custom(Custom { rules: true, ..self.custom });
+    pub fn delete_rule(
+        &mut self,
+        six: bool,
+        fits: impl Fn(&RuleSpec) -> bool,
+    ) -> Result<(), RuleError> {
+        let place = self.rules_of(six).iter().position(fits).ok_or(RuleError::NotFound)?;
+        let gone = self.rules_mut(six).remove(place);
+        self.became_custom(Custom { rules: !six || self.custom.rules, ..self.custom });
         self.policy_changed();
         self.tell(true, |_| Some(What::Rule(gone)));
         Ok(())
@@ -136,26 +156,27 @@ impl Router {
     }
 
     /// Where a rule looks for the routes of a table.
-    fn place_of(&mut self, table_id: u32, local_first: bool) -> Where {
+    fn place_of<B: Kept>(&mut self, table_id: u32, local_first: bool) -> Where {
+        let routes = B::parts(self).routes;
         match table_id {
             table::MAIN if local_first => Where::Main,
             table::LOCAL | table::MAIN => {
-                self.routes.ensure_table(table_id).map_or(Where::Empty, Where::Trie)
+                routes.ensure_table(table_id).map_or(Where::Empty, Where::Trie)
             }
             // A table without routes has no place of its own: the first route brings it, and has
             // the rules compiled again.
-            other => self.routes.trie(other).map_or(Where::Empty, Where::Trie),
+            other => routes.trie(other).map_or(Where::Empty, Where::Trie),
         }
     }
 
     /// Compiles the rules for the workers; `None` where the large table alone decides.
-    pub(super) fn compile_policy(&mut self) -> Option<Policy> {
+    pub(super) fn compile_policy<B: Kept>(&mut self) -> Option<Policy<B>> {
         let vrfs: Vec<(u16, u32)> =
             self.ifaces.iter().filter_map(|iface| Some((iface.index, iface.vrf_table?))).collect();
-        if self.rules_are_plain() && vrfs.is_empty() {
+        if self.rules_are_plain::<B>() && vrfs.is_empty() {
             return None;
         }
-        let rules = self.rules.clone();
+        let rules = B::rules(self).to_vec();
         // Where the local table has been asked before, what local and main have together is main.
         let local_first = rules.first().is_some_and(|first| {
             takes_all(first) && first.action == RuleAction::Lookup(table::LOCAL)
@@ -174,7 +195,7 @@ impl Router {
                 RuleAction::Lookup(table_id) => {
                     let place = match rule.l3mdev {
                         true => Where::Vrf,
-                        false => self.place_of(table_id, local_first),
+                        false => self.place_of::<B>(table_id, local_first),
                     };
                     let suppress = rule.suppress_prefixlength.map_or(-1, i16::from);
                     Act::Lookup(place, suppress)
@@ -185,7 +206,7 @@ impl Router {
         let most = vrfs.iter().map(|(index, _)| usize::from(*index) + 1).max().unwrap_or(0);
         let mut places = vec![Where::Empty; most];
         for (index, table_id) in vrfs {
-            places[usize::from(index)] = self.place_of(table_id, false);
+            places[usize::from(index)] = self.place_of::<B>(table_id, false);
         }
         let most = self.ifaces.iter().map(|iface| usize::from(iface.index) + 1).max().unwrap_or(0);
         let mut masters = vec![0; most];
@@ -195,8 +216,8 @@ impl Router {
         Some(Policy::new(&compiled, places, &masters))
     }
 
-    fn resolve_rule(&self, rule: &RuleSpec, act: Act) -> Rule {
-        let net = |net: Ipv4Net| (net.addr().to_bits(), net.prefix_len());
+    fn resolve_rule<B: Family>(&self, rule: &RuleSpec, act: Act) -> Rule<B> {
+        let net = |net: IpNet| (B::of(net.addr()).unwrap_or_default(), net.prefix_len());
         let named = |name: &Option<String>| {
             let name = name.as_ref()?;
             let found = self.ifaces.iter().find(|iface: &&Iface| iface.name == *name);

@@ -7,7 +7,7 @@ use super::{LinkError, Router};
 use crate::{
     graph::MAX_IFACES,
     packet::MacAddr,
-    port::table::{Iface, IfaceConf},
+    port::table::{Iface, IfaceConf, IfaceConf6},
     route::spec::RuleSpec,
 };
 
@@ -54,18 +54,19 @@ impl Router {
             group: 0,
             vrf_table: Some(table),
             addresses: Vec::new(),
+            addresses6: Vec::new(),
+            conf6: IfaceConf6::default(),
+            groups6: Vec::new(),
         });
         self.ifaces.sort_by_key(|iface| iface.index);
         let leads = |rule: &RuleSpec| rule.l3mdev && rule.priority == Some(RULE_PRIORITY);
-        if !self.rules().iter().any(leads) {
-            let rule = RuleSpec {
-                priority: Some(RULE_PRIORITY),
-                l3mdev: true,
-                protocol: 2,
-                ..RuleSpec::lookup(0)
-            };
-            // There is none like it.
-            let _ = self.add_rule(&rule);
+        for any in [RuleSpec::lookup(0), RuleSpec::lookup6(0)] {
+            if !self.rules_of(any.is_six()).iter().any(leads) {
+                let priority = Some(RULE_PRIORITY);
+                let rule = RuleSpec { priority, l3mdev: true, protocol: 2, ..any };
+                // There is none like it.
+                let _ = self.add_rule(&rule);
+            }
         }
         self.links_changed();
         self.tell_link(index);
@@ -177,7 +178,8 @@ mod tests {
             let mac = MacAddr::new([2, 0, 0, 0, 0, port as u8]);
             let name = name.to_owned();
             let conf = IfaceConf::default();
-            router.add_iface(IfaceSpec { name, port, vlan, mac, mtu: 1500, conf }).unwrap();
+            let conf6 = IfaceConf6::default();
+            router.add_iface(IfaceSpec { name, port, vlan, mac, mtu: 1500, conf, conf6 }).unwrap();
         }
         router.add_vrf("red", 10).unwrap();
         router.add_vrf("blue", 20).unwrap();
@@ -254,7 +256,7 @@ mod tests {
     fn an_interface_takes_its_routes_along_and_leaves_its_neighbours_behind() {
         let (mut router, _eal) = router();
         let (mac, address) = (MacAddr::new([2, 9, 9, 9, 9, 9]), Ipv4Addr::new(203, 0, 113, 9));
-        router.set_neighbour(Verb::Add, "out", address, mac, State::Permanent, 0).unwrap();
+        router.set_neighbour(Verb::Add, "out", address.into(), mac, State::Permanent, 0).unwrap();
         router.set_master("out", Some("red")).unwrap();
         router.commit();
         assert!(has(&router, 10, [203, 0, 113, 0], 24) && has(&router, 10, [203, 0, 113, 1], 32));
@@ -274,17 +276,11 @@ mod tests {
     fn an_address_that_goes_takes_no_routes_of_another_vrf_along() {
         let (mut router, _eal) = router();
         for (table_id, dev) in [(10, "r1"), (20, "b1")] {
-            let hop = NextHopSpec {
-                via: None,
-                dev: Some(dev.into()),
-                weight: 1,
-                onlink: false,
-                via6: None,
-            };
+            let hop = NextHopSpec { via: None, dev: Some(dev.into()), weight: 1, onlink: false };
             let spec = RouteSpec {
                 table: table_id,
-                prefsrc: Some(Ipv4Addr::new(10, 1, 0, 1)),
-                ..RouteSpec::through("10.5.0.0/16".parse().unwrap(), hop)
+                prefsrc: Some(Ipv4Addr::new(10, 1, 0, 1).into()),
+                ..RouteSpec::through("10.5.0.0/16".parse::<ipnet::Ipv4Net>().unwrap(), hop)
             };
             router.route(Verb::Add, &spec).unwrap();
         }

@@ -1,15 +1,15 @@
 //! `ip route`: routes as the operator writes them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::error::{Fact, ParseError};
 use super::metrics;
 use super::names;
 use super::usage::{Object, Usage};
 use super::words::{Gateway, Parse, Words, abbreviates, c_number, named_number, table_number};
-use crate::route::spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table};
+use crate::route::spec::{NextHopSpec, Pref, RouteSpec, RouteType, proto, scope, table};
 
 /// What `ip route` is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,15 +50,15 @@ pub enum RouteCommand {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrefixFilter {
     /// Only prefixes inside this one.
-    pub root: Option<Ipv4Net>,
+    pub root: Option<IpNet>,
     /// Only prefixes that contain this one.
-    pub matching: Option<Ipv4Net>,
+    pub matching: Option<IpNet>,
 }
 
 impl PrefixFilter {
     /// Whether a prefix passes.
     #[must_use]
-    pub fn accepts(&self, net: &Ipv4Net) -> bool {
+    pub fn accepts(&self, net: &IpNet) -> bool {
         self.root.is_none_or(|root| root.contains(net))
             && self.matching.is_none_or(|inner| net.contains(&inner))
     }
@@ -84,11 +84,9 @@ pub struct RouteFilter {
     /// Interface of a next hop.
     pub dev: Option<String>,
     /// Gateway inside this prefix.
-    pub via: Option<Ipv4Net>,
-    /// Gateway of the other family.
-    pub via6: Option<Ipv6Addr>,
+    pub via: Option<IpNet>,
     /// Preferred source inside this prefix.
-    pub src: Option<Ipv4Net>,
+    pub src: Option<IpNet>,
 }
 
 impl Default for RouteFilter {
@@ -103,7 +101,6 @@ impl Default for RouteFilter {
             kind: None,
             dev: None,
             via: None,
-            via6: None,
             src: None,
         }
     }
@@ -268,7 +265,8 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     let mut vrf = None;
     let mut has_nexthops = false;
     let mut spec = RouteSpec {
-        dst: Ipv4Net::default(),
+        dst: Ipv4Net::default().into(),
+        src: None,
         kind: RouteType::Unicast,
         tos: 0,
         table: table::MAIN,
@@ -281,6 +279,8 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
         metrics: Vec::new(),
         nexthops: Vec::new(),
         nhid: None,
+        pref: Pref::Medium,
+        expires: None,
     };
     if words.is_empty() {
         return words.fail_end(Fact::Usage(Usage(Some(Object::Route))));
@@ -288,7 +288,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     while let Some(word) = words.take() {
         let is = |full: &str| abbreviates(word, full);
         if word == "src" {
-            spec.prefsrc = words.address()?;
+            spec.prefsrc = words.address()?.map(IpAddr::V4);
         } else if word == "as" {
             return words.unsupported("as");
         } else if word == "via" {
@@ -361,7 +361,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     if has_nexthops {
         read_nexthops(words, form, &mut nexthops)?;
     }
-    spec.dst = dst;
+    spec.dst = dst.into();
     spec.kind = kind.unwrap_or_default();
     spec.table = match (table_given, spec.kind) {
         (Some(table), _) if table != 0 => table,
@@ -371,7 +371,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     if form == Form::Shown && spec.scope.is_none() {
         spec.scope = Some(scope::UNIVERSE);
     }
-    let leads = single.via.is_some() || single.via6.is_some() || single.dev.is_some();
+    let leads = single.via.is_some() || single.dev.is_some();
     if spec.nhid.is_some() && !del {
         if leads || !nexthops.is_empty() {
             return words.fail_end(Fact::Kernel(
@@ -395,9 +395,9 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
 
 /// The gateway of a next hop; the later word counts.
 fn read_gateway(words: &mut Words<'_>, hop: &mut NextHopSpec) -> Parse<()> {
-    (hop.via, hop.via6) = match words.gateway()? {
-        Gateway::V4(via) => (via, None),
-        Gateway::V6(via) => (None, Some(via)),
+    hop.via = match words.gateway()? {
+        Gateway::V4(via) => via.map(IpAddr::V4),
+        Gateway::V6(via) => Some(IpAddr::V6(via)),
     };
     Ok(())
 }
@@ -407,9 +407,7 @@ fn agree(words: &Words<'_>, single: &NextHopSpec, first: &NextHopSpec) -> Parse<
     if single.dev.is_some() && single.dev != first.dev {
         return words.fail_end(Fact::Kernel("Error: Nexthop device index does not match RTA_OIF."));
     }
-    if (single.via.is_some() || single.via6.is_some())
-        && (single.via, single.via6) != (first.via, first.via6)
-    {
+    if single.via.is_some() && single.via != first.via {
         return words.fail_end(Fact::Kernel(
             "Error: Nexthop gateway does not match RTA_GATEWAY or RTA_VIA.",
         ));
@@ -428,7 +426,7 @@ fn accept_nexthops(words: &Words<'_>, spec: &RouteSpec) -> Parse<()> {
             "Error: Gateway, device and multipath can not be specified for this route type.",
         ));
     }
-    let nowhere = |hop: &NextHopSpec| hop.via6.is_some() && hop.dev.is_none();
+    let nowhere = |hop: &NextHopSpec| hop.via.is_some_and(|via| via.is_ipv6()) && hop.dev.is_none();
     if spec.nexthops.iter().any(nowhere) {
         return words.fail_end(Fact::Kernel("Error: Egress device not specified."));
     }
@@ -589,21 +587,21 @@ fn read_filter(words: &mut Words<'_>) -> Parse<ReadFilter> {
         } else if word == "via" {
             read_via_filter(words, &mut filter)?;
         } else if word == "src" {
-            filter.src = words.filter_net()?;
+            filter.src = words.filter_net()?.map(IpNet::V4);
         } else if is("from") {
             return words.unsupported(format!("route show {word}"));
         } else {
             let word = if is("to") { words.value()? } else { word };
             let is = |full: &str| abbreviates(word, full);
             if is("root") {
-                filter.dst.root = words.filter_net()?;
+                filter.dst.root = words.filter_net()?.map(IpNet::V4);
             } else if is("match") {
-                filter.dst.matching = words.filter_net()?;
+                filter.dst.matching = words.filter_net()?.map(IpNet::V4);
             } else {
                 if !is("exact") {
                     words.back();
                 }
-                let net = words.filter_net()?;
+                let net = words.filter_net()?.map(IpNet::V4);
                 filter.dst = PrefixFilter { root: net, matching: net };
             }
         }
@@ -615,11 +613,11 @@ fn read_filter(words: &mut Words<'_>) -> Parse<ReadFilter> {
 fn read_via_filter(words: &mut Words<'_>, filter: &mut RouteFilter) -> Parse<()> {
     if !matches!(words.peek(), Some("inet6" | "mpls" | "bridge" | "link")) {
         words.skip("inet");
-        filter.via = words.filter_net()?;
+        filter.via = words.filter_net()?.map(IpNet::V4);
         return Ok(());
     }
     if let Gateway::V6(via) = words.gateway()? {
-        filter.via6 = Some(via);
+        filter.via = Some(Ipv6Net::from(via).into());
     }
     Ok(())
 }

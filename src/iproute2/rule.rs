@@ -1,6 +1,6 @@
 //! `ip rule`: the rules of policy routing as the operator writes them.
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::error::Fact;
 use super::link::is_ifname;
@@ -40,7 +40,7 @@ impl RulePattern {
     #[must_use]
     pub fn fits(&self, rule: &RuleSpec) -> bool {
         let said = &self.said;
-        let net = |said: Ipv4Net, of: Ipv4Net| said.prefix_len() == 0 || said == of;
+        let net = |said: IpNet, of: IpNet| said.prefix_len() == 0 || said == of;
         let table = self.table == 0 || self.table == table_of(rule);
         (!self.with_action || same_action(said.action, rule.action))
             && table
@@ -83,9 +83,9 @@ pub struct RuleFilter {
     /// Only rules with `not`.
     pub invert: bool,
     /// Source prefix inside this one.
-    pub from: Option<Ipv4Net>,
+    pub from: Option<IpNet>,
     /// Destination prefix inside this one.
-    pub to: Option<Ipv4Net>,
+    pub to: Option<IpNet>,
     /// TOS byte.
     pub tos: Option<u8>,
     /// Firewall mark; 0 is any.
@@ -114,7 +114,7 @@ impl RuleFilter {
     /// Whether `ip rule show` prints this rule under this filter.
     #[must_use]
     pub fn accepts(&self, rule: &RuleSpec) -> bool {
-        let inside = |wanted: Option<Ipv4Net>, net: Ipv4Net| {
+        let inside = |wanted: Option<IpNet>, net: IpNet| {
             wanted.is_none_or(|wanted| {
                 wanted.prefix_len() <= net.prefix_len()
                     && (net.prefix_len() == 0 || wanted.contains(&net.addr()))
@@ -189,9 +189,9 @@ fn read_spec(words: &mut Words<'_>) -> Parse<RulePattern> {
         if word == "not" {
             spec.invert = true;
         } else if word == "from" {
-            spec.from = words.keep_family(|words| words.prefix())?.as_written();
+            spec.from = words.keep_family(|words| words.prefix())?.as_written().into();
         } else if word == "to" {
-            spec.to = words.keep_family(|words| words.prefix())?.as_written();
+            spec.to = words.keep_family(|words| words.prefix())?.as_written().into();
         } else if is("preference") || is("order") || is("priority") {
             spec.priority = Some(words.number(u32::MAX, "preference value is invalid")?);
         } else if word == "tos" || is("dsfield") {
@@ -370,7 +370,7 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RuleFilter> {
                 None => return words.wrong(value, "table id value is invalid"),
             }
         } else if is("from") || is("src") {
-            filter.from = words.filter_net()?;
+            filter.from = words.filter_net()?.map(IpNet::V4);
         } else if is("protocol") {
             filter.protocol = words.named_or_all(names::PROTOS, "invalid \"protocol\"")?;
         } else if word == "ipproto" {
@@ -384,7 +384,7 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RuleFilter> {
                 words.value()?;
             }
             words.back();
-            filter.to = words.filter_net()?;
+            filter.to = words.filter_net()?.map(IpNet::V4);
         }
     }
     Ok(filter)

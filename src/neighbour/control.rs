@@ -11,12 +11,10 @@
 //! - obeys: RFC 826, RFC 4861 section 7.3.2; ledger 1.31, 5.62 (a link that goes down forgets)
 
 use std::{
-    cell::{Ref, RefCell},
     collections::{BTreeSet, HashMap, VecDeque},
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
 };
 
-use super::six::Surrogates;
 use crate::{graph::Nanos, packet::MacAddr};
 
 /// A neighbour: the interface it is on, and its address.
@@ -25,7 +23,7 @@ pub struct Key {
     /// Interface.
     pub iface: u16,
     /// Address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
 }
 
 /// States of `ip neigh`.
@@ -161,8 +159,6 @@ pub struct Neighbours<P> {
     actions: Vec<Action<P>>,
     held: usize,
     seed: u64,
-    /// Grows while routes are stated, which only look at the table.
-    surrogates: RefCell<Surrogates>,
     /// Changes of state are told.
     tells: bool,
 }
@@ -177,7 +173,6 @@ impl<P> Neighbours<P> {
             actions: Vec::new(),
             held: 0,
             seed: seed | 1,
-            surrogates: RefCell::default(),
             tells: false,
         }
     }
@@ -216,22 +211,6 @@ impl<P> Neighbours<P> {
     /// One neighbour.
     pub fn get(&self, key: Key) -> Option<&Entry<P>> {
         self.entries.get(&key)
-    }
-
-    /// IPv6 gateways, and the addresses that stand for them here.
-    pub fn surrogates(&self) -> Ref<'_, Surrogates> {
-        self.surrogates.borrow()
-    }
-
-    /// The address by which a neighbour is known on its link.
-    pub fn address(&self, key: Key) -> IpAddr {
-        let six = self.surrogates.borrow().gateway(key.address);
-        six.map_or(IpAddr::V4(key.address), IpAddr::V6)
-    }
-
-    /// The address that stands for an IPv6 gateway.
-    pub fn surrogate(&self, iface: u16, gateway: std::net::Ipv6Addr) -> Ipv4Addr {
-        self.surrogates.borrow_mut().of(iface, gateway)
     }
 
     /// Packets that wait for an answer.
@@ -561,8 +540,9 @@ impl<P> Neighbours<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
-    const KEY: Key = Key { iface: 1, address: Ipv4Addr::new(192, 0, 2, 9) };
+    const KEY: Key = Key { iface: 1, address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9)) };
     const MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 9]);
     const OTHER: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 8]);
 
@@ -664,7 +644,7 @@ mod tests {
     #[test]
     fn a_full_table_sheds_failed_entries_and_refuses_beyond() {
         let mut table = Neighbours::new(Rules { limit: 2, ..Rules::default() }, 7);
-        let key = |last| Key { iface: 1, address: Ipv4Addr::new(10, 0, 0, last) };
+        let key = |last| Key { iface: 1, address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)) };
         assert!(table.set(0, key(1), MAC, State::Permanent));
         table.handle_packet(0, key(2), 2, 60);
         table.handle_packet(0, key(3), 3, 60);

@@ -3,5 +3,4 @@
 pub mod arp;
 pub mod control;
 pub mod nodes;
-pub mod six;
 pub mod table;

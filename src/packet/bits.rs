@@ -38,6 +38,8 @@ pub trait Bits:
     fn of(address: IpAddr) -> Option<Self>;
     /// The address.
     fn address(self) -> IpAddr;
+    /// The number behind this one, unless it is the last.
+    fn next(self) -> Option<Self>;
     /// The prefix of an address; a length out of range counts as the longest.
     fn net(self, len: u8) -> IpNet;
 
@@ -73,6 +75,10 @@ impl Bits for u32 {
         Ipv4Addr::from_bits(self).into()
     }
 
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
     fn net(self, len: u8) -> IpNet {
         Ipv4Net::new_assert(Ipv4Addr::from_bits(self), len.min(32)).into()
     }
@@ -101,6 +107,10 @@ impl Bits for u128 {
 
     fn address(self) -> IpAddr {
         Ipv6Addr::from_bits(self).into()
+    }
+
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
     }
 
     fn net(self, len: u8) -> IpNet {

@@ -1,12 +1,14 @@
-//! The fields of a packet that routing looks at (`struct flowi4`).
+//! The fields of a packet that routing looks at (`struct flowi4`, `struct flowi6`).
+
+use super::Bits;
 
 /// What rules may look at. Zero where a packet has no such thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flow {
+pub struct Flow<B = u32> {
     /// Source.
-    pub src: u32,
+    pub src: B,
     /// Destination.
-    pub dst: u32,
+    pub dst: B,
     /// Mark.
     pub mark: u32,
     /// Interface by which it came; 0 for the router's own.
@@ -19,7 +21,7 @@ pub struct Flow {
     pub sport: u16,
     /// Destination port.
     pub dport: u16,
-    /// Type of service, without the ECN bits.
+    /// Type of service or traffic class.
     pub tos: u8,
     /// Protocol.
     pub protocol: u8,
@@ -58,9 +60,11 @@ impl Flow {
             protocol: head[9],
         }
     }
+}
 
+impl<B: Bits> Flow<B> {
     /// Of a packet of the router's own to `dst`, in `vrf`.
-    pub fn out(dst: u32, vrf: u16) -> Self {
+    pub fn out(dst: B, vrf: u16) -> Self {
         Self { dst, vrf, oif: vrf, ..Self::default() }
     }
 }

@@ -1,8 +1,8 @@
 //! What crosses to the workers: interfaces and their addresses.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::{dpdk::mbuf::Flags, packet::mac::MacAddr};
 
@@ -15,6 +15,134 @@ pub struct IfaceAddr {
     pub broadcast: Option<Ipv4Addr>,
     /// Not the first address in its subnet.
     pub secondary: bool,
+}
+
+/// An IPv6 address of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IfaceAddr6 {
+    /// The address and the length of its prefix.
+    pub local: Ipv6Net,
+    /// The other end of a point-to-point link.
+    pub peer: Option<Ipv6Addr>,
+    /// What is known of it.
+    pub flags: AddrFlags,
+    /// Until when it is preferred as a source, on the router's clock; `None` for ever.
+    pub preferred_until: Option<u64>,
+    /// Until when it is valid; `None` for ever.
+    pub valid_until: Option<u64>,
+    /// Metric of its prefix route, 0 for the usual one.
+    pub metric: u32,
+    /// Who made it (`IFAPROT_*`).
+    pub proto: u8,
+}
+
+impl IfaceAddr6 {
+    /// An address for good, ready for use.
+    pub fn permanent(local: Ipv6Net) -> Self {
+        Self {
+            local,
+            peer: None,
+            flags: AddrFlags::PERMANENT,
+            preferred_until: None,
+            valid_until: None,
+            metric: 0,
+            proto: 0,
+        }
+    }
+
+    /// Answers for it are sent, and packets to it taken: it is no longer looked for among others.
+    pub fn is_usable(&self) -> bool {
+        !self.flags.any(AddrFlags::DADFAILED)
+            && (!self.flags.any(AddrFlags::TENTATIVE) || self.flags.any(AddrFlags::OPTIMISTIC))
+    }
+}
+
+/// Flags of an IPv6 address (`IFA_F_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct AddrFlags(pub u32);
+
+impl AddrFlags {
+    /// `temporary` (RFC 8981).
+    pub const TEMPORARY: Self = Self(0x01);
+    /// `nodad`.
+    pub const NODAD: Self = Self(0x02);
+    /// `optimistic` (RFC 4429).
+    pub const OPTIMISTIC: Self = Self(0x04);
+    /// `dadfailed`: somebody else has it.
+    pub const DADFAILED: Self = Self(0x08);
+    /// `home` (RFC 6275).
+    pub const HOMEADDRESS: Self = Self(0x10);
+    /// `deprecated`.
+    pub const DEPRECATED: Self = Self(0x20);
+    /// `tentative`: duplicates are being looked for.
+    pub const TENTATIVE: Self = Self(0x40);
+    /// Made by the administrator or the router, without a lifetime.
+    pub const PERMANENT: Self = Self(0x80);
+    /// `mngtmpaddr`.
+    pub const MANAGETEMPADDR: Self = Self(0x100);
+    /// `noprefixroute`.
+    pub const NOPREFIXROUTE: Self = Self(0x200);
+    /// `autojoin`.
+    pub const MCAUTOJOIN: Self = Self(0x400);
+    /// `stable-privacy` (RFC 7217).
+    pub const STABLE_PRIVACY: Self = Self(0x800);
+
+    /// True when any flag of `other` is set.
+    pub const fn any(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// This set without those of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+/// `net.ipv6.conf.IFACE.*` as it is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IfaceConf6 {
+    /// `forwarding`.
+    pub forwarding: bool,
+    /// `disable_ipv6`.
+    pub disable_ipv6: bool,
+    /// `hop_limit` of the router's own packets.
+    pub hop_limit: u8,
+    /// `mtu`, 0 for that of the interface.
+    pub mtu: u16,
+    /// `accept_redirects`.
+    pub accept_redirects: bool,
+    /// `accept_source_route`: 0 for type 2 alone, negative for none.
+    pub accept_source_route: i8,
+    /// `seg6_enabled`.
+    pub seg6_enabled: bool,
+    /// `drop_unicast_in_l2_multicast`.
+    pub drop_unicast_in_l2_multicast: bool,
+    /// `proxy_ndp`.
+    pub proxy_ndp: bool,
+}
+
+impl Default for IfaceConf6 {
+    /// Linux's defaults, on a router.
+    fn default() -> Self {
+        Self {
+            forwarding: true,
+            disable_ipv6: false,
+            hop_limit: 64,
+            mtu: 0,
+            accept_redirects: false,
+            accept_source_route: 0,
+            seg6_enabled: false,
+            drop_unicast_in_l2_multicast: false,
+            proxy_ndp: false,
+        }
+    }
 }
 
 /// `net.ipv4.conf.IFACE.*` as it is in force, that of `conf.all` considered.
@@ -103,6 +231,12 @@ pub struct Iface {
     pub vrf_table: Option<u32>,
     /// Addresses, the primary one of each subnet before its secondary ones.
     pub addresses: Vec<IfaceAddr>,
+    /// IPv6 addresses, in the order of `ip -6 addr`.
+    pub addresses6: Vec<IfaceAddr6>,
+    /// Its tunables of IPv6.
+    pub conf6: IfaceConf6,
+    /// IPv6 groups that it listens to, in order.
+    pub groups6: Vec<Ipv6Addr>,
 }
 
 impl Iface {
@@ -121,6 +255,11 @@ impl Iface {
     /// Routes may lead out by it.
     pub fn serves(&self) -> bool {
         self.up && (self.carrier || !self.conf.ignore_linkdown)
+    }
+
+    /// Largest IPv6 packet.
+    pub fn mtu6(&self) -> u16 {
+        if self.conf6.mtu == 0 { self.mtu } else { self.conf6.mtu.min(self.mtu) }
     }
 
     /// The address that packets to `towards` carry when the router makes them and nothing else

@@ -276,11 +276,10 @@ fn auto_routes(config: &Config, arena: &Arena, router: &mut Router) -> Result<us
         let port = &config.ports[to];
         let gateway = gateway(port.addresses.first().map(|address| **address), to);
         let hop = NextHopSpec {
-            via: Some(gateway),
+            via: Some(gateway.into()),
             dev: Some(port.name.to_string()),
             weight: 1,
             onlink: true,
-            via6: None,
         };
         let net = ipnet::Ipv4Net::new((*net).into(), 24).unwrap_or_default();
         let spec = RouteSpec::through(net, hop);

@@ -40,11 +40,10 @@ pub(super) fn add(
         let nets = synth::prefixes(ROUTES, seed).chain([Ipv4Net::default()]);
         for dst in nets {
             let hop = NextHopSpec {
-                via: Some(via),
+                via: Some(via.into()),
                 dev: port.map(str::to_owned),
                 weight: 1,
                 onlink: true,
-                via6: None,
             };
             let spec = RouteSpec { table: FIRST_TABLE + table, ..RouteSpec::through(dst, hop) };
             router
@@ -74,11 +73,11 @@ fn rule(number: u32, options: &BenchOptions, subnet: Ipv4Net) -> RuleSpec {
         // Every eighth host of the first port's subnet is taken by some rule.
         0 => {
             let host = subnet.addr().to_bits() + (number / 4 * 8) % 256;
-            RuleSpec { from: Ipv4Net::from(Ipv4Addr::from_bits(host)), ..rule }
+            RuleSpec { from: Ipv4Net::from(Ipv4Addr::from_bits(host)).into(), ..rule }
         }
         1 => {
             let net = Ipv4Addr::new(240, low, (number / 0xff) as u8, 0);
-            RuleSpec { to: Ipv4Net::new_assert(net, 24), ..rule }
+            RuleSpec { to: Ipv4Net::new_assert(net, 24).into(), ..rule }
         }
         2 => {
             let port = (number % 1000) as u16 + 1;

@@ -153,13 +153,8 @@ impl Beside for Routes<'_> {
         let subnet = self.0.config.ports.last().and_then(|port| port.addresses.first());
         let via = super::gateway(subnet.map(|subnet| **subnet), self.0.config.ports.len());
         for dst in synth::prefixes(self.0.routes.unwrap_or(0) as usize, self.0.seed) {
-            let hop = NextHopSpec {
-                via: Some(via),
-                dev: port.clone(),
-                weight: 1,
-                onlink: true,
-                via6: None,
-            };
+            let hop =
+                NextHopSpec { via: Some(via.into()), dev: port.clone(), weight: 1, onlink: true };
             let spec = RouteSpec::through(dst, hop);
             router
                 .route(Verb::Append, &spec)

@@ -217,7 +217,8 @@ mod tests {
         let any = Rule { act: Act::Lookup(Where::Main, -1), ..Rule::ANY };
         let (fib, tries) = (Fib4Writer::new(16), TriesWriter::new(4, 16));
         let hops = HopTable::new(8, 8);
-        let from = Sources { fib: fib.table(), tries: tries.tables(), hops: &hops };
+        let from: Sources<'_> =
+            Sources { fib: fib.table().as_ref(), tries: tries.tables(), hops: &hops };
         let mut random = Random::new(3);
         let mut cache = FlowCache::new(4);
         for generation in 1..200 {

@@ -5,19 +5,20 @@
 //!
 //! - obeys: ledger 5.20 to 5.33, 5.62, 5.78 to 5.88; errors in the words of iproute2 and the kernel
 
-use std::{borrow::Cow, collections::HashMap, net::Ipv4Addr};
+use std::{collections::HashMap, net::IpAddr};
 
 use thiserror::Error;
 
 use super::{
-    fib::{Fib4Writer, FibFull},
+    family::{Family, FibWriter},
+    fib::FibFull,
     hops::{Egress, HopSpec, Hops, HopsFull},
-    nexthops::{NexthopError, Nexthops},
+    nexthops::Nexthops,
     rib::{Alias, InfoId, Nexthop, Prefix, Rib, RouteInfo},
-    spec::{NextHopSpec, NexthopSpec, RouteSpec, RouteType, table},
+    spec::{RouteSpec, RouteType, table},
     table::{Attrs, HopKind},
     trie::{TrieId, TriesWriter},
-    views::View,
+    views::{Choice, View},
 };
 use crate::publish::Epoch;
 
@@ -88,43 +89,51 @@ pub trait Links: Egress {
     fn by_name(&self, name: &str) -> Option<u16>;
     /// Administratively up.
     fn is_up(&self, iface: u16) -> bool;
-    /// The router has this address.
-    fn is_local(&self, address: Ipv4Addr) -> bool;
+    /// The router has this address; a link-local one counts on `iface` alone.
+    fn is_local(&self, address: IpAddr, iface: Option<u16>) -> bool;
     /// The table of the VRF that an interface is in.
     fn route_table(&self, iface: Option<u16>) -> Option<u32>;
 }
 
 /// A change of a route: taken away or not, prefix, TOS, route, and its next hops at the time.
-pub type RouteNote = (bool, Prefix, u8, RouteInfo, Vec<Nexthop>);
+pub type RouteNote<B = u32> = (bool, Prefix<B>, u8, RouteInfo, Vec<Nexthop>);
 
-/// The routes and the forwarding tables.
-pub struct RouteControl {
-    pub(super) rib: Rib,
-    pub(super) fib: Fib4Writer,
-    pub(super) tries: TriesWriter,
+/// What a change of routes reads and writes beside them.
+pub struct World<'a> {
+    /// Interfaces and neighbours.
+    pub links: &'a dyn Links,
+    /// Hops, of both families.
+    pub hops: &'a mut Hops,
+    /// Next-hop objects, of both families.
+    pub objects: &'a Nexthops,
+}
+
+/// The routes of a family and its forwarding tables.
+pub struct RouteControl<B: Family = u32> {
+    pub(super) rib: Rib<B>,
+    pub(super) fib: B::Writer,
+    pub(super) tries: TriesWriter<B>,
     pub(super) trie_of: HashMap<u32, TrieId>,
-    /// Hops that choose by DSCP, by the prefix that they stand for.
-    pub(super) choices: HashMap<(View, Prefix), u32>,
-    pub(super) objects: Nexthops,
+    /// Hops that choose by DSCP or source, by the prefix that they stand for.
+    pub(super) choices: HashMap<(View, Prefix<B>), Choice>,
     limit: usize,
     /// What has changed, for those who watch: taken away or not, prefix, TOS, route and next hops.
-    pub journal: Option<Vec<RouteNote>>,
+    pub journal: Option<Vec<RouteNote<B>>>,
     /// Routes that are flushed go into the journal too.
     pub tells_flushed: bool,
     /// Changes refused for want of room.
     pub refused: u64,
 }
 
-impl RouteControl {
+impl<B: Family> RouteControl<B> {
     /// No routes, and room for `limit` of them and for `groups` groups of longer ones.
     pub fn new(limit: usize, groups: u32) -> Self {
         let mut routes = Self {
             rib: Rib::default(),
-            fib: Fib4Writer::new(groups),
+            fib: B::Writer::with_groups(groups),
             tries: TriesWriter::new(MAX_TABLES, groups.max(MAX_TABLES) * 2),
             trie_of: HashMap::new(),
             choices: HashMap::new(),
-            objects: Nexthops::default(),
             limit,
             journal: None,
             tells_flushed: false,
@@ -136,22 +145,17 @@ impl RouteControl {
     }
 
     /// The routes.
-    pub fn rib(&self) -> &Rib {
+    pub fn rib(&self) -> &Rib<B> {
         &self.rib
     }
 
-    /// The next-hop objects.
-    pub fn objects(&self) -> &Nexthops {
-        &self.objects
-    }
-
     /// The large forwarding table.
-    pub fn fib(&self) -> &Fib4Writer {
+    pub fn fib(&self) -> &B::Writer {
         &self.fib
     }
 
     /// The other forwarding tables.
-    pub fn tries(&self) -> &TriesWriter {
+    pub fn tries(&self) -> &TriesWriter<B> {
         &self.tries
     }
 
@@ -172,8 +176,8 @@ impl RouteControl {
         let id = self.tries.create()?;
         self.trie_of.insert(table_id, id);
         let view = View::One(table_id);
-        let there = |(of, prefix): (u32, Prefix)| (of == view.shelf()).then_some(prefix);
-        let prefixes: Vec<Prefix> = self.rib.prefixes().filter_map(there).collect();
+        let there = |(of, prefix): (u32, Prefix<B>)| (of == view.shelf()).then_some(prefix);
+        let prefixes: Vec<Prefix<B>> = self.rib.prefixes().filter_map(there).collect();
         for prefix in prefixes {
             // Only main comes here with routes, whose choices by DSCP wait for its next change.
             if let Some((hop, _)) = self.plain_value(view, prefix) {
@@ -216,14 +220,6 @@ impl RouteControl {
         self.tries.reclaim(safe);
     }
 
-    /// The next hops of a route, those of its object when it has one.
-    pub fn nexthops<'a>(&'a self, info: &'a RouteInfo) -> Cow<'a, [Nexthop]> {
-        match info.nhid {
-            0 => Cow::Borrowed(&info.nexthops),
-            id => Cow::Owned(self.objects.nexthops(id)),
-        }
-    }
-
     /// Makes a change.
     ///
     /// # Errors
@@ -232,19 +228,18 @@ impl RouteControl {
         &mut self,
         verb: Verb,
         spec: &RouteSpec,
-        links: &dyn Links,
-        hops: &mut Hops,
+        world: &mut World<'_>,
     ) -> Result<(), RouteError> {
-        let prefix = Prefix::of(spec.dst.addr().to_bits(), spec.dst.prefix_len());
+        let prefix = Prefix::of_net(spec.dst).ok_or(RouteError::Invalid)?;
         if verb == Verb::Delete {
-            let place = self.find_to_delete(prefix, spec, links)?;
+            let place = self.find_to_delete(prefix, spec, world)?;
             if let Some(alias) = self.rib.get(spec.table, prefix).get(place).copied() {
-                self.note(true, prefix, alias);
+                self.note(true, prefix, alias, world.objects);
             }
-            self.delete(spec.table, prefix, place, hops);
+            self.delete(spec.table, prefix, place, world.hops);
             return Ok(());
         }
-        let info = self.resolve(spec, links)?;
+        let info = self.resolve(spec, world)?;
         let same = |alias: &Alias| {
             let other = self.rib.info(alias.info);
             alias.tos == spec.tos
@@ -272,13 +267,13 @@ impl RouteControl {
             self.refused += 1;
             return Err(RouteError::RoutesFull(self.limit));
         }
-        let id = self.share(info, links, hops).inspect_err(|_| self.refused += 1)?;
+        let id = self.share(info, world).inspect_err(|_| self.refused += 1)?;
         // The forwarding tables' room is proved before anything is changed.
         if self.rib.get(spec.table, prefix).is_empty()
             && let Err(full) = self.prove_room(spec.table, prefix, self.rib.hop(id))
         {
             self.refused += 1;
-            self.forget_unused(id, hops);
+            self.forget_unused(id, world.hops);
             return Err(full.into());
         }
         let gone = match replaces {
@@ -289,29 +284,29 @@ impl RouteControl {
                 None
             }
         };
-        self.note(false, prefix, Alias { info: id, tos: spec.tos });
-        self.refresh(spec.table, prefix, hops);
+        self.note(false, prefix, Alias { info: id, tos: spec.tos }, world.objects);
+        self.refresh(spec.table, prefix, world.hops);
         if let Some(hop) = gone {
-            hops.release(hop);
+            world.hops.release(hop);
         }
         Ok(())
     }
 
-    fn note(&mut self, deleted: bool, prefix: Prefix, alias: Alias) {
+    fn note(&mut self, deleted: bool, prefix: Prefix<B>, alias: Alias, objects: &Nexthops) {
         if self.journal.is_none() {
             return;
         }
         let Some(info) = self.rib.info(alias.info).cloned() else { return };
-        let nexthops = self.nexthops(&info).into_owned();
+        let nexthops = objects.of(&info).into_owned();
         if let Some(journal) = &mut self.journal {
             journal.push((deleted, prefix, alias.tos, info, nexthops));
         }
     }
 
     /// Puts all routes of which `wanted` says so into the journal, as if they had been changed.
-    pub fn note_routes(&mut self, wanted: impl Fn(&RouteInfo) -> bool) {
+    pub fn note_routes(&mut self, objects: &Nexthops, wanted: impl Fn(&RouteInfo) -> bool) {
         let rib = &self.rib;
-        let found: Vec<(Prefix, Alias)> = rib
+        let found: Vec<(Prefix<B>, Alias)> = rib
             .prefixes()
             .flat_map(|(shelf, prefix)| {
                 rib.get(shelf, prefix).iter().map(move |own| (prefix, *own))
@@ -319,21 +314,16 @@ impl RouteControl {
             .filter(|(_, alias)| rib.info(alias.info).is_some_and(&wanted))
             .collect();
         for (prefix, alias) in found {
-            self.note(false, prefix, alias);
+            self.note(false, prefix, alias, objects);
         }
     }
 
     /// The shared information, with a hop of its own if it is new.
-    fn share(
-        &mut self,
-        info: RouteInfo,
-        links: &dyn Links,
-        hops: &mut Hops,
-    ) -> Result<InfoId, HopsFull> {
+    fn share(&mut self, info: RouteInfo, world: &mut World<'_>) -> Result<InfoId, HopsFull> {
         if let Some(id) = self.rib.find_info(&info) {
             return Ok(id);
         }
-        let hop = acquire(&info, &self.objects, links, hops)?;
+        let hop = acquire::<B>(&info, world)?;
         Ok(self.rib.share(info, hop))
     }
 
@@ -344,7 +334,7 @@ impl RouteControl {
         }
     }
 
-    fn delete(&mut self, table_id: u32, prefix: Prefix, place: usize, hops: &mut Hops) {
+    fn delete(&mut self, table_id: u32, prefix: Prefix<B>, place: usize, hops: &mut Hops) {
         let gone = self.rib.remove(table_id, prefix, place);
         self.refresh(table_id, prefix, hops);
         if let Some(hop) = gone {
@@ -355,16 +345,15 @@ impl RouteControl {
     /// An interface came, went, or its link did: routes that have no next hop left stand aside, and
     /// groups share their flows among those that are left [5.62]. `all_usable` says of an interface
     /// whether next hops by it count.
-    pub fn handle_link_change(&mut self, iface: u16, links: &dyn Links, hops: &mut Hops) {
-        hops.heal(iface, links);
-        self.objects.heal(iface, links, hops);
+    pub fn handle_link_change(&mut self, iface: u16, world: &mut World<'_>) {
+        let World { links, hops, objects } = world;
         let usable = |iface: u16| links.egress(iface).is_none_or(|facts| facts.usable);
         let changed: Vec<(InfoId, bool)> =
             self.rib
                 .all_infos()
                 .filter(|(_, info)| matches!(info.kind, RouteType::Unicast | RouteType::Multicast))
                 .filter_map(|(id, info)| {
-                    let nexthops = self.nexthops(info);
+                    let nexthops = objects.of(info);
                     nexthops.iter().any(|hop| hop.iface == iface).then(|| {
                         (id, nexthops.iter().all(|hop| hop.iface != 0 && !usable(hop.iface)))
                     })
@@ -377,7 +366,7 @@ impl RouteControl {
         if turned.is_empty() {
             return;
         }
-        let all: Vec<(u32, Prefix)> = self
+        let all: Vec<(u32, Prefix<B>)> = self
             .rib
             .prefixes()
             .filter(|(table_id, prefix)| {
@@ -392,65 +381,24 @@ impl RouteControl {
         }
     }
 
-    // ---- next-hop objects ----
-
-    /// Adds a next-hop object, or puts another in the place of one.
-    ///
-    /// # Errors
-    /// When it cannot be as stated, is there, or is not; nothing has changed then.
-    pub fn set_object(
-        &mut self,
-        verb: Verb,
-        spec: &NexthopSpec,
-        now: u64,
-        links: &dyn Links,
-        hops: &mut Hops,
-    ) -> Result<u32, NexthopError> {
-        // Out of the way, so that the routes can be asked for the gateway's link.
-        let mut objects = std::mem::take(&mut self.objects);
-        let resolve = |hop: &NextHopSpec| Ok(self.resolve_nexthop(table::MAIN, hop, links)?);
-        let done = objects.set(verb, spec, now, &resolve, links, hops);
-        self.objects = objects;
-        done
-    }
-
-    /// Deletes a next-hop object, the routes through it, and it from its groups; a group that is
-    /// left empty goes as well.
-    ///
-    /// # Errors
-    /// When there is none of this number.
-    pub fn delete_object(
-        &mut self,
-        id: u32,
-        now: u64,
-        links: &dyn Links,
-        hops: &mut Hops,
-    ) -> Result<(), NexthopError> {
-        let gone = self.objects.delete(id, now, links, hops)?;
-        for (id, hop) in gone {
-            self.flush(hops, |_, info| info.nhid == id);
-            hops.release(hop);
-        }
-        Ok(())
-    }
-
-    /// Lets time pass for resilient groups.
-    pub fn poll_objects(&mut self, now: u64, hops: &mut Hops) {
-        self.objects.poll(now, hops);
-    }
-
     /// Takes all routes away for which `gone` says so; gives their number.
-    pub fn flush(&mut self, hops: &mut Hops, gone: impl Fn(Prefix, &RouteInfo) -> bool) -> usize {
-        self.flush_with(hops, |_, prefix, info| gone(prefix, info))
+    pub fn flush(
+        &mut self,
+        hops: &mut Hops,
+        objects: &Nexthops,
+        gone: impl Fn(Prefix<B>, &RouteInfo) -> bool,
+    ) -> usize {
+        self.flush_with(hops, objects, |_, prefix, info| gone(prefix, info))
     }
 
     /// The same, with the routes at hand.
     pub fn flush_with(
         &mut self,
         hops: &mut Hops,
-        gone: impl Fn(&Self, Prefix, &RouteInfo) -> bool,
+        objects: &Nexthops,
+        gone: impl Fn(&Self, Prefix<B>, &RouteInfo) -> bool,
     ) -> usize {
-        let all: Vec<(u32, Prefix)> = self.rib.prefixes().collect();
+        let all: Vec<(u32, Prefix<B>)> = self.rib.prefixes().collect();
         let mut count = 0;
         for (shelf, prefix) in all {
             let going = |routes: &Self, alias: &Alias| {
@@ -462,7 +410,7 @@ impl RouteControl {
                 let alias = self.rib.get(shelf, prefix)[place];
                 let table_id = self.rib.info(alias.info).map_or(shelf, |info| info.table);
                 if self.tells_flushed {
-                    self.note(true, prefix, alias);
+                    self.note(true, prefix, alias, objects);
                 }
                 self.delete(table_id, prefix, place, hops);
                 count += 1;
@@ -484,29 +432,23 @@ fn attrs(info: &RouteInfo) -> Attrs {
 }
 
 /// The hop that carries a next hop of a route out.
-pub(super) fn via_hop(
-    hop: &Nexthop,
-    info: Option<&RouteInfo>,
-    links: &(impl Egress + ?Sized),
-) -> HopSpec {
+pub(super) fn via_hop(hop: &Nexthop, six: bool, info: Option<&RouteInfo>) -> HopSpec {
     HopSpec::Via {
         iface: hop.iface,
-        gateway: hop.gateway.or(hop.gateway6.map(|six| links.surrogate(hop.iface, six))),
+        six,
+        gateway: hop.gateway,
         mtu: info.and_then(|info| info.mtu).map(|mtu| mtu.min(u32::from(u16::MAX)) as u16),
-        prefsrc: info.and_then(|info| info.prefsrc).unwrap_or(Ipv4Addr::UNSPECIFIED),
+        prefsrc: info.and_then(|info| info.prefsrc),
         attrs: info.map(attrs).unwrap_or_default(),
     }
 }
 
 /// The hop that carries a route out.
-fn acquire(
-    info: &RouteInfo,
-    objects: &Nexthops,
-    links: &dyn Links,
-    hops: &mut Hops,
-) -> Result<u32, HopsFull> {
+fn acquire<B: Family>(info: &RouteInfo, world: &mut World<'_>) -> Result<u32, HopsFull> {
+    let World { links, hops, objects } = world;
+    let links = *links;
     let plain = |kind| HopSpec::Plain(kind);
-    if let (RouteType::Unicast, Some(hop)) = (info.kind, objects.hop(info.nhid)) {
+    if let (RouteType::Unicast, Some(hop)) = (info.kind, objects.hop(info.nhid, B::SIX)) {
         hops.share(hop);
         return Ok(hop);
     }
@@ -514,20 +456,22 @@ fn acquire(
         RouteType::Local => hops.acquire(plain(HopKind::Local), links),
         RouteType::Broadcast => {
             let iface = info.nexthops.first().map_or(0, |hop| hop.iface);
-            let prefsrc = info.prefsrc.unwrap_or(Ipv4Addr::UNSPECIFIED);
-            hops.acquire(HopSpec::Broadcast { iface, prefsrc }, links)
+            hops.acquire(HopSpec::Broadcast { iface, prefsrc: info.prefsrc }, links)
         }
         RouteType::Blackhole => hops.acquire(plain(HopKind::Blackhole), links),
         RouteType::Unreachable => hops.acquire(plain(HopKind::Unreachable), links),
         RouteType::Prohibit => hops.acquire(plain(HopKind::Prohibit), links),
         RouteType::Throw => hops.acquire(plain(HopKind::Throw), links),
-        RouteType::Multicast | RouteType::Anycast => hops.acquire(plain(HopKind::Invalid), links),
-        RouteType::Unicast => match &info.nexthops[..] {
-            [one] => hops.acquire(via_hop(one, Some(info), links), links),
+        // To the router, as any address of its own (RFC 4291 section 2.6).
+        RouteType::Anycast if B::SIX => hops.acquire(plain(HopKind::Local), links),
+        RouteType::Anycast => hops.acquire(plain(HopKind::Invalid), links),
+        RouteType::Multicast if !B::SIX => hops.acquire(plain(HopKind::Invalid), links),
+        RouteType::Unicast | RouteType::Multicast => match &info.nexthops[..] {
+            [one] => hops.acquire(via_hop(one, B::SIX, Some(info)), links),
             several => {
                 let mut members = Vec::with_capacity(several.len());
                 for hop in several {
-                    match hops.acquire(via_hop(hop, Some(info), links), links) {
+                    match hops.acquire(via_hop(hop, B::SIX, Some(info)), links) {
                         Ok(index) => members.push((index, hop.weight)),
                         Err(full) => {
                             members.iter().for_each(|&(index, _)| hops.release(index));

@@ -1,6 +1,6 @@
 //! What stands in for interfaces in tests of this room.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
     control::Links,
@@ -23,7 +23,7 @@ impl Egress for Up {
         })
     }
 
-    fn neighbour(&self, _: u16, _: Ipv4Addr) -> Option<MacAddr> {
+    fn neighbour(&self, _: u16, _: IpAddr) -> Option<MacAddr> {
         None
     }
 }
@@ -37,7 +37,7 @@ impl Links for Up {
         true
     }
 
-    fn is_local(&self, _: Ipv4Addr) -> bool {
+    fn is_local(&self, _: IpAddr, _: Option<u16>) -> bool {
         false
     }
 

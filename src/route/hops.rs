@@ -3,15 +3,14 @@
 //! Equal requests share one hop, as routes share a `fib_info` in the kernel [5.25 to 5.28]. A hop
 //! that nobody uses is retired and reused only when no worker can hold its index.
 
-use std::{
-    collections::HashMap,
-    net::{Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use thiserror::Error;
 
-use super::table::{Attrs, HopKind, HopOut, HopTable};
+use super::{
+    table::{Attrs, HopKind, HopOut, HopTable},
+    trie::TrieId,
+};
 use crate::{
     packet::MacAddr,
     publish::{Epoch, Retired},
@@ -26,12 +25,14 @@ pub enum HopSpec {
     Via {
         /// Interface.
         iface: u16,
-        /// Gateway; `None` for destinations on the link.
-        gateway: Option<Ipv4Addr>,
+        /// Packets by it are of IPv6.
+        six: bool,
+        /// Gateway, of either family; `None` for destinations on the link.
+        gateway: Option<IpAddr>,
         /// MTU of the route, when it has one of its own.
         mtu: Option<u16>,
-        /// Preferred source, unspecified to choose by the interface.
-        prefsrc: Ipv4Addr,
+        /// Preferred source; `None` to choose by the interface.
+        prefsrc: Option<IpAddr>,
         /// Metrics for the router's own packets.
         attrs: Attrs,
     },
@@ -39,15 +40,17 @@ pub enum HopSpec {
     Broadcast {
         /// Interface.
         iface: u16,
-        /// Preferred source, unspecified to choose by the interface.
-        prefsrc: Ipv4Addr,
+        /// Preferred source; `None` to choose by the interface.
+        prefsrc: Option<IpAddr>,
     },
     /// One of several, with weights from 1.
     Group(Vec<(u32, u16)>),
     /// The hop for each DSCP; 64 of them.
     Choice(Box<[u32]>),
-    /// A next-hop object: members come and go, see [`Hops::set_members`].
-    Object(u32),
+    /// A next-hop object for a family (IPv6 when true): members come and go, see [`Hops::set_members`].
+    Object(u32, bool),
+    /// The hop for each source, by a table of sources.
+    Sources(TrieId),
 }
 
 /// What a hop needs to know of the interface it leaves by.
@@ -72,11 +75,7 @@ pub trait Egress {
     /// An interface.
     fn egress(&self, iface: u16) -> Option<EgressFacts>;
     /// Where a neighbour is, if that is known.
-    fn neighbour(&self, iface: u16, address: Ipv4Addr) -> Option<MacAddr>;
-    /// The address that stands for an IPv6 gateway among the neighbours; unspecified for nowhere.
-    fn surrogate(&self, _iface: u16, _gateway: Ipv6Addr) -> Ipv4Addr {
-        Ipv4Addr::UNSPECIFIED
-    }
+    fn neighbour(&self, iface: u16, address: IpAddr) -> Option<MacAddr>;
 }
 
 /// No hop or bucket is left.
@@ -155,7 +154,7 @@ const MAX_BUCKETS: u32 = 1000;
 impl Hops {
     /// Keeps up to `limit` hops.
     pub fn new(limit: u32) -> Self {
-        let table = Arc::new(HopTable::new(limit, limit.max(4096)));
+        let table = Arc::new(HopTable::new(limit, limit.max(4096) * 2));
         Self {
             table,
             limit,
@@ -230,14 +229,19 @@ impl Hops {
         match &spec {
             HopSpec::Plain(kind) => {
                 let out = HopOut { kind: *kind, ..HopOut::default() };
-                self.table.write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
+                self.table.write(index, out, None, None);
+            }
+            HopSpec::Sources(trie) => {
+                self.table.set_group(index, 0, trie.number(), 0);
+                let out = HopOut { kind: HopKind::Sources, ..HopOut::default() };
+                self.table.write(index, out, None, None);
             }
             HopSpec::Broadcast { .. } => self.fill(index, &spec, links),
             HopSpec::Via { .. } => {
                 self.fill(index, &spec, links);
                 self.changes.push(Change::Added(index, spec.clone()));
             }
-            HopSpec::Group(_) | HopSpec::Choice(_) | HopSpec::Object(_) => {
+            HopSpec::Group(_) | HopSpec::Choice(_) | HopSpec::Object(..) => {
                 for member in spec.members() {
                     if let Some(record) = self.records.get_mut(&member) {
                         record.users += 1;
@@ -250,7 +254,7 @@ impl Hops {
                     _ => HopKind::Group,
                 };
                 let out = HopOut { kind, ..HopOut::default() };
-                self.table.write(index, out, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
+                self.table.write(index, out, None, None);
             }
         }
         self.by_spec.insert(spec.clone(), index);
@@ -387,12 +391,12 @@ impl Hops {
 
     /// Writes a hop by an interface, complete before anybody is led to it.
     fn fill(&self, index: u32, spec: &HopSpec, links: &(impl Egress + ?Sized)) {
-        let (iface, gateway, mtu, prefsrc, to_all) = match spec {
-            HopSpec::Via { iface, gateway, mtu, prefsrc, attrs } => {
+        let (iface, gateway, mtu, prefsrc, six, to_all) = match spec {
+            HopSpec::Via { iface, six, gateway, mtu, prefsrc, attrs } => {
                 self.table.set_attrs(index, *attrs);
-                (iface, *gateway, *mtu, prefsrc, false)
+                (iface, *gateway, *mtu, *prefsrc, *six, false)
             }
-            HopSpec::Broadcast { iface, prefsrc } => (iface, None, None, prefsrc, true),
+            HopSpec::Broadcast { iface, prefsrc } => (iface, None, None, *prefsrc, false, true),
             _ => return,
         };
         let kind = match (to_all, gateway) {
@@ -407,7 +411,7 @@ impl Hops {
         };
         if facts.vrf {
             let out = HopOut { kind: HopKind::Vrf, iface: *iface, ..HopOut::default() };
-            self.table.write(index, out, Ipv4Addr::UNSPECIFIED, *prefsrc);
+            self.table.write(index, out, None, prefsrc);
             return;
         }
         let mac = match kind {
@@ -415,7 +419,7 @@ impl Hops {
             _ => gateway.and_then(|gateway| links.neighbour(*iface, gateway)),
         };
         if let Some(mac) = mac {
-            self.table.set_header(index, mac.octets(), facts.mac.octets(), facts.vlan);
+            self.table.set_header(index, mac.octets(), facts.mac.octets(), facts.vlan, six);
         }
         let out = HopOut {
             kind,
@@ -426,7 +430,7 @@ impl Hops {
             iface: *iface,
             mtu: mtu.map_or(facts.mtu, |mtu| mtu.min(facts.mtu)),
         };
-        self.table.write(index, out, gateway.unwrap_or(Ipv4Addr::UNSPECIFIED), *prefsrc);
+        self.table.write(index, out, gateway, prefsrc);
     }
 
     /// Writes a hop anew after its interface or neighbour has changed.
@@ -532,6 +536,7 @@ impl Hops {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     struct NoLinks;
 
@@ -540,7 +545,7 @@ mod tests {
             None
         }
 
-        fn neighbour(&self, _: u16, _: Ipv4Addr) -> Option<MacAddr> {
+        fn neighbour(&self, _: u16, _: IpAddr) -> Option<MacAddr> {
             None
         }
     }
@@ -548,9 +553,10 @@ mod tests {
     fn via(last: u8) -> HopSpec {
         HopSpec::Via {
             iface: 1,
-            gateway: Some(Ipv4Addr::new(192, 0, 2, last)),
+            six: false,
+            gateway: Some(Ipv4Addr::new(192, 0, 2, last).into()),
             mtu: None,
-            prefsrc: Ipv4Addr::UNSPECIFIED,
+            prefsrc: None,
             attrs: Attrs::default(),
         }
     }

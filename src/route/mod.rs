@@ -6,7 +6,9 @@ pub mod control;
 #[cfg(test)]
 mod doubles;
 pub mod exceptions;
+pub mod family;
 pub mod fib;
+pub mod fib6;
 pub mod hops;
 pub mod multipath;
 pub mod nexthops;

@@ -7,14 +7,14 @@
 //!
 //! - obeys: `ip-nexthop(8)`; errors in the words of the kernel; RFC 2992 for groups by weight
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use thiserror::Error;
 
 use super::{
     control::{Links, RouteError, Verb, via_hop},
     hops::{HopSpec, Hops, HopsFull},
-    rib::Nexthop,
+    rib::{Nexthop, RouteInfo},
     spec::{NextHopSpec, NexthopKind, NexthopSpec, ResilientSpec},
     table::HopKind,
 };
@@ -97,13 +97,14 @@ pub struct Object {
     pub protocol: u8,
     /// What it is.
     pub kind: ObjectKind,
-    hop: u32,
-    /// The hop that a single next hop leads to.
-    leaf: u32,
+    /// The hops that routes of IPv4 and of IPv6 lead to.
+    hops: [u32; 2],
+    /// The hops that a single next hop leads to, in the same order.
+    leaves: [u32; 2],
 }
 
 /// All objects, by number.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Nexthops {
     all: BTreeMap<u32, Object>,
     /// Bytes that mark when buckets were used are read at most once in this time.
@@ -115,7 +116,8 @@ const LOOK: u64 = 100_000_000;
 /// A hundredth of a second in nanoseconds.
 const CENTI: u64 = 10_000_000;
 
-type Resolve<'a> = dyn Fn(&NextHopSpec) -> Result<Nexthop, NexthopError> + 'a;
+/// Finds the interface of a next hop.
+pub type Resolve<'a> = dyn Fn(&NextHopSpec) -> Result<Nexthop, NexthopError> + 'a;
 
 impl Nexthops {
     /// All objects, by number.
@@ -133,9 +135,17 @@ impl Nexthops {
         self.all.contains_key(&id)
     }
 
-    /// The hop that routes through an object lead to.
-    pub fn hop(&self, id: u32) -> Option<u32> {
-        self.all.get(&id).map(|object| object.hop)
+    /// The hop that routes of a family through an object lead to.
+    pub fn hop(&self, id: u32, six: bool) -> Option<u32> {
+        self.all.get(&id).map(|object| object.hops[usize::from(six)])
+    }
+
+    /// The next hops of a route, those of its object when it has one.
+    pub fn of<'a>(&self, info: &'a RouteInfo) -> Cow<'a, [Nexthop]> {
+        match info.nhid {
+            0 => Cow::Borrowed(&info.nexthops),
+            id => Cow::Owned(self.nexthops(id)),
+        }
     }
 
     /// Next hops of an object, those of its members for a group.
@@ -164,7 +174,11 @@ impl Nexthops {
         }
     }
 
-    pub(super) fn set(
+    /// Adds an object, or puts another in the place of one; `resolve` finds a next hop's interface.
+    ///
+    /// # Errors
+    /// When it cannot be as stated, is there, or is not; nothing has changed then.
+    pub fn set(
         &mut self,
         verb: Verb,
         spec: &NexthopSpec,
@@ -184,18 +198,18 @@ impl Nexthops {
             _ => {}
         }
         let kind = self.kind_of(spec, old.map(|old| &old.kind), resolve)?;
-        let leaf = match &kind {
-            ObjectKind::Blackhole => Some(hops.acquire(HopSpec::Plain(HopKind::Blackhole), links)?),
-            ObjectKind::Via(hop) => Some(hops.acquire(via_hop(hop, None, links), links)?),
-            ObjectKind::Group { .. } => None,
+        let leaves = match &kind {
+            ObjectKind::Blackhole => both(hops, links, |_| HopSpec::Plain(HopKind::Blackhole))?,
+            ObjectKind::Via(hop) => both(hops, links, |six| via_hop(hop, six, None))?,
+            ObjectKind::Group { .. } => [0; 2],
         };
         let fresh = old.is_none();
-        let hop = match old {
-            Some(old) => old.hop,
-            None => match hops.acquire(HopSpec::Object(id), links) {
-                Ok(hop) => hop,
+        let heads = match old {
+            Some(old) => old.hops,
+            None => match both(hops, links, |six| HopSpec::Object(id, six)) {
+                Ok(heads) => heads,
                 Err(full) => {
-                    leaf.into_iter().for_each(|leaf| hops.release(leaf));
+                    release(hops, leaves);
                     return Err(full.into());
                 }
             },
@@ -205,23 +219,23 @@ impl Nexthops {
             (ObjectKind::Group { .. }, Some(old)) => old.protocol,
             _ => spec.protocol,
         };
-        let object = Object { protocol, kind, hop, leaf: leaf.unwrap_or_default() };
+        let object = Object { protocol, kind, hops: heads, leaves };
         let before = self.all.insert(id, object);
         let done = self.rewrite(id, now, links, hops);
         let gone = match (&done, before) {
-            (Ok(()), before) => before.map(|before| before.leaf),
+            (Ok(()), before) => before.map_or([0; 2], |before| before.leaves),
             (Err(_), Some(before)) => {
                 self.all.insert(id, before);
-                leaf
+                leaves
             }
             (Err(_), None) => {
                 self.all.remove(&id);
-                leaf
+                leaves
             }
         };
-        gone.filter(|leaf| *leaf != 0).into_iter().for_each(|leaf| hops.release(leaf));
+        release(hops, gone);
         if done.is_err() && fresh {
-            hops.release(hop);
+            release(hops, heads);
         }
         done?;
         for group in self.groups_with(id) {
@@ -248,13 +262,8 @@ impl Nexthops {
             NexthopKind::Blackhole => ObjectKind::Blackhole,
             NexthopKind::Via { dev: None, .. } => return Err(NexthopError::Incomplete),
             NexthopKind::Via { via, dev, onlink } => {
-                let (via, via6) = match via {
-                    Some(std::net::IpAddr::V4(via)) => (Some(*via), None),
-                    Some(std::net::IpAddr::V6(via)) => (None, Some(*via)),
-                    None => (None, None),
-                };
                 let stated =
-                    NextHopSpec { via, via6, dev: dev.clone(), weight: 1, onlink: *onlink };
+                    NextHopSpec { via: *via, dev: dev.clone(), weight: 1, onlink: *onlink };
                 ObjectKind::Via(resolve(&stated)?)
             }
             NexthopKind::Group { members, resilient } => {
@@ -306,8 +315,8 @@ impl Nexthops {
         self.all.iter().filter(|(_, object)| has(object)).map(|(id, _)| *id).collect()
     }
 
-    fn leaf(&self, id: u32) -> u32 {
-        self.all.get(&id).map_or(0, |object| object.leaf)
+    fn leaf(&self, id: u32, family: usize) -> u32 {
+        self.all.get(&id).map_or(0, |object| object.leaves[family])
     }
 
     /// Writes the hop of an object anew.
@@ -319,19 +328,24 @@ impl Nexthops {
         hops: &mut Hops,
     ) -> Result<(), HopsFull> {
         let Some(object) = self.all.get(&id) else { return Ok(()) };
-        let hop = object.hop;
+        let heads = object.hops;
         match object.kind.clone() {
             ObjectKind::Blackhole | ObjectKind::Via(_) => {
-                hops.set_members(hop, vec![(object.leaf, 1)], links)
+                let leaves = object.leaves;
+                heads
+                    .into_iter()
+                    .zip(leaves)
+                    .try_for_each(|(head, leaf)| hops.set_members(head, vec![(leaf, 1)], links))
             }
             ObjectKind::Group { members, resilient: None } => {
-                let each = members.iter().map(|(id, weight)| (self.leaf(*id), *weight));
-                hops.set_members(hop, each.collect(), links)
+                heads.into_iter().enumerate().try_for_each(|(family, head)| {
+                    let each = members.iter().map(|(id, weight)| (self.leaf(*id, family), *weight));
+                    hops.set_members(head, each.collect(), links)
+                })
             }
             ObjectKind::Group { members, resilient: Some(mut resilient) } => {
-                let first = hops.first_bucket(hop);
                 let idle = |bucket: usize| {
-                    let used = first.map_or(0, |first| hops.table().used(first + bucket as u32));
+                    let used = last_use(hops, heads, bucket as u32);
                     idle_for(used, now) >= u64::from(resilient.spec.idle_timer) * CENTI
                 };
                 let busy: Vec<bool> =
@@ -339,10 +353,13 @@ impl Nexthops {
                 let over = balance(&mut resilient.buckets, &members, |bucket| !busy[bucket]);
                 resilient.unbalanced_since =
                     over.then(|| resilient.unbalanced_since.unwrap_or(now));
-                let each: Vec<u32> = resilient.buckets.iter().map(|id| self.leaf(*id)).collect();
-                let list = members.iter().map(|(id, weight)| (self.leaf(*id), *weight)).collect();
-                hops.set_buckets(hop, list, &each)?;
-                hops.note_use(hop);
+                for (family, head) in heads.into_iter().enumerate() {
+                    let leaf = |id: u32| self.leaf(id, family);
+                    let each: Vec<u32> = resilient.buckets.iter().map(|id| leaf(*id)).collect();
+                    let list = members.iter().map(|(id, weight)| (leaf(*id), *weight)).collect();
+                    hops.set_buckets(head, list, &each)?;
+                    hops.note_use(head);
+                }
                 if let Some(object) = self.all.get_mut(&id) {
                     object.kind = ObjectKind::Group { members, resilient: Some(resilient) };
                 }
@@ -352,13 +369,16 @@ impl Nexthops {
     }
 
     /// Takes an object away. Gives what routes must no longer use: numbers and hops.
-    pub(super) fn delete(
+    ///
+    /// # Errors
+    /// When there is none of this number.
+    pub fn delete(
         &mut self,
         id: u32,
         now: u64,
         links: &dyn Links,
         hops: &mut Hops,
-    ) -> Result<Vec<(u32, u32)>, NexthopError> {
+    ) -> Result<Vec<(u32, [u32; 2])>, NexthopError> {
         if !self.contains(id) {
             return Err(NexthopError::NotFound);
         }
@@ -373,17 +393,15 @@ impl Nexthops {
             }
             if empty {
                 if let Some(group_object) = self.all.remove(&group) {
-                    gone.push((group, group_object.hop));
+                    gone.push((group, group_object.hops));
                 }
             } else {
                 self.rewrite(group, now, links, hops)?;
             }
         }
         if let Some(object) = self.all.remove(&id) {
-            gone.push((id, object.hop));
-            if object.leaf != 0 {
-                hops.release(object.leaf);
-            }
+            gone.push((id, object.hops));
+            release(hops, object.leaves);
         }
         Ok(gone)
     }
@@ -391,8 +409,7 @@ impl Nexthops {
     /// Nanoseconds since a packet used a bucket of a resilient group; since the router's start for
     /// one that was never used.
     pub fn idle_time(&self, id: u32, bucket: u32, now: u64, hops: &Hops) -> u64 {
-        let first = self.all.get(&id).and_then(|object| hops.first_bucket(object.hop));
-        let used = first.map_or(0, |first| hops.table().used(first + bucket));
+        let used = self.all.get(&id).map_or(0, |object| last_use(hops, object.hops, bucket));
         now.saturating_sub(u64::from(used) * LOOK)
     }
 
@@ -406,7 +423,7 @@ impl Nexthops {
     }
 
     /// An interface came or went: plain groups share their flows anew.
-    pub(super) fn heal(&mut self, iface: u16, links: &dyn Links, hops: &mut Hops) {
+    pub fn heal(&mut self, iface: u16, links: &dyn Links, hops: &mut Hops) {
         let mut groups: Vec<u32> =
             self.by_iface(iface).into_iter().flat_map(|id| self.groups_with(id)).collect();
         groups.sort_unstable();
@@ -423,31 +440,31 @@ impl Nexthops {
 
     /// Moves buckets of resilient groups that are out of balance, once no flow uses them or the
     /// time for waiting is over.
-    pub(super) fn poll(&mut self, now: u64, hops: &mut Hops) {
+    pub fn poll(&mut self, now: u64, hops: &mut Hops) {
         if now < self.next_look {
             return;
         }
         self.next_look = now + LOOK;
         let ids: Vec<u32> = self.all.keys().copied().collect();
         for id in ids {
-            let Some(Object { kind, hop, .. }) = self.all.get(&id) else { continue };
+            let Some(Object { kind, hops: heads, .. }) = self.all.get(&id) else { continue };
             let ObjectKind::Group { members, resilient: Some(resilient) } = kind else { continue };
             let Some(since) = resilient.unbalanced_since else { continue };
-            let (hop, members) = (*hop, members.clone());
-            let Some(first) = hops.first_bucket(hop) else { continue };
+            let (heads, members) = (*heads, members.clone());
             let spec = resilient.spec;
             let forced = spec.unbalanced_timer != 0
                 && now.saturating_sub(since) >= u64::from(spec.unbalanced_timer) * CENTI;
-            let table = hops.table();
             let may_move = |bucket: usize| {
-                let used = table.used(first + bucket as u32);
+                let used = last_use(hops, heads, bucket as u32);
                 forced || idle_for(used, now) >= u64::from(spec.idle_timer) * CENTI
             };
             let mut buckets = resilient.buckets.clone();
             let over = balance(&mut buckets, &members, may_move);
             for (bucket, (old, new)) in resilient.buckets.iter().zip(&buckets).enumerate() {
                 if old != new {
-                    hops.move_bucket(hop, bucket as u32, self.leaf(*new));
+                    for (family, head) in heads.into_iter().enumerate() {
+                        hops.move_bucket(head, bucket as u32, self.leaf(*new, family));
+                    }
                 }
             }
             if let Some(Object {
@@ -468,6 +485,33 @@ impl Nexthops {
         };
         self.all.values().any(waits).then_some(self.next_look)
     }
+}
+
+/// A hop for each family; both or none.
+fn both(
+    hops: &mut Hops,
+    links: &dyn Links,
+    spec: impl Fn(bool) -> HopSpec,
+) -> Result<[u32; 2], HopsFull> {
+    let four = hops.acquire(spec(false), links)?;
+    match hops.acquire(spec(true), links) {
+        Ok(six) => Ok([four, six]),
+        Err(full) => {
+            hops.release(four);
+            Err(full)
+        }
+    }
+}
+
+/// Gives the hops of both families back.
+pub fn release(hops: &mut Hops, both: [u32; 2]) {
+    both.into_iter().filter(|hop| *hop != 0).for_each(|hop| hops.release(hop));
+}
+
+/// When a bucket of a resilient group was last used by a packet of either family.
+fn last_use(hops: &Hops, heads: [u32; 2], bucket: u32) -> u32 {
+    let used = |head| hops.first_bucket(head).map_or(0, |first| hops.table().used(first + bucket));
+    heads.into_iter().map(used).max().unwrap_or(0)
 }
 
 /// How long ago a bucket was used, by its mark in tenths of a second.
@@ -549,7 +593,7 @@ mod tests {
         let (mut nexthops, mut hops) = (Nexthops::default(), Hops::new(64));
         let resolve = |stated: &NextHopSpec| {
             let gateway = stated.via;
-            Ok(Nexthop { iface: 1, gateway, weight: 1, onlink: false, gateway6: None })
+            Ok(Nexthop { iface: 1, gateway, weight: 1, onlink: false })
         };
         let set = |nexthops: &mut Nexthops, hops: &mut Hops, id, kind| {
             let spec = NexthopSpec { id, protocol: 0, kind };
@@ -564,7 +608,7 @@ mod tests {
         let members = vec![(1, 1), (2, 1), (3, 2), (4, 4)];
         let kind = NexthopKind::Group { members, resilient: Some(resilient) };
         set(&mut nexthops, &mut hops, 10, kind);
-        let group = nexthops.hop(10).unwrap();
+        let group = nexthops.hop(10, false).unwrap();
         let ways = |hops: &Hops| -> Vec<u32> {
             let of = |flow: u32| {
                 let hash = crate::packet::l3_hash(flow, 0x0a00_0001, 7);
@@ -573,10 +617,10 @@ mod tests {
             (0..100_000).map(of).collect()
         };
         let before = ways(&hops);
-        let lost = nexthops.leaf(2);
+        let lost = nexthops.leaf(2, 0);
         let due = [(1, 0.125), (2, 0.125), (3, 0.25), (4, 0.5)];
         for (id, due) in due {
-            let leaf = nexthops.leaf(id);
+            let leaf = nexthops.leaf(id, 0);
             let share = before.iter().filter(|way| **way == leaf).count() as f64 / 100_000.0;
             assert!((share - due).abs() < 0.02, "{id}: {share} for {due}");
         }

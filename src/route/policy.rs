@@ -12,11 +12,12 @@
 
 use std::collections::HashMap;
 
+use crate::packet::Bits;
 pub use crate::packet::Flow;
 
 use super::{
     cache::FlowKey,
-    fib::Fib4,
+    family::{Family, Fib},
     table::{HopKind, HopTable},
     trie::{TrieId, Tries},
 };
@@ -49,13 +50,13 @@ pub enum Act {
 
 /// A rule with its names resolved.
 #[derive(Clone, Debug)]
-pub struct Rule {
+pub struct Rule<B = u32> {
     /// Takes the packets that the selectors do not fit.
     pub invert: bool,
     /// Source prefix: bits and length.
-    pub src: (u32, u8),
+    pub src: (B, u8),
     /// Destination prefix.
-    pub dst: (u32, u8),
+    pub dst: (B, u8),
     /// TOS, 0 for any.
     pub tos: u8,
     /// Mark and its mask; mask 0 for any.
@@ -103,19 +104,20 @@ impl Rule {
 pub const ABSENT: u16 = u16::MAX;
 
 /// Sets of rules by a number that lies in ranges.
-struct Ranges {
-    starts: Vec<u32>,
+struct Ranges<B> {
+    starts: Vec<B>,
     sets: Vec<u64>,
     words: usize,
 }
 
-impl Ranges {
+impl<B: Bits> Ranges<B> {
     /// `fits` gives the first and last number that each rule takes.
-    fn new(words: usize, fits: &[(u32, u32)]) -> Self {
-        let mut starts: Vec<u32> = std::iter::once(0)
-            .chain(fits.iter().flat_map(|(first, last)| {
-                [Some(*first), last.checked_add(1)].into_iter().flatten()
-            }))
+    fn new(words: usize, fits: &[(B, B)]) -> Self {
+        let mut starts: Vec<B> = std::iter::once(B::default())
+            .chain(
+                fits.iter()
+                    .flat_map(|(first, last)| [Some(*first), last.next()].into_iter().flatten()),
+            )
             .collect();
         starts.sort_unstable();
         starts.dedup();
@@ -131,7 +133,7 @@ impl Ranges {
     }
 
     #[inline]
-    fn set(&self, number: u32) -> &[u64] {
+    fn set(&self, number: B) -> &[u64] {
         let place = self.starts.partition_point(|start| *start <= number) - 1;
         &self.sets[place * self.words..][..self.words]
     }
@@ -195,15 +197,15 @@ pub struct Fields {
 }
 
 /// The rules, compiled.
-pub struct Policy {
+pub struct Policy<B = u32> {
     words: usize,
     acts: Vec<Act>,
     /// Interfaces whose routes do not count, a bit each; empty for most rules.
     suppressed: Vec<Box<[u64]>>,
-    src: Ranges,
-    dst: Ranges,
-    sport: Ranges,
-    dport: Ranges,
+    src: Ranges<B>,
+    dst: Ranges<B>,
+    sport: Ranges<u32>,
+    dport: Ranges<u32>,
     iif: Direct,
     oif: Direct,
     tos: Direct,
@@ -221,23 +223,42 @@ pub struct Policy {
 }
 
 /// The tables that rules name.
-#[derive(Clone, Copy)]
-pub struct Sources<'a> {
+pub struct Sources<'a, B: Family = u32> {
     /// The large table.
-    pub fib: &'a Fib4,
+    pub fib: &'a B::Fib,
     /// The others.
-    pub tries: &'a Tries,
+    pub tries: &'a Tries<B>,
     /// What the values in them stand for.
     pub hops: &'a HopTable,
 }
 
-const fn span((bits, len): (u32, u8)) -> (u32, u32) {
-    let host = match len {
-        0 => u32::MAX,
-        1..32 => u32::MAX >> len,
-        _ => 0,
-    };
-    (bits & !host, bits | host)
+impl<B: Family> Clone for Sources<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Family> Copy for Sources<'_, B> {}
+
+impl<B: Family> Sources<'_, B> {
+    /// The hop that a hop of kind [`HopKind::Sources`] has for a source; any other is itself. What
+    /// has no route for a source falls back on the next shorter prefix, whose hop may be one of
+    /// this kind again.
+    pub fn by_source(&self, mut hop: u32, src: B) -> u32 {
+        for _ in 0..=B::LEN {
+            let found = self.hops.get(hop);
+            if found.kind() != HopKind::Sources {
+                break;
+            }
+            hop = self.tries.lookup(found.trie(), src);
+        }
+        hop
+    }
+}
+
+fn span<B: Family>((bits, len): (B, u8)) -> (B, B) {
+    let mask = B::mask(len);
+    (bits & mask, bits | !mask)
 }
 
 /// A bit for each number.
@@ -250,31 +271,31 @@ fn bits(numbers: &[u16]) -> Box<[u64]> {
     set.into_boxed_slice()
 }
 
-impl Policy {
+impl<B: Family> Policy<B> {
     /// Compiles `rules`, which stand in the order in which they are asked; `vrfs` names the table of
     /// each VRF by its interface index, and `masters` the VRF that each interface is in: a rule for a
     /// VRF takes what comes and goes by its interfaces (`fib_rule_iif_match`).
-    pub fn new(rules: &[Rule], vrfs: Vec<Where>, masters: &[u16]) -> Self {
+    pub fn new(rules: &[Rule<B>], vrfs: Vec<Where>, masters: &[u16]) -> Self {
         let count = rules.len();
         let words = count.div_ceil(64).max(1);
-        let set = |fits: &dyn Fn(&Rule) -> bool| {
+        let set = |fits: &dyn Fn(&Rule<B>) -> bool| {
             let mut set = vec![0; words];
             for (number, _) in rules.iter().enumerate().filter(|(_, rule)| fits(rule)) {
                 set[number / 64] |= 1 << (number % 64);
             }
             set
         };
-        let ports = |of: fn(&Rule) -> Option<(u16, u16)>| {
+        let ports = |of: fn(&Rule<B>) -> Option<(u16, u16)>| {
             let spans: Vec<_> = rules
                 .iter()
                 .map(|rule| of(rule).map_or((0, u32::MAX), |(a, b)| (a.into(), b.into())))
                 .collect();
             Ranges::new(words, &spans)
         };
-        let spans = |of: fn(&Rule) -> (u32, u8)| {
+        let spans = |of: fn(&Rule<B>) -> (B, u8)| {
             Ranges::new(words, &rules.iter().map(|rule| span(of(rule))).collect::<Vec<_>>())
         };
-        let ifaces = |of: fn(&Rule) -> Option<u16>| {
+        let ifaces = |of: fn(&Rule<B>) -> Option<u16>| {
             let named = rules.iter().filter_map(of).filter(|index| *index != ABSENT);
             let most = (usize::from(named.max().unwrap_or(0)) + 1).max(masters.len());
             Direct::new(words, count, most, |rule, number| {
@@ -294,7 +315,7 @@ impl Policy {
                 .map(|mark| (mark & mask, set(&|rule| rule.mark.1 == mask && rule.mark.0 == mark)));
             Marks { mask, exact: exact.collect() }
         });
-        let any = |of: fn(&Rule) -> bool| rules.iter().any(of);
+        let any = |of: fn(&Rule<B>) -> bool| rules.iter().any(of);
         let fields = Fields {
             src: if any(|rule| rule.src.1 != 0) { u32::MAX } else { 0 },
             mark: rules.iter().fold(0, |all, rule| all | rule.mark.1),
@@ -355,7 +376,7 @@ impl Policy {
 
     /// The rules that fit, in one word of their set.
     #[inline]
-    fn fitting(&self, flow: &Flow, sets: &[&[u64]; 8], word: usize) -> u64 {
+    fn fitting(&self, flow: &Flow<B>, sets: &[&[u64]; 8], word: usize) -> u64 {
         let mut fit = sets.iter().fold(u64::MAX, |fit, set| fit & set[word]);
         let mut marked = self.unmarked[word];
         for marks in &self.marks {
@@ -373,7 +394,7 @@ impl Policy {
     /// The hop of a flow, 0 where no table has a route for it; and the number of the rule that said
     /// so.
     #[inline(never)]
-    pub fn decide(&self, flow: &Flow, from: Sources<'_>) -> (u32, Option<usize>) {
+    pub fn decide(&self, flow: &Flow<B>, from: Sources<'_, B>) -> (u32, Option<usize>) {
         let sets = [
             self.src.set(flow.src),
             self.dst.set(flow.dst),
@@ -436,7 +457,7 @@ impl Policy {
 
     /// The hop that a table has, 0 for none, for a throw, and for a route that is suppressed.
     #[inline]
-    fn look(&self, table: Where, suppress: i16, flow: &Flow, from: Sources<'_>) -> u32 {
+    fn look(&self, table: Where, suppress: i16, flow: &Flow<B>, from: Sources<'_, B>) -> u32 {
         let table = match table {
             Where::Vrf => self.vrfs.get(usize::from(flow.vrf)).copied().unwrap_or(Where::Empty),
             other => other,
@@ -446,9 +467,10 @@ impl Policy {
             Where::Trie(trie) => from.tries.lookup_with_len(trie, flow.dst),
             Where::Empty | Where::Vrf => return 0,
         };
-        let kind = from.hops.get(hop).kind();
-        if kind == HopKind::Choice {
-            hop = from.hops.chosen(from.hops.get(hop), flow.tos);
+        match from.hops.get(hop).kind() {
+            HopKind::Choice => hop = from.hops.chosen(from.hops.get(hop), flow.tos),
+            HopKind::Sources => hop = from.by_source(hop, flow.src),
+            _ => {}
         }
         let ends = matches!(from.hops.get(hop).kind(), HopKind::Throw | HopKind::NoRoute);
         if hop == 0 || ends || i16::from(len) <= suppress { 0 } else { hop }
@@ -494,9 +516,10 @@ mod tests {
             (Fib4Writer::new(4), TriesWriter::new(4, 16), Hops::new(64));
         let via = |last: u8| HopSpec::Via {
             iface: 1,
-            gateway: Some(Ipv4Addr::new(192, 0, 2, last)),
+            six: false,
+            gateway: Some(Ipv4Addr::new(192, 0, 2, last).into()),
             mtu: None,
-            prefsrc: Ipv4Addr::UNSPECIFIED,
+            prefsrc: None,
             attrs: Attrs::default(),
         };
         let both = [1, 2].map(|last| hops.acquire(via(last), &Up).unwrap());
@@ -509,7 +532,8 @@ mod tests {
     #[test]
     fn compiled_rules_decide_as_one_rule_after_the_other_does() {
         let (fib, tries, hops, trie, _) = world();
-        let from = Sources { fib: fib.table(), tries: tries.tables(), hops: hops.table() };
+        let from: Sources<'_> =
+            Sources { fib: fib.table().as_ref(), tries: tries.tables(), hops: hops.table() };
         bolero::check!()
             .with_type::<(Vec<([u8; 12], u8, bool)>, Vec<[u8; 12]>)>()
             .with_max_len(1500)
@@ -589,7 +613,8 @@ mod tests {
     #[test]
     fn a_short_route_can_be_suppressed() {
         let (fib, tries, hops, _, [a, _]) = world();
-        let from = Sources { fib: fib.table(), tries: tries.tables(), hops: hops.table() };
+        let from: Sources<'_> =
+            Sources { fib: fib.table().as_ref(), tries: tries.tables(), hops: hops.table() };
         let flow = Flow { dst: 0x0101_0101, ..Flow::default() };
         let decide = |suppress| {
             let rule = Rule { act: Act::Lookup(Where::Main, suppress), ..Rule::ANY };

@@ -2,28 +2,36 @@
 //!
 //! - obeys: ledger 5.29 to 5.33; `fib_create_info`, `fib_check_nh`, `fib_table_delete`
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
-    control::{Links, RouteControl, RouteError},
+    control::{Links, RouteControl, RouteError, World},
+    family::Family,
     rib::{Alias, Nexthop, Prefix, RouteInfo, shelf},
     spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table},
 };
 
-impl RouteControl {
+/// True for an address of fe80::/10.
+fn is_link_local<B: Family>(address: B) -> bool {
+    matches!(address.address(), IpAddr::V6(six) if six.is_unicast_link_local())
+}
+
+impl<B: Family> RouteControl<B> {
     pub(super) fn find_to_delete(
         &self,
-        prefix: Prefix,
+        prefix: Prefix<B>,
         spec: &RouteSpec,
-        links: &dyn Links,
+        world: &World<'_>,
     ) -> Result<usize, RouteError> {
         let wanted: Result<Vec<_>, RouteError> = spec
             .nexthops
             .iter()
             .map(|hop| match &hop.dev {
                 Some(dev) => {
-                    let iface =
-                        links.by_name(dev).ok_or_else(|| RouteError::NoDevice(dev.clone()))?;
+                    let iface = world
+                        .links
+                        .by_name(dev)
+                        .ok_or_else(|| RouteError::NoDevice(dev.clone()))?;
                     Ok((Some(iface), hop.via))
                 }
                 None => Ok((None, hop.via)),
@@ -57,8 +65,9 @@ impl RouteControl {
     pub(super) fn resolve(
         &self,
         spec: &RouteSpec,
-        links: &dyn Links,
+        world: &World<'_>,
     ) -> Result<RouteInfo, RouteError> {
+        let (links, objects) = (world.links, world.objects);
         let has_device = matches!(
             spec.kind,
             RouteType::Unicast
@@ -74,7 +83,7 @@ impl RouteControl {
             if !spec.nexthops.is_empty() {
                 return Err(RouteError::Invalid);
             }
-            if !self.objects.contains(id) {
+            if !objects.contains(id) {
                 return Err(RouteError::NoObject(id));
             }
         } else if has_device && spec.nexthops.is_empty() && spec.kind == RouteType::Unicast {
@@ -92,13 +101,13 @@ impl RouteControl {
             false => Vec::new(),
         };
         if let Some(prefsrc) = spec.prefsrc
-            && !links.is_local(prefsrc)
+            && !links.is_local(prefsrc, nexthops.first().map(|hop| hop.iface))
         {
             return Err(RouteError::InvalidPrefsrc);
         }
-        let through = |hop: &Nexthop| hop.gateway.is_some() || hop.gateway6.is_some();
+        let through = |hop: &Nexthop| hop.gateway.is_some();
         let gatewayed = match spec.nhid {
-            Some(id) => self.objects.nexthops(id).iter().any(through),
+            Some(id) => objects.nexthops(id).iter().any(through),
             None => nexthops.iter().any(through),
         };
         let default_scope = match spec.kind {
@@ -123,10 +132,17 @@ impl RouteControl {
             metrics: spec.metrics.clone(),
             nexthops,
             nhid: spec.nhid.unwrap_or_default(),
+            src: spec.src.filter(|src| src.prefix_len() > 0),
+            pref: spec.pref,
+            expires: None,
         })
     }
 
-    pub(super) fn resolve_nexthop(
+    /// A next hop with its interface found.
+    ///
+    /// # Errors
+    /// When the interface is not there or down, or the gateway is on no link.
+    pub fn resolve_nexthop(
         &self,
         table_id: u32,
         hop: &NextHopSpec,
@@ -137,14 +153,18 @@ impl RouteControl {
             None => None,
         };
         let weight = hop.weight.max(1);
-        let iface = match (hop.via, stated) {
-            (None, None) if hop.via6.is_some() => return Err(RouteError::Invalid),
+        let via = hop.via.and_then(B::of);
+        let iface = match (via, stated) {
+            // A gateway of the other family is taken to be on the link.
+            (None, None) if hop.via.is_some() => return Err(RouteError::Invalid),
             (None, None) => return Err(RouteError::NoNexthop),
             (None, Some(iface)) => iface,
             (Some(_), None) if hop.onlink => return Err(RouteError::Invalid),
             (Some(via), stated) => match stated {
+                // It is on the link by its nature.
+                Some(iface) if is_link_local(via) => iface,
                 Some(iface) if hop.onlink => {
-                    if links.is_local(via) {
+                    if links.is_local(via.address(), Some(iface)) {
                         return Err(RouteError::InvalidGateway);
                     }
                     iface
@@ -160,12 +180,12 @@ impl RouteControl {
         if !links.is_up(iface) {
             return Err(RouteError::DeviceDown);
         }
-        Ok(Nexthop { iface, gateway: hop.via, weight, onlink: hop.onlink, gateway6: hop.via6 })
+        Ok(Nexthop { iface, gateway: hop.via, weight, onlink: hop.onlink })
     }
 
     /// The interface on whose link a gateway is: the longest route to it that has no gateway of its
     /// own [5.30].
-    pub(super) fn reach(&self, table_id: u32, via: Ipv4Addr, stated: Option<u16>) -> Option<u16> {
+    pub(super) fn reach(&self, table_id: u32, via: B, stated: Option<u16>) -> Option<u16> {
         for (_, aliases) in self.rib.matches(table_id, via) {
             for info in aliases.iter().filter_map(|alias| self.rib.info(alias.info)) {
                 let by = |hop: &Nexthop| stated.is_none_or(|iface| iface == hop.iface);

@@ -7,10 +7,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     hash::BuildHasherDefault,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
 };
 
-use super::spec::{RouteType, table};
+use ipnet::IpNet;
+
+use super::spec::{Pref, RouteType, table};
+use crate::packet::Bits;
 
 /// A hasher for keys that the operator chose, not an attacker's packets.
 type Hasher = BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>;
@@ -21,13 +24,11 @@ pub struct Nexthop {
     /// Interface.
     pub iface: u16,
     /// Gateway; `None` for destinations on the link.
-    pub gateway: Option<Ipv4Addr>,
+    pub gateway: Option<IpAddr>,
     /// Share of the flows.
     pub weight: u16,
     /// Stated to be on the link.
     pub onlink: bool,
-    /// Gateway of the other family (RFC 5549).
-    pub gateway6: Option<Ipv6Addr>,
 }
 
 /// What routes share: everything but the prefix and the selectors of the alias.
@@ -44,7 +45,7 @@ pub struct RouteInfo {
     /// Metric.
     pub metric: u32,
     /// Preferred source.
-    pub prefsrc: Option<Ipv4Addr>,
+    pub prefsrc: Option<IpAddr>,
     /// MTU.
     pub mtu: Option<u32>,
     /// The MTU is locked.
@@ -55,30 +56,42 @@ pub struct RouteInfo {
     pub nexthops: Vec<Nexthop>,
     /// The next-hop object that they come from, 0 for none.
     pub nhid: u32,
+    /// Source that packets must have, as address and length (IPv6).
+    pub src: Option<IpNet>,
+    /// Preference among default routers (IPv6).
+    pub pref: Pref,
+    /// When the route goes, on the router's clock (IPv6).
+    pub expires: Option<u64>,
 }
 
 /// A prefix: address in host order with its host bits zero, and length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Prefix {
+pub struct Prefix<B = u32> {
     /// Address.
-    pub bits: u32,
+    pub bits: B,
     /// Length.
     pub len: u8,
 }
 
-impl Prefix {
+impl<B: Bits> Prefix<B> {
     /// The prefix of `len` bits around an address.
-    pub fn of(bits: u32, len: u8) -> Self {
-        Self { bits: bits & Self::mask(len), len }
+    pub fn of(bits: B, len: u8) -> Self {
+        Self { bits: bits & B::mask(len), len }
+    }
+
+    /// The prefix of a network, where it is of this family.
+    pub fn of_net(net: IpNet) -> Option<Self> {
+        Some(Self::of(B::of(net.addr())?, net.prefix_len()))
+    }
+
+    /// The network.
+    pub fn net(&self) -> IpNet {
+        self.bits.net(self.len)
     }
 
     /// True when `other` lies in this prefix.
     pub fn contains(&self, other: &Self) -> bool {
-        self.len <= other.len && (other.bits ^ self.bits) & Self::mask(self.len) == 0
-    }
-
-    fn mask(len: u8) -> u32 {
-        u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0)
+        self.len <= other.len && other.bits.agrees(self.bits, self.len)
     }
 }
 
@@ -111,10 +124,16 @@ enum Slot {
 }
 
 /// The prefixes of one table, or of the local and the main table together.
-#[derive(Default)]
-struct Shelf {
-    prefixes: HashMap<Prefix, Slot, Hasher>,
-    lengths: Lengths,
+struct Shelf<B> {
+    prefixes: HashMap<Prefix<B>, Slot, Hasher>,
+    /// Prefixes in use, by length.
+    lengths: Box<[u32]>,
+}
+
+impl<B: Bits> Default for Shelf<B> {
+    fn default() -> Self {
+        Self { prefixes: HashMap::default(), lengths: vec![0; usize::from(B::LEN) + 1].into() }
+    }
 }
 
 /// The shelf on which the routes of a table stand: local and main share one, as they share a trie
@@ -125,8 +144,8 @@ pub const fn shelf(table_id: u32) -> u32 {
 
 /// The routes.
 #[derive(Default)]
-pub struct Rib {
-    shelves: BTreeMap<u32, Shelf>,
+pub struct Rib<B = u32> {
+    shelves: BTreeMap<u32, Shelf<B>>,
     many: Vec<Vec<Alias>>,
     free_many: Vec<u32>,
     infos: Vec<Option<Shared>>,
@@ -135,16 +154,7 @@ pub struct Rib {
     routes: usize,
 }
 
-/// Prefixes in use, by length.
-struct Lengths([u32; 33]);
-
-impl Default for Lengths {
-    fn default() -> Self {
-        Self([0; 33])
-    }
-}
-
-impl Rib {
+impl<B: Bits> Rib<B> {
     /// Number of routes.
     pub fn len(&self) -> usize {
         self.routes
@@ -162,11 +172,11 @@ impl Rib {
 
     /// Routes of a prefix in a table, the first one in force. Those of the local and the main table
     /// come together, whichever is asked.
-    pub fn get(&self, table_id: u32, prefix: Prefix) -> &[Alias] {
+    pub fn get(&self, table_id: u32, prefix: Prefix<B>) -> &[Alias] {
         self.shelves.get(&shelf(table_id)).map_or(&[], |shelf| self.aliases(shelf, prefix))
     }
 
-    fn aliases<'a>(&'a self, shelf: &'a Shelf, prefix: Prefix) -> &'a [Alias] {
+    fn aliases<'a>(&'a self, shelf: &'a Shelf<B>, prefix: Prefix<B>) -> &'a [Alias] {
         match shelf.prefixes.get(&prefix) {
             None => &[],
             Some(Slot::One(alias)) => std::slice::from_ref(alias),
@@ -246,15 +256,16 @@ impl Rib {
         Some(shared.hop)
     }
 
-    fn order(&self, alias: &Alias) -> (bool, u8, u32) {
-        let info = self.info(alias.info);
-        let (table_id, metric) = info.map_or((0, 0), |info| (info.table, info.metric));
-        // The local table is asked first; a higher TOS before a lower one; then the lower metric.
-        (table_id != table::LOCAL, u8::MAX - alias.tos, metric)
+    fn order(&self, alias: &Alias) -> (bool, u8, u8, u32) {
+        let Some(info) = self.info(alias.info) else { return (false, 0, 0, 0) };
+        let src = info.src.map_or(0, |src| src.prefix_len());
+        // The local table is asked first; a longer source and a higher TOS before others; then the
+        // lower metric.
+        (info.table != table::LOCAL, u8::MAX - src, u8::MAX - alias.tos, info.metric)
     }
 
     /// Puts a route where its TOS and metric place it, before (`first`) or behind its equals.
-    pub fn insert(&mut self, table_id: u32, prefix: Prefix, alias: Alias, first: bool) {
+    pub fn insert(&mut self, table_id: u32, prefix: Prefix<B>, alias: Alias, first: bool) {
         if let Some(shared) = self.infos.get_mut(alias.info.0 as usize).and_then(Option::as_mut) {
             shared.routes += 1;
         }
@@ -262,7 +273,7 @@ impl Rib {
         let shelf = self.shelves.entry(shelf(table_id)).or_default();
         let old = match shelf.prefixes.get(&prefix).copied() {
             None => {
-                shelf.lengths.0[usize::from(prefix.len)] += 1;
+                shelf.lengths[usize::from(prefix.len)] += 1;
                 shelf.prefixes.insert(prefix, Slot::One(alias));
                 return;
             }
@@ -290,13 +301,13 @@ impl Rib {
     }
 
     /// Takes the route at `place` out. Gives the hop of its information when that is gone too.
-    pub fn remove(&mut self, table_id: u32, prefix: Prefix, place: usize) -> Option<u32> {
+    pub fn remove(&mut self, table_id: u32, prefix: Prefix<B>, place: usize) -> Option<u32> {
         let shelf_id = shelf(table_id);
         let shelf = self.shelves.get_mut(&shelf_id)?;
         let alias = match shelf.prefixes.get(&prefix).copied()? {
             Slot::One(alias) => {
                 shelf.prefixes.remove(&prefix);
-                shelf.lengths.0[usize::from(prefix.len)] -= 1;
+                shelf.lengths[usize::from(prefix.len)] -= 1;
                 if shelf.prefixes.is_empty() {
                     self.shelves.remove(&shelf_id);
                 }
@@ -321,7 +332,7 @@ impl Rib {
     pub fn replace(
         &mut self,
         table_id: u32,
-        prefix: Prefix,
+        prefix: Prefix<B>,
         place: usize,
         info: InfoId,
     ) -> Option<u32> {
@@ -341,13 +352,13 @@ impl Rib {
     pub fn covers(
         &self,
         table_id: u32,
-        prefix: Prefix,
-    ) -> impl Iterator<Item = (Prefix, &[Alias])> + '_ {
+        prefix: Prefix<B>,
+    ) -> impl Iterator<Item = (Prefix<B>, &[Alias])> + '_ {
         let shelf = self.shelves.get(&shelf(table_id));
         shelf.into_iter().flat_map(move |shelf| {
             (0..prefix.len)
                 .rev()
-                .filter(|len| shelf.lengths.0[usize::from(*len)] > 0)
+                .filter(|len| shelf.lengths[usize::from(*len)] > 0)
                 .map(move |len| Prefix::of(prefix.bits, len))
                 .map(|cover| (cover, self.aliases(shelf, cover)))
                 .filter(|(_, aliases)| !aliases.is_empty())
@@ -358,16 +369,16 @@ impl Rib {
     pub fn matches(
         &self,
         table_id: u32,
-        address: Ipv4Addr,
-    ) -> impl Iterator<Item = (Prefix, &[Alias])> + '_ {
-        let host = Prefix { bits: address.to_bits(), len: 32 };
+        address: B,
+    ) -> impl Iterator<Item = (Prefix<B>, &[Alias])> + '_ {
+        let host = Prefix { bits: address, len: B::LEN };
         std::iter::once((host, self.get(table_id, host)))
             .filter(|(_, aliases)| !aliases.is_empty())
             .chain(self.covers(table_id, host))
     }
 
     /// What the longest route of an address in a table shares with others.
-    pub fn best(&self, table_id: u32, address: Ipv4Addr) -> Option<InfoId> {
+    pub fn best(&self, table_id: u32, address: B) -> Option<InfoId> {
         let (_, aliases) = self.matches(table_id, address).next()?;
         aliases.first().map(|alias| alias.info)
     }
@@ -385,7 +396,7 @@ impl Rib {
     }
 
     /// All prefixes with their tables, in the order of `ip route show`.
-    pub fn sorted(&self) -> Vec<(u32, Prefix)> {
+    pub fn sorted(&self) -> Vec<(u32, Prefix<B>)> {
         let mut all = Vec::with_capacity(self.routes);
         for table_id in self.tables() {
             let start = all.len();
@@ -397,7 +408,7 @@ impl Rib {
     }
 
     /// All prefixes with their tables, in no order.
-    pub fn prefixes(&self) -> impl Iterator<Item = (u32, Prefix)> + '_ {
+    pub fn prefixes(&self) -> impl Iterator<Item = (u32, Prefix<B>)> + '_ {
         self.shelves
             .iter()
             .flat_map(|(id, shelf)| shelf.prefixes.keys().map(|prefix| (*id, *prefix)))
@@ -428,6 +439,9 @@ mod tests {
             metrics: Vec::new(),
             nexthops: Vec::new(),
             nhid: 0,
+            src: None,
+            pref: Pref::Medium,
+            expires: None,
         }
     }
 
@@ -435,7 +449,7 @@ mod tests {
 
     #[test]
     fn aliases_stand_by_table_then_tos_then_metric() {
-        let mut rib = Rib::default();
+        let mut rib = Rib::<u32>::default();
         for (table_id, tos, metric) in
             [(table::MAIN, 0, 5), (table::MAIN, 0, 1), (table::MAIN, 16, 9), (table::LOCAL, 0, 7)]
         {
@@ -456,8 +470,8 @@ mod tests {
 
     #[test]
     fn ten_thousand_routes_through_one_gateway_share_their_information() {
-        let mut rib = Rib::default();
-        for n in 0..10_000 {
+        let mut rib = Rib::<u32>::default();
+        for n in 0..10_000_u32 {
             let info = rib.share(info(table::MAIN, 0), 3);
             rib.insert(
                 table::MAIN,
@@ -467,7 +481,7 @@ mod tests {
             );
         }
         assert_eq!((rib.len(), rib.infos()), (10_000, 1));
-        let gone: Vec<_> = (0..10_000)
+        let gone: Vec<_> = (0..10_000_u32)
             .filter_map(|n| rib.remove(table::MAIN, Prefix { bits: n << 8, len: 24 }, 0))
             .collect();
         assert_eq!(gone, [3], "the hop is given back once, with the last route");
@@ -475,13 +489,17 @@ mod tests {
 
     #[test]
     fn covers_come_longest_first() {
-        let mut rib = Rib::default();
+        let mut rib = Rib::<u32>::default();
         let info = rib.share(info(table::MAIN, 0), 0);
         for len in [0, 8, 16, 24] {
-            rib.insert(table::MAIN, Prefix::of(0x0a01_0203, len), Alias { info, tos: 0 }, false);
+            rib.insert(
+                table::MAIN,
+                Prefix::of(0x0a01_0203_u32, len),
+                Alias { info, tos: 0 },
+                false,
+            );
         }
-        let lens: Vec<_> =
-            rib.matches(table::MAIN, Ipv4Addr::new(10, 1, 9, 9)).map(|(p, _)| p.len).collect();
+        let lens: Vec<_> = rib.matches(table::MAIN, 0x0a01_0909).map(|(p, _)| p.len).collect();
         assert_eq!(lens, [16, 8, 0]);
         let cover = rib.covers(table::MAIN, Prefix::of(0x0a01_0203, 16)).next();
         assert_eq!(cover.map(|(p, _)| p.len), Some(8));
@@ -489,7 +507,7 @@ mod tests {
 
     #[test]
     fn tables_keep_their_routes_apart_but_for_local_and_main() {
-        let mut rib = Rib::default();
+        let mut rib = Rib::<u32>::default();
         for table_id in [10, table::MAIN, table::LOCAL] {
             let info = rib.share(info(table_id, 0), 0);
             rib.insert(table_id, P, Alias { info, tos: 0 }, false);

@@ -3,9 +3,9 @@
 //! Both `ip route` and the configuration file produce these; the routing room turns them into
 //! forwarding state. Field meanings and defaults are those of `ip-route(8)`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// What a matching packet meets (ledger 5.34 to 5.47, `RTN_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -65,26 +65,38 @@ pub mod table {
     pub const LOCAL: u32 = 255;
 }
 
+/// Preference among default routers (RFC 4191 section 2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Pref {
+    /// Only if there is no other.
+    Low,
+    /// As most.
+    #[default]
+    Medium,
+    /// Before the others.
+    High,
+}
+
 /// One next hop as stated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct NextHopSpec {
     /// Gateway address; `None` for a destination on the link.
-    pub via: Option<Ipv4Addr>,
+    pub via: Option<IpAddr>,
     /// Interface name; may be left out when the gateway tells it.
     pub dev: Option<String>,
     /// Share of the flows, 1 to 256.
     pub weight: u16,
     /// Take the gateway to be on the link even if no address covers it.
     pub onlink: bool,
-    /// Gateway of the other family (RFC 5549).
-    pub via6: Option<Ipv6Addr>,
 }
 
 /// One route as stated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RouteSpec {
     /// Destination; host bits are zero.
-    pub dst: Ipv4Net,
+    pub dst: IpNet,
+    /// Source that packets must have, for IPv6 (`from`); `None` for any.
+    pub src: Option<IpNet>,
     /// What a matching packet meets.
     pub kind: RouteType,
     /// DSCP/TOS selector, 0 matches any packet.
@@ -98,7 +110,7 @@ pub struct RouteSpec {
     /// Distance of the destination; `None` takes the default for the kind (ledger 5.30).
     pub scope: Option<u8>,
     /// Preferred source address for the router's own packets.
-    pub prefsrc: Option<Ipv4Addr>,
+    pub prefsrc: Option<IpAddr>,
     /// Path MTU of the route in bytes.
     pub mtu: Option<u32>,
     /// The MTU is locked: path MTU discovery must not change it.
@@ -109,13 +121,18 @@ pub struct RouteSpec {
     pub nexthops: Vec<NextHopSpec>,
     /// Next-hop object to go through, in the place of next hops.
     pub nhid: Option<u32>,
+    /// Preference among default routers (RFC 4191), for IPv6.
+    pub pref: Pref,
+    /// Seconds after which the route goes, for IPv6.
+    pub expires: Option<u32>,
 }
 
 impl RouteSpec {
     /// A static unicast route in the main table with nothing else said.
-    pub fn through(dst: Ipv4Net, hop: NextHopSpec) -> Self {
+    pub fn through(dst: impl Into<IpNet>, hop: NextHopSpec) -> Self {
         Self {
-            dst,
+            dst: dst.into(),
+            src: None,
             kind: RouteType::Unicast,
             tos: 0,
             table: table::MAIN,
@@ -128,6 +145,8 @@ impl RouteSpec {
             metrics: Vec::new(),
             nexthops: vec![hop],
             nhid: None,
+            pref: Pref::Medium,
+            expires: None,
         }
     }
 }
@@ -185,9 +204,9 @@ pub struct RuleSpec {
     /// Takes the packets that the selectors do not fit.
     pub invert: bool,
     /// Source prefix; 0/0 for any.
-    pub from: Ipv4Net,
+    pub from: IpNet,
     /// Destination prefix; 0/0 for any.
-    pub to: Ipv4Net,
+    pub to: IpNet,
     /// TOS, 0 for any.
     pub tos: u8,
     /// Firewall mark under `fwmask`.
@@ -222,8 +241,8 @@ impl RuleSpec {
         Self {
             priority: None,
             invert: false,
-            from: Ipv4Net::default(),
-            to: Ipv4Net::default(),
+            from: Ipv4Net::default().into(),
+            to: Ipv4Net::default().into(),
             tos: 0,
             fwmark: 0,
             fwmask: 0,
@@ -238,6 +257,17 @@ impl RuleSpec {
             protocol: 0,
             action: RuleAction::Lookup(table_id),
         }
+    }
+
+    /// The same for IPv6.
+    pub fn lookup6(table_id: u32) -> Self {
+        let any = IpNet::from(Ipv6Net::default());
+        Self { from: any, to: any, ..Self::lookup(table_id) }
+    }
+
+    /// True for a rule of IPv6.
+    pub fn is_six(&self) -> bool {
+        matches!(self.from, IpNet::V6(_))
     }
 }
 

@@ -8,9 +8,11 @@
 //! - obeys: ledger 5.7 to 5.9 (the result of a look-up), 5.34 to 5.49 (types and their answers)
 
 use std::{
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
+
+use super::trie::TrieId;
 
 /// What a packet meets at a hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -45,6 +47,8 @@ pub enum HopKind {
     NetUnreachable = 12,
     /// Into a VRF: looked up again there, as the router's own.
     Vrf = 13,
+    /// To the hop for the packet's source (source-specific routes of IPv6).
+    Sources = 14,
 }
 
 impl HopKind {
@@ -64,6 +68,7 @@ impl HopKind {
             11 => Self::Invalid,
             12 => Self::NetUnreachable,
             13 => Self::Vrf,
+            14 => Self::Sources,
             _ => Self::NoRoute,
         }
     }
@@ -121,7 +126,7 @@ const HEAD: usize = 1;
 const TAIL: usize = 2;
 /// Bytes 14 to 17 of a tagged frame.
 const TAG: usize = 3;
-/// Gateway (high half, 0 for the destination itself) and preferred source.
+/// IPv4 gateway (high half, 0 for the destination itself) and preferred source.
 const ADDRESSES: usize = 4;
 /// First bucket (high half) and number of buckets of a group.
 const GROUP: usize = 5;
@@ -153,9 +158,14 @@ impl Attrs {
 /// What an index out of range reads as; never written.
 static NOWHERE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 
+/// Words of a hop's IPv6 addresses: gateway and preferred source, two each.
+const SIX_WORDS: usize = 4;
+
 /// All hops, by index.
 pub struct HopTable {
     words: Box<[AtomicU64]>,
+    /// IPv6 addresses of hops that have some; only such hops take memory here.
+    six: Box<[AtomicU64]>,
     buckets: Box<[AtomicU32]>,
     /// When a bucket of a resilient group was last used, in tenths of a second.
     used: Box<[AtomicU32]>,
@@ -170,6 +180,7 @@ impl HopTable {
     pub fn new(hops: u32, buckets: u32) -> Self {
         Self {
             words: bytemuck::zeroed_slice_box(hops as usize * WORDS),
+            six: bytemuck::zeroed_slice_box(hops as usize * SIX_WORDS),
             buckets: bytemuck::zeroed_slice_box(buckets as usize),
             used: bytemuck::zeroed_slice_box(buckets as usize),
         }
@@ -244,21 +255,67 @@ impl HopTable {
 
     /// Writes a hop that no worker can see yet. Only the management core calls this and the
     /// `set_` functions.
-    pub fn write(&self, index: u32, out: HopOut, gateway: Ipv4Addr, prefsrc: Ipv4Addr) {
+    pub fn write(&self, index: u32, out: HopOut, gateway: Option<IpAddr>, prefsrc: Option<IpAddr>) {
         let hop = self.get(index);
-        let addresses = u64::from(gateway.to_bits()) << 32 | u64::from(prefsrc.to_bits());
-        hop.0[ADDRESSES].store(addresses, Ordering::Relaxed);
+        let four = |address: Option<IpAddr>| match address {
+            Some(IpAddr::V4(four)) => u64::from(four.to_bits()),
+            _ => 0,
+        };
+        hop.0[ADDRESSES].store(four(gateway) << 32 | four(prefsrc), Ordering::Relaxed);
+        let six = |address: Option<IpAddr>| match address {
+            Some(IpAddr::V6(six)) => six.to_bits(),
+            _ => 0,
+        };
+        let words = [six(gateway), six(prefsrc)];
+        for (place, word) in words.into_iter().enumerate() {
+            // Untouched memory of hops without IPv6 addresses stays untouched.
+            if word != self.six(index, place) {
+                self.set_six(index, place, word);
+            }
+        }
         hop.0[OUT].store(out.to_bits(), Ordering::Release);
     }
 
+    fn six(&self, index: u32, place: usize) -> u128 {
+        let at = index as usize * SIX_WORDS + place * 2;
+        let word = |at: usize| self.six.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
+        u128::from(word(at)) << 64 | u128::from(word(at + 1))
+    }
+
+    fn set_six(&self, index: u32, place: usize, bits: u128) {
+        let at = index as usize * SIX_WORDS + place * 2;
+        if let Some([high, low]) = self.six.get(at..at + 2) {
+            high.store((bits >> 64) as u64, Ordering::Relaxed);
+            low.store(bits as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// The IPv6 gateway of a hop, where it has one.
+    pub fn gateway6(&self, index: u32) -> Option<Ipv6Addr> {
+        Some(self.six(index, 0)).filter(|bits| *bits != 0).map(Ipv6Addr::from_bits)
+    }
+
+    /// The IPv6 address that the router's own packets carry on this way, where the route names one.
+    pub fn prefsrc6(&self, index: u32) -> Option<Ipv6Addr> {
+        Some(self.six(index, 1)).filter(|bits| *bits != 0).map(Ipv6Addr::from_bits)
+    }
+
+    /// The gateway of a hop, of either family; `None` when the next hop is the destination.
+    pub fn any_gateway(&self, index: u32) -> Option<IpAddr> {
+        let four = self.get(index).gateway().map(IpAddr::V4);
+        four.or_else(|| self.gateway6(index).map(IpAddr::V6))
+    }
+
     /// Sets the Ethernet header. The caller has `resolved` off, or changes only the destination.
-    pub fn set_header(&self, index: u32, dst: [u8; 6], src: [u8; 6], vlan: Option<u16>) {
+    /// `six` is for packets of IPv6.
+    pub fn set_header(&self, index: u32, dst: [u8; 6], src: [u8; 6], vlan: Option<u16>, six: bool) {
         let hop = self.get(index);
-        let protocol: [u8; 2] = if vlan.is_some() { [0x81, 0x00] } else { [0x08, 0x00] };
+        let ethertype: [u8; 2] = if six { [0x86, 0xdd] } else { [0x08, 0x00] };
+        let protocol: [u8; 2] = if vlan.is_some() { [0x81, 0x00] } else { ethertype };
         let head = [dst[0], dst[1], dst[2], dst[3], dst[4], dst[5], src[0], src[1]];
         let tail = [src[0], src[1], src[2], src[3], src[4], src[5], protocol[0], protocol[1]];
         let [high, low] = vlan.unwrap_or(0).to_be_bytes();
-        let tag = [high, low, 0x08, 0x00, 0, 0, 0, 0];
+        let tag = [high, low, ethertype[0], ethertype[1], 0, 0, 0, 0];
         hop.0[TAIL].store(u64::from_ne_bytes(tail), Ordering::Relaxed);
         hop.0[TAG].store(u64::from_ne_bytes(tag), Ordering::Relaxed);
         hop.0[HEAD].store(u64::from_ne_bytes(head), Ordering::Relaxed);
@@ -318,15 +375,14 @@ impl Hop<'_> {
         [a, b, c, d]
     }
 
+    /// The table of sources of a hop of kind [`HopKind::Sources`].
+    pub fn trie(self) -> TrieId {
+        TrieId::from_number(self.0[GROUP].load(Ordering::Acquire) as u32)
+    }
+
     /// The gateway, or `None` when the next hop is the packet's destination or has no IPv4 address.
     #[inline]
     pub fn gateway(self) -> Option<Ipv4Addr> {
-        self.neighbour().filter(|address| !address.is_loopback())
-    }
-
-    /// The gateway as the neighbour table knows it: a surrogate for an IPv6 one.
-    #[inline]
-    pub fn neighbour(self) -> Option<Ipv4Addr> {
         let bits = (self.0[ADDRESSES].load(Ordering::Relaxed) >> 32) as u32;
         (bits != 0).then(|| Ipv4Addr::from_bits(bits))
     }
@@ -360,8 +416,13 @@ mod tests {
             iface: 700,
             mtu: 9000,
         };
-        table.set_header(5, [1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12], Some(42));
-        table.write(5, out, Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 9));
+        table.set_header(5, [1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12], Some(42), false);
+        let six: Ipv6Addr = "2001:db8::9".parse().unwrap();
+        table.write(5, out, Some(six.into()), Some(six.into()));
+        assert_eq!((table.any_gateway(5), table.prefsrc6(5)), (Some(six.into()), Some(six)));
+        let four = |last| Some(Ipv4Addr::new(192, 0, 2, last).into());
+        table.write(5, out, four(1), four(9));
+        assert_eq!((table.gateway6(5), table.prefsrc6(5)), (None, None));
         let hop = table.get(5);
         assert_eq!(hop.out(), out);
         assert_eq!(hop.header(), ([1, 2, 3, 4, 5, 6, 7, 8], [7, 8, 9, 10, 11, 12, 0x81, 0]));

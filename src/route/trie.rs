@@ -15,47 +15,60 @@ use std::sync::{
 };
 
 use super::fib::FibFull;
-use crate::publish::{Epoch, Retired};
+use crate::{
+    packet::Bits,
+    publish::{Epoch, Retired},
+};
 
 const EXTENDED: u32 = 1 << 31;
 const VALUE: u32 = 0x00ff_ffff;
 const GROUP: usize = 256;
 const DEPTH_SHIFT: u32 = 24;
-/// Bits left below each level's octet.
-const BELOW: [u32; 4] = [24, 16, 8, 0];
 
 const fn entry(depth: u8, value: u32) -> u32 {
-    (depth as u32) << DEPTH_SHIFT | value & VALUE
+    (depth as u32 - 1) << DEPTH_SHIFT | value & VALUE
 }
 
 const fn depth(entry: u32) -> u8 {
-    (entry >> DEPTH_SHIFT & 0x7f) as u8
+    if entry & VALUE == 0 { 0 } else { (entry >> DEPTH_SHIFT & 0x7f) as u8 + 1 }
 }
 
 /// Names a table of a [`Tries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TrieId(u32);
 
+impl TrieId {
+    /// As a number, for a hop that leads to a table.
+    pub(super) const fn number(self) -> u32 {
+        self.0
+    }
+
+    pub(super) const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 /// What readers hold: all tables.
-pub struct Tries {
+pub struct Tries<B = u32> {
+    width: std::marker::PhantomData<B>,
     groups: Box<[AtomicU32]>,
     /// First group (high half) and the value of the default route, by table.
     roots: Box<[AtomicU64]>,
 }
 
-impl Tries {
+impl<B: Bits> Tries<B> {
     /// Value of the longest route of `table` that covers `dst`, or 0.
-    pub fn lookup(&self, table: TrieId, dst: u32) -> u32 {
+    pub fn lookup(&self, table: TrieId, dst: B) -> u32 {
         self.lookup_with_len(table, dst).0
     }
 
     /// Value of the longest route of `table` that covers `dst`, or 0, and its length.
     #[inline]
-    pub fn lookup_with_len(&self, table: TrieId, dst: u32) -> (u32, u8) {
+    pub fn lookup_with_len(&self, table: TrieId, dst: B) -> (u32, u8) {
         let root = self.roots.get(table.0 as usize).map_or(0, |root| root.load(Ordering::Acquire));
         let (mut group, default) = ((root >> 32) as usize, root as u32);
-        for below in BELOW {
-            let at = group * GROUP + (dst >> below & 0xff) as usize;
+        for level in 0..usize::from(B::LEN) / 8 {
+            let at = group * GROUP + usize::from(dst.octet(level));
             let found = self.groups.get(at).map_or(0, |entry| entry.load(Ordering::Acquire));
             if found & EXTENDED == 0 {
                 return if found == 0 { (default, 0) } else { (found & VALUE, depth(found)) };
@@ -67,8 +80,8 @@ impl Tries {
 }
 
 /// The one writer.
-pub struct TriesWriter {
-    tries: Arc<Tries>,
+pub struct TriesWriter<B = u32> {
+    tries: Arc<Tries<B>>,
     group_limit: u32,
     next_group: u32,
     free_groups: Vec<u32>,
@@ -85,10 +98,11 @@ enum Gone {
     Table(u32),
 }
 
-impl TriesWriter {
+impl<B: Bits> TriesWriter<B> {
     /// Room for `tables` tables and for `groups` groups of 1 KiB; memory is taken as it is used.
     pub fn new(tables: u32, groups: u32) -> Self {
         let tries = Tries {
+            width: std::marker::PhantomData,
             groups: bytemuck::zeroed_slice_box(groups as usize * GROUP),
             roots: bytemuck::zeroed_slice_box(tables as usize),
         };
@@ -105,7 +119,7 @@ impl TriesWriter {
     }
 
     /// What readers hold.
-    pub fn tables(&self) -> &Arc<Tries> {
+    pub fn tables(&self) -> &Arc<Tries<B>> {
         &self.tries
     }
 
@@ -175,17 +189,28 @@ impl TriesWriter {
         self.unlinked.push(Gone::Table(table.0));
     }
 
+    /// Gives a table up with all that stands in it.
+    pub fn discard(&mut self, table: TrieId) {
+        let (group, _) = self.root(table);
+        self.discard_group(group);
+        self.unlinked.push(Gone::Table(table.0));
+    }
+
+    fn discard_group(&mut self, group: u32) {
+        for at in 0..GROUP {
+            let found = self.group(group)[at].load(Ordering::Relaxed);
+            if found & EXTENDED != 0 {
+                self.discard_group(found & VALUE);
+            }
+        }
+        self.unlinked.push(Gone::Group(group));
+    }
+
     /// Sets the value of a route; `value` is from 1 to [`super::fib::MAX_VALUE`].
     ///
     /// # Errors
     /// When the route needs groups and too few are free; no look-up has changed then.
-    pub fn insert(
-        &mut self,
-        table: TrieId,
-        prefix: u32,
-        len: u8,
-        value: u32,
-    ) -> Result<(), FibFull> {
+    pub fn insert(&mut self, table: TrieId, prefix: B, len: u8, value: u32) -> Result<(), FibFull> {
         if len == 0 {
             let (group, _) = self.root(table);
             let root = u64::from(group) << 32 | u64::from(value & VALUE);
@@ -194,8 +219,8 @@ impl TriesWriter {
         }
         let (mut group, _) = self.root(table);
         let levels = usize::from(len - 1) / 8;
-        for below in &BELOW[..levels] {
-            let at = (prefix >> below & 0xff) as usize;
+        for level in 0..levels {
+            let at = usize::from(prefix.octet(level));
             let found = self.group(group)[at].load(Ordering::Relaxed);
             group = if found & EXTENDED != 0 {
                 found & VALUE
@@ -211,7 +236,7 @@ impl TriesWriter {
     }
 
     /// Removes a route. `cover` is the next shorter route of the table: its length and value.
-    pub fn remove(&mut self, table: TrieId, prefix: u32, len: u8, cover: Option<(u8, u32)>) {
+    pub fn remove(&mut self, table: TrieId, prefix: B, len: u8, cover: Option<(u8, u32)>) {
         let (root, _) = self.root(table);
         if len == 0 {
             self.tries.roots[table.0 as usize].store(u64::from(root) << 32, Ordering::Release);
@@ -219,11 +244,11 @@ impl TriesWriter {
         }
         let new = cover.filter(|&(len, _)| len > 0).map_or(0, |(len, value)| entry(len, value));
         let levels = usize::from(len - 1) / 8;
-        let mut path = [(0, 0); 4];
+        let mut path = [(0, 0); 16];
         let mut group = root;
-        for (level, below) in BELOW[..levels].iter().enumerate() {
-            let at = (prefix >> below & 0xff) as usize;
-            path[level] = (group, at);
+        for (level, place) in path[..levels].iter_mut().enumerate() {
+            let at = usize::from(prefix.octet(level));
+            *place = (group, at);
             let found = self.group(group)[at].load(Ordering::Relaxed);
             if found & EXTENDED == 0 {
                 return;
@@ -249,17 +274,10 @@ impl TriesWriter {
             .then_some(value)
     }
 
-    fn rewrite(
-        &self,
-        group: u32,
-        level: usize,
-        prefix: u32,
-        len: u8,
-        change: &impl Fn(u32) -> u32,
-    ) {
+    fn rewrite(&self, group: u32, level: usize, prefix: B, len: u8, change: &impl Fn(u32) -> u32) {
         let bits = u32::from(len) - 8 * level as u32;
         let span = 1_usize << 8_u32.saturating_sub(bits);
-        let first = (prefix >> BELOW[level] & 0xff) as usize & !(span - 1);
+        let first = usize::from(prefix.octet(level)) & !(span - 1);
         for slot in &self.group(group)[first..first + span] {
             self.change(slot, change);
         }
@@ -337,7 +355,7 @@ mod tests {
             .with_max_len(64)
             .with_iterations(300)
             .for_each(|steps| {
-                let mut writer = TriesWriter::new(4, 512);
+                let mut writer = TriesWriter::<u32>::new(4, 512);
                 let tables = [writer.create().unwrap(), writer.create().unwrap()];
                 let mut plain = [Plain::default(), Plain::default()];
                 for (number, &(add, second, bits, len)) in steps.iter().enumerate() {
@@ -376,7 +394,7 @@ mod tests {
 
     #[test]
     fn an_empty_table_takes_a_kibibyte_and_thousands_fit() {
-        let mut writer = TriesWriter::new(5000, 8192);
+        let mut writer = TriesWriter::<u32>::new(5000, 8192);
         let tables: Vec<_> = (0..5000).map(|_| writer.create().unwrap()).collect();
         assert_eq!(writer.groups(), 5000);
         assert!(writer.create().is_err());
@@ -388,7 +406,7 @@ mod tests {
 
     #[test]
     fn a_pool_that_is_full_refuses_and_answers_as_before() {
-        let mut writer = TriesWriter::new(2, 2);
+        let mut writer = TriesWriter::<u32>::new(2, 2);
         let table = writer.create().unwrap();
         writer.insert(table, 0x0a00_0000, 8, 1).unwrap();
         assert!(writer.insert(table, 0x0a01_0200, 24, 2).is_err());

@@ -175,7 +175,7 @@ pub fn router(
     for neighbour in &config.neighbours {
         let (address, mac) = (neighbour.address, neighbour.lladdr);
         router
-            .set_neighbour(Verb::Add, &neighbour.dev, address, mac, State::Permanent, 0)
+            .set_neighbour(Verb::Add, &neighbour.dev, address.into(), mac, State::Permanent, 0)
             .map_err(|error| config.error(neighbour.place(), error.to_string(), None))?;
     }
     for nexthop in &config.nexthops {
@@ -273,6 +273,7 @@ fn add_port(
             mac: fact.mac,
             mtu,
             conf: config.sysctls.iface_conf(name),
+            conf6: crate::port::table::IfaceConf6::default(),
         };
         router
             .add_iface(spec)
@@ -415,7 +416,7 @@ mod tests {
         let router = router(&config, &facts, pool, epochs, Leniency::default(), 9).unwrap();
         let priorities: Vec<_> = router.rules().iter().filter_map(|rule| rule.priority).collect();
         assert_eq!(priorities, [0, 100, 110, 120, 130, 1000, 32_766, 32_767]);
-        assert_eq!(router.routes().objects().iter().count(), 3);
+        assert_eq!(router.objects().iter().count(), 3);
         let index = |name: &str| router.iface(name).unwrap().index;
         assert_eq!(router.iface("guests").unwrap().vrf, index("visitors"));
         // The way of a packet that comes in by an interface from an address to 203.0.113.9.

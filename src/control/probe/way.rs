@@ -4,7 +4,7 @@
 //! - gives: packets for `ip4-output`, cut where they are larger than the path carries
 //! - obeys: `ip_route_output_key`, `ip_append_data`; RFC 1122 section 3.3.4 (choice of the source)
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::{
     packet,
@@ -158,10 +158,14 @@ impl Router {
             Some(found) => (found.gateway, found.mtu, found.mtu_locked),
             None => (None, None, false),
         };
-        let address = gateway.unwrap_or(dst);
+        let address = gateway.unwrap_or(dst.into());
+        let towards = match address {
+            IpAddr::V4(four) => four,
+            IpAddr::V6(_) => dst,
+        };
         let source = match bound.source {
             Some(source) => source,
-            None => self.source_on(bound.iface, address).ok_or(Unsendable::NoRoute)?,
+            None => self.source_on(bound.iface, towards).ok_or(Unsendable::NoRoute)?,
         };
         let key = Key { iface: bound.iface, address };
         let hop = self.neighbour_hop(key).ok_or(Unsendable::NoBuffer)?;

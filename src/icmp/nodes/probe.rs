@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use crate::{
         packet::MacAddr,
-        port::table::{Iface, IfaceAddr, IfaceConf},
+        port::table::{Iface, IfaceAddr, IfaceConf, IfaceConf6},
     };
 
     fn ask(kind: u8, name: &[u8]) -> (Option<u8>, u8) {
@@ -83,6 +83,9 @@ mod tests {
             up: !addresses.is_empty(),
             carrier: true,
             conf: IfaceConf::default(),
+            addresses6: Vec::new(),
+            conf6: IfaceConf6::default(),
+            groups6: Vec::new(),
             vrf: 0,
             vrf_table: None,
             group: 0,

@@ -124,7 +124,7 @@ pub(super) fn other(packet: &mut Packet, mut index: u32, dst: u32, cx: &Cx<'_, T
     match hop.kind() {
         HopKind::Neighbour => FORWARD,
         HopKind::Link => {
-            let known = cx.tables.neighbours.get(hop.out().iface, dst.into());
+            let known = cx.tables.neighbours.four.get(hop.out().iface, dst.into());
             // Without a neighbour the link's own hop stays; it never resolves, so `ip4-forward`
             // makes its checks first and then asks the management core.
             if known != 0 && cx.tables.exceptions.transit(index, dst).is_none() {
@@ -141,7 +141,12 @@ pub(super) fn other(packet: &mut Packet, mut index: u32, dst: u32, cx: &Cx<'_, T
         HopKind::Blackhole => BLACKHOLE,
         HopKind::Invalid if source::logs(packet, martian::DESTINATION, cx) => LOG,
         HopKind::Invalid => MARTIAN_DESTINATION,
-        HopKind::NoRoute | HopKind::Group | HopKind::Choice | HopKind::Throw | HopKind::Vrf => {
+        HopKind::NoRoute
+        | HopKind::Group
+        | HopKind::Choice
+        | HopKind::Sources
+        | HopKind::Throw
+        | HopKind::Vrf => {
             packet.set_note(Cause::NetUnreachable.note());
             ERROR
         }

@@ -100,7 +100,11 @@ pub(crate) fn validate(
         HopKind::Local | HopKind::Broadcast | HopKind::Invalid => {
             return Err(Unbelievable::Martian);
         }
-        HopKind::Neighbour | HopKind::Link | HopKind::Group | HopKind::Choice => {}
+        HopKind::Neighbour
+        | HopKind::Link
+        | HopKind::Group
+        | HopKind::Choice
+        | HopKind::Sources => {}
     }
     let on_link = hop.kind() == HopKind::Link;
     if uses(cx, hop, index) {

@@ -1,9 +1,9 @@
 //! `ip route show` and `ip route get`.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::super::metrics::{METRICS, Metric, Unit};
@@ -17,9 +17,7 @@ use crate::route::spec::{RouteSpec, RouteType, scope, table};
 #[serde(default)]
 pub struct NextHopView {
     /// Gateway address.
-    pub via: Option<Ipv4Addr>,
-    /// Gateway of the other family.
-    pub via6: Option<Ipv6Addr>,
+    pub via: Option<IpAddr>,
     /// Interface name.
     pub dev: Option<String>,
     /// Share of the flows.
@@ -36,7 +34,7 @@ pub struct NextHopView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteView {
     /// Destination.
-    pub dst: Ipv4Net,
+    pub dst: IpNet,
     /// What a matching packet meets.
     #[serde(rename = "type", with = "kind")]
     pub kind: RouteType,
@@ -51,7 +49,7 @@ pub struct RouteView {
     /// Scope.
     pub scope: u8,
     /// Preferred source address.
-    pub prefsrc: Option<Ipv4Addr>,
+    pub prefsrc: Option<IpAddr>,
     /// Path MTU.
     pub mtu: Option<u32>,
     /// The MTU is locked.
@@ -86,7 +84,6 @@ impl From<&RouteSpec> for RouteView {
                 .iter()
                 .map(|hop| NextHopView {
                     via: hop.via,
-                    via6: hop.via6,
                     dev: hop.dev.clone(),
                     weight: hop.weight,
                     onlink: hop.onlink,
@@ -132,7 +129,6 @@ impl RouteFilter {
             && self.kind.is_none_or(|kind| kind == route.kind)
             && (self.dev.is_none() || self.dev.as_deref() == dev)
             && self.via.is_none_or(|net| via.is_some_and(|via| net.contains(&via)))
-            && self.via6.is_none_or(|via| single.and_then(|hop| hop.via6) == Some(via))
             && self.src.is_none_or(|net| route.prefsrc.is_some_and(|src| net.contains(&src)))
     }
 }
@@ -172,7 +168,7 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
     print_kind(entry, route.kind, options);
     let dst = match route.dst.prefix_len() {
         0 if route.dst.addr().is_unspecified() => "default".to_owned(),
-        32 => route.dst.addr().to_string(),
+        len if len == route.dst.max_prefix_len() => route.dst.addr().to_string(),
         _ => route.dst.to_string(),
     };
     entry.field("dst", dst.as_str(), format_args!("{dst} "));
@@ -187,9 +183,10 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
         _ => None,
     };
     if let Some(hop) = single {
-        let via = hop.via.filter(|_| filter.via.is_none_or(|net| net.prefix_len() < 32));
-        let via = via.map(IpAddr::V4).or(hop.via6.map(IpAddr::V6));
-        print_hop(entry, via, hop.dev.as_deref().filter(|_| filter.dev.is_none()));
+        let shown = |net: IpNet| net.prefix_len() < net.max_prefix_len();
+        let other = |via: &IpAddr| via.is_ipv6() != is_six(route);
+        let via = hop.via.filter(|via| other(via) || filter.via.is_none_or(shown));
+        print_hop(entry, is_six(route), via, hop.dev.as_deref().filter(|_| filter.dev.is_none()));
     }
     if filter.table.is_none() && (route.table != table::MAIN || options.details) {
         let name = named(options, route.table, names::table);
@@ -203,8 +200,8 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
         let name = named(options, route.scope, names::scope);
         entry.field("scope", &*name, format_args!("scope {name} "));
     }
-    if let Some(src) = route.prefsrc.filter(|_| filter.src.is_none_or(|net| net.prefix_len() < 32))
-    {
+    let shown = |net: IpNet| net.prefix_len() < net.max_prefix_len();
+    if let Some(src) = route.prefsrc.filter(|_| filter.src.is_none_or(shown)) {
         entry.field("prefsrc", src.to_string(), format_args!("src {src} "));
     }
     if route.metric != 0 {
@@ -223,8 +220,7 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
     if route.nexthops.len() > 1 {
         entry.list("nexthops", &route.nexthops, |entry, hop| {
             entry.text(format_args!("{}\tnexthop ", entry_break(options)));
-            let via = hop.via.map(IpAddr::V4).or(hop.via6.map(IpAddr::V6));
-            print_hop(entry, via, hop.dev.as_deref());
+            print_hop(entry, is_six(route), hop.via, hop.dev.as_deref());
             entry.field("weight", u32::from(hop.weight), format_args!("weight {} ", hop.weight));
             print_flags(entry, hop);
         });
@@ -251,13 +247,18 @@ fn print_tos(entry: &mut Entry<'_>, tos: u8, options: &Options) {
     }
 }
 
-fn print_hop(entry: &mut Entry<'_>, via: Option<IpAddr>, dev: Option<&str>) {
+fn is_six(route: &RouteView) -> bool {
+    matches!(route.dst, IpNet::V6(_))
+}
+
+fn print_hop(entry: &mut Entry<'_>, six: bool, via: Option<IpAddr>, dev: Option<&str>) {
     match via {
-        Some(IpAddr::V4(via)) => {
+        Some(via) if via.is_ipv6() == six => {
             entry.field("gateway", via.to_string(), format_args!("via {via} "));
         }
-        Some(IpAddr::V6(via)) => entry.object("via", |entry| {
-            entry.field("family", "inet6", format_args!("via inet6 "));
+        Some(via) => entry.object("via", |entry| {
+            let family = if six { "inet" } else { "inet6" };
+            entry.field("family", family, format_args!("via {family} "));
             entry.field("host", via.to_string(), format_args!("{via} "));
         }),
         None => {}
@@ -361,9 +362,9 @@ fn print_metric(entry: &mut Entry<'_>, metric: &Metric, locked: bool, value: u32
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteGetView {
     /// Destination asked for.
-    pub dst: Ipv4Addr,
+    pub dst: IpAddr,
     /// Source asked for.
-    pub from: Option<Ipv4Addr>,
+    pub from: Option<IpAddr>,
     /// What the packet meets.
     #[serde(rename = "type", with = "kind")]
     pub kind: RouteType,
@@ -376,7 +377,7 @@ pub struct RouteGetView {
     /// Table in which the route was found.
     pub table: u32,
     /// Source address chosen for the router's own packet.
-    pub prefsrc: Option<Ipv4Addr>,
+    pub prefsrc: Option<IpAddr>,
     /// Firewall mark asked for.
     pub mark: u32,
     /// User asked for; Linux tells 0 for the router's own packets and none for others.
@@ -406,7 +407,7 @@ pub fn show_route_get(view: &RouteGetView, options: &Options) -> String {
             entry.field("from", from.to_string(), format_args!("from {from} "));
         }
         print_tos(entry, view.tos, options);
-        print_hop(entry, view.via, view.dev.as_deref());
+        print_hop(entry, view.dst.is_ipv6(), view.via, view.dev.as_deref());
         if options.details || view.table != table::MAIN {
             let name = named(options, view.table, names::table);
             entry.field("table", &*name, format_args!("table {name} "));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::super::{Options, names};
 use super::out::{Entry, Json, Listing};
@@ -108,7 +108,7 @@ fn print_net(
     entry: &mut Entry<'_>,
     word: &'static str,
     (key, len): (&'static str, &'static str),
-    net: Ipv4Net,
+    net: IpNet,
 ) {
     entry.field(key, net.addr().to_string(), format_args!("{word}{}", net.addr()));
     if net.prefix_len() != 32 {

@@ -1,7 +1,7 @@
 //! `ethernet-input`: what `classify` did not pass, looked at field by field.
 //!
 //! - takes: frames with their notes started
-//! - gives: IPv4 to `ip4-input`, ARP to `arp-input`, what concerns IPv6 gateways to `nd-input`;
+//! - gives: IPv4 to `ip4-input`, ARP to `arp-input`, what concerns IPv6 neighbours to `nd-input`;
 //!   VLAN-tagged ones on their sub-interface
 //! - obeys: IEEE 802.3, IEEE 802.1Q; ledger 1.34
 
@@ -77,8 +77,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     match ethertype {
         ethertype::IPV4 => IP4,
         ethertype::ARP => ARP,
-        // Only gateways of IPv4 routes are looked for.
-        ethertype::IPV6 if cx.tables.gateways6 && is_neighbour(&packet.data()[l3..]) => ND,
+        ethertype::IPV6 if is_neighbour(&packet.data()[l3..]) => ND,
         _ => UNHANDLED,
     }
 }

@@ -1,10 +1,13 @@
-//! `arp-input` and `ip4-resolve`: hand packets to the management core.
+//! `arp-input`, `nd-input`, `ip4-resolve` and `ip6-resolve`: hand packets to the management core.
 //!
-//! - takes: ARP packets, and IPv4 packets whose neighbour's address is not known
+//! - takes: packets about neighbours, and packets whose neighbour's address is not known
 //! - gives: the packet, through a bounded ring that nobody waits for; drops when it is full
 //! - obeys: ledger 1.31 (the incomplete queue is the management core's)
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -21,9 +24,8 @@ pub enum PuntKind {
     Arp,
     /// Read this packet about an IPv6 neighbour.
     Nd,
-    /// Find the neighbour for this packet: on [`Packet::iface`], at the address that
-    /// [`Packet::hash`] holds.
-    Resolve,
+    /// Find the neighbour for this packet: on [`Packet::iface`], at this address.
+    Resolve(IpAddr),
     /// Learn from this ICMP error about a packet of the router's own.
     Learn,
     /// Log this packet, whose addresses are impossible, and end it: what is wrong is the note.
@@ -41,41 +43,48 @@ pub struct Punted {
 /// The node.
 pub struct Punt {
     name: &'static str,
-    kind: PuntKind,
+    /// What is asked; `None` for a neighbour, whose address each packet tells.
+    kind: Option<PuntKind>,
     ring: Arc<ArrayQueue<Punted>>,
 }
 
 impl Punt {
     /// `arp-input`.
     pub fn arp(ring: Arc<ArrayQueue<Punted>>) -> Self {
-        Self { name: "arp-input", kind: PuntKind::Arp, ring }
+        Self { name: "arp-input", kind: Some(PuntKind::Arp), ring }
     }
 
     /// `nd-input`.
     pub fn nd(ring: Arc<ArrayQueue<Punted>>) -> Self {
-        Self { name: "nd-input", kind: PuntKind::Nd, ring }
+        Self { name: "nd-input", kind: Some(PuntKind::Nd), ring }
     }
 
     /// `icmp4-learn`.
     pub fn learn(ring: Arc<ArrayQueue<Punted>>) -> Self {
-        Self { name: "icmp4-learn", kind: PuntKind::Learn, ring }
+        Self { name: "icmp4-learn", kind: Some(PuntKind::Learn), ring }
     }
 
     /// `ip4-resolve`.
     pub fn resolve(ring: Arc<ArrayQueue<Punted>>) -> Self {
-        Self { name: "ip4-resolve", kind: PuntKind::Resolve, ring }
+        Self { name: "ip4-resolve", kind: None, ring }
     }
 }
 
-/// Notes whom the packet needs, by interface and address: the hop's index may be given to another
-/// hop before the management core gets to the packet.
-fn note_neighbour(packet: &mut Packet, tables: &Tables) {
-    let hop = tables.hops.get(packet.hop());
+/// Whom the packet needs, by interface and address: the hop's index may be given to another hop
+/// before the management core gets to the packet.
+fn neighbour(packet: &mut Packet, tables: &Tables) -> IpAddr {
+    let index = packet.hop();
+    packet.set_iface(tables.hops.get(index).out().iface);
+    if let Some(gateway) = tables.hops.any_gateway(index) {
+        return gateway;
+    }
     let ip = packet.data().get(packet.l3()..).unwrap_or_default();
-    let dst = ip.get(16..20).and_then(|dst| dst.try_into().ok()).map_or(0, u32::from_be_bytes);
-    let address = hop.neighbour().map_or(dst, Ipv4Addr::to_bits);
-    packet.set_iface(hop.out().iface);
-    packet.set_hash(address);
+    if ip.first().is_some_and(|first| first >> 4 == 6) {
+        let dst = ip.get(24..40).and_then(|dst| dst.first_chunk::<16>());
+        return dst.map_or(Ipv6Addr::UNSPECIFIED, |dst| (*dst).into()).into();
+    }
+    let dst = ip.get(16..20).and_then(|dst| dst.first_chunk::<4>());
+    dst.map_or(Ipv4Addr::UNSPECIFIED, |dst| (*dst).into()).into()
 }
 
 impl Node<Tables> for Punt {
@@ -91,13 +100,15 @@ impl Node<Tables> for Punt {
         let offered = frame.len();
         let mut stay = Frame::new();
         for mut packet in frame.drain(..) {
-            if self.kind == PuntKind::Resolve {
-                note_neighbour(&mut packet, cx.tables);
-            } else if self.kind == PuntKind::Learn {
+            let kind = match self.kind {
+                Some(kind) => kind,
+                None => PuntKind::Resolve(neighbour(&mut packet, cx.tables)),
+            };
+            if kind == PuntKind::Learn {
                 // When it came: what it waits in the ring is no part of a round trip.
                 packet.set_hash(cx.now as u32);
             }
-            if let Err(back) = self.ring.push(Punted { kind: self.kind, packet }) {
+            if let Err(back) = self.ring.push(Punted { kind, packet }) {
                 stay.push(back.packet);
             }
         }

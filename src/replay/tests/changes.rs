@@ -103,13 +103,12 @@ fn what_is_learned_of_paths_is_bounded_and_forgotten() {
     let mut world = World::new(&config, &machine, 1, Leniency::default());
     setup::load_routes(&config, &mut world.lockstep.rig.router).unwrap();
     let default = crate::route::spec::NextHopSpec {
-        via: Some([10, 0, 1, 2].into()),
+        via: Some(Ipv4Addr::new(10, 0, 1, 2).into()),
         dev: None,
         weight: 1,
         onlink: false,
-        via6: None,
     };
-    let spec = RouteSpec::through("0.0.0.0/0".parse().unwrap(), default);
+    let spec = RouteSpec::through(ipnet::Ipv4Net::default(), default);
     world.lockstep.rig.router.route(Verb::Add, &spec).unwrap();
     world.lockstep.rig.router.commit();
     let host = |n: u32| Ipv4Addr::from_bits(0xac10_0000 + n);

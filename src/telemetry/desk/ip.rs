@@ -186,6 +186,7 @@ impl Desk<'_> {
             mac: parent.mac,
             mtu: parent.mtu,
             conf: parent.conf,
+            conf6: parent.conf6,
         };
         let name = spec.name.clone();
         self.router.add_iface(spec).map_err(Refused::new)?;

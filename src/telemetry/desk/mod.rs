@@ -164,7 +164,9 @@ impl<'a> Desk<'a> {
         let rib = self.router.routes().rib();
         let table = query.table.unwrap_or(crate::route::spec::table::MAIN);
         let prefixes: Vec<Prefix> = match query.covering {
-            Some(address) => rib.matches(table, address).map(|(prefix, _)| prefix).collect(),
+            Some(address) => {
+                rib.matches(table, address.to_bits()).map(|(prefix, _)| prefix).collect()
+            }
             None => {
                 let within = |prefix: &Prefix| {
                     query.within.is_none_or(|net| {

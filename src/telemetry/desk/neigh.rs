@@ -22,7 +22,7 @@ impl Desk<'_> {
             NeighCommand::Change(spec) => self.set_neighbour(Verb::Change, spec),
             NeighCommand::Del(spec) => {
                 self.known(&spec.dev)?;
-                self.router.delete_neighbour(&spec.dev, spec.addr).map_err(Refused::new)?;
+                self.router.delete_neighbour(&spec.dev, spec.addr.into()).map_err(Refused::new)?;
                 Ok(String::new())
             }
             NeighCommand::Flush(filter) => self.flush_neighbours(filter),
@@ -58,7 +58,7 @@ impl Desk<'_> {
         let missing = || Refused::new("Error: No link layer address given.");
         let mac = MacAddr::new(spec.lladdr.ok_or_else(missing)?);
         self.router
-            .set_neighbour(verb, &spec.dev, spec.addr, mac, state, self.now)
+            .set_neighbour(verb, &spec.dev, spec.addr.into(), mac, state, self.now)
             .map_err(Refused::new)?;
         Ok(String::new())
     }
@@ -74,14 +74,7 @@ impl Desk<'_> {
             return Ok("Nothing to flush.\n".to_owned());
         }
         for view in going {
-            let iface = self.known(&view.dev)?.index;
-            let dst = match view.dst {
-                IpAddr::V4(dst) => Some(dst),
-                IpAddr::V6(six) => self.router.neighbours().surrogates().known(iface, six),
-            };
-            if let Some(dst) = dst {
-                self.router.delete_neighbour(&view.dev, dst).map_err(Refused::new)?;
-            }
+            self.router.delete_neighbour(&view.dev, view.dst).map_err(Refused::new)?;
         }
         Ok(String::new())
     }
@@ -114,7 +107,7 @@ impl Desk<'_> {
             State::Noarp => NudState::NOARP,
         };
         NeighView {
-            dst: self.router.neighbours().address(key),
+            dst: key.address,
             dev: self.name(key.iface),
             lladdr: mac.filter(|_| state.is_valid()).map(MacAddr::octets),
             state: nud.0,

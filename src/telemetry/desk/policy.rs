@@ -1,7 +1,5 @@
 //! Rules, next-hop objects and VRFs: commands of iproute2 about them, carried out.
 
-use std::net::IpAddr;
-
 use super::Desk;
 use super::ip::{Done, Refused};
 use crate::{
@@ -35,11 +33,11 @@ impl Desk<'_> {
                 Ok(String::new())
             }
             RuleCommand::Del(pattern) => {
-                self.router.delete_rule(|rule| pattern.fits(rule)).map_err(Refused::new)?;
+                self.router.delete_rule(false, |rule| pattern.fits(rule)).map_err(Refused::new)?;
                 Ok(String::new())
             }
             RuleCommand::Flush(filter) => {
-                while self.router.delete_rule(|rule| filter.flushes(rule)).is_ok() {}
+                while self.router.delete_rule(false, |rule| filter.flushes(rule)).is_ok() {}
                 Ok(String::new())
             }
         }
@@ -95,7 +93,7 @@ impl Desk<'_> {
                 Ok(show::show_nexthop_buckets(&self.buckets_by(filter)?, options))
             }
             NexthopCommand::GetBucket { id, index } => {
-                let object = self.router.routes().objects().get(*id).ok_or_else(no_entry)?;
+                let object = self.router.objects().get(*id).ok_or_else(no_entry)?;
                 let Some(resilient) = resilient(object) else {
                     return Err(Refused::new(not_resilient(object)));
                 };
@@ -115,7 +113,7 @@ impl Desk<'_> {
         }
         let mut spec = spec.clone();
         if let NexthopKind::Group { resilient: Some(stated), .. } = &mut spec.kind {
-            let there = self.router.routes().objects().get(spec.id).and_then(resilient);
+            let there = self.router.objects().get(spec.id).and_then(resilient);
             *stated = said.over(there.map(|there| there.spec));
         }
         self.router.set_nexthop(verb, &spec, self.now).map_err(Refused::new)?;
@@ -166,7 +164,7 @@ impl Desk<'_> {
         let master = filter.master.as_ref();
         let master =
             master.map(|name| self.master_of_filter(name, filter.master_is_vrf)).transpose()?;
-        let objects = self.router.routes().objects();
+        let objects = self.router.objects();
         let fits = |object: &Object| {
             let iface = match &object.kind {
                 ObjectKind::Via(hop) => Some(hop.iface),
@@ -186,7 +184,7 @@ impl Desk<'_> {
     }
 
     pub(super) fn nexthop_view(&self, id: u32) -> Option<NexthopView> {
-        Some(self.view_of(id, self.router.routes().objects().get(id)?))
+        Some(self.view_of(id, self.router.objects().get(id)?))
     }
 
     pub(super) fn view_of(&self, id: u32, object: &Object) -> NexthopView {
@@ -195,7 +193,7 @@ impl Desk<'_> {
             ObjectKind::Blackhole => view.blackhole = true,
             ObjectKind::Via(hop) => {
                 let iface = self.router.ifaces().iter().find(|iface| iface.index == hop.iface);
-                view.via = hop.gateway.map(IpAddr::V4).or(hop.gateway6.map(IpAddr::V6));
+                view.via = hop.gateway;
                 view.dev = iface.map(|iface| iface.name.clone());
                 view.scope = if view.via.is_some() { scope::LINK } else { scope::HOST };
                 view.onlink = hop.onlink;
@@ -220,7 +218,7 @@ impl Desk<'_> {
         let master = filter.master.as_ref();
         let master =
             master.map(|name| self.master_of_filter(name, filter.master_is_vrf)).transpose()?;
-        let objects = self.router.routes().objects();
+        let objects = self.router.objects();
         if let Some(id) = filter.id {
             let ended = || Refused::new("Dump terminated");
             let object = objects.get(id).ok_or_else(ended)?;
@@ -249,9 +247,8 @@ impl Desk<'_> {
     }
 
     fn bucket_views(&self, id: u32, state: &Resilient) -> Vec<BucketView> {
-        let idle = |bucket| {
-            self.router.routes().objects().idle_time(id, bucket, self.now, self.router.hops())
-        };
+        let idle =
+            |bucket| self.router.objects().idle_time(id, bucket, self.now, self.router.hops());
         let views = state.buckets.iter().zip(0..).map(|(nhid, index)| BucketView {
             id,
             index,

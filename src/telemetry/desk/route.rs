@@ -2,8 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
-
 use super::Desk;
 use super::ip::{Done, Refused};
 use crate::{
@@ -14,7 +12,8 @@ use crate::{
     },
     port::table::Iface,
     route::{
-        control::{RouteControl, Verb},
+        control::Verb,
+        nexthops::Nexthops,
         policy::Flow,
         rib::{Nexthop, Prefix, RouteInfo},
         spec::{RouteSpec, RouteType, table},
@@ -95,8 +94,9 @@ impl Desk<'_> {
             return Err(no_table("Flush"));
         }
         let ifaces = self.router.ifaces().to_vec();
-        let gone = self.router.flush_routes(|routes, prefix, info| {
-            filter.accepts(&view(prefix, 0, info, routes, &ifaces))
+        let objects = self.router.objects().clone();
+        let gone = self.router.flush_routes(|_, prefix, info| {
+            filter.accepts(&view(prefix, 0, info, &objects, &ifaces))
         });
         if gone == 0 {
             return Ok("Nothing to flush.\n".to_owned());
@@ -156,7 +156,7 @@ impl Desk<'_> {
         let routes = self.router.routes();
         let matched = found.alias.and_then(|alias| Some((alias, routes.rib().info(alias.info)?)));
         let Some((alias, info)) = matched else { return Err(unreachable()) };
-        if routes.objects().is_blackhole(info.nhid) {
+        if self.router.objects().is_blackhole(info.nhid) {
             return Err(Refused::invalid());
         }
         let arrives = self.router.ifaces().iter().find(|own| own.index == iif);
@@ -171,18 +171,21 @@ impl Desk<'_> {
         }
         let own = self.router.ifaces().iter().find(|own| own.index == found.iface);
         let via = found.gateway;
-        let chosen = || own.and_then(|own| own.select_address(via.unwrap_or(get.dst)));
-        let via = via.map(IpAddr::V4).or(found.gateway6.map(IpAddr::V6));
+        let towards = match via {
+            Some(IpAddr::V4(four)) => four,
+            _ => get.dst,
+        };
+        let chosen = || own.and_then(|own| own.select_address(towards)).map(IpAddr::V4);
         let local = info.kind == RouteType::Local;
         let prefsrc = match get.from {
             Some(_) => None,
-            None if local => Some(get.dst),
+            None if local => Some(get.dst.into()),
             None => info.prefsrc.or_else(chosen),
         };
         let on_loopback = local || iif != 0 && info.kind == RouteType::Broadcast;
         let view = RouteGetView {
-            dst: get.dst,
-            from: get.from,
+            dst: get.dst.into(),
+            from: get.from.map(IpAddr::V4),
             kind: info.kind,
             tos: get.tos,
             via,
@@ -249,7 +252,7 @@ impl Desk<'_> {
     }
 
     /// Whether the sender would be told a better way.
-    fn redirects(&self, query: &Query, out: u16, gateway: Option<Ipv4Addr>) -> bool {
+    fn redirects(&self, query: &Query, out: u16, gateway: Option<IpAddr>) -> bool {
         if query.iif == 0 || query.iif != out {
             return false;
         }
@@ -258,7 +261,10 @@ impl Desk<'_> {
         };
         let back = self.router.explain(&self.way_back(query));
         let near = back.is_some_and(|back| back.iface == iif.index && back.gateway.is_none());
-        let towards = gateway.unwrap_or(query.flow.dst.into());
+        let towards = match gateway {
+            Some(IpAddr::V4(four)) => four,
+            _ => query.flow.dst.into(),
+        };
         let shared = iif.conf.shared_media || iif.on_link(query.flow.src.into(), towards);
         near && iif.conf.send_redirects && shared
     }
@@ -282,7 +288,7 @@ impl Desk<'_> {
             let own = self.router.ifaces().iter().find(|own| own.index == found.iface);
             let redirected = learned.gateway.is_some();
             let view = RouteGetView {
-                via: found.gateway.map(IpAddr::V4),
+                via: found.gateway,
                 dev: own.map(|own| own.name.clone()),
                 cache: if redirected { vec!["redirected".to_owned()] } else { Vec::new() },
                 expires: found.expires.map(|seconds| seconds as u32),
@@ -297,7 +303,7 @@ impl Desk<'_> {
 
     /// A route as `ip route show` wants it, with its next-hop object.
     pub(super) fn route_view(&self, prefix: Prefix, tos: u8, info: &RouteInfo) -> RouteView {
-        let mut view = view(prefix, tos, info, self.router.routes(), self.router.ifaces());
+        let mut view = view(prefix, tos, info, self.router.objects(), self.router.ifaces());
         view.nh_info = self.nexthop_view(info.nhid);
         view
     }
@@ -311,7 +317,7 @@ fn no_table(what: &str) -> Refused {
 /// The way to a destination of which nothing else is known.
 fn way_to(dst: Ipv4Addr) -> RouteGetView {
     RouteGetView {
-        dst,
+        dst: dst.into(),
         from: None,
         kind: RouteType::Unicast,
         tos: 0,
@@ -335,11 +341,11 @@ fn way_to(dst: Ipv4Addr) -> RouteGetView {
 fn on_link(get: &RouteGet, own: &Iface) -> RouteGetView {
     let broadcast = get.dst.is_broadcast();
     RouteGetView {
-        from: get.from,
+        from: get.from.map(IpAddr::V4),
         kind: if broadcast { RouteType::Broadcast } else { RouteType::Unicast },
         tos: get.tos,
         dev: Some(own.name.clone()),
-        prefsrc: get.from.map_or_else(|| own.select_address(get.dst), |_| None),
+        prefsrc: get.from.map_or_else(|| own.select_address(get.dst), |_| None).map(IpAddr::V4),
         mark: get.mark,
         uid: Some(get.uid.unwrap_or(0)),
         cache: if broadcast { vec!["local".into(), "brd".into()] } else { Vec::new() },
@@ -352,11 +358,11 @@ fn view(
     prefix: Prefix,
     tos: u8,
     info: &RouteInfo,
-    routes: &RouteControl,
+    objects: &Nexthops,
     ifaces: &[Iface],
 ) -> RouteView {
-    let blackhole = routes.objects().is_blackhole(info.nhid);
-    view_with(prefix, tos, info, &routes.nexthops(info), blackhole, ifaces)
+    let blackhole = objects.is_blackhole(info.nhid);
+    view_with(prefix, tos, info, &objects.of(info), blackhole, ifaces)
 }
 
 /// The same with the next hops that it has, or had.
@@ -375,7 +381,6 @@ pub(super) fn view_with(
         .iter()
         .map(|hop| NextHopView {
             via: hop.gateway,
-            via6: hop.gateway6,
             dev: find(hop.iface).map(|iface| iface.name.clone()),
             weight: hop.weight,
             onlink: hop.onlink,
@@ -391,7 +396,7 @@ pub(super) fn view_with(
             vec![NextHopView { dev: Some("lo".to_owned()), weight: 1, ..NextHopView::default() }];
     }
     RouteView {
-        dst: Ipv4Net::new(Ipv4Addr::from_bits(prefix.bits), prefix.len).unwrap_or_default(),
+        dst: prefix.net(),
         kind,
         tos,
         table: info.table,

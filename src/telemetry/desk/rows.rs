@@ -1,6 +1,6 @@
 //! Rows of the router's tables.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::{Map, Value};
 
@@ -98,7 +98,7 @@ impl Desk<'_> {
         let mut entries: Vec<_> = self.router.neighbours().iter().collect();
         entries.sort_by_key(|(key, _)| **key);
         let rows = entries.into_iter().map(|(key, entry)| NeighbourRow {
-            dst: self.router.neighbours().address(*key).to_string(),
+            dst: key.address.to_string(),
             dev: self.name(key.iface),
             lladdr: entry.mac.filter(|_| entry.state != State::Incomplete).map(|m| m.to_string()),
             state: vec![entry.state.name().to_owned()],
@@ -126,11 +126,12 @@ impl Desk<'_> {
         for (name, number) in &info.metrics {
             metrics.insert((*name).to_owned(), Value::from(*number));
         }
-        let nexthops = self.router.routes().nexthops(info);
+        let nexthops = self.router.objects().of(info);
         let hops = nexthops.iter().map(|hop| NextHopRow {
-            gateway: hop.gateway.map(|gateway| gateway.to_string()),
+            gateway: hop.gateway.filter(IpAddr::is_ipv4).map(|gateway| gateway.to_string()),
             via: hop
-                .gateway6
+                .gateway
+                .filter(IpAddr::is_ipv6)
                 .map(|gateway| ViaRow { family: "inet6".to_owned(), host: gateway.to_string() }),
             dev: Some(self.name(hop.iface)),
             weight: hop.weight,
@@ -184,7 +185,7 @@ impl Desk<'_> {
     }
 
     pub(super) fn nexthop_rows(&self) -> Vec<NexthopRow> {
-        let objects = self.router.routes().objects().iter().map(|(id, object)| {
+        let objects = self.router.objects().iter().map(|(id, object)| {
             let view = self.view_of(id, object);
             let text = show::show_nexthops([&view], &Options::default());
             let shares = match &object.kind {
