@@ -3,17 +3,20 @@
 //! - takes: what a frame should say, and in which ways it should be wrong
 //! - gives: its bytes, with every length and checksum that was not spoilt filled in
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::arp::ArpSpec;
 use super::ethernet::{EthernetSpec, HEADER_LEN, MIN_FRAME_LEN, ethertype};
 use super::icmp4::{self, EchoSpec, ErrorKind};
+use super::icmp6::{self, Icmp6Spec};
 use super::ipv4::{self, Ipv4Spec, protocol};
 use super::mac::MacAddr;
 use super::tcp::TcpSpec;
 use super::udp::UdpSpec;
 use super::vlan::Tag;
 use super::{tcp, udp};
+
+mod six;
 
 /// What stands over the network header.
 #[derive(Debug, Clone)]
@@ -23,6 +26,7 @@ enum Layer4 {
     Tcp(TcpSpec),
     Echo { reply: bool, id: u16, seq: u16 },
     Error(ErrorKind),
+    Icmp6(Icmp6Spec),
 }
 
 /// What stands over the link header.
@@ -31,6 +35,7 @@ enum Layer3 {
     Raw(u16),
     Arp(ArpSpec),
     Ipv4,
+    Ipv6,
 }
 
 /// Makes one frame; every method says one thing about it.
@@ -46,6 +51,7 @@ pub struct FrameBuilder {
     layer4: Layer4,
     src: Ipv4Addr,
     dst: Ipv4Addr,
+    six: six::Six,
     tos: u8,
     id: u16,
     fragment_word: u16,
@@ -78,6 +84,7 @@ impl FrameBuilder {
             layer4: Layer4::Raw,
             src: Ipv4Addr::new(10, 0, 0, 1),
             dst: Ipv4Addr::new(10, 0, 1, 1),
+            six: six::Six::default(),
             tos: 0,
             id: 0,
             fragment_word: 0,
@@ -112,6 +119,17 @@ impl FrameBuilder {
         self
     }
 
+    /// Addresses of the datagram, of either family; two families at once make no datagram, so that the
+    /// source's counts.
+    pub fn ip(self, src: IpAddr, dst: IpAddr) -> Self {
+        match (src, dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => self.ipv4(src, dst),
+            (IpAddr::V4(src), IpAddr::V6(_)) => self.ipv4(src, src),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => self.ipv6(src, dst),
+            (IpAddr::V6(src), IpAddr::V4(_)) => self.ipv6(src, src),
+        }
+    }
+
     /// Carries an ARP packet; the link's source is its sender, and a request goes to all.
     pub fn arp(mut self, arp: ArpSpec) -> Self {
         self.src_mac = arp.sender_mac;
@@ -129,13 +147,13 @@ impl FrameBuilder {
         self
     }
 
-    /// Time to live.
+    /// Time to live, or hop limit.
     pub fn ttl(mut self, ttl: u8) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// Type of service.
+    /// Type of service, or traffic class.
     pub fn tos(mut self, tos: u8) -> Self {
         self.tos = tos;
         self
@@ -255,7 +273,8 @@ impl FrameBuilder {
         self
     }
 
-    /// An IPv4 total length that need not be the true one; the checksum is that of what it says.
+    /// An IPv4 total length or IPv6 payload length that need not be the true one; the checksum is that
+    /// of what it says.
     pub fn total_len(mut self, total_len: u16) -> Self {
         self.total_len = Some(total_len);
         self
@@ -272,6 +291,7 @@ impl FrameBuilder {
             Layer3::Raw(_) => 0,
             Layer3::Arp(_) => super::arp::PACKET_LEN,
             Layer3::Ipv4 => self.ipv4_header_len() + self.l4_header_len(),
+            Layer3::Ipv6 => self.ipv6_headers_len() + self.l4_header_len(),
         };
         self.l3_offset() + l3
     }
@@ -286,6 +306,7 @@ impl FrameBuilder {
             Layer4::Udp(_) => udp::HEADER_LEN,
             Layer4::Tcp(_) => tcp::HEADER_LEN,
             Layer4::Echo { .. } | Layer4::Error(_) => icmp4::HEADER_LEN,
+            Layer4::Icmp6(_) => icmp6::HEADER_LEN,
         }
     }
 
@@ -318,6 +339,7 @@ impl FrameBuilder {
                 frame.extend_from_slice(&payload);
             }
             Layer3::Ipv4 => self.write_ipv4(frame, &payload),
+            Layer3::Ipv6 => self.write_ipv6(frame, &payload),
         }
         if self.padded && frame.len() < MIN_FRAME_LEN {
             frame.resize(MIN_FRAME_LEN, 0);
@@ -329,6 +351,7 @@ impl FrameBuilder {
             Layer3::Raw(ethertype) => *ethertype,
             Layer3::Arp(_) => ethertype::ARP,
             Layer3::Ipv4 => ethertype::IPV4,
+            Layer3::Ipv6 => ethertype::IPV6,
         };
         // Each type announces what follows it: the next tag, or in the end the payload.
         let mut types = self.tags.iter().map(|tag| tag.tpid).chain([inner]);
@@ -347,6 +370,7 @@ impl FrameBuilder {
             Layer4::Udp(_) => protocol::UDP,
             Layer4::Tcp(_) => protocol::TCP,
             Layer4::Echo { .. } | Layer4::Error(_) => protocol::ICMP,
+            Layer4::Icmp6(_) => super::ipv6::next_header::ICMPV6,
         };
         let l3 = frame.len();
         let l4 = l3 + self.ipv4_header_len();
@@ -388,8 +412,18 @@ impl FrameBuilder {
             Layer4::Error(kind) => {
                 (icmp4::emit_error(segment, kind, payload), icmp4::field::CHECKSUM)
             }
+            // Over IPv4 it is a payload like any other.
+            Layer4::Icmp6(spec) => {
+                let nobody = std::net::Ipv6Addr::UNSPECIFIED;
+                (spec.emit(segment, nobody, nobody), icmp6::field::CHECKSUM)
+            }
         };
         debug_assert_eq!(written, Ok(segment.len()));
+        self.spoil(segment, checksum);
+    }
+
+    /// Does to a transport checksum what was asked for.
+    fn spoil(&self, segment: &mut [u8], checksum: std::ops::Range<usize>) {
         if self.no_udp_checksum && matches!(self.layer4, Layer4::Udp(_)) {
             segment[checksum.clone()].fill(0);
         }

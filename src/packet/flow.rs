@@ -10,18 +10,19 @@
 use super::ipv4::{self, protocol};
 
 /// Odd constants without a pattern (digits of pi), so that no plain input multiplies to zero.
-const PI: [u64; 3] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345, 0xa409_3822_299f_31d1];
+pub(super) const PI: [u64; 3] =
+    [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345, 0xa409_3822_299f_31d1];
 
 /// The two halves of a full product, mixed.
 #[inline(always)]
-const fn multiply_mix(a: u64, b: u64) -> u64 {
+pub(super) const fn multiply_mix(a: u64, b: u64) -> u64 {
     let product = a as u128 * b as u128;
     product as u64 ^ (product >> 64) as u64
 }
 
 /// Mixes two ends, in either order, with a third word.
 #[inline(always)]
-const fn mix(a: u64, b: u64, third: u64, seed: u32) -> u32 {
+pub(super) const fn mix(a: u64, b: u64, third: u64, seed: u32) -> u32 {
     let (low, high) = if a < b { (a, b) } else { (b, a) };
     let seed = seed as u64;
     let ends = multiply_mix(low ^ PI[0], high ^ PI[1] ^ (seed << 32 | seed));

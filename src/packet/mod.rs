@@ -11,12 +11,15 @@ pub mod build;
 pub mod checksum;
 pub mod ethernet;
 pub mod flow;
+pub mod flow6;
 mod flowi;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod generate;
 pub mod icmp4;
+pub mod icmp6;
 pub mod ipv4;
+pub mod ipv6;
 pub mod mac;
 pub mod ndisc;
 pub mod tcp;
@@ -26,6 +29,7 @@ pub mod vlan;
 pub use bits::Bits;
 pub use build::FrameBuilder;
 pub use flow::{flow_hash, l3_hash, tuple_hash};
+pub use flow6::{Fields6, flow_hash6, l3_hash6, tuple_hash6};
 pub use flowi::Flow;
 pub use mac::MacAddr;
 

@@ -2,7 +2,7 @@
 //!
 //! - obeys: RFC 9293 §3.1
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::ipv4::protocol;
 use super::{Malformed, checksum, room, split};
@@ -131,6 +131,11 @@ impl<'a> TcpView<'a> {
         checksum::transport_holds(src, dst, protocol::TCP, self.segment)
     }
 
+    /// Whether the checksum holds over IPv6.
+    pub fn checksum_holds6(&self, src: Ipv6Addr, dst: Ipv6Addr) -> bool {
+        checksum::transport6_holds(src, dst, protocol::TCP, self.segment)
+    }
+
     /// The option bytes.
     pub fn option_bytes(&self) -> &'a [u8] {
         self.segment.get(HEADER_LEN..self.header_len).unwrap_or_default()
@@ -183,6 +188,22 @@ impl TcpSpec {
     /// Writes the header before a payload that stands at `buf[20..]` already, checksum included, and
     /// returns the length of both; `buf` is the whole segment.
     pub fn emit(&self, buf: &mut [u8], src: Ipv4Addr, dst: Ipv4Addr) -> Result<usize, Malformed> {
+        let len = self.write(buf)?;
+        let checksum = checksum::transport(src, dst, protocol::TCP, buf);
+        buf[field::CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
+        Ok(len)
+    }
+
+    /// As [`emit`](Self::emit), for a segment over IPv6.
+    pub fn emit6(&self, buf: &mut [u8], src: Ipv6Addr, dst: Ipv6Addr) -> Result<usize, Malformed> {
+        let len = self.write(buf)?;
+        let checksum = checksum::transport6(src, dst, protocol::TCP, buf);
+        buf[field::CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
+        Ok(len)
+    }
+
+    /// Writes the header without its checksum.
+    fn write(&self, buf: &mut [u8]) -> Result<usize, Malformed> {
         let len = buf.len();
         let header = room(buf, HEADER_LEN, "tcp")?;
         header.fill(0);
@@ -193,8 +214,6 @@ impl TcpSpec {
         header[field::DATA_OFFSET] = 5 << 4;
         header[field::FLAGS] = self.flags;
         header[field::WINDOW].copy_from_slice(&self.window.to_be_bytes());
-        let checksum = checksum::transport(src, dst, protocol::TCP, buf);
-        buf[field::CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
         Ok(len)
     }
 }
@@ -261,6 +280,22 @@ mod tests {
                 assert_eq!(theirs.cwr(), flags & flag::CWR != 0);
             },
         );
+    }
+
+    #[test]
+    fn over_ipv6_the_checksum_agrees_with_an_independent_one() {
+        bolero::check!().with_type::<(u16, u128, Vec<u8>)>().for_each(|(port, src, payload)| {
+            let (src, dst) = (Ipv6Addr::from_bits(*src), Ipv6Addr::LOCALHOST);
+            let spec = TcpSpec { src_port: *port, flags: flag::SYN, ..TcpSpec::default() };
+            let mut buf = vec![0xee; HEADER_LEN];
+            buf.extend(payload);
+            assert_eq!(spec.emit6(&mut buf, src, dst), Ok(buf.len()));
+            let view = TcpView::new_checked(&buf).unwrap();
+            assert!(view.checksum_holds6(src, dst));
+            let theirs = etherparse::TcpHeaderSlice::from_slice(&buf).unwrap();
+            let want = theirs.calc_checksum_ipv6_raw(src.octets(), dst.octets(), payload).unwrap();
+            assert_eq!(view.checksum(), want);
+        });
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! - obeys: RFC 768
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::ipv4::protocol;
 use super::{Malformed, checksum, room, split};
@@ -77,6 +77,11 @@ impl<'a> UdpView<'a> {
         self.checksum() == 0 || checksum::transport_holds(src, dst, protocol::UDP, self.segment)
     }
 
+    /// Whether there is a checksum and it holds over IPv6, which wants one (RFC 8200 section 8.1).
+    pub fn checksum_holds6(&self, src: Ipv6Addr, dst: Ipv6Addr) -> bool {
+        self.checksum() != 0 && checksum::transport6_holds(src, dst, protocol::UDP, self.segment)
+    }
+
     /// What the datagram carries.
     pub fn payload(&self) -> &'a [u8] {
         self.segment.get(HEADER_LEN..).unwrap_or_default()
@@ -96,6 +101,22 @@ impl UdpSpec {
     /// Writes the header before a payload that stands at `buf[8..]` already, checksum included, and
     /// returns the length of both; `buf` is the whole datagram.
     pub fn emit(&self, buf: &mut [u8], src: Ipv4Addr, dst: Ipv4Addr) -> Result<usize, Malformed> {
+        let len = self.write(buf)?;
+        let checksum = checksum::transport(src, dst, protocol::UDP, buf);
+        buf[field::CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
+        Ok(len)
+    }
+
+    /// As [`emit`](Self::emit), for a datagram over IPv6.
+    pub fn emit6(&self, buf: &mut [u8], src: Ipv6Addr, dst: Ipv6Addr) -> Result<usize, Malformed> {
+        let len = self.write(buf)?;
+        let checksum = checksum::transport6(src, dst, protocol::UDP, buf);
+        buf[field::CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
+        Ok(len)
+    }
+
+    /// Writes the header without its checksum.
+    fn write(&self, buf: &mut [u8]) -> Result<usize, Malformed> {
         let len = buf.len();
         let wire_len = u16::try_from(len).map_err(|_| Malformed::NoRoom {
             header: "udp",
@@ -107,8 +128,6 @@ impl UdpSpec {
         header[field::DST_PORT].copy_from_slice(&self.dst_port.to_be_bytes());
         header[field::LEN].copy_from_slice(&wire_len.to_be_bytes());
         header[field::CHECKSUM].fill(0);
-        let checksum = checksum::transport(src, dst, protocol::UDP, buf);
-        buf[field::CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
         Ok(len)
     }
 }
@@ -145,6 +164,30 @@ mod tests {
                 )
                 .unwrap();
                 assert_eq!(view.checksum(), theirs.checksum);
+            },
+        );
+    }
+
+    #[test]
+    fn over_ipv6_the_checksum_agrees_with_an_independent_one_and_must_be_there() {
+        bolero::check!().with_type::<(u16, u16, u128, u128, Vec<u8>)>().for_each(
+            |&(src_port, dst_port, src, dst, ref payload)| {
+                let (src, dst) = (Ipv6Addr::from_bits(src), Ipv6Addr::from_bits(dst));
+                let mut buf = vec![0xee; HEADER_LEN];
+                buf.extend(payload);
+                assert_eq!(UdpSpec { src_port, dst_port }.emit6(&mut buf, src, dst), Ok(buf.len()));
+                let view = UdpView::new_checked(&buf).unwrap();
+                assert!(view.checksum_holds6(src, dst));
+                let ip = etherparse::Ipv6Header {
+                    source: src.octets(),
+                    destination: dst.octets(),
+                    ..Default::default()
+                };
+                let theirs =
+                    etherparse::UdpHeader::with_ipv6_checksum(src_port, dst_port, &ip, payload);
+                assert_eq!(view.checksum(), theirs.unwrap().checksum);
+                buf[field::CHECKSUM].fill(0);
+                assert!(!UdpView::new_checked(&buf).unwrap().checksum_holds6(src, dst));
             },
         );
     }
