@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wagonway::packet::generate::{Random, TrafficSpec};
-use wagonway::packet::{checksum, flow_hash};
+use wagonway::packet::{checksum, flow_hash, flow_hash6, ipv6};
 
 const PACKETS: usize = 256;
 
@@ -46,6 +46,31 @@ fn header(c: &mut Criterion) {
     group.finish();
 }
 
+fn header6(c: &mut Criterion) {
+    let packets: Vec<_> =
+        TrafficSpec::ipv6().traffic().expect("the spec is sound").take(PACKETS).collect();
+    let heads: Vec<[u8; ipv6::HEAD_LEN]> =
+        packets.iter().map(|frame| *frame.first_chunk().expect("a frame of IPv6")).collect();
+    let mut group = c.benchmark_group("ipv6-header");
+    group.throughput(Throughput::Elements(PACKETS as u64));
+    group.bench_function("plain test", |b| {
+        b.iter(|| black_box(&heads).iter().filter(|head| ipv6::plain(head, 66)).count());
+    });
+    group.bench_function("flow hash", |b| {
+        b.iter(|| {
+            black_box(&packets).iter().fold(0, |all, frame| all ^ flow_hash6(&frame[14..], 1))
+        });
+    });
+    group.bench_function("upper-layer checksum", |b| {
+        let (src, dst) = (std::net::Ipv6Addr::LOCALHOST, std::net::Ipv6Addr::UNSPECIFIED);
+        b.iter(|| {
+            let whole = |frame: &&Vec<u8>| checksum::transport6_holds(src, dst, 17, &frame[54..]);
+            black_box(&packets).iter().filter(whole).count()
+        });
+    });
+    group.finish();
+}
+
 fn payload(c: &mut Criterion) {
     let mut group = c.benchmark_group("sum");
     let mut random = Random::new(1);
@@ -59,5 +84,5 @@ fn payload(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, header, payload);
+criterion_group!(benches, header, header6, payload);
 criterion_main!(benches);

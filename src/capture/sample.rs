@@ -345,12 +345,15 @@ impl Sample {
 
     /// An address of a network, the first and last left out where there are others.
     fn within(&mut self, net: Ipv4Net) -> Ipv4Addr {
-        let addresses = Addresses::Net(net);
+        let addresses = Addresses::from(net);
         let place = match addresses.count() {
             count @ 0..=2 => self.chance.below(count),
             count => 1 + self.chance.below(count - 2),
         };
-        addresses.at(place).unwrap_or(net.addr())
+        match addresses.at(place) {
+            Some(std::net::IpAddr::V4(address)) => address,
+            _ => net.addr(),
+        }
     }
 }
 

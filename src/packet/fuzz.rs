@@ -4,9 +4,13 @@ use super::arp::{ArpSpec, ArpView};
 use super::ethernet::EthernetView;
 use super::icmp4::{self, Icmp4View};
 use super::ipv4::{Compiled, Ipv4Spec, Ipv4View, Router, protocol};
+use super::ipv6::Ipv6View;
 use super::tcp::TcpView;
 use super::udp::UdpView;
-use super::{checksum, flow_hash, vlan};
+use super::{checksum, flow_hash, flow_hash6, icmp6, vlan};
+
+mod six;
+pub use six::chain;
 
 /// Reads bytes as a frame, and as what stands at each layer of one.
 pub fn frame(bytes: &[u8]) {
@@ -122,6 +126,19 @@ impl Router for Told {
 /// Reads bytes as what stands over a link header.
 fn network(bytes: &[u8]) {
     flow_hash(bytes, 1);
+    flow_hash6(bytes, 1);
+    icmp6::may_be_answered_by_error(bytes);
+    if let Ok(view) = Ipv6View::new_checked(bytes) {
+        let upper = view.upper_layer();
+        let rest = upper.and_then(|upper| view.payload().get(upper.offset..)).unwrap_or_default();
+        let (src, dst) = (view.src(), view.dst());
+        let _ = UdpView::new_checked(rest).is_ok_and(|udp| udp.checksum_holds6(src, dst));
+        let _ = TcpView::new_checked(rest).is_ok_and(|tcp| tcp.checksum_holds6(src, dst));
+        if let Ok(message) = icmp6::Icmp6View::new_checked(rest) {
+            let _ = (message.quoted().map(|inner| inner.upper_layer()), message.word());
+            let _ = icmp6::name(message.ty(), message.code());
+        }
+    }
     if let Ok(view) = ArpView::new_checked(bytes) {
         let spec = ArpSpec {
             operation: view.operation(),
@@ -232,6 +249,7 @@ mod tests {
         let base = FrameBuilder::new();
         let inner = base.clone().udp(1, 2).options(&[7, 7, 4, 0, 0, 0, 0]).build();
         let ip = Ipv4Addr::new(10, 0, 0, 1);
+        let six = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
         let mut syn = vec![0; 24];
         syn[12] = 6 << 4;
         syn[20..].copy_from_slice(&[2, 4, 5, 0xb4]);
@@ -243,6 +261,9 @@ mod tests {
             base.clone().icmp_error(ErrorKind::TimeExceeded { code: 0 }).payload(&inner[14..]),
             base.clone().options(&[1, 131, 7, 4, 10, 0, 0, 1, 68, 8, 5, 0]).udp(1, 2),
             base.clone().more_fragments().payload_len(64),
+            base.clone().ipv6(six, six).udp(1, 2).payload_len(30),
+            base.clone().ipv6(six, six).hop_by_hop(&[5, 2, 0, 0]).echo_request(1, 2),
+            base.clone().ipv6(six, six).fragment(1, 0, true).tcp(1, 2, 2),
             base.clone().vlan(Tag::dot1ad(3)).vlan(Tag::dot1q(4)).udp(1, 2),
             base.arp(ArpSpec::request(MacAddr([2; 6]), ip, ip)),
         ]

@@ -5,11 +5,11 @@
 //! - obeys: the customary "simple IMIX", 7:4:1 frames of 64, 594 and 1518 bytes
 //!
 //! Sizes are those on the wire, with the 4 bytes of frame check sequence that no buffer holds: a
-//! frame of 64 is 60 bytes here.
+//! frame of 64 is 60 bytes here. One of IPv6 has no room in 64 bytes and has 70 then.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::build::FrameBuilder;
 use super::mac::MacAddr;
@@ -77,40 +77,71 @@ impl Sizes {
 /// Addresses to choose from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Addresses {
-    /// Those of a prefix, its first and last included.
-    Net(Ipv4Net),
+    /// Those of a prefix, its first and last included; of one of IPv6, 2^64 at most.
+    Net(IpNet),
     /// These.
-    List(Vec<Ipv4Addr>),
+    List(Vec<IpAddr>),
 }
 
 impl Addresses {
     /// How many there are.
     pub fn count(&self) -> u64 {
         match self {
-            Self::Net(net) => 1 << (32 - net.prefix_len()),
+            Self::Net(net) => {
+                let bits = net.max_prefix_len() - net.prefix_len();
+                1u64.checked_shl(bits.into()).unwrap_or(u64::MAX)
+            }
             Self::List(list) => list.len() as u64,
         }
     }
 
     /// The address at a place below [`count`](Self::count); places beyond start over.
-    pub fn at(&self, place: u64) -> Option<Ipv4Addr> {
+    pub fn at(&self, place: u64) -> Option<IpAddr> {
         let place = place.checked_rem(self.count())?;
         match self {
-            Self::Net(net) => Some(Ipv4Addr::from_bits(net.network().to_bits() + place as u32)),
+            Self::Net(IpNet::V4(net)) => {
+                Some(Ipv4Addr::from_bits(net.network().to_bits() + place as u32).into())
+            }
+            Self::Net(IpNet::V6(net)) => {
+                Some(Ipv6Addr::from_bits(net.network().to_bits() + u128::from(place)).into())
+            }
             Self::List(list) => list.get(place as usize).copied(),
         }
+    }
+
+    /// Whether all are of IPv6, or all of IPv4; nothing when they are mixed.
+    fn family(&self) -> Option<bool> {
+        match self {
+            Self::Net(net) => Some(matches!(net, IpNet::V6(_))),
+            Self::List(list) => {
+                let six = list.first().is_some_and(IpAddr::is_ipv6);
+                list.iter().all(|address| address.is_ipv6() == six).then_some(six)
+            }
+        }
+    }
+}
+
+impl From<IpNet> for Addresses {
+    fn from(net: IpNet) -> Self {
+        Self::Net(net)
     }
 }
 
 impl From<Ipv4Net> for Addresses {
     fn from(net: Ipv4Net) -> Self {
-        Self::Net(net)
+        Self::Net(net.into())
     }
 }
 
-impl From<Vec<Ipv4Addr>> for Addresses {
-    fn from(list: Vec<Ipv4Addr>) -> Self {
-        Self::List(list)
+impl From<Ipv6Net> for Addresses {
+    fn from(net: Ipv6Net) -> Self {
+        Self::Net(net.into())
+    }
+}
+
+impl<A: Into<IpAddr>> From<Vec<A>> for Addresses {
+    fn from(list: Vec<A>) -> Self {
+        Self::List(list.into_iter().map(Into::into).collect())
     }
 }
 
@@ -175,6 +206,9 @@ pub enum BadSpec {
     /// No address to choose from.
     #[error("traffic needs at least one {0} address")]
     Addresses(&'static str),
+    /// Sources of one family and destinations of the other, or both in one list.
+    #[error("traffic needs addresses of one family")]
+    Families,
     /// More flows than addresses and ports can tell apart.
     #[error("{flows} flows are wanted, and the source addresses and ports make {most}")]
     TooManyFlows {
@@ -186,6 +220,12 @@ pub enum BadSpec {
 }
 
 impl TrafficSpec {
+    /// The same over IPv6, within the addresses that RFC 5180 section 8 set aside for it.
+    pub fn ipv6() -> Self {
+        let half = |third| Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 2, 0, third, 0, 0, 0, 0), 64);
+        Self { src: half(0).into(), dst: half(1).into(), ..Self::default() }
+    }
+
     /// The traffic, or why there is none.
     pub fn traffic(self) -> Result<Traffic, BadSpec> {
         if let Sizes::Fixed(size) = self.sizes
@@ -201,7 +241,11 @@ impl TrafficSpec {
                 return Err(BadSpec::Addresses(which));
             }
         }
-        let most = self.src.count() * u64::from(PORTS);
+        match (self.src.family(), self.dst.family()) {
+            (Some(src), Some(dst)) if src == dst => {}
+            _ => return Err(BadSpec::Families),
+        }
+        let most = self.src.count().saturating_mul(PORTS.into());
         if u64::from(self.flows) > most {
             return Err(BadSpec::TooManyFlows { flows: self.flows, most });
         }
@@ -210,7 +254,7 @@ impl TrafficSpec {
     }
 
     /// The ends of a flow; two flows of one spec never have the same.
-    fn ends(&self, flow: u32) -> Option<(Ipv4Addr, u16, Ipv4Addr, u16)> {
+    fn ends(&self, flow: u32) -> Option<(IpAddr, u16, IpAddr, u16)> {
         let (flow, sources) = (u64::from(flow), self.src.count());
         let src_port = FIRST_PORT + (flow / sources % u64::from(PORTS)) as u16;
         let mut chance = Random::new(self.seed ^ flow.wrapping_mul(0xd6e8_feb8_6659_fd93));
@@ -252,7 +296,7 @@ impl Traffic {
         };
         let builder = FrameBuilder::new()
             .ethernet(self.spec.src_mac, self.spec.dst_mac)
-            .ipv4(src, dst)
+            .ip(src, dst)
             .id(number as u16)
             .payload(&(number as u32).to_be_bytes())
             .frame_len(usize::from(size) - FCS_LEN);
@@ -360,7 +404,9 @@ mod tests {
     fn specs_that_describe_no_traffic_are_refused() {
         let base = TrafficSpec::default();
         let none = Addresses::List(Vec::new());
-        let one = Addresses::List(vec![Ipv4Addr::LOCALHOST]);
+        let one = Addresses::from(vec![Ipv4Addr::LOCALHOST]);
+        let six = Addresses::from(vec![Ipv6Addr::LOCALHOST]);
+        let mixed = Addresses::List(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         let refused = |spec: TrafficSpec| spec.traffic().err();
         let sizes = |size| TrafficSpec { sizes: Sizes::Fixed(size), ..base.clone() };
         assert_eq!(refused(sizes(63)), Some(BadSpec::Size(63)));
@@ -370,6 +416,10 @@ mod tests {
         assert_eq!(refused(spec), Some(BadSpec::Addresses("destination")));
         let spec = TrafficSpec { src: none, ..base.clone() };
         assert_eq!(refused(spec), Some(BadSpec::Addresses("source")));
+        for dst in [six, mixed] {
+            let spec = TrafficSpec { dst, ..base.clone() };
+            assert_eq!(refused(spec), Some(BadSpec::Families));
+        }
         let spec = TrafficSpec { src: one, flows: 64_513, ..base };
         assert_eq!(refused(spec), Some(BadSpec::TooManyFlows { flows: 64_513, most: 64_512 }));
     }
@@ -379,10 +429,33 @@ mod tests {
         let all = Addresses::Net("0.0.0.0/0".parse().unwrap());
         assert_eq!(
             (all.count(), all.at(u64::from(u32::MAX))),
-            (1 << 32, Some(Ipv4Addr::BROADCAST))
+            (1 << 32, Some(Ipv4Addr::BROADCAST.into()))
         );
         let odd = Addresses::Net("10.0.0.5/30".parse().unwrap());
-        assert_eq!((odd.at(0), odd.at(5)), (odd.at(4), Some(Ipv4Addr::new(10, 0, 0, 5))));
+        let fifth = Ipv4Addr::new(10, 0, 0, 5).into();
+        assert_eq!((odd.at(0), odd.at(5)), (odd.at(4), Some(fifth)));
+        let six = Addresses::Net("2001:db8::/64".parse().unwrap());
+        assert_eq!(six.count(), u64::MAX);
+        assert_eq!(six.at(258), Some("2001:db8::102".parse().unwrap()));
+        assert_eq!(Addresses::Net("2001:db8::/120".parse().unwrap()).count(), 256);
+    }
+
+    #[test]
+    fn flows_of_ipv6_are_sound_and_as_long_as_they_can_be() {
+        use crate::packet::ipv6::Ipv6View;
+        let spec = TrafficSpec { sizes: Sizes::Imix, flows: 500, ..TrafficSpec::ipv6() };
+        let mut seen = HashSet::new();
+        for frame in spec.clone().traffic().unwrap().take(1000) {
+            assert!([66, 590, 1514].contains(&frame.len()), "{}", frame.len());
+            let ip = Ipv6View::new_checked(&frame[14..]).unwrap();
+            let udp = UdpView::new_checked(ip.payload()).unwrap();
+            assert!(udp.checksum_holds6(ip.src(), ip.dst()));
+            let (src, dst) = (spec.src.at(0).unwrap(), spec.dst.at(0).unwrap());
+            assert_eq!(IpAddr::from(Ipv6Addr::from_bits(ip.src_bits() >> 64 << 64)), src);
+            assert_eq!(IpAddr::from(Ipv6Addr::from_bits(ip.dst_bits() >> 64 << 64)), dst);
+            seen.insert((ip.src(), ip.dst(), udp.src_port(), udp.dst_port()));
+        }
+        assert_eq!(seen.len(), 500);
     }
 
     #[test]

@@ -213,8 +213,8 @@ fn frames(
         },
         flows: options.flows,
         seed: options.seed,
-        src: Addresses::List(sources),
-        dst: Addresses::List(destinations),
+        src: Addresses::from(sources),
+        dst: Addresses::from(destinations),
         src_mac: MacAddr::new([0x02, 0x57, 0, 0, 0, 1]),
         dst_mac: facts[0].mac,
         ..TrafficSpec::default()

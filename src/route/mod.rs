@@ -11,6 +11,7 @@ pub mod fib;
 pub mod fib6;
 pub mod hops;
 pub mod multipath;
+pub mod multipath6;
 pub mod nexthops;
 pub mod policy;
 mod resolve;
