@@ -18,6 +18,9 @@ use crate::packet::ipv4::protocol;
 use crate::packet::tcp::{TcpSpec, flag};
 use crate::packet::{FrameBuilder, MacAddr};
 
+mod six;
+pub use six::{Kind6, Sample6Spec};
+
 /// What kind of event a frame belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -47,6 +50,8 @@ pub enum Kind {
     Arp,
     /// A frame of a protocol that a router does not speak.
     Foreign,
+    /// An event of IPv6.
+    Six(Kind6),
 }
 
 /// How often each kind is in a hundred events.
@@ -83,6 +88,8 @@ pub struct SampleSpec {
     pub servers: Vec<Ipv4Net>,
     /// Where no route should lead.
     pub nowhere: Ipv4Net,
+    /// Who is where in IPv6; then fifty events of it come with every hundred.
+    pub six: Option<Sample6Spec>,
     /// When the capture starts, in nanoseconds since 1970.
     pub start_ns: u64,
     /// Nanoseconds between two events, in the mean.
@@ -101,6 +108,7 @@ impl Default for SampleSpec {
             hosts: net(10, 0, 0),
             servers: vec![net(198, 51, 100), net(203, 0, 113)],
             nowhere: net(192, 0, 2),
+            six: None,
             start_ns: 1_700_000_000_000_000_000,
             gap_ns: 100_000,
         }
@@ -118,12 +126,24 @@ pub struct Sampled {
     pub frame: Vec<u8>,
 }
 
-/// Writes the first `packets` frames of the default sample with this seed, and tells how many.
-pub fn sample_capture(path: impl AsRef<Path>, packets: u64, seed: u64) -> Result<u64, WriteError> {
-    SampleSpec { seed, ..SampleSpec::default() }.write(path, packets)
+/// Writes the first `packets` frames of the default sample with this seed, with IPv6 or without, and
+/// tells how many.
+pub fn sample_capture(
+    path: impl AsRef<Path>,
+    packets: u64,
+    seed: u64,
+    ipv6: bool,
+) -> Result<u64, WriteError> {
+    let spec = if ipv6 { SampleSpec::both() } else { SampleSpec::default() };
+    SampleSpec { seed, ..spec }.write(path, packets)
 }
 
 impl SampleSpec {
+    /// The default network with the default one of IPv6 beside it.
+    pub fn both() -> Self {
+        Self { six: Some(Sample6Spec::default()), ..Self::default() }
+    }
+
     /// The frames of this network, without end.
     pub fn frames(self) -> Sample {
         let chance = Random::new(self.seed);
@@ -187,6 +207,10 @@ impl Sample {
     fn event(&mut self) {
         let Some(kind) = self.deck.pop() else {
             self.deck = DECK.iter().flat_map(|(kind, count)| vec![*kind; *count]).collect();
+            if self.spec.six.is_some() {
+                let deck = six::DECK.iter();
+                self.deck.extend(deck.flat_map(|(kind, count)| vec![Kind::Six(*kind); *count]));
+            }
             self.chance.shuffle(&mut self.deck);
             return;
         };
@@ -202,6 +226,9 @@ impl Sample {
     }
 
     fn builders(&mut self, kind: Kind) -> Vec<FrameBuilder> {
+        if let (Kind::Six(kind), Some(spec)) = (kind, self.spec.six.clone()) {
+            return self.builders6(&spec, kind);
+        }
         let (host, server) = (self.host(), self.server());
         let port = self.port();
         let talk = self.from(host, server);
@@ -241,7 +268,7 @@ impl Sample {
                 FrameBuilder::new().arp(ArpSpec::request(mac(host), host, self.spec.router))
             }
             // Link layer discovery goes to its own group and is not forwarded.
-            Kind::Foreign => FrameBuilder::new()
+            Kind::Foreign | Kind::Six(_) => FrameBuilder::new()
                 .ethernet(mac(host), MacAddr([0x01, 0x80, 0xc2, 0, 0, 0x0e]))
                 .ethertype(crate::packet::ethernet::ethertype::LLDP)
                 .payload_len(46),
@@ -416,6 +443,7 @@ mod tests {
                 Kind::Arp => assert_eq!(peeled.ethertype, ethernet::ethertype::ARP),
                 Kind::Foreign => assert_eq!(peeled.ethertype, ethernet::ethertype::LLDP),
                 Kind::BadLength => assert!(Ipv4View::new_checked(peeled.payload).is_err()),
+                Kind::Six(_) => unreachable!("the default sample has none"),
                 kind => {
                     let ip = Ipv4View::new_checked(peeled.payload).unwrap();
                     assert_eq!(ip.checksum_holds(), kind != Kind::BadChecksum);
@@ -481,7 +509,7 @@ mod tests {
     fn the_file_holds_the_frames_of_the_sample() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("sample.pcap");
-        assert_eq!(sample_capture(&path, 250, 1).unwrap(), 250);
+        assert_eq!(sample_capture(&path, 250, 1, false).unwrap(), 250);
         let mut reader = CaptureReader::open(&path).unwrap();
         for want in first(250) {
             let record = reader.next().unwrap().unwrap();

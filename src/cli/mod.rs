@@ -108,6 +108,9 @@ enum Command {
         /// What chance starts from.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// With IPv6 too, a third of all: hosts in 2001:db8:0:1::/64, servers in 2001:db8:100::/40.
+        #[arg(long)]
+        ipv6: bool,
     },
 }
 
@@ -412,8 +415,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failed> {
         Command::Ping(args) => ping::run(&args).map(ExitCode::from),
         Command::Traceroute(args) => traceroute::run(&args).map(ExitCode::from),
         Command::Bench(args) => run_bench(args),
-        Command::Sample { file, packets, seed } => {
-            sample_capture(&file, packets, seed).map_err(|error| Failed::new(error, None))?;
+        Command::Sample { file, packets, seed, ipv6 } => {
+            sample_capture(&file, packets, seed, ipv6).map_err(|error| Failed::new(error, None))?;
             Ok(ExitCode::SUCCESS)
         }
     }
