@@ -13,7 +13,9 @@ pub mod publish;
 
 // Subsystems, in the packet's order
 pub mod icmp;
+pub mod icmp6;
 pub mod ip4;
+pub mod ip6;
 pub mod l2;
 pub mod neighbour;
 pub mod port;

@@ -6,6 +6,7 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 mod own;
+mod six;
 pub use own::Here;
 
 use crate::{

@@ -13,7 +13,9 @@ use crate::{
     port::table::{AddrFlags, IfaceAddr6},
     route::{
         control::{RouteError, Verb},
+        hops::HopSpec,
         spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table},
+        table::Attrs,
     },
 };
 
@@ -79,6 +81,7 @@ impl Router {
                 .addresses6
                 .push(IfaceAddr6 { proto: 3, ..IfaceAddr6::permanent(local) });
         }
+        self.ifaces[place].link6 = self.link_hop6(index);
         let groups = Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8);
         let route = self.owned6(&name, index, groups, RouteType::Multicast);
         let _ = self.kernel_route(Verb::Append, route);
@@ -99,8 +102,26 @@ impl Router {
         let groups = Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8);
         let route = self.owned6(&name, index, groups, RouteType::Multicast);
         let _ = self.kernel_route(Verb::Delete, route);
+        let hop = std::mem::take(&mut self.ifaces[place].link6);
+        if hop != 0 {
+            self.hops.release(hop);
+        }
         self.ifaces[place].addresses6.retain(|own| !own.local.addr().is_unicast_link_local());
         self.choose_groups6(index);
+    }
+
+    /// The hop of destinations on an interface's link; 0 where there is no room.
+    fn link_hop6(&mut self, iface: u16) -> u32 {
+        let links = super::links::View { ifaces: &self.ifaces, neighbours: &self.neighbours };
+        let spec = HopSpec::Via {
+            iface,
+            six: true,
+            gateway: None,
+            mtu: None,
+            prefsrc: None,
+            attrs: Attrs::default(),
+        };
+        self.hops.acquire(spec, &links).unwrap_or(0)
     }
 
     fn owned6(&self, name: &str, index: u16, dst: Ipv6Net, kind: RouteType) -> RouteSpec {

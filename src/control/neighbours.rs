@@ -12,6 +12,7 @@ use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Nanos, Reason},
     icmp::table::Cause,
+    icmp6::table::Cause6,
     neighbour::{
         arp::{Facts, Learn, consider},
         control::{Action, Key, State},
@@ -29,6 +30,11 @@ use crate::{
     },
     worker::{Entry, Injected},
 };
+
+/// True for a packet of IPv6, whatever its neighbour's address is of.
+fn is_six(packet: &Packet) -> bool {
+    packet.data().get(packet.l3()).is_some_and(|first| first >> 4 == 6)
+}
 
 impl Router {
     /// Sets a neighbour by hand.
@@ -92,12 +98,17 @@ impl Router {
                 Action::Resolved(key, mac) => self.resolved(key, mac),
                 Action::Unresolved(key) => self.unresolved(key),
                 Action::Release(key, packets) => {
-                    let hop = self.neighbour_hop(key);
                     for mut packet in packets {
+                        let hop = match is_six(&packet) == key.address.is_ipv6() {
+                            true => self.neighbour_hop(key),
+                            false => self.crossed_hop(key),
+                        };
                         match hop {
                             Some(hop) => {
                                 packet.set_hop(hop);
-                                self.injected.push(Injected { entry: Entry::Output, packet });
+                                let six = is_six(&packet);
+                                let entry = if six { Entry::Output6 } else { Entry::Output };
+                                self.injected.push(Injected { entry, packet });
                             }
                             None => self.drop_packet(packet, Reason::NeighbourTableFull),
                         }
@@ -110,8 +121,14 @@ impl Router {
                             self.drop_packet(packet, Reason::NeighbourFailed);
                             continue;
                         }
-                        packet.set_note(Cause::NeighbourFailed.note());
-                        self.injected.push(Injected { entry: Entry::Error, packet });
+                        let entry = if is_six(&packet) {
+                            packet.set_note(Cause6::NeighbourFailed.note());
+                            Entry::Error6
+                        } else {
+                            packet.set_note(Cause::NeighbourFailed.note());
+                            Entry::Error
+                        };
+                        self.injected.push(Injected { entry, packet });
                     }
                 }
                 Action::Drop(packets) => {
@@ -125,20 +142,29 @@ impl Router {
 
     /// The hop of a neighbour on a link, made if there is none.
     pub(super) fn neighbour_hop(&mut self, key: Key) -> Option<u32> {
-        if let Some(hop) = self.on_link.get(&key) {
+        self.hop_to(key, key.address.is_ipv6())
+    }
+
+    /// The same for packets of the other family (RFC 5549).
+    fn crossed_hop(&mut self, key: Key) -> Option<u32> {
+        self.hop_to(key, !key.address.is_ipv6())
+    }
+
+    fn hop_to(&mut self, key: Key, six: bool) -> Option<u32> {
+        if let Some(hop) = self.on_link.get(&(key, six)) {
             return Some(*hop);
         }
         let view = View { ifaces: &self.ifaces, neighbours: &self.neighbours };
         let spec = HopSpec::Via {
             iface: key.iface,
-            six: key.address.is_ipv6(),
+            six,
             gateway: Some(key.address),
             mtu: None,
             prefsrc: None,
             attrs: Attrs::default(),
         };
         let hop = self.hops.acquire(spec, &view).ok()?;
-        self.on_link.insert(key, hop);
+        self.on_link.insert((key, six), hop);
         for change in self.hops.take_changes() {
             if let Change::Added(hop, _) = change {
                 self.gateways.entry(key).or_default().push(hop);
@@ -162,8 +188,10 @@ impl Router {
     fn rebuild_neighbour_table(&mut self) {
         let table = NeighbourTables::new(self.on_link.len() * 2);
         self.neighbour_slots = [0; 2];
-        for (key, hop) in &self.on_link {
-            table.set(key.iface, key.address, *hop, &mut self.neighbour_slots);
+        for ((key, six), hop) in &self.on_link {
+            if key.address.is_ipv6() == *six {
+                table.set(key.iface, key.address, *hop, &mut self.neighbour_slots);
+            }
         }
         self.neighbour_table = Arc::new(table);
         self.dirty = true;
@@ -175,7 +203,8 @@ impl Router {
         for hop in self.gateways.get(&key).into_iter().flatten() {
             self.hops.refresh(*hop, &view);
         }
-        if let Some(hop) = self.on_link.remove(&key) {
+        let gone = [false, true].map(|six| self.on_link.remove(&(key, six)));
+        for hop in gone.into_iter().flatten() {
             self.hops.release(hop);
             for change in self.hops.take_changes() {
                 if let Change::Removed(hop, _) = change

@@ -179,8 +179,8 @@ pub struct Router {
     /// Hops to a gateway, by the neighbour that they need.
     pub(super) gateways: HashMap<Key, Vec<u32>>,
     pub(super) neighbours: Neighbours<Packet>,
-    /// Hops to neighbours on links, for the table that workers ask.
-    pub(super) on_link: HashMap<Key, u32>,
+    /// Hops to neighbours on links, for the table that workers ask, and for packets of IPv6 or not.
+    pub(super) on_link: HashMap<(Key, bool), u32>,
     pub(super) neighbour_table: Arc<NeighbourTables>,
     pub(super) neighbour_slots: [usize; 2],
     pub(super) tunables: Tunables,

@@ -151,6 +151,38 @@ reasons! {
     IcmpBroadcast = "icmp_broadcast" [IcmpInErrors],
     /// An ICMP error about a packet to a broadcast address.
     IcmpBogusError = "icmp_bogus_error" [],
+    /// IPv6 header cut short, of wrong version, or with addresses that cannot be on the wire.
+    Ip6Header = "ip6_header" [Ip6InHdrErrors],
+    /// The frame holds less than the IPv6 payload length says.
+    Ip6Truncated = "ip6_truncated" [Ip6InTruncatedPkts],
+    /// IPv6 is off on the receiving interface (`disable_ipv6`).
+    Ip6Disabled = "ipv6disabled" [Ip6InDiscards],
+    /// No route covers the IPv6 destination; answered with ICMPv6 no route.
+    Ip6NoRoute = "ip6_innoroutes" [Ip6InNoRoutes],
+    /// No route covers the destination of an IPv6 packet that the router made itself.
+    Ip6OutNoRoute = "ip6_outnoroutes" [Ip6OutNoRoutes],
+    /// The covering IPv6 route is unreachable; answered with ICMPv6 no route.
+    Ip6RouteUnreachable = "ip6_route_unreachable" [Ip6InNoRoutes],
+    /// The covering IPv6 route is prohibit; answered with ICMPv6 communication prohibited.
+    Ip6RouteProhibit = "ip6_route_prohibit" [Ip6InNoRoutes],
+    /// IPv6 forwarding is off on the receiving interface.
+    Ip6ForwardingOff = "ip6_forwarding_off" [Ip6InAddrErrors],
+    /// A source that may not leave its link; answered with ICMPv6 beyond scope where it is an address.
+    Ip6BeyondScope = "ip6_beyond_scope" [Ip6InAddrErrors],
+    /// The hop limit ran out; answered with ICMPv6 time exceeded.
+    Ip6HopLimit = "ip6_hop_limit" [Ip6InHdrErrors],
+    /// Larger than the way out carries; answered with ICMPv6 packet too big.
+    Ip6TooBig = "ip6_pkt_too_big" [Ip6InTooBigErrors, Ip6FragFails],
+    /// No local service takes this next header; answered with ICMPv6 parameter problem.
+    Ip6NextHeader = "ip6_unknown_next_header" [Ip6InUnknownProtos],
+    /// No local service listens on this UDP port; answered with ICMPv6 port unreachable.
+    Udp6NoSocket = "udp6_no_socket" [Udp6NoPorts],
+    /// The ICMPv6 message is shorter than its header.
+    Icmp6Truncated = "icmp6_truncated" [Icmp6InErrors],
+    /// The ICMPv6 checksum does not match.
+    Icmp6Checksum = "icmp6_csum" [Icmp6InErrors, Icmp6InCsumErrors],
+    /// An ICMPv6 message that needs no answer: read, counted and done with.
+    Icmp6Consumed = "icmp6_consumed" [],
     /// The router took the packet for itself and nothing was left to do.
     LocalDone = "local_done" [],
     /// The next hop's link-layer address could not be resolved; answered with ICMP host unreachable.
@@ -186,6 +218,7 @@ impl Reason {
             self,
             Self::LocalDone
                 | Self::IcmpConsumed
+                | Self::Icmp6Consumed
                 | Self::Fragmented
                 | Self::Reassembled
                 | Self::FragTimeoutTold

@@ -96,6 +96,33 @@ snmp! {
         UdpInErrors = "InErrors" "Datagrams received that were broken.",
         UdpInCsumErrors = "InCsumErrors" "Datagrams with a wrong checksum.",
     }
+    "Ip6" {
+        Ip6InReceives = "InReceives" "IPv6 packets received, broken ones too.",
+        Ip6InHdrErrors = "InHdrErrors" "Dropped for a bad header or a spent hop limit.",
+        Ip6InTooBigErrors = "InTooBigErrors" "Packets too large for the way out.",
+        Ip6InNoRoutes = "InNoRoutes" "Packets to forward that no route covers.",
+        Ip6InAddrErrors = "InAddrErrors" "Dropped because the addresses are not for this router to handle.",
+        Ip6InUnknownProtos = "InUnknownProtos" "Packets for the router with a next header that nothing takes.",
+        Ip6InTruncatedPkts = "InTruncatedPkts" "Packets shorter than their payload length.",
+        Ip6InDiscards = "InDiscards" "Packets dropped on input though nothing was wrong with them.",
+        Ip6InDelivers = "InDelivers" "Packets handed to the router's own protocols.",
+        Ip6OutForwDatagrams = "OutForwDatagrams" "IPv6 packets forwarded.",
+        Ip6OutRequests = "OutRequests" "IPv6 packets that the router made itself.",
+        Ip6OutDiscards = "OutDiscards" "Packets dropped on output for want of a buffer.",
+        Ip6OutNoRoutes = "OutNoRoutes" "The router's own packets that no route covers.",
+        Ip6FragFails = "FragFails" "Packets that needed cutting and could not be cut.",
+        Ip6InMcastPkts = "InMcastPkts" "IPv6 packets to groups received.",
+    }
+    "Icmp6" {
+        Icmp6InMsgs = "InMsgs" "ICMPv6 messages received, broken ones too.",
+        Icmp6InErrors = "InErrors" "ICMPv6 messages received that were broken.",
+        Icmp6OutMsgs = "OutMsgs" "ICMPv6 messages sent.",
+        Icmp6OutErrors = "OutErrors" "ICMPv6 messages that could not be sent.",
+        Icmp6InCsumErrors = "InCsumErrors" "ICMPv6 messages with a wrong checksum.",
+    }
+    "Udp6" {
+        Udp6NoPorts = "NoPorts" "Datagrams over IPv6 for a port that nobody listens on.",
+    }
 }
 
 impl Snmp {

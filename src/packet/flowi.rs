@@ -1,6 +1,6 @@
 //! The fields of a packet that routing looks at (`struct flowi4`, `struct flowi6`).
 
-use super::Bits;
+use super::{Bits, flow6::Fields6};
 
 /// What rules may look at. Zero where a packet has no such thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,26 @@ impl Flow {
             dport: ports[1],
             tos: head[1],
             protocol: head[9],
+        }
+    }
+}
+
+impl Flow<u128> {
+    /// Of an IPv6 packet that came by `iif`, in `vrf`; `l3` starts at its header.
+    #[inline]
+    pub fn of_six(l3: &[u8], iif: u16, vrf: u16) -> Self {
+        let fields = Fields6::of(l3);
+        Self {
+            src: fields.src,
+            dst: fields.dst,
+            mark: 0,
+            iif,
+            oif: 0,
+            vrf,
+            sport: fields.sport,
+            dport: fields.dport,
+            tos: fields.traffic_class,
+            protocol: fields.protocol,
         }
     }
 }

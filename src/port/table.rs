@@ -237,6 +237,8 @@ pub struct Iface {
     pub conf6: IfaceConf6,
     /// IPv6 groups that it listens to, in order.
     pub groups6: Vec<Ipv6Addr>,
+    /// The hop of IPv6 destinations on its link, 0 while it has none.
+    pub link6: u32,
 }
 
 impl Iface {
@@ -288,6 +290,8 @@ pub struct PortFacts {
     pub any_mac: bool,
     /// Plain packets may take the short way.
     pub up: bool,
+    /// Plain IPv6 packets may.
+    pub six: bool,
 }
 
 /// Interfaces by index, and by port and VLAN.
@@ -324,6 +328,7 @@ impl Ifaces {
                         flags,
                         any_mac,
                         up: iface.up,
+                        six: iface.up && iface.conf6.forwarding && !iface.conf6.disable_ipv6,
                     };
                 }
             }
@@ -363,7 +368,7 @@ impl Ifaces {
 
 impl PortFacts {
     const UNUSED: Self =
-        Self { mac: u64::MAX, iface: 0, flags: Flags(0), any_mac: false, up: false };
+        Self { mac: u64::MAX, iface: 0, flags: Flags(0), any_mac: false, up: false, six: false };
 }
 
 fn mac_word(mac: MacAddr) -> u64 {

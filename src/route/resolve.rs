@@ -111,6 +111,7 @@ impl<B: Family> RouteControl<B> {
             None => nexthops.iter().any(through),
         };
         let default_scope = match spec.kind {
+            _ if B::SIX => scope::UNIVERSE,
             RouteType::Local => scope::HOST,
             RouteType::Unicast if !gatewayed && spec.nhid.is_none() => scope::LINK,
             RouteType::Broadcast | RouteType::Multicast | RouteType::Anycast => scope::LINK,
@@ -193,7 +194,9 @@ impl<B: Family> RouteControl<B> {
                     // The address is no station's.
                     return None;
                 }
-                let on_link = info.kind == RouteType::Unicast && info.scope >= scope::LINK;
+                // Routes of IPv6 have no scope.
+                let near = B::SIX || info.scope >= scope::LINK;
+                let on_link = info.kind == RouteType::Unicast && near;
                 let direct = on_link || info.kind == RouteType::Local;
                 let [hop] = &info.nexthops[..] else { continue };
                 if direct && hop.gateway.is_none() && stated.is_none_or(|iface| iface == hop.iface)

@@ -30,6 +30,10 @@ pub enum Entry {
     Output,
     /// `icmp4-error`: it ends here, and its sender is told.
     Error,
+    /// `ip6-output`: as [`Entry::Output`].
+    Output6,
+    /// `icmp6-error`: as [`Entry::Error`].
+    Error6,
     /// `tx`: a complete frame.
     Transmit,
 }
@@ -50,7 +54,7 @@ pub struct Worker {
     guard: Guard,
     pool: Pool,
     inject: Arc<ArrayQueue<Injected>>,
-    entries: [u8; 3],
+    entries: [u8; 5],
     wired: u64,
     wall_offset: Nanos,
 }
@@ -68,7 +72,7 @@ impl Worker {
         inject: Arc<ArrayQueue<Injected>>,
         wall_offset: Nanos,
     ) -> Self {
-        let entries = ["ip4-output", "icmp4-error", "tx"]
+        let entries = ["ip4-output", "icmp4-error", "ip6-output", "icmp6-error", "tx"]
             .map(|name| graph.node(name).unwrap_or_else(|| panic!("there is no node {name}")));
         let stats = Arc::clone(graph.stats());
         Self { graph, stats, reader, guard, pool, inject, entries, wired: u64::MAX, wall_offset }
@@ -141,7 +145,7 @@ impl Worker {
     /// Drops what is under way.
     pub(crate) fn finish(&mut self) {
         while let Some(injected) = self.inject.pop() {
-            self.graph.enqueue(self.entries[2], injected.packet);
+            self.graph.enqueue(self.entries[Entry::Transmit as usize], injected.packet);
             self.stats.injected.add(1);
         }
         self.graph.clear();

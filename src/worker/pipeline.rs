@@ -10,6 +10,10 @@ use crate::{
         nodes::{Icmp4Error, Icmp4Input, TcpReset},
         table::Cause,
     },
+    icmp6::{
+        nodes::{Icmp6Error, Icmp6Input},
+        table::Cause6,
+    },
     ip4::{
         nodes::{
             ClampMss, Forward, Fragment, Ip4Input, Ip4Local, Ip4Options, Lookup, Output,
@@ -17,6 +21,7 @@ use crate::{
         },
         table::ReassemblyRoom,
     },
+    ip6::nodes::{Forward6, Ip6Input, Ip6Local, Lookup6, Output6},
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{MartianLog, Punt, Punted},
     port::nodes::{Sink, Spread, Tx},
@@ -34,6 +39,10 @@ pub const ARCS: &[ArcSpec] = &[
     ArcSpec { name: "ip4-router-alert", end: "ip4-forward", features: &[] },
     ArcSpec { name: "ip4-delivery", end: "ip4-local", features: &["ip4-source-local"] },
     ArcSpec { name: "ip4-post-routing", end: "tx", features: &[] },
+    ArcSpec { name: "ip6-pre-routing", end: "ip6-lookup", features: &[] },
+    ArcSpec { name: "ip6-forwarding", end: "ip6-forward", features: &[] },
+    ArcSpec { name: "ip6-delivery", end: "ip6-local", features: &[] },
+    ArcSpec { name: "ip6-post-routing", end: "tx", features: &[] },
 ];
 
 /// What differs between workers.
@@ -63,7 +72,6 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Classify) as Box<dyn Node<Tables>>,
         Box::new(EthernetInput),
         Box::new(Punt::arp(Arc::clone(&punt))),
-        Box::new(Punt::nd(Arc::clone(&punt))),
         Box::new(Ip4Input),
         Box::new(Reassemble::pre_routing(reassembly)),
         Box::new(Lookup::new(cache_entries)),
@@ -82,8 +90,20 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Icmp4Error),
         Box::new(Fragment),
         Box::new(Output),
-        Box::new(Punt::resolve(punt)),
+        Box::new(Punt::resolve("ip4-resolve", Arc::clone(&punt))),
+        Box::new(Ip6Input),
+        Box::new(Lookup6),
+        Box::new(Ip6Local),
+        Box::new(Icmp6Input),
+        Box::new(Punt::nd(Arc::clone(&punt))),
+        Box::new(Forward6),
+        Box::new(Icmp6Error),
+        Box::new(Output6),
+        Box::new(Punt::resolve("ip6-resolve", punt)),
         Box::new(Tx::new(sinks)),
     ]);
-    Graph::new(nodes, inputs, ARCS, |packet| Cause::from_note(packet.note()).0.reason())
+    Graph::new(nodes, inputs, ARCS, |packet| match Cause6::from_note(packet.note()) {
+        Some(cause) => cause.reason(),
+        None => Cause::from_note(packet.note()).0.reason(),
+    })
 }

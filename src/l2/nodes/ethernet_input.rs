@@ -1,7 +1,7 @@
 //! `ethernet-input`: what `classify` did not pass, looked at field by field.
 //!
 //! - takes: frames with their notes started
-//! - gives: IPv4 to `ip4-input`, ARP to `arp-input`, what concerns IPv6 neighbours to `nd-input`;
+//! - gives: IPv4 to `ip4-input`, ARP to `arp-input`, IPv6 to `ip6-input`;
 //!   VLAN-tagged ones on their sub-interface
 //! - obeys: IEEE 802.3, IEEE 802.1Q; ledger 1.34
 
@@ -10,7 +10,6 @@ use crate::{
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     packet::{
         ethernet::{EthernetView, ethertype},
-        ndisc::is_neighbour,
         vlan,
     },
     tables::Tables,
@@ -27,7 +26,7 @@ const UNHANDLED: u8 = 4;
 const UNKNOWN_VLAN: u8 = 5;
 const LINK_DOWN: u8 = 6;
 const NO_BUFFER: u8 = 7;
-const ND: u8 = 8;
+const IP6: u8 = 8;
 
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let (ifaces, port) = (&cx.tables.ifaces, packet.port());
@@ -77,7 +76,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     match ethertype {
         ethertype::IPV4 => IP4,
         ethertype::ARP => ARP,
-        ethertype::IPV6 if is_neighbour(&packet.data()[l3..]) => ND,
+        ethertype::IPV6 => IP6,
         _ => UNHANDLED,
     }
 }
@@ -97,7 +96,7 @@ impl Node<Tables> for EthernetInput {
             Edge::Drop(Reason::UnknownVlan),
             Edge::Drop(Reason::LinkDown),
             Edge::Drop(Reason::NoBuffer),
-            Edge::To("nd-input"),
+            Edge::To("ip6-input"),
         ]
     }
 

@@ -64,9 +64,9 @@ impl Punt {
         Self { name: "icmp4-learn", kind: Some(PuntKind::Learn), ring }
     }
 
-    /// `ip4-resolve`.
-    pub fn resolve(ring: Arc<ArrayQueue<Punted>>) -> Self {
-        Self { name: "ip4-resolve", kind: None, ring }
+    /// `ip4-resolve` or `ip6-resolve`.
+    pub fn resolve(name: &'static str, ring: Arc<ArrayQueue<Punted>>) -> Self {
+        Self { name, kind: None, ring }
     }
 }
 

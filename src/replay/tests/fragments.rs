@@ -32,6 +32,10 @@ impl Lab {
         Self { lockstep, sent, pool }
     }
 
+    pub(super) fn router(&mut self) -> &mut Router {
+        &mut self.lockstep.rig.router
+    }
+
     /// Gives the router a frame a little later than the last one.
     pub(super) fn give(&mut self, frame: &[u8]) {
         let now = self.lockstep.now() + 1000;

@@ -1,0 +1,3 @@
+//! IPv6: receive checks, extension headers, local delivery and forwarding.
+
+pub mod nodes;

@@ -1,0 +1,210 @@
+//! `ip6-forward` and `ip6-output`: put a packet into the frame it leaves in.
+//!
+//! - takes: packets with [`Packet::hop`] set; `ip6-forward` those in transit, `ip6-output` those that
+//!   the router made or has dealt with before
+//! - gives: complete frames to the post-routing arc; expired and oversized ones to `icmp6-error`;
+//!   those whose neighbour is not known to `ip6-resolve`
+//! - obeys: RFC 8200 sections 3 and 5; `ip6_forward`; ledger 8.103 to 8.117 in that order
+//! - costs: the packet's first line and one line a hop
+
+use crate::{
+    dpdk::mbuf::{Flags, Packet},
+    graph::{Cx, Edge, Frame, Node, Out, Reason},
+    icmp6::table::Cause6,
+    packet::ipv6::{self, Ipv6View, MIN_MTU, address, field},
+    route::table::{Hop, HopOut},
+    tables::Tables,
+};
+
+/// Packets in transit.
+pub struct Forward6;
+
+/// Packets whose hop limit is not ours to lower.
+pub struct Output6;
+
+const SEND: u8 = 0;
+const ERROR: u8 = 1;
+const RESOLVE: u8 = 2;
+const L2_MULTICAST: u8 = 3;
+const NO_ROUTE: u8 = 4;
+const SCOPE: u8 = 5;
+const TOO_BIG: u8 = 6;
+
+const EDGES: &[Edge] = &[
+    Edge::Arc("ip6-post-routing"),
+    Edge::To("icmp6-error"),
+    Edge::To("ip6-resolve"),
+    Edge::Drop(Reason::UnicastInL2Multicast),
+    Edge::Drop(Reason::Ip6OutNoRoute),
+    Edge::Drop(Reason::Ip6BeyondScope),
+    Edge::Drop(Reason::Ip6TooBig),
+];
+
+/// Bytes of an Ethernet and an IPv6 header.
+const HEAD: usize = 54;
+
+/// A hop as read once for the packets in a row that take it.
+#[derive(Clone, Copy)]
+struct Rewrite {
+    out: HopOut,
+    /// Frames leave without a tag, and where to is known.
+    plain: bool,
+    head: [u8; 8],
+    tail: [u8; 8],
+    tag: [u8; 4],
+}
+
+impl Rewrite {
+    #[inline(always)]
+    fn read(hop: Hop<'_>) -> Self {
+        let out = hop.out();
+        let (head, tail) = hop.header();
+        Self { out, plain: out.resolved & !out.tagged, head, tail, tag: hop.tag() }
+    }
+
+    /// Largest packet: no link may carry less than 1280 bytes (RFC 8200 section 5).
+    #[inline(always)]
+    const fn mtu(&self) -> u16 {
+        if self.out.mtu < MIN_MTU { MIN_MTU } else { self.out.mtu }
+    }
+}
+
+/// The common case, in place: an untagged frame in and out that fits and has hops left.
+#[inline(always)]
+fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
+    let out = rewrite.out;
+    let odd = !packet.is_plain_at(14) | !rewrite.plain;
+    // A packet that leaves where it came from may call for a redirect.
+    let back = TRANSIT & (packet.iface() == out.iface);
+    let Some(bytes) = packet.data_mut().first_chunk_mut::<HEAD>() else {
+        return false;
+    };
+    let total = usize::from(u16::from_be_bytes([bytes[18], bytes[19]])) + ipv6::HEADER_LEN;
+    let (limit, near) = (bytes[21], (bytes[22] == 0) | (bytes[22] >= 0xfe));
+    let spent = TRANSIT & ((limit <= 1) | near);
+    if odd | back | (total > usize::from(rewrite.mtu())) | spent {
+        return false;
+    }
+    if TRANSIT {
+        bytes[21] = limit - 1;
+    }
+    bytes[..8].copy_from_slice(&rewrite.head);
+    bytes[6..14].copy_from_slice(&rewrite.tail);
+    packet.set_port(out.port);
+    true
+}
+
+/// Every case, in the kernel's order.
+fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
+    let l3 = packet.l3();
+    if TRANSIT && packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST)) {
+        return L2_MULTICAST;
+    }
+    let iface = packet.iface();
+    let Ok(ip) = Ipv6View::new_quoted(packet.data().get(l3..).unwrap_or_default()) else {
+        return NO_ROUTE;
+    };
+    if TRANSIT {
+        if ip.hop_limit() <= 1 {
+            packet.set_note(Cause6::HopLimit.note());
+            return ERROR;
+        }
+        if iface != rewrite.out.iface {
+            let src = ip.src_bits();
+            if src == 0 || address::is_multicast(src) || address::is_loopback(src) {
+                return SCOPE;
+            }
+            if address::is_link_local(src) {
+                packet.set_note(Cause6::BeyondScope.note());
+                return ERROR;
+            }
+        }
+    }
+    if packet.len() - l3 > usize::from(rewrite.mtu()) {
+        if !TRANSIT {
+            return TOO_BIG;
+        }
+        packet.set_note(Cause6::TooBig.note());
+        return ERROR;
+    }
+    if TRANSIT && let Some(limit) = packet.data_mut().get_mut(l3 + field::HOP_LIMIT) {
+        *limit -= 1;
+    }
+    if !rewrite.out.resolved {
+        return RESOLVE;
+    }
+    dress(packet, rewrite, cx)
+}
+
+/// Gives the packet its Ethernet header, whatever it had before.
+fn dress(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
+    let (l3, need) = (packet.l3(), if rewrite.out.tagged { 18 } else { 14 });
+    if l3 > need {
+        packet.pull(l3 - need);
+    } else if !packet.push(need - l3) {
+        return NO_ROUTE;
+    }
+    packet.set_l3(need as u8);
+    let len = packet.len();
+    let Some(header) = packet.data_mut().get_mut(..need) else {
+        return NO_ROUTE;
+    };
+    header[..8].copy_from_slice(&rewrite.head);
+    header[6..14].copy_from_slice(&rewrite.tail);
+    if rewrite.out.tagged {
+        header[14..18].copy_from_slice(&rewrite.tag);
+        // The port counts in `tx`; a sub-interface has no other place.
+        if let Some(counts) = cx.stats.ifaces.get(usize::from(rewrite.out.iface)) {
+            counts.tx_packets.add(1);
+            counts.tx_bytes.add(len as u64);
+        }
+    }
+    packet.set_port(rewrite.out.port);
+    SEND
+}
+
+#[inline(always)]
+fn run<const TRANSIT: bool>(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+    let hops = &cx.tables.hops;
+    let Some(first) = frame.first() else { return };
+    let mut index = first.hop();
+    let mut rewrite = Rewrite::read(hops.get(index));
+    for (number, packet) in frame.iter_mut().enumerate() {
+        if packet.hop() != index {
+            index = packet.hop();
+            rewrite = Rewrite::read(hops.get(index));
+        }
+        if !quick::<TRANSIT>(packet, &rewrite) {
+            let edge = full::<TRANSIT>(packet, &rewrite, cx);
+            out.set(number, edge);
+        }
+    }
+}
+
+impl Node<Tables> for Forward6 {
+    fn name(&self) -> &'static str {
+        "ip6-forward"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        EDGES
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        run::<true>(cx, frame, out);
+    }
+}
+
+impl Node<Tables> for Output6 {
+    fn name(&self) -> &'static str {
+        "ip6-output"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        EDGES
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        run::<false>(cx, frame, out);
+    }
+}
