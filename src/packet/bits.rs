@@ -34,6 +34,8 @@ pub trait Bits:
     fn mask(len: u8) -> Self;
     /// The octet of this number, 0 for the first one.
     fn octet(self, at: usize) -> u8;
+    /// The same bits at the upper end of 128.
+    fn upper(self) -> u128;
     /// The bits of an address, where it is of this family.
     fn of(address: IpAddr) -> Option<Self>;
     /// The address.
@@ -56,12 +58,17 @@ impl Bits for u32 {
 
     #[inline]
     fn mask(len: u8) -> Self {
-        Self::MAX.checked_shl(32 - u32::from(len.min(32))).unwrap_or(0)
+        Self::MAX.checked_shl(32 - Self::from(len.min(32))).unwrap_or(0)
     }
 
     #[inline]
     fn octet(self, at: usize) -> u8 {
         self.to_be_bytes()[at & 3]
+    }
+
+    #[inline(always)]
+    fn upper(self) -> u128 {
+        u128::from(self) << 96
     }
 
     fn of(address: IpAddr) -> Option<Self> {
@@ -98,6 +105,11 @@ impl Bits for u128 {
         self.to_be_bytes()[at & 15]
     }
 
+    #[inline(always)]
+    fn upper(self) -> u128 {
+        self
+    }
+
     fn of(address: IpAddr) -> Option<Self> {
         match address {
             IpAddr::V4(_) => None,
@@ -129,6 +141,7 @@ mod tests {
         let six: IpAddr = "2001:db8::1".parse().unwrap();
         let bits = u128::of(six).unwrap();
         assert_eq!((bits.address(), bits.octet(0), bits.octet(15)), (six, 0x20, 1));
+        assert_eq!((bits.upper(), 0x0a00_0001_u32.upper() >> 96), (bits, 0x0a00_0001));
         assert_eq!(bits.net(32).to_string(), "2001:db8::1/32");
         assert_eq!(u32::of(six), None);
         assert!(bits.agrees(bits ^ 1, 127) && !bits.agrees(bits ^ 1, 128));

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::fib::{Fib4, Fib4Writer, FibFull};
+use super::{
+    fib::{Fib4, Fib4Writer, FibFull},
+    fib6::{Fib6, Fib6Writer},
+};
 use crate::{packet::Bits, publish::Epoch};
 
 /// A family of addresses with its large forwarding table.
@@ -19,6 +22,8 @@ pub trait Fib<B> {
     fn lookup(&self, dst: B) -> u32;
     /// The same with the route's length.
     fn lookup_with_len(&self, dst: B) -> (u32, u8);
+    /// Looks all of `dst` up; `found` is as long as `dst`.
+    fn lookup_batch(&self, dst: &[B], found: &mut [u32]);
 }
 
 /// The one writer of a forwarding table.
@@ -54,6 +59,11 @@ impl Family for u32 {
     type Writer = Fib4Writer;
 }
 
+impl Family for u128 {
+    type Fib = Fib6;
+    type Writer = Fib6Writer;
+}
+
 impl Fib<u32> for Fib4 {
     #[inline]
     fn lookup(&self, dst: u32) -> u32 {
@@ -62,6 +72,11 @@ impl Fib<u32> for Fib4 {
 
     fn lookup_with_len(&self, dst: u32) -> (u32, u8) {
         self.lookup_with_len(dst)
+    }
+
+    #[inline]
+    fn lookup_batch(&self, dst: &[u32], found: &mut [u32]) {
+        self.lookup_batch(dst, found);
     }
 }
 

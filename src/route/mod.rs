@@ -2,6 +2,7 @@
 //! nodes that look packets up.
 
 pub mod cache;
+mod cells;
 pub mod control;
 #[cfg(test)]
 mod doubles;

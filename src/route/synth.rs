@@ -2,15 +2,15 @@
 //!
 //! - takes: how many prefixes, and what chance starts from
 //! - gives: that many distinct unicast prefixes, the same ones on every machine
-//! - obeys: the share of each length in a full IPv4 table as collectors of BGP publish it; the
-//!   networks that test topologies use are left out
+//! - obeys: the share of each length in a full table of either family as collectors of BGP publish
+//!   it; the networks that test topologies use are left out
 
 use std::collections::HashSet;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::rib::Prefix;
-use crate::packet::generate::Random;
+use crate::packet::{bits::Bits, generate::Random};
 
 /// Prefixes of each length in a thousand; those longer than /24 come from inside of networks.
 const LENGTHS: &[(u8, u32)] = &[
@@ -85,6 +85,78 @@ pub fn prefixes(count: usize, seed: u64) -> impl Iterator<Item = Ipv4Net> {
     })
 }
 
+/// IPv6 prefixes of each length in a thousand.
+const LENGTHS6: &[(u8, u32)] = &[
+    (20, 1),
+    (24, 3),
+    (28, 9),
+    (29, 27),
+    (30, 4),
+    (31, 3),
+    (32, 108),
+    (33, 12),
+    (34, 9),
+    (35, 5),
+    (36, 54),
+    (37, 5),
+    (38, 13),
+    (39, 8),
+    (40, 116),
+    (41, 5),
+    (42, 22),
+    (43, 6),
+    (44, 105),
+    (45, 8),
+    (46, 20),
+    (47, 18),
+    (48, 433),
+    (56, 1),
+    (64, 4),
+    (128, 1),
+];
+/// What registries give out of, by the first 12 bits, as often as prefixes come from there.
+const REGISTRIES: [u128; 10] =
+    [0x200, 0x240, 0x240, 0x240, 0x260, 0x260, 0x280, 0x2a0, 0x2a0, 0x2a0];
+/// The documentation prefix, of which the hosts in tests are.
+const DOCUMENTATION: u128 = 0x2001_0db8 << 96;
+/// A network for each so many prefixes: those that are longer lie in one.
+const PER_NETWORK: u64 = 4;
+
+/// The /32 of a network, the same for the same number.
+fn network(seed: u64, number: u64) -> u128 {
+    let mut random = Random::new(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let registry = REGISTRIES[random.below(REGISTRIES.len() as u64) as usize];
+    // Registries give out in order: an eighth of what they have is in use.
+    registry << 116 | u128::from(random.below(1 << 17)) << 96
+}
+
+/// `count` distinct IPv6 prefixes in an order of chance, the longer ones anywhere in the /32 of one
+/// of a quarter as many networks.
+pub fn prefixes6(count: usize, seed: u64) -> impl Iterator<Item = Ipv6Net> {
+    let mut random = Random::new(seed);
+    let mut seen: HashSet<(u128, u8)> = HashSet::with_capacity(count);
+    let all: u32 = LENGTHS6.iter().map(|(_, share)| share).sum();
+    let networks = count as u64 / PER_NETWORK + 1;
+    std::iter::from_fn(move || {
+        while seen.len() < count {
+            let mut place = random.below(u64::from(all)) as u32;
+            let length = LENGTHS6.iter().find(|(_, share)| {
+                let here = place < *share;
+                place = place.wrapping_sub(*share);
+                here
+            });
+            let length = length.map_or(48, |(length, _)| *length);
+            let host = u128::from(random.next_u64()) << 32 | u128::from(random.next_u64() as u32);
+            let bits = (network(seed, random.below(networks)) | host) & u128::mask(length);
+            let of_tests = bits.agrees(DOCUMENTATION, length.min(32));
+            if !of_tests && seen.insert((bits, length)) {
+                return Ipv6Net::new(bits.into(), length).ok();
+            }
+        }
+        None
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +172,19 @@ mod tests {
         assert!(all.iter().all(|net| !net.contains(&std::net::Ipv4Addr::new(10, 0, 0, 1))));
         assert_eq!(prefixes(20_000, 1).collect::<Vec<_>>(), all);
         assert_ne!(prefixes(20_000, 2).collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn prefixes_of_ipv6_are_distinct_global_and_mostly_48_bits_long() {
+        let all: Vec<_> = prefixes6(20_000, 1).collect();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 20_000);
+        let of = |len| all.iter().filter(|net| net.prefix_len() == len).count();
+        assert!((8_000..9_500).contains(&of(48)), "{} of /48", of(48));
+        assert!(of(32) > 1_500 && of(128) > 0);
+        let tests: Ipv6Net = "2001:db8::/32".parse().unwrap();
+        assert!(all.iter().all(|net| net.addr().segments()[0] >> 13 == 1));
+        assert!(all.iter().all(|net| !net.contains(&tests) && !tests.contains(net)));
+        assert_eq!(prefixes6(20_000, 1).collect::<Vec<_>>(), all);
+        assert_eq!(prefixes6(16, 1).count(), 16);
     }
 }

@@ -1,37 +1,31 @@
 //! Forwarding tables beside the main one: any number of them, small until they are used.
 //!
-//! Each table is a tree of groups of 256 entries, one octet of the destination a level; a look-up
-//! takes one to four memory accesses. All tables share one pool of groups, so an empty table costs
-//! one group and one slot. An entry holds a value and the length of the route that it came from, as
-//! in [`super::fib`], and changes follow the same rules: one writer, a group is complete before it
-//! is linked, and filled anew only when no reader can hold it.
+//! Each table is a tree of [`super::cells`] under a slot of its own, and all tables of a family share
+//! one pool of nodes, so an empty table costs eight bytes. Changes follow the rules of
+//! [`super::fib`].
 //!
 //! - obeys: RFC 1812 section 5.2.4.3 (longest match); ledger 6.111 (many tables)
-//! - costs: 1 KiB an empty table (`benches/fib.rs`)
+//! - costs: 64 bytes a lone route of IPv6, and of IPv4 1 KiB an octet (`benches/fib.rs`)
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+use std::{
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
-use super::fib::FibFull;
+use super::{
+    cells::{self, Cells, CellsWriter},
+    fib::FibFull,
+};
 use crate::{
-    packet::Bits,
+    packet::bits::Bits,
     publish::{Epoch, Retired},
 };
 
-const EXTENDED: u32 = 1 << 31;
-const VALUE: u32 = 0x00ff_ffff;
-const GROUP: usize = 256;
-const DEPTH_SHIFT: u32 = 24;
-
-const fn entry(depth: u8, value: u32) -> u32 {
-    (depth as u32 - 1) << DEPTH_SHIFT | value & VALUE
-}
-
-const fn depth(entry: u32) -> u8 {
-    if entry & VALUE == 0 { 0 } else { (entry >> DEPTH_SHIFT & 0x7f) as u8 + 1 }
-}
+/// Nodes of a cache line for each of 1 KiB, of IPv6: most routes stand alone.
+const CELLS: u32 = 8;
 
 /// Names a table of a [`Tries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,12 +42,12 @@ impl TrieId {
     }
 }
 
-/// What readers hold: all tables.
+/// What readers hold: all tables of a family.
 pub struct Tries<B = u32> {
-    width: std::marker::PhantomData<B>,
-    groups: Box<[AtomicU32]>,
-    /// First group (high half) and the value of the default route, by table.
-    roots: Box<[AtomicU64]>,
+    cells: Cells,
+    /// Entry or link, and the value of the default route, by table.
+    roots: Box<[[AtomicU32; 2]]>,
+    family: PhantomData<B>,
 }
 
 impl<B: Bits> Tries<B> {
@@ -65,52 +59,40 @@ impl<B: Bits> Tries<B> {
     /// Value of the longest route of `table` that covers `dst`, or 0, and its length.
     #[inline]
     pub fn lookup_with_len(&self, table: TrieId, dst: B) -> (u32, u8) {
-        let root = self.roots.get(table.0 as usize).map_or(0, |root| root.load(Ordering::Acquire));
-        let (mut group, default) = ((root >> 32) as usize, root as u32);
-        for level in 0..usize::from(B::LEN) / 8 {
-            let at = group * GROUP + usize::from(dst.octet(level));
-            let found = self.groups.get(at).map_or(0, |entry| entry.load(Ordering::Acquire));
-            if found & EXTENDED == 0 {
-                return if found == 0 { (default, 0) } else { (found & VALUE, depth(found)) };
-            }
-            group = (found & VALUE) as usize;
+        let Some([root, default]) = self.roots.get(table.0 as usize) else { return (0, 0) };
+        let root = root.load(Ordering::Acquire);
+        let found = if B::SIX {
+            self.cells.follow(root, dst.upper())
+        } else {
+            self.cells.follow_wide(root, dst.upper())
+        };
+        if found == 0 {
+            return (default.load(Ordering::Acquire), 0);
         }
-        (default, 0)
+        (cells::value_of(found), cells::len_of(found))
     }
 }
 
 /// The one writer.
 pub struct TriesWriter<B = u32> {
     tries: Arc<Tries<B>>,
-    group_limit: u32,
-    next_group: u32,
-    free_groups: Vec<u32>,
+    nodes: CellsWriter,
     next_table: u32,
     free_tables: Vec<u32>,
-    unlinked: Vec<Gone>,
-    retired: Retired<Gone>,
-}
-
-/// What no reader may find any more.
-#[derive(Clone, Copy)]
-enum Gone {
-    Group(u32),
-    Table(u32),
+    unlinked: Vec<u32>,
+    retired: Retired<u32>,
 }
 
 impl<B: Bits> TriesWriter<B> {
-    /// Room for `tables` tables and for `groups` groups of 1 KiB; memory is taken as it is used.
+    /// Room for `tables` tables and for `groups` nodes of 1 KiB, and for IPv6 many times as many
+    /// smaller ones; memory is taken as it is used.
     pub fn new(tables: u32, groups: u32) -> Self {
-        let tries = Tries {
-            width: std::marker::PhantomData,
-            groups: bytemuck::zeroed_slice_box(groups as usize * GROUP),
-            roots: bytemuck::zeroed_slice_box(tables as usize),
-        };
+        let small = if B::SIX { groups.saturating_mul(CELLS) } else { 0 };
+        let (nodes, cells) = CellsWriter::new(small, groups);
+        let roots = bytemuck::zeroed_slice_box(tables as usize);
         Self {
-            tries: Arc::new(tries),
-            group_limit: groups.min(VALUE),
-            next_group: 0,
-            free_groups: Vec::new(),
+            tries: Arc::new(Tries { cells, roots, family: PhantomData }),
+            nodes,
             next_table: 0,
             free_tables: Vec::new(),
             unlinked: Vec::new(),
@@ -123,199 +105,86 @@ impl<B: Bits> TriesWriter<B> {
         &self.tries
     }
 
-    /// Groups in use, those that wait for readers included.
+    /// Nodes in use, those that wait for readers included.
     pub fn groups(&self) -> u32 {
-        self.next_group - self.free_groups.len() as u32
-    }
-
-    fn full(&self) -> FibFull {
-        FibFull { limit: self.group_limit }
-    }
-
-    fn take_group(&mut self, fill: u32) -> Result<u32, FibFull> {
-        let group = match self.free_groups.pop() {
-            Some(group) => group,
-            None if self.next_group < self.group_limit => {
-                self.next_group += 1;
-                self.next_group - 1
-            }
-            None => return Err(self.full()),
-        };
-        for entry in self.group(group) {
-            entry.store(fill, Ordering::Relaxed);
-        }
-        Ok(group)
-    }
-
-    fn group(&self, group: u32) -> &[AtomicU32] {
-        &self.tries.groups[group as usize * GROUP..][..GROUP]
-    }
-
-    fn root(&self, table: TrieId) -> (u32, u32) {
-        let root = self.tries.roots[table.0 as usize].load(Ordering::Relaxed);
-        ((root >> 32) as u32, root as u32)
+        self.nodes.used()
     }
 
     /// A new, empty table.
     ///
     /// # Errors
-    /// When all tables or groups are in use.
+    /// When all tables are in use.
     pub fn create(&mut self) -> Result<TrieId, FibFull> {
-        let table = match self.free_tables.pop() {
-            Some(table) => table,
-            None if (self.next_table as usize) < self.tries.roots.len() => {
-                self.next_table += 1;
-                self.next_table - 1
-            }
-            None => return Err(FibFull { limit: self.tries.roots.len() as u32 }),
-        };
-        match self.take_group(0) {
-            Ok(group) => {
-                let root = u64::from(group) << 32;
-                self.tries.roots[table as usize].store(root, Ordering::Release);
-                Ok(TrieId(table))
-            }
-            Err(full) => {
-                self.free_tables.push(table);
-                Err(full)
-            }
+        if let Some(table) = self.free_tables.pop() {
+            return Ok(TrieId(table));
         }
+        if self.next_table as usize == self.tries.roots.len() {
+            return Err(FibFull { limit: self.next_table });
+        }
+        self.next_table += 1;
+        Ok(TrieId(self.next_table - 1))
     }
 
     /// Gives a table up, which the caller has emptied.
     pub fn delete(&mut self, table: TrieId) {
-        let (group, _) = self.root(table);
-        self.unlinked.push(Gone::Group(group));
-        self.unlinked.push(Gone::Table(table.0));
+        if let Some([_, default]) = self.tries.roots.get(table.0 as usize) {
+            default.store(0, Ordering::Release);
+        }
+        self.unlinked.push(table.0);
     }
 
     /// Gives a table up with all that stands in it.
     pub fn discard(&mut self, table: TrieId) {
-        let (group, _) = self.root(table);
-        self.discard_group(group);
-        self.unlinked.push(Gone::Table(table.0));
-    }
-
-    fn discard_group(&mut self, group: u32) {
-        for at in 0..GROUP {
-            let found = self.group(group)[at].load(Ordering::Relaxed);
-            if found & EXTENDED != 0 {
-                self.discard_group(found & VALUE);
-            }
+        if let Some([root, _]) = self.tries.roots.get(table.0 as usize) {
+            self.nodes.discard(&self.tries.cells, root);
         }
-        self.unlinked.push(Gone::Group(group));
+        self.delete(table);
     }
 
     /// Sets the value of a route; `value` is from 1 to [`super::fib::MAX_VALUE`].
     ///
     /// # Errors
-    /// When the route needs groups and too few are free; no look-up has changed then.
+    /// When the route needs nodes and too few are free; no look-up has changed then.
     pub fn insert(&mut self, table: TrieId, prefix: B, len: u8, value: u32) -> Result<(), FibFull> {
+        let tries = &*self.tries;
+        let Some([root, default]) = tries.roots.get(table.0 as usize) else { return Ok(()) };
         if len == 0 {
-            let (group, _) = self.root(table);
-            let root = u64::from(group) << 32 | u64::from(value & VALUE);
-            self.tries.roots[table.0 as usize].store(root, Ordering::Release);
+            default.store(value & super::fib::MAX_VALUE, Ordering::Release);
             return Ok(());
         }
-        let (mut group, _) = self.root(table);
-        let levels = usize::from(len - 1) / 8;
-        for level in 0..levels {
-            let at = usize::from(prefix.octet(level));
-            let found = self.group(group)[at].load(Ordering::Relaxed);
-            group = if found & EXTENDED != 0 {
-                found & VALUE
-            } else {
-                let child = self.take_group(found)?;
-                self.group(group)[at].store(EXTENDED | child, Ordering::Release);
-                child
-            };
-        }
-        let new = entry(len, value);
-        self.rewrite(group, levels, prefix, len, &|old| if depth(old) <= len { new } else { old });
-        Ok(())
+        let new = cells::entry(len, value);
+        self.nodes.insert(&tries.cells, root, 0, (prefix.upper(), len), new)
     }
 
     /// Removes a route. `cover` is the next shorter route of the table: its length and value.
     pub fn remove(&mut self, table: TrieId, prefix: B, len: u8, cover: Option<(u8, u32)>) {
-        let (root, _) = self.root(table);
+        let tries = &*self.tries;
+        let Some([root, default]) = tries.roots.get(table.0 as usize) else { return };
         if len == 0 {
-            self.tries.roots[table.0 as usize].store(u64::from(root) << 32, Ordering::Release);
+            default.store(0, Ordering::Release);
             return;
         }
-        let new = cover.filter(|&(len, _)| len > 0).map_or(0, |(len, value)| entry(len, value));
-        let levels = usize::from(len - 1) / 8;
-        let mut path = [(0, 0); 16];
-        let mut group = root;
-        for (level, place) in path[..levels].iter_mut().enumerate() {
-            let at = usize::from(prefix.octet(level));
-            *place = (group, at);
-            let found = self.group(group)[at].load(Ordering::Relaxed);
-            if found & EXTENDED == 0 {
-                return;
-            }
-            group = found & VALUE;
-        }
-        self.rewrite(group, levels, prefix, len, &|old| if depth(old) == len { new } else { old });
-        for level in (0..levels).rev() {
-            let (parent, at) = path[level];
-            let Some(value) = self.uniform(group, level) else { break };
-            self.group(parent)[at].store(value, Ordering::Release);
-            self.unlinked.push(Gone::Group(group));
-            group = parent;
-        }
-    }
-
-    /// The one value of a group below `level`, if no route in it is longer than the entry above.
-    fn uniform(&self, group: u32, level: usize) -> Option<u32> {
-        let entries = self.group(group);
-        let value = entries[0].load(Ordering::Relaxed);
-        let shallow = value & EXTENDED == 0 && usize::from(depth(value)) <= 8 * (level + 1);
-        (shallow && entries.iter().all(|entry| entry.load(Ordering::Relaxed) == value))
-            .then_some(value)
-    }
-
-    fn rewrite(&self, group: u32, level: usize, prefix: B, len: u8, change: &impl Fn(u32) -> u32) {
-        let bits = u32::from(len) - 8 * level as u32;
-        let span = 1_usize << 8_u32.saturating_sub(bits);
-        let first = usize::from(prefix.octet(level)) & !(span - 1);
-        for slot in &self.group(group)[first..first + span] {
-            self.change(slot, change);
-        }
-    }
-
-    fn change(&self, slot: &AtomicU32, change: &impl Fn(u32) -> u32) {
-        let old = slot.load(Ordering::Relaxed);
-        if old & EXTENDED != 0 {
-            for below in self.group(old & VALUE) {
-                self.change(below, change);
-            }
-            return;
-        }
-        let new = change(old);
-        if new != old {
-            slot.store(new, Ordering::Release);
-        }
+        self.nodes.remove(&tries.cells, root, (prefix.upper(), len), cells::cover_entry(cover));
     }
 
     /// True when something was given up since the last [`TriesWriter::retire`].
     pub fn has_unlinked(&self) -> bool {
-        !self.unlinked.is_empty()
+        !self.unlinked.is_empty() || self.nodes.has_unlinked()
     }
 
     /// Tags what was given up with an epoch that began after that.
     pub fn retire(&mut self, epoch: Epoch) {
-        for gone in self.unlinked.drain(..) {
-            self.retired.push(epoch, gone);
+        self.nodes.retire(epoch);
+        for table in self.unlinked.drain(..) {
+            self.retired.push(epoch, table);
         }
     }
 
     /// Makes free what no reader can hold.
     pub fn reclaim(&mut self, safe: Epoch) {
-        while let Some(gone) = self.retired.pop(safe) {
-            match gone {
-                Gone::Group(group) => self.free_groups.push(group),
-                Gone::Table(table) => self.free_tables.push(table),
-            }
+        self.nodes.reclaim(safe);
+        while let Some(table) = self.retired.pop(safe) {
+            self.free_tables.push(table);
         }
     }
 }
@@ -327,25 +196,58 @@ mod tests {
     use super::*;
 
     /// Longest match by looking at every route.
-    #[derive(Default)]
-    struct Plain(BTreeMap<(u8, u32), u32>);
+    struct Plain<B>(BTreeMap<(u8, B), u32>);
 
-    impl Plain {
-        fn covers(len: u8, prefix: u32, dst: u32) -> bool {
-            len == 0 || (dst ^ prefix) >> (32 - len) == 0
-        }
-
-        fn best(&self, dst: u32, below: u8) -> Option<(u8, u32)> {
+    impl<B: Bits> Plain<B> {
+        fn best(&self, dst: B, below: u8) -> Option<(u8, u32)> {
             let shorter = self.0.iter().rev().filter(|((len, _), _)| *len < below);
             shorter
-                .filter(|((len, prefix), _)| Self::covers(*len, *prefix, dst))
+                .filter(|((len, prefix), _)| prefix.agrees(dst, *len))
                 .map(|((len, _), value)| (*len, *value))
                 .next()
         }
     }
 
-    fn mask(prefix: u32, len: u8) -> u32 {
-        if len == 0 { 0 } else { prefix & u32::MAX << (32 - len) }
+    /// Changes of two tables with few distinct prefixes, so that routes nest and are removed again.
+    fn longest_match<B: Bits>(steps: &[(bool, bool, u32, u8)], at: impl Fn(u32) -> B, lens: &[u8]) {
+        let mut writer = TriesWriter::<B>::new(4, 512);
+        let tables = [writer.create().unwrap(), writer.create().unwrap()];
+        let mut plain = [Plain(BTreeMap::new()), Plain(BTreeMap::new())];
+        for (number, &(add, second, bits, len)) in steps.iter().enumerate() {
+            let len = lens[usize::from(len) % lens.len()];
+            let prefix = at(0x0a00_0000 | bits & 0x8101_0181) & B::mask(len);
+            let (table, routes) = (tables[usize::from(second)], &mut plain[usize::from(second)]);
+            let value = number as u32 % 5 + 1;
+            if add {
+                writer.insert(table, prefix, len, value).unwrap();
+                routes.0.insert((len, prefix), value);
+            } else if routes.0.remove(&(len, prefix)).is_some() {
+                writer.remove(table, prefix, len, routes.best(prefix, len));
+            }
+            writer.retire(Epoch(1));
+            writer.reclaim(Epoch(1));
+        }
+        for (table, routes) in tables.iter().zip(&mut plain) {
+            let edges =
+                routes.0.keys().flat_map(|(len, prefix)| [*prefix, *prefix | !B::mask(*len)]);
+            for dst in edges.chain((0..64_u32).map(|n| at(n.wrapping_mul(0x9e37_79b1)))) {
+                let expected =
+                    routes.best(dst, u8::MAX).map_or((0, 0), |(len, value)| (value, len));
+                assert_eq!(writer.tables().lookup_with_len(*table, dst), expected, "{dst:x?}");
+            }
+            if steps.len() % 2 == 1 {
+                writer.discard(*table);
+                continue;
+            }
+            for (len, prefix) in routes.0.keys().copied().collect::<Vec<_>>() {
+                routes.0.remove(&(len, prefix));
+                writer.remove(*table, prefix, len, routes.best(prefix, len));
+            }
+            writer.delete(*table);
+        }
+        writer.retire(Epoch(1));
+        writer.reclaim(Epoch(1));
+        assert_eq!(writer.groups(), 0, "every node is given back");
     }
 
     #[test]
@@ -355,53 +257,40 @@ mod tests {
             .with_max_len(64)
             .with_iterations(300)
             .for_each(|steps| {
-                let mut writer = TriesWriter::<u32>::new(4, 512);
-                let tables = [writer.create().unwrap(), writer.create().unwrap()];
-                let mut plain = [Plain::default(), Plain::default()];
-                for (number, &(add, second, bits, len)) in steps.iter().enumerate() {
-                    let len =
-                        [0, 1, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32][usize::from(len % 13)];
-                    let which = usize::from(second);
-                    // Few distinct prefixes, so that routes nest and are removed again.
-                    let prefix = mask(0x0a00_0000 | bits & 0x8101_0181, len);
-                    let (table, routes) = (tables[which], &mut plain[which]);
-                    if add {
-                        writer.insert(table, prefix, len, number as u32 + 1).unwrap();
-                        routes.0.insert((len, prefix), number as u32 + 1);
-                    } else if routes.0.remove(&(len, prefix)).is_some() {
-                        writer.remove(table, prefix, len, routes.best(prefix, len));
-                    }
-                    writer.retire(Epoch(1));
-                    writer.reclaim(Epoch(1));
-                }
-                for (table, routes) in tables.iter().zip(&mut plain) {
-                    let edges = routes.0.keys().flat_map(|(_, prefix)| [*prefix, prefix ^ 1]);
-                    for dst in edges.chain((0..64_u32).map(|n| n.wrapping_mul(0x9e37_79b1))) {
-                        let expected = routes.best(dst, 33).map_or(0, |(_, value)| value);
-                        assert_eq!(writer.tables().lookup(*table, dst), expected, "{dst:08x}");
-                    }
-                    for (len, prefix) in routes.0.keys().copied().collect::<Vec<_>>() {
-                        routes.0.remove(&(len, prefix));
-                        writer.remove(*table, prefix, len, routes.best(prefix, len));
-                    }
-                    writer.delete(*table);
-                }
-                writer.retire(Epoch(1));
-                writer.reclaim(Epoch(1));
-                assert_eq!(writer.groups(), 0, "every group is given back");
+                let four = [0, 1, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32];
+                longest_match(steps, |bits: u32| bits, &four);
+                let six = [0, 1, 8, 9, 32, 47, 48, 49, 64, 72, 96, 103, 104, 105, 120, 127, 128];
+                let spread = |bits: u32| {
+                    u128::from(bits >> 16) << 112
+                        | u128::from(bits & 0xff00) << 72
+                        | u128::from(bits & 0xff)
+                };
+                longest_match(steps, spread, &six);
             });
     }
 
     #[test]
-    fn an_empty_table_takes_a_kibibyte_and_thousands_fit() {
+    fn an_empty_table_takes_no_node_and_thousands_fit() {
         let mut writer = TriesWriter::<u32>::new(5000, 8192);
         let tables: Vec<_> = (0..5000).map(|_| writer.create().unwrap()).collect();
-        assert_eq!(writer.groups(), 5000);
+        assert_eq!(writer.groups(), 0);
         assert!(writer.create().is_err());
         writer.insert(tables[4999], 0x0a01_0203, 32, 7).unwrap();
-        assert_eq!(writer.groups(), 5003, "a group for each octet behind the first");
+        assert_eq!(writer.groups(), 4, "a node for each octet");
         assert_eq!(writer.tables().lookup(tables[4999], 0x0a01_0203), 7);
+        assert_eq!(writer.tables().lookup(tables[4999], 0x0a01_0204), 0);
         assert_eq!(writer.tables().lookup(tables[4998], 0x0a01_0203), 0);
+    }
+
+    #[test]
+    fn a_lone_route_of_ipv6_takes_one_node_whatever_its_length() {
+        let mut writer = TriesWriter::<u128>::new(2, 64);
+        let table = writer.create().unwrap();
+        let host = 0xfe80_u128 << 112 | 1;
+        writer.insert(table, host, 128, 7).unwrap();
+        assert_eq!(writer.groups(), 1);
+        assert_eq!(writer.tables().lookup_with_len(table, host), (7, 128));
+        assert_eq!(writer.tables().lookup(table, host + 1), 0);
     }
 
     #[test]
@@ -411,6 +300,7 @@ mod tests {
         writer.insert(table, 0x0a00_0000, 8, 1).unwrap();
         assert!(writer.insert(table, 0x0a01_0200, 24, 2).is_err());
         assert_eq!(writer.tables().lookup(table, 0x0a01_0201), 1);
+        writer.create().unwrap();
         assert!(writer.create().is_err());
     }
 }

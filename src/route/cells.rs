@@ -1,0 +1,691 @@
+//! Where routes of either family hang that are longer than a table's first index: trees over the
+//! octets of a destination, one node an octet at most.
+//!
+//! A tree hangs from a slot. What a slot holds is an *entry*: a value with the length of the route
+//! that it came from, or a *link* to a node, with the octet that the node asks for. There are three
+//! kinds of nodes, and the one that takes the least memory is used:
+//!
+//! - a *shortcut*: what destinations within one prefix find, and what the others do. A route that
+//!   stands alone takes one of these whatever its length;
+//! - *runs*: up to 13 runs of octets that find the same;
+//! - *all*: 256 entries.
+//!
+//! The first two are a processor's cache line each. A pool may be told to make only the third kind,
+//! which is the quickest to look at: for addresses of four octets it is worth its memory.
+//!
+//! One writer and any number of readers without
+//! locks: a node is complete before it is linked; what changes in it later are single entries, each
+//! from one right answer to another; and a node that was given up is filled anew only when no
+//! reader can hold it. Taking a route away needs no room.
+//!
+//! - takes: the upper bits of a destination ([`crate::packet::bits::Bits::upper`])
+//! - gives: the entry of the longest route below a slot
+//! - obeys: RFC 1812 section 5.2.4.3 (longest match)
+//! - costs: 64 bytes a node of the first two kinds, 1 KiB one of the third (`benches/fib.rs`)
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::fib::FibFull;
+use crate::publish::{Epoch, Retired};
+
+const VALUE: u32 = 0x00ff_ffff;
+const LEN_SHIFT: u32 = 24;
+/// A link's kind, in its upper three bits; the upper bit tells links from values.
+const LINK: u32 = 1 << 31;
+const KIND: u32 = 0b111 << 29;
+const SHORTCUT: u32 = 0b100 << 29;
+const RUNS: u32 = 0b101 << 29;
+const ALL: u32 = 0b110 << 29;
+const KIND_SHIFT: u32 = 29;
+
+/// Words of a cache line.
+const CELL: usize = 16;
+const GROUP: usize = 256;
+/// Runs: the last octet of each but the last, four a word, then what they find.
+const ENDS: usize = 3;
+const MOST_RUNS: usize = CELL - ENDS;
+/// A shortcut: the prefix, its mask, its length, what it leads to and what the others find.
+const MASK: usize = 4;
+const LEN: usize = 8;
+const WITHIN: usize = 9;
+const OUTSIDE: usize = 10;
+
+/// The entry of a route that is at least a bit long.
+pub(super) const fn entry(len: u8, value: u32) -> u32 {
+    (len as u32 - 1) << LEN_SHIFT | value & VALUE
+}
+
+/// Length of the route that an entry came from; 0 for none.
+pub(super) const fn len_of(entry: u32) -> u8 {
+    if entry == 0 { 0 } else { (entry >> LEN_SHIFT & 0x7f) as u8 + 1 }
+}
+
+/// What stands below a route that goes, where `cover` is left: the default route is kept elsewhere.
+pub(super) fn cover_entry(cover: Option<(u8, u32)>) -> u32 {
+    cover.filter(|(len, _)| *len > 0).map_or(0, |(len, value)| entry(len, value))
+}
+
+pub(super) const fn value_of(entry: u32) -> u32 {
+    entry & VALUE
+}
+
+pub(super) const fn is_link(entry: u32) -> bool {
+    entry & LINK != 0
+}
+
+const fn link(kind: u32, level: usize, index: u32) -> u32 {
+    kind | (level as u32) << LEN_SHIFT | index
+}
+
+/// Which octet a node asks for.
+const fn level_of(link: u32) -> usize {
+    (link >> LEN_SHIFT & 0xf) as usize
+}
+
+#[inline(always)]
+fn octet(key: u128, level: usize) -> u8 {
+    key.to_be_bytes()[level & 15]
+}
+
+fn mask(len: u8) -> u128 {
+    u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0)
+}
+
+/// Octets of a node that a route of `len` bits takes, which ends in it.
+fn span(key: u128, level: usize, len: u8) -> std::ops::Range<usize> {
+    let width = 1_usize << (8 * (level + 1) - usize::from(len));
+    let first = usize::from(octet(key, level)) & !(width - 1);
+    first..first + width
+}
+
+/// Nodes, as readers hold them.
+pub(super) struct Cells {
+    words: Box<[AtomicU32]>,
+    /// The first word that begins a cache line.
+    first: usize,
+    groups: Box<[AtomicU32]>,
+}
+
+struct Shortcut {
+    key: u128,
+    len: u8,
+    within: u32,
+    outside: u32,
+}
+
+impl Cells {
+    fn new(cells: u32, groups: u32) -> Self {
+        let words: Box<[AtomicU32]> = bytemuck::zeroed_slice_box((cells as usize + 1) * CELL);
+        let first = words.as_ptr().align_offset(CELL * size_of::<u32>()).min(CELL);
+        Self { words, first, groups: bytemuck::zeroed_slice_box(groups as usize * GROUP) }
+    }
+
+    #[inline(always)]
+    fn cell(&self, link: u32) -> Option<&[AtomicU32; CELL]> {
+        let at = self.first + value_of(link) as usize * CELL;
+        self.words.get(at..)?.first_chunk()
+    }
+
+    /// What `key` finds below a link to a shortcut.
+    #[inline(always)]
+    fn past_shortcut(&self, link: u32, key: u128) -> u32 {
+        let Some(cell) = self.cell(link) else { return 0 };
+        let differ = (wide(cell, 0) ^ key) & wide(cell, MASK);
+        // Both are read, so that nothing has to be guessed.
+        let within = cell[WITHIN].load(Ordering::Acquire);
+        let outside = cell[OUTSIDE].load(Ordering::Acquire);
+        std::hint::select_unpredictable(differ == 0, within, outside)
+    }
+
+    /// The run that an octet is in: so many runs end before it.
+    #[inline(always)]
+    fn run(cell: &[AtomicU32; CELL], octet: u8) -> usize {
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        let octets = u64::from(octet) * ONES;
+        // In each byte: the upper bit where the end is below the octet.
+        let below = |ends: u64| {
+            let rest = (ends | HIGH) - (octets & !HIGH);
+            !((ends & !octets) | (!(ends ^ octets) & rest)) & HIGH
+        };
+        let word = |at: usize| u64::from(cell[at].load(Ordering::Relaxed));
+        let both =
+            (below(word(0) | word(1) << 32) >> 7) + (below(word(2) | 0xffff_ffff << 32) >> 7);
+        (both.wrapping_mul(ONES) >> 56) as usize
+    }
+
+    #[inline(always)]
+    fn past_runs(&self, link: u32, key: u128) -> u32 {
+        let Some(cell) = self.cell(link) else { return 0 };
+        let run = Self::run(cell, octet(key, level_of(link)));
+        cell.get(ENDS + run).map_or(0, |entry| entry.load(Ordering::Acquire))
+    }
+
+    #[inline(always)]
+    fn past_all(&self, link: u32, key: u128) -> u32 {
+        let at = value_of(link) as usize * GROUP + usize::from(octet(key, level_of(link)));
+        self.groups.get(at).map_or(0, |entry| entry.load(Ordering::Acquire))
+    }
+
+    /// What `key` finds from an entry on: an entry without link.
+    #[inline(always)]
+    pub(super) fn follow(&self, mut entry: u32, key: u128) -> u32 {
+        while is_link(entry) {
+            entry = match entry & KIND {
+                SHORTCUT => self.past_shortcut(entry, key),
+                RUNS => self.past_runs(entry, key),
+                _ => self.past_all(entry, key),
+            };
+        }
+        entry
+    }
+
+    /// As [`Cells::follow`], where all nodes are of 256 entries and the first asks for the first
+    /// octet, of four.
+    #[inline(always)]
+    pub(super) fn follow_wide(&self, mut entry: u32, key: u128) -> u32 {
+        let octets = (key >> 96) as u32;
+        for below in [24, 16, 8, 0] {
+            if !is_link(entry) {
+                break;
+            }
+            let at = value_of(entry) as usize * GROUP + (octets >> below & 0xff) as usize;
+            entry = self.groups.get(at).map_or(0, |entry| entry.load(Ordering::Acquire));
+        }
+        entry
+    }
+
+    /// As [`Cells::follow`], of many at once: their cache misses overlap.
+    #[inline(always)]
+    pub(super) fn follow_all(&self, keys: &[u128], entries: &mut [u32]) {
+        for (keys, entries) in keys.chunks(LANES).zip(entries.chunks_mut(LANES)) {
+            self.follow_lanes(keys, entries);
+        }
+    }
+
+    fn follow_lanes(&self, keys: &[u128], entries: &mut [u32]) {
+        let mut waiting = Waiting { lanes: [[0; LANES]; KINDS], count: [0; KINDS] };
+        for (lane, entry) in entries.iter().enumerate() {
+            waiting.push(lane as u8, *entry);
+        }
+        while waiting.any() {
+            waiting.pass::<{ kind_at(SHORTCUT) }>(keys, entries, |at, key| {
+                self.past_shortcut(at, key)
+            });
+            waiting.pass::<{ kind_at(RUNS) }>(keys, entries, |at, key| self.past_runs(at, key));
+            waiting.pass::<{ kind_at(ALL) }>(keys, entries, |at, key| self.past_all(at, key));
+        }
+    }
+
+    fn shortcut(&self, link: u32) -> Option<Shortcut> {
+        let cell = self.cell(link)?;
+        Some(Shortcut {
+            key: wide(cell, 0),
+            len: cell[LEN].load(Ordering::Relaxed) as u8,
+            within: cell[WITHIN].load(Ordering::Relaxed),
+            outside: cell[OUTSIDE].load(Ordering::Relaxed),
+        })
+    }
+
+    fn group(&self, link: u32) -> &[AtomicU32] {
+        self.groups.get(value_of(link) as usize * GROUP..).unwrap_or_default()
+    }
+
+    /// The slot of an octet in a node.
+    fn slot(&self, link: u32, octet: u8) -> Option<&AtomicU32> {
+        if link & KIND == ALL {
+            return self.group(link).get(usize::from(octet));
+        }
+        let cell = self.cell(link)?;
+        cell.get(ENDS + Self::run(cell, octet))
+    }
+
+    /// What each octet finds in a node.
+    fn spread(&self, link: u32) -> [u32; GROUP] {
+        let of = |octet| self.slot(link, octet).map_or(0, |slot| slot.load(Ordering::Relaxed));
+        std::array::from_fn(|at| of(at as u8))
+    }
+
+    /// All slots of a node.
+    fn slots(&self, link: u32) -> &[AtomicU32] {
+        match link & KIND {
+            ALL => self.group(link).get(..GROUP).unwrap_or_default(),
+            RUNS => self.cell(link).map_or(&[], |cell| &cell[ENDS..]),
+            _ => self.cell(link).map_or(&[], |cell| &cell[WITHIN..=OUTSIDE]),
+        }
+    }
+
+    /// Changes every entry below a slot.
+    pub(super) fn change(&self, slot: &AtomicU32, rule: &impl Fn(u32) -> u32) {
+        let old = slot.load(Ordering::Relaxed);
+        if is_link(old) {
+            self.slots(old).iter().for_each(|slot| self.change(slot, rule));
+            return;
+        }
+        let new = rule(old);
+        if new != old {
+            slot.store(new, Ordering::Release);
+        }
+    }
+
+    /// What all of a node finds, if nothing in it is longer than what leads to it.
+    fn alone(&self, link: u32) -> Option<u32> {
+        if link & KIND == SHORTCUT {
+            let shortcut = self.shortcut(link)?;
+            return (shortcut.within == shortcut.outside).then_some(shortcut.outside);
+        }
+        let value = self.slot(link, 0)?.load(Ordering::Relaxed);
+        let short = !is_link(value) && usize::from(len_of(value)) <= 8 * level_of(link);
+        let same = |octet| {
+            self.slot(link, octet).is_some_and(|slot| slot.load(Ordering::Relaxed) == value)
+        };
+        (short && (0..=u8::MAX).all(same)).then_some(value)
+    }
+}
+
+/// Destinations that go down together.
+const LANES: usize = 64;
+const KINDS: usize = 8;
+
+const fn kind_at(entry: u32) -> usize {
+    (entry >> KIND_SHIFT) as usize
+}
+
+/// Who waits at which kind of node; those at values are done.
+struct Waiting {
+    lanes: [[u8; LANES]; KINDS],
+    count: [u8; KINDS],
+}
+
+impl Waiting {
+    /// Without a branch, which a processor would guess wrong.
+    #[inline(always)]
+    fn push(&mut self, lane: u8, entry: u32) {
+        let kind = kind_at(entry) % KINDS;
+        self.lanes[kind][usize::from(self.count[kind]) % LANES] = lane;
+        self.count[kind] = self.count[kind].wrapping_add(1);
+    }
+
+    fn any(&self) -> bool {
+        self.count[kind_at(LINK)..].iter().any(|count| *count > 0)
+    }
+
+    /// All that wait at one kind of node go on by one.
+    #[inline(always)]
+    fn pass<const AT: usize>(
+        &mut self,
+        keys: &[u128],
+        entries: &mut [u32],
+        step: impl Fn(u32, u128) -> u32,
+    ) {
+        let (lanes, count) = (self.lanes[AT], usize::from(std::mem::take(&mut self.count[AT])));
+        for lane in &lanes[..count.min(LANES)] {
+            let place = usize::from(*lane);
+            if let (Some(key), Some(entry)) = (keys.get(place), entries.get_mut(place)) {
+                *entry = step(*entry, *key);
+                self.push(*lane, *entry);
+            }
+        }
+    }
+}
+
+/// Four words as one number.
+#[inline(always)]
+fn wide(cell: &[AtomicU32; CELL], at: usize) -> u128 {
+    let word = |of: usize| u128::from(cell[at + of].load(Ordering::Relaxed));
+    word(0) | word(1) << 32 | word(2) << 64 | word(3) << 96
+}
+
+fn set_wide(cell: &[AtomicU32; CELL], at: usize, number: u128) {
+    for (word, shift) in cell[at..at + 4].iter().zip([0, 32, 64, 96]) {
+        word.store((number >> shift) as u32, Ordering::Relaxed);
+    }
+}
+
+/// The last octets of the runs of a node, and what they find; `None` for too many runs.
+///
+/// Routes that are alike side by side are runs of their own, so that each can go without room.
+fn runs_of(all: &[u32; GROUP], level: usize) -> Option<([u8; 4 * ENDS], [u32; MOST_RUNS])> {
+    let (mut ends, mut found) = ([u8::MAX; 4 * ENDS], [0; MOST_RUNS]);
+    let mut runs = 0;
+    for (at, entry) in all.iter().enumerate() {
+        let begins = at > 0 && {
+            let deep = !is_link(*entry) && usize::from(len_of(*entry)) > 8 * level;
+            *entry != all[at - 1] || deep && at == span_at(at, level, len_of(*entry))
+        };
+        if begins {
+            *ends.get_mut(runs)? = at as u8 - 1;
+            runs += 1;
+        }
+        *found.get_mut(runs)? = *entry;
+    }
+    Some((ends, found))
+}
+
+/// The first octet of the span that `at` is in.
+fn span_at(at: usize, level: usize, len: u8) -> usize {
+    at & !((1 << (8 * (level + 1)).saturating_sub(usize::from(len))) - 1)
+}
+
+/// Room for nodes, of the one writer.
+pub(super) struct CellsWriter {
+    cells: Pool,
+    groups: Pool,
+    /// All nodes are of 256 entries.
+    wide: bool,
+    unlinked: Vec<u32>,
+    retired: Retired<u32>,
+}
+
+struct Pool {
+    limit: u32,
+    next: u32,
+    free: Vec<u32>,
+}
+
+impl Pool {
+    const fn new(limit: u32) -> Self {
+        Self { limit, next: 0, free: Vec::new() }
+    }
+
+    fn take(&mut self) -> Result<u32, FibFull> {
+        if let Some(free) = self.free.pop() {
+            return Ok(free);
+        }
+        if self.next == self.limit {
+            return Err(FibFull { limit: self.limit });
+        }
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+
+    fn used(&self) -> u32 {
+        self.next - self.free.len() as u32
+    }
+}
+
+impl CellsWriter {
+    /// Room for so many nodes of a cache line and of 1 KiB; memory is taken as it is used. Without
+    /// room for the former, all nodes are of 256 entries.
+    pub(super) fn new(cells: u32, groups: u32) -> (Self, Cells) {
+        let (cells, groups) = (cells.min(VALUE), groups.min(VALUE));
+        let writer = Self {
+            cells: Pool::new(cells),
+            groups: Pool::new(groups),
+            wide: cells == 0,
+            unlinked: Vec::new(),
+            retired: Retired::default(),
+        };
+        (writer, Cells::new(cells, groups))
+    }
+
+    /// Nodes in use, those that wait for readers included.
+    pub(super) fn used(&self) -> u32 {
+        self.cells.used() + self.groups.used()
+    }
+
+    /// Bytes that nodes have touched at most.
+    pub(super) fn bytes(&self) -> u64 {
+        let words = u64::from(self.cells.next) * CELL as u64;
+        (words + u64::from(self.groups.next) * GROUP as u64) * size_of::<u32>() as u64
+    }
+
+    fn build_shortcut(&mut self, cells: &Cells, shortcut: &Shortcut) -> Result<u32, FibFull> {
+        let link = link(SHORTCUT, 0, self.cells.take()?);
+        if let Some(cell) = cells.cell(link) {
+            set_wide(cell, 0, shortcut.key & mask(shortcut.len));
+            set_wide(cell, MASK, mask(shortcut.len));
+            cell[LEN].store(shortcut.len.into(), Ordering::Relaxed);
+            cell[WITHIN].store(shortcut.within, Ordering::Relaxed);
+            cell[OUTSIDE].store(shortcut.outside, Ordering::Relaxed);
+        }
+        Ok(link)
+    }
+
+    /// A node of runs or of all octets.
+    fn build(&mut self, cells: &Cells, level: usize, all: &[u32; GROUP]) -> Result<u32, FibFull> {
+        let runs = if self.wide { None } else { runs_of(all, level) };
+        let Some((ends, found)) = runs else {
+            let link = link(ALL, level, self.groups.take()?);
+            for (slot, entry) in cells.group(link).iter().zip(all) {
+                slot.store(*entry, Ordering::Relaxed);
+            }
+            return Ok(link);
+        };
+        let link = link(RUNS, level, self.cells.take()?);
+        if let Some(cell) = cells.cell(link) {
+            for (word, four) in cell.iter().zip(ends.as_chunks::<4>().0) {
+                word.store(u32::from_le_bytes(*four), Ordering::Relaxed);
+            }
+            for (slot, entry) in cell[ENDS..].iter().zip(found) {
+                slot.store(entry, Ordering::Relaxed);
+            }
+        }
+        Ok(link)
+    }
+
+    /// Gives a node back that no reader has seen.
+    fn unbuild(&mut self, link: u32) {
+        let pool = if link & KIND == ALL { &mut self.groups } else { &mut self.cells };
+        pool.free.push(value_of(link));
+    }
+
+    /// Puts `new`, whose route is `len` bits of `key`, below `slot`, which stands for the first
+    /// `level` octets of `key` and holds nothing longer than that.
+    ///
+    /// # Errors
+    /// When there is no room for nodes; no look-up has changed then.
+    pub(super) fn insert<'a>(
+        &mut self,
+        cells: &'a Cells,
+        mut slot: &'a AtomicU32,
+        mut level: usize,
+        (key, len): (u128, u8),
+        new: u32,
+    ) -> Result<(), FibFull> {
+        let last = usize::from(len - 1) / 8;
+        loop {
+            let found = slot.load(Ordering::Relaxed);
+            if !is_link(found) && self.wide {
+                slot.store(self.build(cells, level, &[found; GROUP])?, Ordering::Release);
+                continue;
+            }
+            if !is_link(found) {
+                let lone = Shortcut { key, len, within: new, outside: found };
+                let lone = self.build_shortcut(cells, &lone)?;
+                slot.store(lone, Ordering::Release);
+                return Ok(());
+            }
+            if found & KIND == SHORTCUT {
+                let (Some(cell), Some(old)) = (cells.cell(found), cells.shortcut(found)) else {
+                    return Ok(());
+                };
+                let inside = (key ^ old.key) & mask(old.len) == 0;
+                if is_link(old.within) && inside && len > old.len {
+                    (slot, level) = (&cell[WITHIN], level_of(old.within));
+                } else if !is_link(old.within) && inside && len == old.len {
+                    cell[WITHIN].store(new, Ordering::Release);
+                    return Ok(());
+                } else {
+                    self.part(cells, slot, level, &old, key, last)?;
+                }
+                continue;
+            }
+            if last == level {
+                let rule = |old| if len_of(old) <= len { new } else { old };
+                return self.rewrite(cells, slot, (key, len), &rule);
+            }
+            let at = octet(key, level);
+            let Some(below) = cells.slot(found, at) else { return Ok(()) };
+            let next = below.load(Ordering::Relaxed);
+            if is_link(next) || found & KIND == ALL {
+                (slot, level) = (below, level + 1);
+                continue;
+            }
+            let lone = Shortcut { key, len, within: new, outside: next };
+            let lone = self.build_shortcut(cells, &lone)?;
+            let mut all = cells.spread(found);
+            all[usize::from(at)] = lone;
+            let built = self.build(cells, level, &all).inspect_err(|_| self.unbuild(lone))?;
+            slot.store(built, Ordering::Release);
+            self.unlinked.push(found);
+            return Ok(());
+        }
+    }
+
+    /// Parts a shortcut in `slot` where `key` leaves it, or where a route ends that `last` asks for.
+    fn part(
+        &mut self,
+        cells: &Cells,
+        slot: &AtomicU32,
+        level: usize,
+        old: &Shortcut,
+        key: u128,
+        last: usize,
+    ) -> Result<(), FibFull> {
+        let found = slot.load(Ordering::Relaxed);
+        let ends = usize::from(old.len - 1) / 8;
+        let same = (key ^ old.key).leading_zeros() as usize / 8;
+        let at = same.min(last).min(ends).max(level);
+        let mut all = [old.outside; GROUP];
+        if at < ends {
+            all[usize::from(octet(old.key, at))] = found;
+        } else if is_link(old.within) {
+            all[usize::from(octet(old.key, at))] = old.within;
+        } else {
+            all[span(old.key, at, old.len)].fill(old.within);
+        }
+        let mut built = self.build(cells, at, &all)?;
+        if at > level {
+            let (within, outside) = (built, old.outside);
+            let before = Shortcut { key, len: 8 * at as u8, within, outside };
+            built = self.build_shortcut(cells, &before).inspect_err(|_| self.unbuild(within))?;
+        }
+        slot.store(built, Ordering::Release);
+        if at == ends {
+            self.unlinked.push(found);
+        }
+        Ok(())
+    }
+
+    /// Changes what a route takes of the node in which it ends.
+    fn rewrite(
+        &mut self,
+        cells: &Cells,
+        slot: &AtomicU32,
+        (key, len): (u128, u8),
+        rule: &impl Fn(u32) -> u32,
+    ) -> Result<(), FibFull> {
+        let found = slot.load(Ordering::Relaxed);
+        let level = level_of(found);
+        let span = span(key, level, len);
+        let mut all = cells.spread(found);
+        let changes = |entry: u32| !is_link(entry) && rule(entry) != entry;
+        // Runs that reach beyond the route are parted, in a new node.
+        let beyond = |at: usize, next: usize| {
+            let run = |at| cells.slot(found, at as u8).map(std::ptr::from_ref);
+            next < GROUP && at < GROUP && run(at) == run(next)
+        };
+        let edges = [(span.start, span.start.wrapping_sub(1)), (span.end - 1, span.end)];
+        let parts = edges.iter().any(|(at, next)| beyond(*at, *next) && changes(all[*at]));
+        let new = if parts {
+            for entry in &mut all[span.clone()] {
+                if !is_link(*entry) {
+                    *entry = rule(*entry);
+                }
+            }
+            Some(self.build(cells, level, &all)?)
+        } else {
+            None
+        };
+        for at in span {
+            if let Some(slot) = cells.slot(found, at as u8)
+                && (new.is_none() || is_link(slot.load(Ordering::Relaxed)))
+            {
+                cells.change(slot, rule);
+            }
+        }
+        if let Some(new) = new {
+            slot.store(new, Ordering::Release);
+            self.unlinked.push(found);
+        }
+        Ok(())
+    }
+
+    /// Takes a route away below `top`; `cover` is the entry of the next shorter one.
+    pub(super) fn remove<'a>(
+        &mut self,
+        cells: &'a Cells,
+        top: &'a AtomicU32,
+        (key, len): (u128, u8),
+        cover: u32,
+    ) {
+        let last = usize::from(len - 1) / 8;
+        let mut path = arrayvec::ArrayVec::<&'a AtomicU32, 33>::new();
+        let mut slot = top;
+        loop {
+            let found = slot.load(Ordering::Relaxed);
+            if !is_link(found) || path.try_push(slot).is_err() {
+                break;
+            }
+            if found & KIND == SHORTCUT {
+                let (Some(cell), Some(old)) = (cells.cell(found), cells.shortcut(found)) else {
+                    break;
+                };
+                if (key ^ old.key) & mask(old.len) != 0 {
+                    break;
+                }
+                slot = &cell[WITHIN];
+                if !is_link(old.within) {
+                    if len == old.len {
+                        slot.store(cover, Ordering::Release);
+                    }
+                    break;
+                }
+                continue;
+            }
+            if level_of(found) == last {
+                let rule = |old| if len_of(old) == len { cover } else { old };
+                // It ends where its runs do: nothing is built.
+                let _ = self.rewrite(cells, slot, (key, len), &rule);
+                break;
+            }
+            let Some(below) = cells.slot(found, octet(key, level_of(found))) else { break };
+            slot = below;
+        }
+        while let Some(slot) = path.pop() {
+            let found = slot.load(Ordering::Relaxed);
+            let Some(value) = cells.alone(found) else { break };
+            slot.store(value, Ordering::Release);
+            self.unlinked.push(found);
+        }
+    }
+
+    /// Empties a slot and gives all nodes below it up.
+    pub(super) fn discard(&mut self, cells: &Cells, slot: &AtomicU32) {
+        let found = slot.swap(0, Ordering::AcqRel);
+        let mut below = vec![found];
+        while let Some(link) = below.pop().filter(|link| is_link(*link)) {
+            let links =
+                |slot: &AtomicU32| Some(slot.load(Ordering::Relaxed)).filter(|e| is_link(*e));
+            below.extend(cells.slots(link).iter().filter_map(links));
+            self.unlinked.push(link);
+        }
+    }
+
+    pub(super) fn has_unlinked(&self) -> bool {
+        !self.unlinked.is_empty()
+    }
+
+    pub(super) fn retire(&mut self, epoch: Epoch) {
+        for link in self.unlinked.drain(..) {
+            self.retired.push(epoch, link);
+        }
+    }
+
+    pub(super) fn reclaim(&mut self, safe: Epoch) {
+        while let Some(link) = self.retired.pop(safe) {
+            self.unbuild(link);
+        }
+    }
+}
