@@ -15,7 +15,7 @@ use crate::{
         Flow,
         ipv6::{address, address_at, field},
     },
-    route::{multipath6::path_hash6, table::HopKind},
+    route::{family::Fib, multipath6::path_hash6, table::HopKind},
     tables::Tables,
 };
 
