@@ -68,6 +68,7 @@ impl Router {
             dst,
             target: asked.target,
             mac: Some(mac),
+            nonce: None,
             advertisement: Some(says),
         };
         self.send_link(index, to, &[0x86, 0xdd], &answer.to_bytes());
@@ -82,6 +83,7 @@ impl Router {
             dst: if mac.is_some() { target } else { group },
             target,
             mac: Some(own),
+            nonce: None,
             advertisement: None,
         };
         let to = mac.unwrap_or_else(|| group_mac(group));
