@@ -17,6 +17,7 @@ pub mod icmp6;
 pub mod ip4;
 pub mod ip6;
 pub mod l2;
+pub mod multicast;
 pub mod neighbour;
 pub mod port;
 pub mod route;

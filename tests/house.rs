@@ -39,6 +39,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The destination cache stands in front of the table that `ip4-lookup` asks.
     ("ip4", &["dpdk", "graph", "packet", "publish", "tables", "route::"]),
     ("icmp", ENGINE),
+    ("multicast", ENGINE),
+    ("ndisc", ENGINE),
     ("neighbour", ENGINE),
     ("route", ENGINE),
     ("tables", &["graph"]),
