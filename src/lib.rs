@@ -18,6 +18,7 @@ pub mod ip4;
 pub mod ip6;
 pub mod l2;
 pub mod multicast;
+pub mod ndisc;
 pub mod neighbour;
 pub mod port;
 pub mod route;

@@ -21,6 +21,9 @@ fn four(text: &str) -> Ipv4Addr {
     text.parse().unwrap()
 }
 
+/// The records of a packet.
+type Told<A> = Vec<(RecordKind, A, Vec<A>)>;
+
 /// A machine, and its time.
 struct Story<P: Protocol> {
     host: Host<P>,
@@ -59,7 +62,7 @@ impl<P: Protocol> Story<P> {
     }
 
     /// The records that are sent in the next seconds, packet by packet.
-    fn records(&mut self, seconds: u64) -> Vec<Vec<(RecordKind, P::Address, Vec<P::Address>)>> {
+    fn records(&mut self, seconds: u64) -> Vec<Told<P::Address>> {
         let sent = self.hear(seconds).into_iter().map(|out| match out {
             Outgoing::Records(records) => {
                 records.into_iter().map(|r| (r.kind, r.group, r.sources)).collect()

@@ -131,7 +131,8 @@ fn what_rfc_4861_refuses_is_refused_by_name() {
     let redirect = |target: &str, destination: &str| {
         [&[137, 0, 0, 0, 0, 0, 0, 0][..], &ip(target).octets(), &ip(destination).octets()].concat()
     };
-    let cases: Vec<(Ipv6Addr, Ipv6Addr, u8, Vec<u8>, Option<Refused>)> = vec![
+    type Case = (Ipv6Addr, Ipv6Addr, u8, Vec<u8>, Option<Refused>);
+    let cases: Vec<Case> = vec![
         (link, group, 255, all.clone(), None),
         (link, group, 254, all.clone(), Some(Refused::HopLimit)),
         (link, group, 255, [&[135, 1][..], &all[2..]].concat(), Some(Refused::Code)),
