@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::decode6::brief6;
 use super::frame::{ARP, ETH_HEADER, ICMP, IPV4, TCP, UDP, untag};
+use super::frame6::IPV6;
 use super::pcap;
 
 /// A frame in a few words: `udp`, `icmp 3/4 mtu 1400`, `arp reply 10.1.0.1`, `frag 8+16 more`.
@@ -19,6 +21,7 @@ pub(crate) fn brief(frame: &[u8]) -> String {
     };
     match u16::from_be_bytes([frame[12], frame[13]]) {
         IPV4 if packet.len() >= 20 => brief_ip(packet),
+        IPV6 if packet.len() >= 40 => brief6(packet),
         ARP if packet.len() >= 28 => {
             let address = |at: usize| {
                 Ipv4Addr::from([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]])
@@ -61,13 +64,16 @@ fn brief_ip(packet: &[u8]) -> String {
         (ICMP, [kind, code, ..]) => format!("icmp {kind}/{code}"),
         (UDP, _) => "udp".to_owned(),
         (TCP, inside) if inside.len() >= 20 => {
-            let names = [(2, 'S'), (1, 'F'), (4, 'R'), (8, 'P'), (16, 'A')];
-            let flags: String =
-                names.iter().filter(|(bit, _)| inside[13] & bit != 0).map(|(_, c)| c).collect();
-            format!("tcp {flags}")
+            format!("tcp {}", tcp_flags(inside[13]))
         }
         (protocol, _) => format!("proto {protocol}"),
     }
+}
+
+/// `SA` for an answer to a connection, and so on.
+pub(super) fn tcp_flags(flags: u8) -> String {
+    let names = [(2, 'S'), (1, 'F'), (4, 'R'), (8, 'P'), (16, 'A')];
+    names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| name).collect()
 }
 
 /// tshark's full decoding of these frames, or their bytes if tshark is not installed.

@@ -7,7 +7,9 @@
 #![allow(dead_code)]
 
 pub(crate) mod decode;
+pub(crate) mod decode6;
 pub(crate) mod frame;
+pub(crate) mod frame6;
 pub(crate) mod guest;
 pub(crate) mod netns;
 pub(crate) mod pcap;

@@ -133,13 +133,15 @@ impl Namespace {
 /// The file of a kernel parameter.
 pub(crate) fn sysctl_path(name: &str) -> String {
     // An interface name may hold a dot (`wan.10`), which sysctl's own notation writes as a slash.
-    match name.strip_prefix("net.ipv4.conf.") {
-        Some(rest) => {
-            let (interface, key) = rest.rsplit_once('.').expect("conf.<interface>.<key>");
-            format!("/proc/sys/net/ipv4/conf/{interface}/{key}")
+    for family in ["ipv4", "ipv6"] {
+        for kind in ["conf", "neigh"] {
+            if let Some(rest) = name.strip_prefix(&format!("net.{family}.{kind}.")) {
+                let (interface, key) = rest.rsplit_once('.').expect("an interface and a key");
+                return format!("/proc/sys/net/{family}/{kind}/{interface}/{key}");
+            }
         }
-        None => format!("/proc/sys/{}", name.replace('.', "/")),
     }
+    format!("/proc/sys/{}", name.replace('.', "/"))
 }
 
 /// Runs a command to its end with nothing on its standard input.

@@ -35,7 +35,9 @@ impl GuestRouter {
         let names = topology.ports.iter().map(|port| port.name);
         let names: Vec<_> = names.chain(topology.vrfs.iter().map(|vrf| vrf.name)).collect();
         let of_one = |name: &str| {
-            let rest = name.strip_prefix("net.ipv4.conf.").and_then(|rest| rest.rsplit_once('.'));
+            let ways = ["net.ipv4.conf.", "net.ipv6.conf."];
+            let rest = ways.iter().find_map(|way| name.strip_prefix(way));
+            let rest = rest.and_then(|rest| rest.rsplit_once('.'));
             rest.is_some_and(|(interface, _)| names.contains(&interface))
         };
         let (special, general): (Vec<_>, Vec<_>) =

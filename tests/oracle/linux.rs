@@ -18,6 +18,10 @@ impl LinuxRouter {
     /// Builds and configures it.
     pub(crate) fn new(topology: &Topology) -> Self {
         let namespace = Namespace::new("linux");
+        if topology.six {
+            namespace.sysctl("net.ipv6.conf.all.disable_ipv6", "0");
+            namespace.sysctl("net.ipv6.conf.default.disable_ipv6", "0");
+        }
         // Before the interfaces exist, so that they inherit `default`.
         let of_port = |name: &str| {
             topology.ports.iter().any(|port| name.contains(&format!(".conf.{}.", port.name)))
@@ -25,7 +29,7 @@ impl LinuxRouter {
         for (name, value) in topology.sysctls.iter().filter(|(name, _)| !of_port(name)) {
             namespace.sysctl(name, value);
         }
-        let mut wires = Wires::new();
+        let mut wires = Wires::new(topology.chatty);
         for port in &topology.ports {
             match port.vlan {
                 None => wires.plug(&namespace, port.name),
@@ -40,6 +44,9 @@ impl LinuxRouter {
         }
         namespace.ip_batch(&topology.ip_batch());
         namespace.ip_batch(&topology.more_batch());
+        if topology.six {
+            wires.calm();
+        }
         Self { namespace, wires }
     }
 

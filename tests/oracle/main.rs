@@ -224,6 +224,9 @@ families! {
         rules_inverted: corpus::rules::inverted();
     }
     open {
+    six_receive: corpus::six_receive::family(), "IPv6 is being built";
+    six_scopes: corpus::six_receive::crossed_udp(), "IPv6 is being built";
+    six_scopes_echo: corpus::six_receive::crossed_echo(), "IPv6 is being built";
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::common::decode::brief;
 use crate::common::frame::{ARP, ETH_HEADER, ICMP, IPV4, Mac, checksum, tag, untag};
+use crate::common::frame6::{DST_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMP6, IPV6, ROUTING};
 
 /// The ports that have a cable.
 pub(crate) const PORTS: [&str; 3] = ["lan", "wan", "dmz"];
@@ -107,7 +108,9 @@ impl Outcome {
     /// - bytes after the end of the packet, if zero (a short frame is padded by some cards);
     /// - the identification of packets the router makes itself, as long as it may be any: with DF
     ///   clear. Pieces of one packet must still agree;
-    /// - times written into ICMP timestamp replies and the timestamp option.
+    /// - times written into ICMP timestamp replies and the timestamp option;
+    /// - of IPv6 packets that the router makes itself, the identification of pieces, and the flow
+    ///   label where there is one that is not the given packet's.
     ///
     /// A checksum over such a field is replaced only if it was right.
     pub(crate) fn normalised(&self, given: &[u8]) -> Self {
@@ -120,7 +123,7 @@ impl Outcome {
     }
 }
 
-fn normalise(frame: &[u8], given: &[u8], ids: &mut Vec<[u8; 2]>) -> Vec<u8> {
+fn normalise(frame: &[u8], given: &[u8], ids: &mut Vec<Vec<u8>>) -> Vec<u8> {
     if let Some((tci, inner)) = untag(frame) {
         return tag(&normalise(&inner, given, ids), tci);
     }
@@ -131,6 +134,11 @@ fn normalise(frame: &[u8], given: &[u8], ids: &mut Vec<[u8; 2]>) -> Vec<u8> {
             let total = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
             trim(&mut frame, ETH_HEADER + total);
             normalise_ip(&mut frame[ETH_HEADER..], given, ids);
+        }
+        Some(kind) if kind == IPV6.to_be_bytes() && frame.len() >= ETH_HEADER + 40 => {
+            let len = usize::from(u16::from_be_bytes([frame[18], frame[19]]));
+            trim(&mut frame, ETH_HEADER + 40 + len);
+            normalise_ip6(&mut frame[ETH_HEADER..], given, ids);
         }
         _ => {}
     }
@@ -144,7 +152,7 @@ fn trim(frame: &mut Vec<u8>, len: usize) {
     }
 }
 
-fn normalise_ip(packet: &mut [u8], given: &[u8], ids: &mut Vec<[u8; 2]>) {
+fn normalise_ip(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
     let header = usize::from(packet[0] & 15) * 4;
     if header < 20 || packet.len() < header || checksum(&[&packet[..header]]) != 0 {
         return;
@@ -152,11 +160,7 @@ fn normalise_ip(packet: &mut [u8], given: &[u8], ids: &mut Vec<[u8; 2]>) {
     let id = [packet[4], packet[5]];
     let dont_fragment = packet[6] & 0x40 != 0;
     if made_by_router(packet, given) && !dont_fragment {
-        let token = ids.iter().position(|known| *known == id).unwrap_or_else(|| {
-            ids.push(id);
-            ids.len() - 1
-        });
-        packet[4..6].copy_from_slice(&(token as u16).to_be_bytes());
+        packet[4..6].copy_from_slice(&token(&id, ids).to_be_bytes());
     }
     blank_timestamp_option(&mut packet[20..header]);
     packet[10..12].fill(0);
@@ -165,6 +169,54 @@ fn normalise_ip(packet: &mut [u8], given: &[u8], ids: &mut Vec<[u8; 2]>) {
 
     if packet[9] == ICMP && packet[6] & 0x1f == 0 && packet[7] == 0 {
         normalise_icmp(&mut packet[header..]);
+    }
+}
+
+/// Stands for an identification: the same for the same one.
+fn token(id: &[u8], ids: &mut Vec<Vec<u8>>) -> u16 {
+    let known = ids.iter().position(|known| known == id);
+    known.unwrap_or_else(|| {
+        ids.push(id.to_vec());
+        ids.len() - 1
+    }) as u16
+}
+
+fn normalise_ip6(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
+    let given = untag(given).map_or_else(|| given.to_vec(), |(_, inner)| inner);
+    let given = given.get(ETH_HEADER..).filter(|given| given.len() >= 40 && given[0] >> 4 == 6);
+    // A packet that passes through keeps its source.
+    if given.is_some_and(|given| given[8..24] == packet[8..24]) {
+        return;
+    }
+    let label = |packet: &[u8]| [packet[1] & 15, packet[2], packet[3]];
+    if label(packet) != [0; 3] && given.is_none_or(|given| label(given) != label(packet)) {
+        packet[1] &= 0xf0;
+        packet[2..4].copy_from_slice(&[0xff, 0xff]);
+    }
+    let (mut next, mut at) = (packet[6], 40);
+    while let (HOP_BY_HOP | ROUTING | DST_OPTIONS, Some(words)) = (next, packet.get(at + 1)) {
+        let len = usize::from(*words) * 8 + 8;
+        (next, at) = (packet[at], at + len);
+    }
+    if next == FRAGMENT && packet.len() >= at + 8 {
+        let id = token(&packet[at + 4..at + 8].to_vec(), ids);
+        packet[at + 4..at + 8].copy_from_slice(&u32::from(id).to_be_bytes());
+    }
+}
+
+/// Whether a frame is what an IPv6 router says of itself when nobody asked: reports of the groups
+/// it is in, and solicitations of other routers. They come at the router's own pace.
+pub(crate) fn is_chatter(frame: &[u8]) -> bool {
+    let Some(packet) = frame.get(ETH_HEADER..).filter(|packet| packet.len() > 48) else {
+        return false;
+    };
+    if frame[12..14] != IPV6.to_be_bytes() {
+        return false;
+    }
+    match (packet[6], packet[40]) {
+        (HOP_BY_HOP, ICMP6) => matches!(packet[48], 131 | 132 | 143),
+        (ICMP6, 133) => true,
+        _ => false,
     }
 }
 

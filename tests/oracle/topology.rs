@@ -1,7 +1,7 @@
 //! The router that is configured twice: as a Linux namespace and as Wagonway.
 
 use std::fmt::Write as _;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::common::frame::Mac;
 
@@ -41,7 +41,7 @@ pub(crate) struct Vrf {
 /// A neighbour that is never asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Neighbour {
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     pub(crate) mac: Mac,
     pub(crate) port: &'static str,
 }
@@ -69,6 +69,12 @@ pub(crate) struct Topology {
     pub(crate) sysctls: Vec<(String, String)>,
     /// What else follows `ip`, after all of that.
     pub(crate) commands: Vec<String>,
+    /// Whether IPv6 is on, as it is not in the laboratories of IPv4 alone.
+    pub(crate) six: bool,
+    /// Whether what the router says of itself, unasked, is looked at: see [`is_chatter`].
+    ///
+    /// [`is_chatter`]: crate::outcome::is_chatter
+    pub(crate) chatty: bool,
 }
 
 pub(crate) const LAN_MAC: Mac = [0x02, 0x77, 0, 0, 0, 1];
@@ -103,10 +109,18 @@ pub(crate) const SENTINELS: [(Ipv4Addr, &str); 4] = [
 /// Last bytes of further lan hosts, for errors that are limited by the sender they go to.
 pub(crate) const CROWD: std::ops::Range<u8> = 100..200;
 
-/// The address of a host, made from its IPv4 address so that a dump can be read.
-pub(crate) fn mac_of(host: Ipv4Addr) -> Mac {
-    let [a, b, c, d] = host.octets();
-    [0x02, 0xaa, a, b, c, d]
+/// The address of a host, made from its IP address so that a dump can be read.
+pub(crate) fn mac_of(host: impl Into<IpAddr>) -> Mac {
+    match host.into() {
+        IpAddr::V4(host) => {
+            let [a, b, c, d] = host.octets();
+            [0x02, 0xaa, a, b, c, d]
+        }
+        IpAddr::V6(host) => {
+            let [_, _, _, _, _, net, .., c, d] = host.octets();
+            [0x02, 0xbb, 0, net, c, d]
+        }
+    }
 }
 
 impl Topology {
@@ -134,6 +148,8 @@ impl Topology {
             statements: Vec::new(),
             sysctls: Vec::new(),
             commands: Vec::new(),
+            six: false,
+            chatty: false,
         };
         for (address, port) in [
             (LAN_HOST, "lan"),
@@ -147,11 +163,10 @@ impl Topology {
         .into_iter()
         .chain(SENTINELS)
         {
-            topology.neighbours.push(Neighbour { address, mac: mac_of(address), port });
+            topology.neighbour(address, port);
         }
         for host in CROWD {
-            let address = Ipv4Addr::new(10, 1, 0, host);
-            topology.neighbours.push(Neighbour { address, mac: mac_of(address), port: "lan" });
+            topology.neighbour(Ipv4Addr::new(10, 1, 0, host), "lan");
         }
         topology
             .route("10.9.0.0/16", &[("via", "192.0.2.9")])
@@ -176,6 +191,12 @@ impl Topology {
             .sysctl("net.ipv4.icmp_ratemask", "0")
             .sysctl("net.ipv4.icmp_msgs_per_sec", "1000000")
             .sysctl("net.ipv4.icmp_msgs_burst", "1000000")
+    }
+
+    /// Adds a host that is never asked for.
+    pub(crate) fn neighbour(&mut self, address: impl Into<IpAddr>, port: &'static str) {
+        let address = address.into();
+        self.neighbours.push(Neighbour { address, mac: mac_of(address), port });
     }
 
     /// Adds an ordinary route.
@@ -238,7 +259,8 @@ impl Topology {
                 put(&mut lines, format_args!("link set {} group {}", port.name, port.group));
             }
             for address in &port.addresses {
-                put(&mut lines, format_args!("addr add {address} brd + dev {}", port.name));
+                let how = if address.contains(':') { "nodad" } else { "brd +" };
+                put(&mut lines, format_args!("addr add {address} {how} dev {}", port.name));
             }
         }
         for vrf in &self.vrfs {

@@ -12,7 +12,7 @@ use crate::common::netns::{self, Namespace};
 use crate::common::pcap;
 use crate::common::process::{self, Process};
 use crate::corpus::{Family, Step};
-use crate::outcome::{Outcome, PORTS, Said};
+use crate::outcome::{Outcome, PORTS, Said, is_chatter};
 use crate::record::{SPACING, START, directory, schedule};
 use crate::topology::{Port, Topology, Vrf, colons};
 use crate::wires::{Wires, carrier_of};
@@ -76,6 +76,9 @@ fn replay(family: &Family) -> (Vec<Outcome>, Vec<u8>) {
         for sent in
             pcap::read(&there.join(format!("{port}.pcap"))).expect("read what Wagonway sent")
         {
+            if !family.topology.chatty && is_chatter(&sent.frame) {
+                continue;
+            }
             let begun = times.partition_point(|begin| *begin <= sent.at);
             let step = begun.checked_sub(1).expect("nothing is sent before the first frame comes");
             outcomes[step].push(port, sent.frame);
@@ -110,7 +113,7 @@ fn script_of(steps: &[Step], times: &[Duration]) -> String {
 /// Runs Wagonway live on packet sockets and gives it a family frame by frame.
 pub(crate) fn play_live(family: &Family) -> Vec<Outcome> {
     let namespace = Namespace::new("wagonway");
-    let mut wires = Wires::new();
+    let mut wires = Wires::new(family.topology.chatty);
     for port in family.topology.ports.iter().filter(|port| port.vlan.is_none()) {
         wires.plug(&namespace, port.name);
         namespace.ip(&format!("link set {} address {}", port.name, colons(port.mac)));
@@ -239,7 +242,10 @@ fn toml(topology: &Topology, driver: Option<&str>) -> String {
     }
     put(&mut text, format_args!("\n[sysctl]"));
     for (name, value) in &topology.sysctls {
-        put(&mut text, format_args!("\"{name}\" = {value}"));
+        match value.parse::<i64>() {
+            Ok(value) => put(&mut text, format_args!("\"{name}\" = {value}")),
+            Err(_) => put(&mut text, format_args!("\"{name}\" = \"{value}\"")),
+        }
     }
     text
 }

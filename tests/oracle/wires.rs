@@ -9,11 +9,15 @@ use crate::common::guest::Nic;
 use crate::common::netns::Namespace;
 use crate::common::tap::Tap;
 use crate::corpus::Step;
-use crate::outcome::{Outcome, PORTS, Said};
+use crate::outcome::{Outcome, PORTS, Said, is_chatter};
 use crate::topology::{DMZ, DMZ_MAC, LAN, LAN_MAC, SENTINELS, Topology, WAN, WAN_MAC, mac_of};
 
 /// A wire in every port.
-pub(crate) struct Wires(Vec<Wire>);
+pub(crate) struct Wires {
+    ends: Vec<Wire>,
+    /// Whether what the router says unasked is taken too.
+    chatty: bool,
+}
 
 /// The end of a cable that the test holds.
 enum End {
@@ -54,20 +58,26 @@ struct Wire {
 const SENTINEL_FRAMES: usize = SENTINELS.len() + 3;
 
 impl Wires {
-    pub(crate) fn new() -> Self {
-        Self(Vec::new())
+    pub(crate) fn new(chatty: bool) -> Self {
+        Self { ends: Vec::new(), chatty }
+    }
+
+    /// Takes all that a router says of its own while it starts.
+    pub(crate) fn calm(&self) {
+        sleep(Duration::from_millis(20));
+        self.collect();
     }
 
     /// Makes a port.
     pub(crate) fn plug(&mut self, namespace: &Namespace, port: &str) {
         let tap = Tap::new(namespace, port);
-        self.0.push(Wire { end: End::Tap(tap), stands_for: None });
+        self.ends.push(Wire { end: End::Tap(tap), stands_for: None });
     }
 
     /// Takes hold of the cables of a guest's cards.
     pub(crate) fn of_guest(nics: Vec<Nic>) -> Self {
         let wire = |nic| Wire { end: End::Nic(nic), stands_for: None };
-        Self(nics.into_iter().map(wire).collect())
+        Self { ends: nics.into_iter().map(wire).collect(), chatty: false }
     }
 
     /// Makes an interface that sees and sends what a VLAN interface would.
@@ -79,7 +89,7 @@ impl Wires {
         vid: u16,
     ) {
         let tap = Tap::new(namespace, name);
-        self.0.push(Wire { end: End::Tap(tap), stands_for: Some((parent, vid)) });
+        self.ends.push(Wire { end: End::Tap(tap), stands_for: Some((parent, vid)) });
     }
 
     /// Gives the router each frame in turn and takes what has come of it when `inject` returns.
@@ -282,21 +292,24 @@ impl Wires {
     fn inject(&self, port: &str, frame: &[u8]) {
         if let Some((tci, inner)) = untag(frame) {
             let stand_in =
-                self.0.iter().find(|wire| wire.stands_for == Some((known(port), tci & 0xfff)));
+                self.ends.iter().find(|wire| wire.stands_for == Some((known(port), tci & 0xfff)));
             // A tag with no ethertype behind it is no frame for any interface; the port drops it.
             if let Some(wire) = stand_in.filter(|_| inner.len() >= ETH_HEADER) {
                 wire.end.send(&inner);
                 return;
             }
         }
-        let wire = self.0.iter().find(|wire| wire.end.name() == port);
+        let wire = self.ends.iter().find(|wire| wire.end.name() == port);
         wire.expect("a port of that name").end.send(frame);
     }
 
     fn collect(&self) -> Outcome {
         let mut outcome = Outcome::default();
-        for wire in &self.0 {
+        for wire in &self.ends {
             while let Some(frame) = wire.end.receive() {
+                if !self.chatty && is_chatter(&frame) {
+                    continue;
+                }
                 match wire.stands_for {
                     Some((parent, vid)) => outcome.push(parent, tag(&frame, vid)),
                     None => outcome.push(known(wire.end.name()), frame),

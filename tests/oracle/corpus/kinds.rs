@@ -11,7 +11,7 @@ pub(crate) fn family() -> Family {
     let mut f = Family::new("kinds");
     let neighbours = [([10, 71, 0, 9], "wan"), ([172, 20, 0, 9], "dmz"), ([10, 73, 0, 1], "dmz")];
     for (host, port) in neighbours {
-        let mac = colons(mac_of(host.into()));
+        let mac = colons(mac_of(Ipv4Addr::from(host)));
         let words = format!("neigh replace {} lladdr {mac} dev {port}", Ipv4Addr::from(host));
         f.topology = f.topology.command(words);
     }
@@ -130,15 +130,15 @@ pub(crate) fn family() -> Family {
     f.ip("route del 10.77.0.0/24");
     f.ip("route add 10.73.0.0/24 via 172.20.0.9 dev dmz onlink");
     f.lan("by a gateway that is said to be on the link", &udp([10, 73, 0, 1]), "dmz: udp");
-    f.leads_to([172, 20, 0, 9].into());
+    f.leads_to([172, 20, 0, 9]);
     f.ip_says("route show 10.73.0.0/24", "says onlink");
     f.ip("route replace 10.73.0.0/24 dev dmz");
     f.lan("straight to the host", &udp([10, 73, 0, 1]), "dmz: udp");
-    f.leads_to([10, 73, 0, 1].into());
+    f.leads_to([10, 73, 0, 1]);
     f.ip("route add 172.20.0.0/16 dev dmz");
     f.ip("route replace 10.73.0.0/24 via 172.20.0.9");
     f.lan("by a gateway on the link by a route", &udp([10, 73, 0, 1]), "dmz: udp");
-    f.leads_to([172, 20, 0, 9].into());
+    f.leads_to([172, 20, 0, 9]);
     f.ip("route del 172.20.0.0/16");
     f.lan("even when that route is gone", &udp([10, 73, 0, 1]), "dmz: udp");
     f.ip_says("route add 10.74.0.0/24 dev wan scope host", "done");

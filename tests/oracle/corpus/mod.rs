@@ -20,11 +20,13 @@ pub(crate) mod reassembly;
 pub(crate) mod redirect;
 pub(crate) mod routes;
 pub(crate) mod rules;
+pub(crate) mod six;
+pub(crate) mod six_receive;
 pub(crate) mod source;
 pub(crate) mod ttl;
 pub(crate) mod vrf;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::common::frame::{IPV4, Ip, Mac, ether, pad};
@@ -43,7 +45,7 @@ pub(crate) struct Step {
     /// What a right router does about it, in the words of [`crate::outcome::Outcome::brief`].
     pub(crate) expect: String,
     /// The neighbour that all of it goes to.
-    pub(crate) leads_to: Option<Ipv4Addr>,
+    pub(crate) leads_to: Option<IpAddr>,
     /// How long to wait for all of it.
     pub(crate) settle: Duration,
 }
@@ -135,8 +137,8 @@ impl Family {
     }
 
     /// Says which neighbour the last frame that was added leads to.
-    fn leads_to(&mut self, host: Ipv4Addr) {
-        self.steps.last_mut().expect("a frame that leads somewhere").leads_to = Some(host);
+    fn leads_to(&mut self, host: impl Into<IpAddr>) {
+        self.steps.last_mut().expect("a frame that leads somewhere").leads_to = Some(host.into());
     }
 
     /// Lets this much time pass after the last frame that was added.

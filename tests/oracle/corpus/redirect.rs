@@ -206,7 +206,7 @@ pub(crate) fn sent_by_all() -> Family {
 }
 
 fn colons(host: [u8; 4]) -> String {
-    crate::topology::colons(mac_of(host.into()))
+    crate::topology::colons(mac_of(Ipv4Addr::from(host)))
 }
 
 /// A redirect to the router: `by` says that `new` is better for what the router says to `host`.

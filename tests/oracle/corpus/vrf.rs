@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::Family;
 use crate::common::frame::{ARP, Arp, BROADCAST, DF, IPV4, Ip, Mac, ether, filler, pad, tag};
 use crate::topology::{
-    DMZ_MAC, LAN, LAN_HOST, LAN_MAC, LAN_OTHER, Neighbour, Port, Route, Topology, VLAN10,
+    DMZ_MAC, LAN, LAN_HOST, LAN_MAC, LAN_OTHER, Port, Route, Topology, VLAN10,
     VLAN10_HOST, Vrf, WAN, WAN_GATEWAY, WAN_HOST, WAN_MAC, mac_of,
 };
 
@@ -65,7 +65,7 @@ fn topology(outside: Option<&'static str>) -> Topology {
     ] {
         for host in hosts {
             let address = Ipv4Addr::new(net[0], net[1], net[2], host);
-            topology.neighbours.push(Neighbour { address, mac: mac_of(address), port });
+            topology.neighbour(address, port);
         }
     }
     topology.routes.clear();
@@ -349,7 +349,7 @@ fn moves(f: &mut Family) {
         f.ip(format!("neigh replace {address} lladdr {mac} nud permanent dev {dev}"));
     }
     for (address, dev) in [("10.1.0.251", "lan"), ("192.0.2.251", "wan")] {
-        let mac = crate::topology::colons(mac_of(address.parse().expect("an address")));
+        let mac = crate::topology::colons(mac_of(address.parse::<Ipv4Addr>().expect("an address")));
         f.ip(format!("neigh replace {address} lladdr {mac} nud permanent dev {dev}"));
     }
     f.at("red is gone: forward", RED_LAN, &udp(h, WAN_HOST), "wan: udp");
