@@ -129,6 +129,18 @@ impl Ip6 {
         self
     }
 
+    /// Changes the source; checksums stay.
+    pub(crate) fn from(mut self, src: Ipv6Addr) -> Self {
+        self.src = src;
+        self
+    }
+
+    /// Changes the destination; checksums stay.
+    pub(crate) fn to(mut self, dst: Ipv6Addr) -> Self {
+        self.dst = dst;
+        self
+    }
+
     /// Makes checksums right for this destination.
     pub(crate) fn last(mut self, last: Ipv6Addr) -> Self {
         self.last = Some(last);

@@ -1,5 +1,6 @@
 //! What was seen, left under `target/` for whoever wonders.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,4 +54,51 @@ pub(crate) fn write(family: &Family, router: &str, outcomes: &[Outcome]) {
         let frames = frames.iter().map(|(at, frame)| (*at, frame.as_slice()));
         pcap::write(&directory.join(format!("{port}.pcap")), frames).expect("write a capture");
     }
+}
+
+/// What a frame is said to cause whose outcome stands in the family's record.
+pub(crate) const RECORDED: &str = "?";
+
+/// The record of a family: what Linux did when it was asked for it, a line a frame.
+fn record(family: &Family) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/recorded");
+    root.join(format!("{}.txt", family.name))
+}
+
+/// Whether records are to be made anew: `WAGONWAY_RECORD=1` with the tests of Linux alone.
+fn is_recording() -> bool {
+    std::env::var_os("WAGONWAY_RECORD").is_some()
+}
+
+/// The family with what its record says in the place of [`RECORDED`].
+pub(crate) fn expected(mut family: Family) -> Family {
+    if is_recording() || family.steps.iter().all(|step| step.expect != RECORDED) {
+        return family;
+    }
+    let path = record(&family);
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("the record {}: {error}", path.display()));
+    let outcomes: HashMap<&str, &str> =
+        text.lines().filter_map(|line| line.split_once(" -> ")).collect();
+    for step in family.steps.iter_mut().filter(|step| step.expect == RECORDED) {
+        if let Some(outcome) = outcomes.get(step.name.as_str()) {
+            step.expect = (*outcome).to_owned();
+        }
+    }
+    family
+}
+
+/// Writes the record of a family anew, if that is asked for; the family then expects it.
+pub(crate) fn renew(family: &Family, outcomes: &[Outcome]) -> Family {
+    let mut text = String::new();
+    let mut family = family.clone();
+    let steps = family.steps.iter_mut().zip(outcomes);
+    for (step, outcome) in steps.filter(|(step, _)| is_recording() && step.expect == RECORDED) {
+        step.expect = outcome.brief();
+        writeln!(text, "{} -> {}", step.name, step.expect).expect("write to a string");
+    }
+    if !text.is_empty() {
+        std::fs::write(record(&family), text).expect("write the record");
+    }
+    family
 }

@@ -67,7 +67,7 @@ impl Topology {
             (WAN6_HOST, "wan"),
             (DMZ6_HOST, "dmz"),
             (VLAN6_HOST, "wan.10"),
-            (host(50, 1), "wan"),
+            (host(0x50, 1), "wan"),
             (link_local(0x10), "lan"),
             (link_local(0x11), "lan"),
             (link_local(9), "wan"),
