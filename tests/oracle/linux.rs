@@ -1,11 +1,13 @@
 //! The oracle: this machine's kernel, in a namespace, as the router.
 
 use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::common::netns::Namespace;
 use crate::corpus::Family;
 use crate::outcome::{Outcome, Said};
-use crate::topology::{Topology, colons};
+use crate::topology::{Port, Topology, colons};
 use crate::wires::{Wires, carrier_of};
 
 /// A Linux router with a wire in each port.
@@ -24,7 +26,8 @@ impl LinuxRouter {
         }
         // Before the interfaces exist, so that they inherit `default`.
         let of_port = |name: &str| {
-            topology.ports.iter().any(|port| name.contains(&format!(".conf.{}.", port.name)))
+            let of = |port: &Port, kind| name.contains(&format!(".{kind}.{}.", port.name));
+            topology.ports.iter().any(|port| of(port, "conf") || of(port, "neigh"))
         };
         for (name, value) in topology.sysctls.iter().filter(|(name, _)| !of_port(name)) {
             namespace.sysctl(name, value);
@@ -45,6 +48,7 @@ impl LinuxRouter {
         namespace.ip_batch(&topology.ip_batch());
         namespace.ip_batch(&topology.more_batch());
         if topology.six {
+            await_addresses(&namespace, topology);
             wires.calm();
         }
         Self { namespace, wires }
@@ -98,4 +102,26 @@ fn has_vlans(namespace: &Namespace, parent: &str, name: &str, vid: u16) -> bool 
     let vid = vid.to_string();
     let words = ["link", "add", "link", parent, "name", name, "type", "vlan", "id", &vid];
     namespace.output("ip", &words).status.success()
+}
+
+/// Waits until every IPv6 address is one that packets are taken for, which the kernel sees to in its
+/// own time; and the link-local one of each port.
+fn await_addresses(namespace: &Namespace, topology: &Topology) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let shown = namespace.output("ip", &["-6", "route", "show", "table", "local"]);
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        let ready = topology.ports.iter().all(|port| {
+            let own = |address: &str| shown.contains(&format!("local {address} dev {} ", port.name));
+            let near = format!("dev {} ", port.name);
+            let near = shown.lines().any(|line| line.starts_with("local fe80::") && line.contains(&near));
+            let six = port.addresses.iter().filter(|address| address.contains(':'));
+            near && six.filter_map(|address| address.split('/').next()).all(own)
+        });
+        if ready {
+            return;
+        }
+        assert!(Instant::now() < deadline, "addresses of the router: {shown}");
+        sleep(Duration::from_millis(5));
+    }
 }

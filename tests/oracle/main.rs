@@ -233,6 +233,22 @@ families! {
         rules_inverted: corpus::rules::inverted();
     }
     open {
+    six_unasked_dropped: corpus::six_nd::unasked("six-unasked-dropped", "net.ipv6.conf.wan.drop_unsolicited_na", "1"), "IPv6 is being built";
+    six_untracked: corpus::six_nd::unasked("six-untracked", "net.ipv6.conf.wan.accept_untracked_na", "1"), "IPv6 is being built";
+    six_untracked_own_net: corpus::six_nd::unasked("six-untracked-own-net", "net.ipv6.conf.wan.accept_untracked_na", "2"), "IPv6 is being built";
+    six_proxy: corpus::six_nd::proxy(), "IPv6 is being built";
+    six_unreachability: corpus::six_nd::unreachable(), "IPv6 is being built";
+    six_resolve_failure: corpus::six_nd::failure(), "IPv6 is being built";
+    six_neighbour_states: corpus::six_nd::states(), "IPv6 is being built";
+    six_resolve: corpus::six_nd::resolve(), "IPv6 is being built";
+    six_solicitations: corpus::six_nd::solicitations(), "IPv6 is being built";
+    six_icmp_anycast: corpus::six_icmp::anycast(), "IPv6 is being built";
+    six_icmp_limited_together: corpus::six_icmp::limited_together(), "IPv6 is being built";
+    six_icmp_limited_types: corpus::six_icmp::limited_types(), "IPv6 is being built";
+    six_icmp_limited: corpus::six_icmp::limited(), "IPv6 is being built";
+    six_icmp_received: corpus::six_icmp::received(), "IPv6 is being built";
+    six_icmp_errors: corpus::six_icmp::errors(), "IPv6 is being built";
+    six_icmp_types: corpus::six_icmp::types(), "IPv6 is being built";
     six_echo_ignored: corpus::six_local::echo_with("six-echo-ignored", &[("net.ipv6.icmp.echo_ignore_all", "1")]), "IPv6 is being built";
     six_echo_groups_ignored: corpus::six_local::echo_with("six-echo-groups-ignored", &[("net.ipv6.icmp.echo_ignore_multicast", "1")]), "IPv6 is being built";
     six_echo_anycast_ignored: corpus::six_local::echo_with("six-echo-anycast-ignored", &[("net.ipv6.icmp.echo_ignore_anycast", "1")]), "IPv6 is being built";

@@ -216,6 +216,8 @@ pub(crate) fn off() -> Family {
 pub(crate) fn by_interface() -> Family {
     let mut f = Family::six("six-forward-by-interface")
         .with("net.ipv6.conf.lan.forwarding", "0");
+    // Which is another host's then.
+    f.topology.neighbour(ip6("2001:db8:1::"), "lan");
     f.lan6("in by one that does not", &udp(WAN6_HOST), "?");
     f.wan6("out by one that does not", &Ip6::new(WAN6_HOST, LAN6_HOST).udp(1, 2, b"x"), "?");
     f.lan6("ping of it", &Ip6::new(LAN6_HOST, LAN6).echo(1, 1, b"x"), "?");
