@@ -146,9 +146,9 @@ fn pack(directory: &Path, modules: &Path, wanted: &[&str]) -> PathBuf {
 }
 
 impl Guest {
-    /// Boots a machine with these kernel modules and a card for each name and address; gives the
-    /// cables of the cards. Interfaces have the names and are down.
-    pub(crate) fn boot(modules: &[&str], cards: &[(&str, Mac)]) -> (Self, Vec<Nic>) {
+    /// Boots a machine with these kernel modules and a card for each name and address, with IPv6 or
+    /// without; gives the cables of the cards. Interfaces have the names and are down.
+    pub(crate) fn boot(modules: &[&str], cards: &[(&str, Mac)], six: bool) -> (Self, Vec<Nic>) {
         let (kernel, tree) = kernel().unwrap_or_else(|why| panic!("{why}"));
         let directory = tempfile::Builder::new().prefix("guest").tempdir().expect("a directory");
         let here = directory.path();
@@ -164,10 +164,11 @@ impl Guest {
             .arg(kernel)
             .arg("-initrd")
             .arg(packed)
-            .args([
-                "-append",
-                "console=ttyS0 quiet panic=-1 no_timer_check ipv6.disable=1 random.trust_cpu=on",
-            ])
+            .arg("-append")
+            .arg(format!(
+                "console=ttyS0 quiet panic=-1 no_timer_check ipv6.disable={} random.trust_cpu=on",
+                u8::from(!six)
+            ))
             .args(["-serial", "file:console.log", "-serial", "chardev:control"])
             .args(["-chardev", "socket,id=control,path=control,server=on,wait=off"]);
         let mut sockets = Vec::new();

@@ -31,7 +31,7 @@ impl GuestRouter {
             .filter(|port| port.vlan.is_none())
             .map(|port| (port.name, port.mac))
             .collect();
-        let (mut guest, nics) = Guest::boot(&MODULES, &cards);
+        let (mut guest, nics) = Guest::boot(&MODULES, &cards, topology.six);
         let names = topology.ports.iter().map(|port| port.name);
         let names: Vec<_> = names.chain(topology.vrfs.iter().map(|vrf| vrf.name)).collect();
         let of_one = |name: &str| {
@@ -54,6 +54,10 @@ impl GuestRouter {
             }
             if let Some(vrf) = vrf {
                 guest.ip(&format!("link set {name} master {vrf}"));
+            }
+            if topology.six {
+                // Cards were there before the default was set.
+                guest.sysctl(&format!("net.ipv6.conf.{name}.accept_dad"), "0");
             }
             guest.ip(&format!("link set {name} mtu {mtu} up"));
         }

@@ -112,9 +112,11 @@ fn await_addresses(namespace: &Namespace, topology: &Topology) {
         let shown = namespace.output("ip", &["-6", "route", "show", "table", "local"]);
         let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
         let ready = topology.ports.iter().all(|port| {
-            let own = |address: &str| shown.contains(&format!("local {address} dev {} ", port.name));
+            let own =
+                |address: &str| shown.contains(&format!("local {address} dev {} ", port.name));
             let near = format!("dev {} ", port.name);
-            let near = shown.lines().any(|line| line.starts_with("local fe80::") && line.contains(&near));
+            let near =
+                shown.lines().any(|line| line.starts_with("local fe80::") && line.contains(&near));
             let six = port.addresses.iter().filter(|address| address.contains(':'));
             near && six.filter_map(|address| address.split('/').next()).all(own)
         });

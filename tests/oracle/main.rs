@@ -233,6 +233,24 @@ families! {
         rules_inverted: corpus::rules::inverted();
     }
     open {
+    six_groups_forced: corpus::six_groups::forced(), "IPv6 is being built";
+    six_groups_version_1: corpus::six_groups::first_version(), "IPv6 is being built";
+    six_groups: corpus::six_groups::family(), "IPv6 is being built";
+    six_vlan: corpus::six_vlan::family(), "IPv6 is being built";
+    six_redirects_received: corpus::six_redirect::received("six-redirects-received", false), "IPv6 is being built";
+    six_redirects_ignored: corpus::six_redirect::received("six-redirects-ignored", true), "IPv6 is being built";
+    six_vrf: corpus::six_vrf::family(), "IPv6 is being built";
+    six_links: corpus::six_routes::links(), "IPv6 is being built";
+    six_objects: corpus::six_routes::objects(), "IPv6 is being built";
+    six_multipath: corpus::six_routes::several(), "IPv6 is being built";
+    six_rules: corpus::six_routes::rules(), "IPv6 is being built";
+    six_addresses: corpus::six_routes::addresses(), "IPv6 is being built";
+    six_routes: corpus::six_routes::changes(), "IPv6 is being built";
+    six_source_routes: corpus::six_routes::sources(), "IPv6 is being built";
+    six_too_big_expires: corpus::six_redirect::too_big_expires(), "IPv6 is being built";
+    six_too_big: corpus::six_redirect::too_big(), "IPv6 is being built";
+    six_redirects_limited: corpus::six_redirect::limited(), "IPv6 is being built";
+    six_redirects_sent: corpus::six_redirect::sent(), "IPv6 is being built";
     six_unasked_dropped: corpus::six_nd::unasked("six-unasked-dropped", "net.ipv6.conf.wan.drop_unsolicited_na", "1"), "IPv6 is being built";
     six_untracked: corpus::six_nd::unasked("six-untracked", "net.ipv6.conf.wan.accept_untracked_na", "1"), "IPv6 is being built";
     six_untracked_own_net: corpus::six_nd::unasked("six-untracked-own-net", "net.ipv6.conf.wan.accept_untracked_na", "2"), "IPv6 is being built";

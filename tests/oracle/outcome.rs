@@ -207,6 +207,9 @@ fn normalise_ip6(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
 /// Whether a frame is what an IPv6 router says of itself when nobody asked: reports of the groups
 /// it is in, and solicitations of other routers. They come at the router's own pace.
 pub(crate) fn is_chatter(frame: &[u8]) -> bool {
+    if let Some((_, inner)) = untag(frame) {
+        return is_chatter(&inner);
+    }
     let Some(packet) = frame.get(ETH_HEADER..).filter(|packet| packet.len() > 48) else {
         return false;
     };

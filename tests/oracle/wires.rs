@@ -64,7 +64,7 @@ impl Wires {
 
     /// Takes all that a router says of its own while it starts.
     pub(crate) fn calm(&self) {
-        sleep(Duration::from_millis(20));
+        sleep(Duration::from_millis(if self.chatty { 300 } else { 20 }));
         self.collect();
     }
 

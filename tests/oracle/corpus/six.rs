@@ -108,17 +108,32 @@ impl Family {
     }
 
     /// Adds a packet from a lan host to the router's own address on the link layer, or to the group.
-    pub(super) fn lan6(&mut self, name: impl Into<String>, packet: &Ip6, expect: impl Into<String>) {
+    pub(super) fn lan6(
+        &mut self,
+        name: impl Into<String>,
+        packet: &Ip6,
+        expect: impl Into<String>,
+    ) {
         self.add(name, "lan", from6(LAN6_HOST, LAN_MAC, packet), expect);
     }
 
     /// The same from the wan host.
-    pub(super) fn wan6(&mut self, name: impl Into<String>, packet: &Ip6, expect: impl Into<String>) {
+    pub(super) fn wan6(
+        &mut self,
+        name: impl Into<String>,
+        packet: &Ip6,
+        expect: impl Into<String>,
+    ) {
         self.add(name, "wan", from6(WAN6_HOST, WAN_MAC, packet), expect);
     }
 
     /// The same from the dmz host.
-    pub(super) fn dmz6(&mut self, name: impl Into<String>, packet: &Ip6, expect: impl Into<String>) {
+    pub(super) fn dmz6(
+        &mut self,
+        name: impl Into<String>,
+        packet: &Ip6,
+        expect: impl Into<String>,
+    ) {
         self.add(name, "dmz", from6(DMZ6_HOST, DMZ_MAC, packet), expect);
     }
 

@@ -17,7 +17,14 @@ fn asked(len: usize) -> Ip6 {
 
 impl Family {
     /// Gives a packet in pieces: of each the first byte, how many, and whether more are to come.
-    fn pieces6(&mut self, name: &str, id: u32, packet: &Ip6, pieces: &[(usize, usize, bool)], end: &str) {
+    fn pieces6(
+        &mut self,
+        name: &str,
+        id: u32,
+        packet: &Ip6,
+        pieces: &[(usize, usize, bool)],
+        end: &str,
+    ) {
         for (n, (offset, len, more)) in pieces.iter().enumerate() {
             let last = n + 1 == pieces.len();
             let piece = packet.fragment(id, *offset, *len, *more);
@@ -53,10 +60,19 @@ pub(crate) fn family() -> Family {
         let q = asked(len);
         let half = (len / 2 + 8) & !7;
         if half < len + 8 && len < 2800 {
-            f.pieces6(&format!("{len} bytes in two"), next(), &q, &[(0, half, true), (half, len + 8 - half, false)], "?");
+            f.pieces6(
+                &format!("{len} bytes in two"),
+                next(),
+                &q,
+                &[(0, half, true), (half, len + 8 - half, false)],
+                "?",
+            );
         }
         let size = 1232;
-        let pieces: Vec<_> = (0..len + 8).step_by(size).map(|at| (at, size.min(len + 8 - at), at + size < len + 8)).collect();
+        let pieces: Vec<_> = (0..len + 8)
+            .step_by(size)
+            .map(|at| (at, size.min(len + 8 - at), at + size < len + 8))
+            .collect();
         f.pieces6(&format!("{len} bytes as they fit"), next(), &q, &pieces, "?");
     }
     // Twice the same, and overlaps (RFC 5722).
@@ -69,7 +85,13 @@ pub(crate) fn family() -> Family {
     f.pieces6("one around another", next(), &q, &[(64, 16, true), b, a, c], "?");
     f.pieces6("two ends, the second farther", next(), &q, &[c, (128, 24, false), a, b], "?");
     f.pieces6("more behind the end", next(), &q, &[(64, 64, false), (128, 16, true), a], "?");
-    f.pieces6("end before what came", next(), &q, &[(128, 24, true), (64, 32, false), a, b, c], "?");
+    f.pieces6(
+        "end before what came",
+        next(),
+        &q,
+        &[(128, 24, true), (64, 32, false), a, b, c],
+        "?",
+    );
     f.pieces6("a hole", next(), &q, &[a, c], "?");
     for (name, piece) in [
         ("whole", (0, 156, false)),
@@ -83,9 +105,20 @@ pub(crate) fn family() -> Family {
     ] {
         f.pieces6(&format!("one {name}"), next(), &q, &[piece], "?");
     }
-    for (offset, len, more) in [(65528, 7, false), (65528, 8, true), (65528, 100, false), (65000, 800, false), (65400, 128, true), (64096, 1440, true)] {
+    for (offset, len, more) in [
+        (65528, 7, false),
+        (65528, 8, true),
+        (65528, 100, false),
+        (65000, 800, false),
+        (65400, 128, true),
+        (64096, 1440, true),
+    ] {
         let piece = asked(2000).piece(offset, more, next()).cut_payload(len);
-        f.lan6(format!("at {offset}, {len} bytes{}", if more { " and more" } else { "" }), &piece, "?");
+        f.lan6(
+            format!("at {offset}, {len} bytes{}", if more { " and more" } else { "" }),
+            &piece,
+            "?",
+        );
     }
     keys(&mut f, &mut next);
     nested(&mut f, &mut next);
@@ -95,7 +128,15 @@ pub(crate) fn family() -> Family {
 /// Pieces that are not for the router are none of its business.
 fn transit(f: &mut Family) {
     let q = Ip6::new(LAN6_HOST, WAN6_HOST).udp(1, 2, &filler(156));
-    for (offset, len, more) in [(0, 64, true), (64, 64, true), (128, 36, false), (0, 164, false), (0, 9, true), (8, 0, false), (64, 1, true)] {
+    for (offset, len, more) in [
+        (0, 64, true),
+        (64, 64, true),
+        (128, 36, false),
+        (0, 164, false),
+        (0, 9, true),
+        (8, 0, false),
+        (64, 1, true),
+    ] {
         f.lan6(format!("through: {offset}+{len} {more}"), &q.fragment(7, offset, len, more), "?");
     }
     f.lan6("through: beyond the end of everything", &q.clone().piece(65528, true, 7), "?");
@@ -122,10 +163,20 @@ fn keys(f: &mut Family, next: &mut impl FnMut() -> u32) {
     let id = next();
     f.lan6("key: with a class", &q.fragment(id, 0, 64, true).class(0x20), "nothing");
     f.lan6("key: and another", &q.fragment(id, 64, 44, false).class(0x40), "?");
-    for (first, second) in [(0, 0), (0, 1), (1, 0), (0, 2), (1, 2), (2, 1), (2, 3), (3, 2), (1, 3), (3, 0), (0, 3)] {
+    for (first, second) in
+        [(0, 0), (0, 1), (1, 0), (0, 2), (1, 2), (2, 1), (2, 3), (3, 2), (1, 3), (3, 0), (0, 3)]
+    {
         let id = next();
-        f.lan6(format!("congestion {first} before {second}"), &q.fragment(id, 0, 64, true).class(first), "nothing");
-        f.lan6(format!("congestion {second} behind {first}"), &q.fragment(id, 64, 44, false).class(second), "?");
+        f.lan6(
+            format!("congestion {first} before {second}"),
+            &q.fragment(id, 0, 64, true).class(first),
+            "nothing",
+        );
+        f.lan6(
+            format!("congestion {second} behind {first}"),
+            &q.fragment(id, 64, 44, false).class(second),
+            "?",
+        );
     }
     let near = Ip6::new(LAN6_NEAR, LAN6_LINK).echo(1, 1, &filler(100));
     let id = next();
@@ -148,33 +199,115 @@ fn nested(f: &mut Family, next: &mut impl FnMut() -> u32) {
     let base = || Ip6::new(LAN6_HOST, LAN6);
     let data = filler(100);
     f.pieces6("closed port", next(), &to(base().udp(1, 9, &data)), &pieces, "?");
-    f.pieces6("closed port of TCP", next(), &to(base().tcp((1, 9), 1, 0, 2, &filler(88))), &pieces, "?");
+    f.pieces6(
+        "closed port of TCP",
+        next(),
+        &to(base().tcp((1, 9), 1, 0, 2, &filler(88))),
+        &pieces,
+        "?",
+    );
     f.pieces6("unknown header", next(), &to(base().raw(199, &filler(108))), &pieces, "?");
     f.pieces6("nothing next", next(), &to(base().raw(59, &filler(108))), &pieces, "?");
-    f.pieces6("checksum wrong", next(), &to(base().echo(1, 1, &data).spoil_payload(2, 1)), &pieces, "?");
+    f.pieces6(
+        "checksum wrong",
+        next(),
+        &to(base().echo(1, 1, &data).spoil_payload(2, 1)),
+        &pieces,
+        "?",
+    );
     f.pieces6("behind hop-by-hop", next(), &base().hop_by_hop(&[]).echo(1, 1, &data), &pieces, "?");
-    f.pieces6("behind destination options", next(), &base().dst_options(&[]).echo(1, 1, &data), &pieces, "?");
-    f.pieces6("behind routing", next(), &base().by_way_of(0, 0, &[]).echo(1, 1, &data), &pieces, "?");
-    f.pieces6("closed port behind hop-by-hop", next(), &base().hop_by_hop(&[]).udp(1, 9, &data), &pieces, "?");
-    let options = [&[58, 0, 1, 4, 0, 0, 0, 0][..], &base().echo(1, 1, &data).bytes()[40..]].concat();
+    f.pieces6(
+        "behind destination options",
+        next(),
+        &base().dst_options(&[]).echo(1, 1, &data),
+        &pieces,
+        "?",
+    );
+    f.pieces6(
+        "behind routing",
+        next(),
+        &base().by_way_of(0, 0, &[]).echo(1, 1, &data),
+        &pieces,
+        "?",
+    );
+    f.pieces6(
+        "closed port behind hop-by-hop",
+        next(),
+        &base().hop_by_hop(&[]).udp(1, 9, &data),
+        &pieces,
+        "?",
+    );
+    let options =
+        [&[58, 0, 1, 4, 0, 0, 0, 0][..], &base().echo(1, 1, &data).bytes()[40..]].concat();
     let long = [(0, 64, true), (64, 52, false)];
     f.pieces6("options within", next(), &base().raw(60, &options), &long, "?");
     f.pieces6("hop-by-hop within", next(), &base().raw(0, &options), &long, "?");
-    let option = [&[58, 0, 0x9e, 4, 0, 0, 0, 0][..], &base().echo(1, 1, &data).bytes()[40..]].concat();
+    let option =
+        [&[58, 0, 0x9e, 4, 0, 0, 0, 0][..], &base().echo(1, 1, &data).bytes()[40..]].concat();
     f.pieces6("an option within to tell of", next(), &base().raw(60, &option), &long, "?");
-    f.pieces6("first of 8 bytes", next(), &base().udp(1, 9, &data), &[(0, 8, true), (8, 100, false)], "?");
-    f.pieces6("headers not all in the first", next(), &base().raw(60, &options), &[(0, 8, true), (8, 108, false)], "?");
-    f.pieces6("TCP header not all in the first", next(), &base().tcp((1, 9), 1, 0, 2, &data), &[(0, 8, true), (8, 112, false)], "?");
-    f.pieces6("first piece of TCP alone too short", next(), &base().tcp((1, 9), 1, 0, 2, b""), &[(0, 8, true), (8, 12, false)], "?");
+    f.pieces6(
+        "first of 8 bytes",
+        next(),
+        &base().udp(1, 9, &data),
+        &[(0, 8, true), (8, 100, false)],
+        "?",
+    );
+    f.pieces6(
+        "headers not all in the first",
+        next(),
+        &base().raw(60, &options),
+        &[(0, 8, true), (8, 108, false)],
+        "?",
+    );
+    f.pieces6(
+        "TCP header not all in the first",
+        next(),
+        &base().tcp((1, 9), 1, 0, 2, &data),
+        &[(0, 8, true), (8, 112, false)],
+        "?",
+    );
+    f.pieces6(
+        "first piece of TCP alone too short",
+        next(),
+        &base().tcp((1, 9), 1, 0, 2, b""),
+        &[(0, 8, true), (8, 12, false)],
+        "?",
+    );
     let inner = base().echo(1, 1, &data).piece(0, false, 9).bytes()[40..].to_vec();
-    f.pieces6("a piece within pieces", next(), &base().raw(44, &inner), &[(0, 64, true), (64, 52, false)], "?");
-    f.lan6("jumbogram and a piece", &base().hop_by_hop(&[0xc2, 4, 0, 1, 0, 0]).payload_len(0).piece(0, true, next()), "?");
+    f.pieces6(
+        "a piece within pieces",
+        next(),
+        &base().raw(44, &inner),
+        &[(0, 64, true), (64, 52, false)],
+        "?",
+    );
+    f.lan6(
+        "jumbogram and a piece",
+        &base().hop_by_hop(&[0xc2, 4, 0, 1, 0, 0]).payload_len(0).piece(0, true, next()),
+        "?",
+    );
     f.lan6("piece with no length", &base().piece(0, true, next()).payload_len(0), "?");
     f.lan6("piece cut short", &base().header(FRAGMENT, &[0, 0]).raw(59, b""), "?");
-    f.lan6("reserved bits set", &base().echo(1, 1, b"x").header(FRAGMENT, &[0xff, 0, 6, 0, 0, 0, 5]), "?");
-    f.pieces6("from a link-local address", next(), &Ip6::new(link_local(0x10), LAN6).echo(1, 1, &data), &pieces, "?");
+    f.lan6(
+        "reserved bits set",
+        &base().echo(1, 1, b"x").header(FRAGMENT, &[0xff, 0, 6, 0, 0, 0, 5]),
+        "?",
+    );
+    f.pieces6(
+        "from a link-local address",
+        next(),
+        &Ip6::new(link_local(0x10), LAN6).echo(1, 1, &data),
+        &pieces,
+        "?",
+    );
     f.pieces6("from nobody", next(), &Ip6::new(ip6("::"), LAN6).echo(1, 1, &data), &pieces, "?");
-    f.pieces6("from a group", next(), &Ip6::new(ip6("ff02::9"), LAN6).echo(1, 1, &data), &pieces, "?");
+    f.pieces6(
+        "from a group",
+        next(),
+        &Ip6::new(ip6("ff02::9"), LAN6).echo(1, 1, &data),
+        &pieces,
+        "?",
+    );
 }
 
 /// Pieces whose rest never comes.
@@ -210,7 +343,11 @@ pub(crate) fn timeout() -> Family {
     let hop = Ip6::new(LAN6_HOST, LAN6).hop_by_hop(&[]).udp(1, 9, &filler(100));
     f.lan6("behind hop-by-hop", &hop.fragment(10, 0, 64, true), "?");
     f.settle(after);
-    f.lan6("of 1400 bytes", &Ip6::new(LAN6_HOST, LAN6).udp(1, 9, &filler(1392)).fragment(11, 0, 1400, true), "?");
+    f.lan6(
+        "of 1400 bytes",
+        &Ip6::new(LAN6_HOST, LAN6).udp(1, 9, &filler(1392)).fragment(11, 0, 1400, true),
+        "?",
+    );
     f.settle(after);
     f
 }

@@ -2,7 +2,8 @@
 
 use super::Family;
 use super::six::{
-    ALL_NODES, DMZ6_HOST, FAR6, LAN6, LAN6_HOST, LAN6_LINK, LAN6_NEAR, LAN6_OTHER, WAN6_HOST, host, ip6,
+    ALL_NODES, DMZ6_HOST, FAR6, LAN6, LAN6_HOST, LAN6_LINK, LAN6_NEAR, LAN6_OTHER, WAN6_HOST, host,
+    ip6,
 };
 use crate::common::frame::filler;
 use crate::common::frame6::{Ip6, NONE};
@@ -45,11 +46,26 @@ pub(crate) fn errors() -> Family {
     for (name, lost) in [
         ("an error", culprit().icmp_error(1, 4, 0, &culprit(), 99)),
         ("an error behind options", culprit().dst_options(&[]).icmp_error(1, 4, 0, &culprit(), 99)),
-        ("an error behind hop-by-hop", culprit().hop_by_hop(&[]).icmp_error(1, 4, 0, &culprit(), 99)),
-        ("an error behind routing", culprit().by_way_of(0, 0, &[]).icmp_error(1, 4, 0, &culprit(), 99)),
-        ("an error in an only piece", culprit().icmp_error(1, 4, 0, &culprit(), 99).piece(0, false, 7)),
-        ("an error in a first piece", culprit().icmp_error(1, 4, 0, &culprit(), 99).piece(0, true, 7)),
-        ("an error in a later piece", culprit().icmp_error(1, 4, 0, &culprit(), 99).piece(80, false, 7)),
+        (
+            "an error behind hop-by-hop",
+            culprit().hop_by_hop(&[]).icmp_error(1, 4, 0, &culprit(), 99),
+        ),
+        (
+            "an error behind routing",
+            culprit().by_way_of(0, 0, &[]).icmp_error(1, 4, 0, &culprit(), 99),
+        ),
+        (
+            "an error in an only piece",
+            culprit().icmp_error(1, 4, 0, &culprit(), 99).piece(0, false, 7),
+        ),
+        (
+            "an error in a first piece",
+            culprit().icmp_error(1, 4, 0, &culprit(), 99).piece(0, true, 7),
+        ),
+        (
+            "an error in a later piece",
+            culprit().icmp_error(1, 4, 0, &culprit(), 99).piece(80, false, 7),
+        ),
         ("a later piece", culprit().piece(80, true, 7)),
         ("a first piece", culprit().piece(0, true, 7)),
         ("a redirect", culprit().redirect(WAN6_HOST, FAR6, &[])),
@@ -74,7 +90,8 @@ pub(crate) fn errors() -> Family {
         f.lan6(format!("no way: {name}"), &lost.clone().to(ip6("2001:db8:99::1")), "?");
         f.lan6(format!("link-local: {name}"), &lost.clone().from(LAN6_NEAR), "?");
         f.lan6(format!("from nobody: {name}"), &lost.clone().from(ip6("::")).hops(1), "?");
-        let frame = super::six::framed(crate::topology::mac_of(LAN6_HOST), [0xff; 6], &lost.hops(1));
+        let frame =
+            super::six::framed(crate::topology::mac_of(LAN6_HOST), [0xff; 6], &lost.hops(1));
         f.add(format!("to everybody on the link: {name}"), "lan", frame, "?");
     }
     for (name, src) in [
@@ -92,7 +109,11 @@ pub(crate) fn errors() -> Family {
         f.lan6(format!("from {name}, lost"), &from(FAR6).hops(1), "?");
         f.lan6(format!("from {name}, closed port"), &from(LAN6), "?");
         f.lan6(format!("from {name}, no way"), &from(ip6("2001:db8:99::1")), "?");
-        f.lan6(format!("from {name}, unknown header"), &Ip6::new(src, LAN6).raw(199, b"12345678"), "?");
+        f.lan6(
+            format!("from {name}, unknown header"),
+            &Ip6::new(src, LAN6).raw(199, b"12345678"),
+            "?",
+        );
         f.lan6(format!("from {name}, option to tell of"), &from(FAR6).hop_by_hop(&[0x9e, 0]), "?");
     }
     for class in [0, 3, 0xb8, 0xff] {
@@ -123,13 +144,29 @@ pub(crate) fn received() -> Family {
         let error = to().icmp_error(kind, 0, 0, &own, 99).spoil_payload(2, 1);
         f.lan6(format!("{kind}/0 with a wrong checksum"), &error, "nothing");
         let other = Ip6::new(WAN6_HOST, LAN6_OTHER).udp(1, 2, b"x");
-        f.lan6(format!("{kind}/0 about others' packets"), &to().icmp_error(kind, 0, 1300, &other, 99), "nothing");
+        f.lan6(
+            format!("{kind}/0 about others' packets"),
+            &to().icmp_error(kind, 0, 1300, &other, 99),
+            "nothing",
+        );
         let tcp = Ip6::new(LAN6, LAN6_HOST).tcp((80, 1), 1, 2, 20, b"");
-        f.lan6(format!("{kind}/0 about a reset"), &to().icmp_error(kind, 0, 1300, &tcp, 99), "nothing");
+        f.lan6(
+            format!("{kind}/0 about a reset"),
+            &to().icmp_error(kind, 0, 1300, &tcp, 99),
+            "nothing",
+        );
         let odd = own.clone().version(4);
-        f.lan6(format!("{kind}/0 about version 4"), &to().icmp_error(kind, 0, 1300, &odd, 99), "nothing");
+        f.lan6(
+            format!("{kind}/0 about version 4"),
+            &to().icmp_error(kind, 0, 1300, &odd, 99),
+            "nothing",
+        );
         let nested = Ip6::new(LAN6, LAN6_HOST).icmp_error(1, 0, 0, &to().udp(1, 9, b"x"), 99);
-        f.lan6(format!("{kind}/0 about an error"), &to().icmp_error(kind, 0, 1300, &nested, 999), "nothing");
+        f.lan6(
+            format!("{kind}/0 about an error"),
+            &to().icmp_error(kind, 0, 1300, &nested, 999),
+            "nothing",
+        );
         let passing = Ip6::new(LAN6_HOST, WAN6_HOST).icmp_error(kind, 0, 1300, &other, 99);
         f.lan6(format!("{kind}/0 to another passes"), &passing, "?");
     }
@@ -202,11 +239,19 @@ pub(crate) fn limited_together() -> Family {
 /// Errors about packets to and from anycast addresses as if they were another's.
 pub(crate) fn anycast() -> Family {
     let mut f = Family::six("six-icmp-anycast").with("net.ipv6.icmp.error_anycast_as_unicast", "1");
-    for (name, src) in [("a host", LAN6_HOST), ("the anycast address", ip6("2001:db8:1::")), ("another anycast address", ip6("2001:db8:2::"))] {
+    for (name, src) in [
+        ("a host", LAN6_HOST),
+        ("the anycast address", ip6("2001:db8:1::")),
+        ("another anycast address", ip6("2001:db8:2::")),
+    ] {
         let from = |dst| Ip6::new(src, dst).udp(1, 9, b"from");
         f.lan6(format!("{name}: lost"), &from(FAR6).hops(1), "?");
         f.lan6(format!("{name}: closed port"), &from(LAN6), "?");
-        f.lan6(format!("{name}: closed port of the anycast address"), &from(ip6("2001:db8:1::")), "?");
+        f.lan6(
+            format!("{name}: closed port of the anycast address"),
+            &from(ip6("2001:db8:1::")),
+            "?",
+        );
     }
     f
 }

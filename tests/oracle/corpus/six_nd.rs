@@ -43,10 +43,20 @@ pub(crate) fn solicitations() -> Family {
         ("loopback", ip6("::1")),
         ("a mapped address", ip6("::ffff:10.1.0.1")),
     ] {
-        for (who, src) in [("a host", LAN6_HOST), ("a link-local host", LAN6_NEAR), ("nobody", ip6("::"))] {
+        for (who, src) in
+            [("a host", LAN6_HOST), ("a link-local host", LAN6_NEAR), ("nobody", ip6("::"))]
+        {
             f.lan6(format!("{name} asked for by {who}"), &ask(src, target), "?");
-            f.lan6(format!("{name} asked for by {who}, unicast"), &ask(src, target).to(LAN6).solicit(target, &source_mac(mac_of(LAN6_HOST))), "?");
-            f.lan6(format!("{name} asked for by {who}, to all nodes"), &Ip6::new(src, ALL_NODES).solicit(target, &[]), "?");
+            f.lan6(
+                format!("{name} asked for by {who}, unicast"),
+                &ask(src, target).to(LAN6).solicit(target, &source_mac(mac_of(LAN6_HOST))),
+                "?",
+            );
+            f.lan6(
+                format!("{name} asked for by {who}, to all nodes"),
+                &Ip6::new(src, ALL_NODES).solicit(target, &[]),
+                "?",
+            );
         }
     }
     let to = |dst| Ip6::new(LAN6_HOST, dst);
@@ -69,8 +79,14 @@ pub(crate) fn solicitations() -> Family {
         ("an option of no length", vec![1, 0, 0, 0, 0, 0, 0, 0]),
         ("an option beyond the end", vec![1, 2, 1, 2, 3, 4, 5, 6]),
         ("an unknown option", vec![99, 1, 0, 0, 0, 0, 0, 0]),
-        ("an unknown option and the address", [vec![99, 1, 0, 0, 0, 0, 0, 0], own.clone()].concat()),
-        ("the address and an option of no length", [own.clone(), vec![99, 0, 0, 0, 0, 0, 0, 0]].concat()),
+        (
+            "an unknown option and the address",
+            [vec![99, 1, 0, 0, 0, 0, 0, 0], own.clone()].concat(),
+        ),
+        (
+            "the address and an option of no length",
+            [own.clone(), vec![99, 0, 0, 0, 0, 0, 0, 0]].concat(),
+        ),
         ("the address twice", [own.clone(), own.clone()].concat()),
         ("the target's address instead", target_mac(mac_of(LAN6_HOST))),
         ("an address of 14 bytes", [&[1, 2][..], &[7; 14]].concat()),
@@ -82,9 +98,17 @@ pub(crate) fn solicitations() -> Family {
         ("the router's Ethernet address", source_mac(LAN_MAC)),
         ("a stranger's Ethernet address", source_mac(STRANGER)),
     ] {
-        f.lan6(format!("with {name}"), &Ip6::new(LAN6_HOST, solicited(LAN6)).solicit(LAN6, &options), "?");
+        f.lan6(
+            format!("with {name}"),
+            &Ip6::new(LAN6_HOST, solicited(LAN6)).solicit(LAN6, &options),
+            "?",
+        );
         f.lan6(format!("unicast with {name}"), &to(LAN6).solicit(LAN6, &options), "?");
-        f.lan6(format!("from nobody with {name}"), &Ip6::new(ip6("::"), solicited(LAN6)).solicit(LAN6, &options), "?");
+        f.lan6(
+            format!("from nobody with {name}"),
+            &Ip6::new(ip6("::"), solicited(LAN6)).solicit(LAN6, &options),
+            "?",
+        );
     }
     for (name, src) in [
         ("the router's own address", LAN6),
@@ -94,13 +118,28 @@ pub(crate) fn solicitations() -> Family {
         ("a mapped address", ip6("::ffff:10.1.0.10")),
         ("the wan's subnet", WAN6_HOST),
     ] {
-        f.lan6(format!("asked by {name}"), &Ip6::new(src, solicited(LAN6)).solicit(LAN6, &own), "?");
+        f.lan6(
+            format!("asked by {name}"),
+            &Ip6::new(src, solicited(LAN6)).solicit(LAN6, &own),
+            "?",
+        );
     }
     let me = mac_of(LAN6_HOST);
-    for (name, mac) in [("a stranger", STRANGER), ("everybody", BROADCAST), ("all nodes", group_mac(ALL_NODES)), ("the router", LAN_MAC), ("the wan", WAN_MAC)] {
+    for (name, mac) in [
+        ("a stranger", STRANGER),
+        ("everybody", BROADCAST),
+        ("all nodes", group_mac(ALL_NODES)),
+        ("the router", LAN_MAC),
+        ("the wan", WAN_MAC),
+    ] {
         f.add(format!("in a frame to {name}"), "lan", framed(me, mac, &ask(LAN6_HOST, LAN6)), "?");
     }
-    f.add("in a stranger's frame", "lan", framed(STRANGER, group_mac(solicited(LAN6)), &ask(LAN6_HOST, LAN6)), "?");
+    f.add(
+        "in a stranger's frame",
+        "lan",
+        framed(STRANGER, group_mac(solicited(LAN6)), &ask(LAN6_HOST, LAN6)),
+        "?",
+    );
     f.lan6("behind hop-by-hop options", &to(LAN6).hop_by_hop(&[]).solicit(LAN6, &own), "?");
     f.lan6("behind destination options", &to(LAN6).dst_options(&[]).solicit(LAN6, &own), "?");
     f.lan6("in an only piece", &to(LAN6).solicit(LAN6, &own).piece(0, false, 9), "?");
@@ -136,8 +175,16 @@ pub(crate) fn resolve() -> Family {
     f.lan6("first packet to a silent host asks", &udp(h, 1), asked(h));
     f.lan6("second packet waits", &udp(h, 2), "nothing");
     f.lan6("third packet waits", &udp(h, 3), "nothing");
-    f.from_wan("an answer for another host changes nothing", &answer(host(2, 0x61), flags, STRANGER), "nothing");
-    f.from_wan("the answer lets all three go in order", &answer(h, flags, mac_of(h)), "wan: udp6, udp6, udp6");
+    f.from_wan(
+        "an answer for another host changes nothing",
+        &answer(host(2, 0x61), flags, STRANGER),
+        "nothing",
+    );
+    f.from_wan(
+        "the answer lets all three go in order",
+        &answer(h, flags, mac_of(h)),
+        "wan: udp6, udp6, udp6",
+    );
     f.leads_to(h);
     f.lan6("a fourth goes at once", &udp(h, 4), "wan: udp6");
     f.leads_to(h);
@@ -167,19 +214,60 @@ pub(crate) fn resolve() -> Family {
         let h = host(2, 0x70 + n as u16);
         let options = if mac { target_mac(mac_of(h)) } else { Vec::new() };
         f.lan6(format!("{name}: asked"), &udp(h, 1), asked(h));
-        f.from_wan(format!("{name}: answered"), &Ip6::new(h, WAN6).advertise(h, flags, &options), "?");
+        f.from_wan(
+            format!("{name}: answered"),
+            &Ip6::new(h, WAN6).advertise(h, flags, &options),
+            "?",
+        );
         f.lan6(format!("{name}: and then"), &udp(h, 2), "?");
     }
     for (n, (name, packet)) in [
         ("hop limit 254", answer(host(2, 0x80), flags, STRANGER).hops(254)),
-        ("to all nodes, asked", Ip6::new(host(2, 0x81), ALL_NODES).advertise(host(2, 0x81), flags, &target_mac(STRANGER))),
-        ("to all nodes, unasked", Ip6::new(host(2, 0x82), ALL_NODES).advertise(host(2, 0x82), OVERRIDE, &target_mac(STRANGER))),
-        ("from another address", Ip6::new(link_local(0x10), WAN6).advertise(host(2, 0x83), flags, &target_mac(STRANGER))),
-        ("with an option of no length", Ip6::new(host(2, 0x84), WAN6).advertise(host(2, 0x84), flags, &[2, 0, 1, 2, 3, 4, 5, 6])),
-        ("with the sender's option", Ip6::new(host(2, 0x85), WAN6).advertise(host(2, 0x85), flags, &source_mac(STRANGER))),
+        (
+            "to all nodes, asked",
+            Ip6::new(host(2, 0x81), ALL_NODES).advertise(
+                host(2, 0x81),
+                flags,
+                &target_mac(STRANGER),
+            ),
+        ),
+        (
+            "to all nodes, unasked",
+            Ip6::new(host(2, 0x82), ALL_NODES).advertise(
+                host(2, 0x82),
+                OVERRIDE,
+                &target_mac(STRANGER),
+            ),
+        ),
+        (
+            "from another address",
+            Ip6::new(link_local(0x10), WAN6).advertise(host(2, 0x83), flags, &target_mac(STRANGER)),
+        ),
+        (
+            "with an option of no length",
+            Ip6::new(host(2, 0x84), WAN6).advertise(
+                host(2, 0x84),
+                flags,
+                &[2, 0, 1, 2, 3, 4, 5, 6],
+            ),
+        ),
+        (
+            "with the sender's option",
+            Ip6::new(host(2, 0x85), WAN6).advertise(host(2, 0x85), flags, &source_mac(STRANGER)),
+        ),
         ("with a wrong checksum", answer(host(2, 0x86), flags, STRANGER).spoil_payload(2, 1)),
-        ("to the link-local address", Ip6::new(host(2, 0x87), WAN6_LINK).advertise(host(2, 0x87), flags, &target_mac(STRANGER))),
-        ("from nobody", Ip6::new(ip6("::"), WAN6).advertise(host(2, 0x88), flags, &target_mac(STRANGER))),
+        (
+            "to the link-local address",
+            Ip6::new(host(2, 0x87), WAN6_LINK).advertise(
+                host(2, 0x87),
+                flags,
+                &target_mac(STRANGER),
+            ),
+        ),
+        (
+            "from nobody",
+            Ip6::new(ip6("::"), WAN6).advertise(host(2, 0x88), flags, &target_mac(STRANGER)),
+        ),
         ("with a group's address", answer(host(2, 0x89), flags, [0x33, 0x33, 0, 0, 0, 1])),
         ("with no address", answer(host(2, 0x8a), flags, [0; 6])),
     ]
@@ -209,9 +297,21 @@ pub(crate) fn resolve() -> Family {
     f.from_wan("and says it when asked", &answer(h, flags, mac_of(h)), "?");
     let near = link_local(0x77);
     f.lan6("to a link-local gateway", &udp(ip6("2001:db8:61::1"), 1), "lan: icmp6 1/0");
-    f.from_wan("a router asks for a router", &Ip6::new(near, ALL_ROUTERS).hops(255).icmp(133, 0, &[&[0; 4][..], &source_mac(mac_of(near))].concat()), "nothing");
+    f.from_wan(
+        "a router asks for a router",
+        &Ip6::new(near, ALL_ROUTERS).hops(255).icmp(
+            133,
+            0,
+            &[&[0; 4][..], &source_mac(mac_of(near))].concat(),
+        ),
+        "nothing",
+    );
     let h = host(2, 0x69);
-    f.lan6("a packet as large as can be waits", &Ip6::new(LAN6_HOST, h).udp(1, 2, &filler(1452)), asked(h));
+    f.lan6(
+        "a packet as large as can be waits",
+        &Ip6::new(LAN6_HOST, h).udp(1, 2, &filler(1452)),
+        asked(h),
+    );
     f.from_wan("and goes", &answer(h, flags, mac_of(h)), "wan: udp6");
     let h = host(1, 0x60);
     let ping = Ip6::new(h, LAN6).echo(1, 1, b"who");
@@ -250,7 +350,11 @@ pub(crate) fn states() -> Family {
                 let options = mac.map(target_mac).unwrap_or_default();
                 let packet = Ip6::new(h, WAN6).advertise(h, flags, &options);
                 let kind = mac.map_or("none", |mac| if mac == known { "same" } else { "other" });
-                f.from_wan(format!("{h}: {state}, flags {flags:#04x}, address {kind}"), &packet, "?");
+                f.from_wan(
+                    format!("{h}: {state}, flags {flags:#04x}, address {kind}"),
+                    &packet,
+                    "?",
+                );
                 f.ip_says(format!("-6 neigh show {words}"), "?");
             }
         }
@@ -260,7 +364,13 @@ pub(crate) fn states() -> Family {
             last += 1;
             let h = host(2, last);
             let words = format!("{h} dev wan");
-            f.ip_says(format!("-6 neigh replace {words} lladdr {} nud {state}", crate::topology::colons(known)), "?");
+            f.ip_says(
+                format!(
+                    "-6 neigh replace {words} lladdr {} nud {state}",
+                    crate::topology::colons(known)
+                ),
+                "?",
+            );
             let packet = Ip6::new(h, solicited(WAN6)).solicit(WAN6, &source_mac(mac));
             let kind = if mac == known { "same" } else { "other" };
             f.from_wan(format!("{h}: {state}, asks with {kind} address"), &packet, "?");
@@ -272,7 +382,8 @@ pub(crate) fn states() -> Family {
 
 /// Neighbours that never answer, and those that no longer do.
 pub(crate) fn failure() -> Family {
-    let mut f = Family::six("six-resolve-failure").with("net.ipv6.neigh.wan.retrans_time_ms", "500");
+    let mut f =
+        Family::six("six-resolve-failure").with("net.ipv6.neigh.wan.retrans_time_ms", "500");
     let h = host(2, 0x70);
     let packet = |from: Ipv6Addr| Ip6::new(from, h).udp(1, 2, &filler(12));
     f.lan6("two packets wait: first", &packet(LAN6_HOST), "?");
@@ -281,7 +392,11 @@ pub(crate) fn failure() -> Family {
     f.lan6("the next packet asks again", &packet(LAN6_HOST), "?");
     f.from_wan("and a late answer helps", &answer(h, SOLICITED | OVERRIDE, mac_of(h)), "?");
     let h = host(2, 0x71);
-    f.lan6("from a link-local address nothing is asked", &Ip6::new(LAN6_NEAR, h).udp(1, 2, b"x"), "?");
+    f.lan6(
+        "from a link-local address nothing is asked",
+        &Ip6::new(LAN6_NEAR, h).udp(1, 2, b"x"),
+        "?",
+    );
     f.settle(Duration::from_millis(1800));
     f.lan6("an error is told to nobody", &Ip6::new(LAN6_HOST, h).icmp(1, 0, &filler(50)), "?");
     f.settle(Duration::from_millis(1800));
@@ -289,7 +404,11 @@ pub(crate) fn failure() -> Family {
     f.lan6("with hop-by-hop options", &Ip6::new(LAN6_HOST, h).hop_by_hop(&[]).udp(1, 2, b"x"), "?");
     f.settle(Duration::from_millis(1800));
     let h = host(2, 0x73);
-    f.lan6("a first piece", &Ip6::new(LAN6_HOST, h).udp(1, 2, &filler(64)).fragment(1, 0, 64, true), "?");
+    f.lan6(
+        "a first piece",
+        &Ip6::new(LAN6_HOST, h).udp(1, 2, &filler(64)).fragment(1, 0, 64, true),
+        "?",
+    );
     f.settle(Duration::from_millis(1800));
     f
 }
@@ -323,15 +442,30 @@ pub(crate) fn proxy() -> Family {
     f.lan6("not yet", &ask(LAN6_HOST, target), "?");
     f.ip(format!("-6 neigh add proxy {target} dev lan"));
     f.ip("-6 route add 2001:db8:1::77/128 via 2001:db8:2::10 dev wan");
-    for (name, src) in [("a host", LAN6_HOST), ("a link-local host", LAN6_NEAR), ("nobody", ip6("::"))] {
+    for (name, src) in
+        [("a host", LAN6_HOST), ("a link-local host", LAN6_NEAR), ("nobody", ip6("::"))]
+    {
         f.lan6(format!("asked by {name}"), &ask(src, target), "?");
         let me = if src.is_unspecified() { LAN6_HOST } else { src };
-        f.add(format!("asked by {name} in a frame to the router"), "lan", framed(mac_of(me), LAN_MAC, &ask(src, target)), "?");
+        f.add(
+            format!("asked by {name} in a frame to the router"),
+            "lan",
+            framed(mac_of(me), LAN_MAC, &ask(src, target)),
+            "?",
+        );
     }
     f.lan6("passed on", &Ip6::new(LAN6_HOST, target).udp(1, 2, b"x"), "?");
     f.lan6("pinged", &Ip6::new(LAN6_HOST, target).echo(1, 2, b"x"), "?");
-    f.lan6("asked itself, by unicast", &Ip6::new(LAN6_HOST, target).solicit(target, &source_mac(mac_of(LAN6_HOST))), "?");
-    f.lan6("told, by unicast", &Ip6::new(LAN6_HOST, target).advertise(LAN6_HOST, SOLICITED, &[]), "?");
+    f.lan6(
+        "asked itself, by unicast",
+        &Ip6::new(LAN6_HOST, target).solicit(target, &source_mac(mac_of(LAN6_HOST))),
+        "?",
+    );
+    f.lan6(
+        "told, by unicast",
+        &Ip6::new(LAN6_HOST, target).advertise(LAN6_HOST, SOLICITED, &[]),
+        "?",
+    );
     f.lan6("from a link-local host", &Ip6::new(LAN6_NEAR, target).udp(1, 2, b"x"), "?");
     f.lan6("another", &ask(LAN6_HOST, host(1, 0x78)), "nothing");
     f.wan6("on the wan nothing is answered for", &ask(WAN6_HOST, target), "nothing");
@@ -356,14 +490,21 @@ pub(crate) fn unasked(name: &'static str, tunable: &str, value: &str) -> Family 
                     let to = if all { ALL_NODES } else { WAN6 };
                     let packet = Ip6::new(h, to).advertise(h, flags, &options);
                     let all = if all { "all" } else { "one" };
-                    f.from_wan(format!("{h} of {kind}, flags {flags:#04x}, address {mac}, to {all}"), &packet, "?");
+                    f.from_wan(
+                        format!("{h} of {kind}, flags {flags:#04x}, address {mac}, to {all}"),
+                        &packet,
+                        "?",
+                    );
                     f.ip_says(format!("-6 neigh show {h} dev wan"), "?");
                 }
             }
         }
     }
     let h = host(2, 0x10);
-    f.ip(format!("-6 neigh replace {h} lladdr {} dev wan nud stale", crate::topology::colons(mac_of(h))));
+    f.ip(format!(
+        "-6 neigh replace {h} lladdr {} dev wan nud stale",
+        crate::topology::colons(mac_of(h))
+    ));
     for (all, to) in [("all", ALL_NODES), ("one", WAN6)] {
         for flags in [0, OVERRIDE, SOLICITED | OVERRIDE] {
             let packet = Ip6::new(h, to).advertise(h, flags, &target_mac(STRANGER));

@@ -2,7 +2,8 @@
 
 use super::Family;
 use super::six::{
-    ALL_NODES, DMZ6_HOST, LAN6, LAN6_HOST, LAN6_LINK, LAN6_NEAR, WAN6_HOST, framed, ip6, ping, through,
+    ALL_NODES, DMZ6_HOST, LAN6, LAN6_HOST, LAN6_LINK, LAN6_NEAR, WAN6_HOST, framed, ip6, ping,
+    through,
 };
 use crate::common::frame::filler;
 use crate::common::frame6::{DST_OPTIONS, HOP_BY_HOP, Ip6, NONE, ROUTING};
@@ -47,7 +48,8 @@ impl Family {
 
 pub(crate) fn family() -> Family {
     let mut f = Family::six("six-options");
-    let both = |f: &mut Family, name: &str, options: &[u8], fate| f.options6(name, options, fate, fate);
+    let both =
+        |f: &mut Family, name: &str, options: &[u8], fate| f.options6(name, options, fate, fate);
     for n in 0..9 {
         let fate = if n <= 7 { Kept } else { Dropped };
         // What fills the header up counts as well.
@@ -61,7 +63,12 @@ pub(crate) fn family() -> Family {
         both(&mut f, &format!("PadN with {n} bytes"), &option, fate);
     }
     both(&mut f, "PadN with 12 bytes", &[vec![1, 12], vec![0; 12]].concat(), Dropped);
-    both(&mut f, "PadN with 6 bytes behind a skipped one", &[vec![0x1e, 4, 1, 2, 3, 4], vec![1, 6, 0, 0, 0, 0, 0, 0]].concat(), Dropped);
+    both(
+        &mut f,
+        "PadN with 6 bytes behind a skipped one",
+        &[vec![0x1e, 4, 1, 2, 3, 4], vec![1, 6, 0, 0, 0, 0, 0, 0]].concat(),
+        Dropped,
+    );
     both(&mut f, "PadN with something in it", &[1, 4, 0, 0, 1, 0], Dropped);
     both(&mut f, "PadN with something in its last byte", &[1, 4, 0, 0, 0, 9], Dropped);
     both(&mut f, "PadN longer than the header", &[1, 5, 0, 0, 0, 0], Dropped);
@@ -79,12 +86,22 @@ pub(crate) fn family() -> Family {
     ] {
         both(&mut f, &format!("unknown option {kind:#04x}"), &[kind, 4, 1, 2, 3, 4], fate);
         both(&mut f, &format!("unknown option {kind:#04x} of no length"), &[kind, 0], fate);
-        both(&mut f, &format!("unknown option {kind:#04x} too long"), &[kind, 5, 1, 2, 3, 4], Dropped);
+        both(
+            &mut f,
+            &format!("unknown option {kind:#04x} too long"),
+            &[kind, 5, 1, 2, 3, 4],
+            Dropped,
+        );
         let at = |fate, by: u32| match fate {
             Told(code, pointer, group) => Told(code, pointer + by, group),
             other => other,
         };
-        both(&mut f, &format!("unknown option {kind:#04x} behind padding"), &[0, kind, 1, 9], at(fate, 1));
+        both(
+            &mut f,
+            &format!("unknown option {kind:#04x} behind padding"),
+            &[0, kind, 1, 9],
+            at(fate, 1),
+        );
         let options = [0x1e, 2, 7, 7, 0x3e, 3, 7, 7, 7, kind, 1, 0];
         both(&mut f, &format!("unknown option {kind:#04x} behind others"), &options, at(fate, 9));
     }
@@ -96,9 +113,24 @@ pub(crate) fn family() -> Family {
     f.options6("router alert of 4 bytes", &[5, 4, 0, 0, 0, 0], Dropped, Kept);
     f.options6("jumbo length misplaced", &[0, 0xc2, 4, 0, 1, 0, 0], Dropped, Told(2, 43, false));
     f.options6("jumbo length of 2 bytes", &[1, 0, 0xc2, 2, 0, 1], Dropped, Told(2, 42 + 2, false));
-    f.options6("jumbo length too little", &[0xc2, 4, 0, 0, 0xff, 0xff], Told(0, 44, false), Told(2, 42, false));
-    f.options6("jumbo length beside a length", &[0xc2, 4, 0, 1, 0, 0], Told(0, 42, false), Told(2, 42, false));
-    f.options6("home address", &[vec![1, 2, 0, 0, 0xc9, 16], ip6("2001:db8:1::11").octets().to_vec()].concat(), Told(2, 46, false), Told(2, 46, false));
+    f.options6(
+        "jumbo length too little",
+        &[0xc2, 4, 0, 0, 0xff, 0xff],
+        Told(0, 44, false),
+        Told(2, 42, false),
+    );
+    f.options6(
+        "jumbo length beside a length",
+        &[0xc2, 4, 0, 1, 0, 0],
+        Told(0, 42, false),
+        Told(2, 42, false),
+    );
+    f.options6(
+        "home address",
+        &[vec![1, 2, 0, 0, 0xc9, 16], ip6("2001:db8:1::11").octets().to_vec()].concat(),
+        Told(2, 46, false),
+        Told(2, 46, false),
+    );
     f.options6("tunnel limit", &[4, 1, 3], Kept, Kept);
     f.options6("label of a domain", &[7, 8, 0, 0, 0, 1, 0, 0, 0, 0], Dropped, Kept);
     f.options6("telemetry too short", &[0x31, 2, 0, 0], Dropped, Kept);
@@ -124,15 +156,18 @@ fn jumbo(f: &mut Family) {
         let option = [&[0xc2, 4][..], &len.to_be_bytes()].concat();
         through().hop_by_hop(&option).payload_len(0)
     };
-    f.all_lan6("jumbogram ", &[
-        ("of 65536 bytes, cut", jumbo(65536), "nothing"),
-        ("of 65535 bytes", jumbo(65535), "lan: icmp6 4/0 ptr 44"),
-        ("of the true length", jumbo(36), "?"),
-        ("of no length", jumbo(0), "?"),
-        ("of 4294967295 bytes", jumbo(u32::MAX), "nothing"),
-        ("to the router", jumbo(65536).to(LAN6), "?"),
-        ("to the router of the true length", jumbo(36).to(LAN6), "lan: icmp6 4/0 ptr 44"),
-    ]);
+    f.all_lan6(
+        "jumbogram ",
+        &[
+            ("of 65536 bytes, cut", jumbo(65536), "nothing"),
+            ("of 65535 bytes", jumbo(65535), "lan: icmp6 4/0 ptr 44"),
+            ("of the true length", jumbo(36), "?"),
+            ("of no length", jumbo(0), "?"),
+            ("of 4294967295 bytes", jumbo(u32::MAX), "nothing"),
+            ("to the router", jumbo(65536).to(LAN6), "?"),
+            ("to the router of the true length", jumbo(36).to(LAN6), "lan: icmp6 4/0 ptr 44"),
+        ],
+    );
     let twice = [0xc2, 4, 0, 1, 0, 0, 1, 0, 0xc2, 4, 0, 1, 0, 0];
     f.lan6("jumbogram twice said", &through().hop_by_hop(&twice).payload_len(0), "nothing");
 }
@@ -180,24 +215,52 @@ fn headers(f: &mut Family) {
         f.lan6(format!("{order}, to the router"), &with(ping()), "?");
     }
     let alert = [5, 2, 0, 0];
-    f.all_lan6("hop limit and alert: ", &[
-        ("hop limit 1", through().hops(1).hop_by_hop(&alert), "lan: icmp6 3/0"),
-        ("hop limit 0", through().hops(0).hop_by_hop(&alert), "lan: icmp6 3/0"),
-        ("hop limit 1 and an unknown option to tell of", through().hops(1).hop_by_hop(&[0x9e, 0]), "?"),
-        ("no way", through().to(ip6("2001:db8:99::1")).hop_by_hop(&alert), "lan: icmp6 1/0"),
-        ("too big", Ip6::new(LAN6_HOST, DMZ6_HOST).udp(1, 2, &filler(1400)).hop_by_hop(&alert), "lan: icmp6 2/0 mtu 1400"),
-        ("from the unspecified address", through().from(ip6("::")).hop_by_hop(&[0x9e, 0]), "nothing"),
-        ("from a link-local address, told", through().from(LAN6_NEAR).hop_by_hop(&[0x9e, 0]), "lan: icmp6 4/2 ptr 42"),
-        ("to a link-local address", ping().to(LAN6_LINK).hop_by_hop(&[0x9e, 0]), "lan: icmp6 4/2 ptr 42"),
-        ("from somewhere without a way back", through().from(ip6("2001:db8:99::1")).hop_by_hop(&[0x9e, 0]), "?"),
-    ]);
+    f.all_lan6(
+        "hop limit and alert: ",
+        &[
+            ("hop limit 1", through().hops(1).hop_by_hop(&alert), "lan: icmp6 3/0"),
+            ("hop limit 0", through().hops(0).hop_by_hop(&alert), "lan: icmp6 3/0"),
+            (
+                "hop limit 1 and an unknown option to tell of",
+                through().hops(1).hop_by_hop(&[0x9e, 0]),
+                "?",
+            ),
+            ("no way", through().to(ip6("2001:db8:99::1")).hop_by_hop(&alert), "lan: icmp6 1/0"),
+            (
+                "too big",
+                Ip6::new(LAN6_HOST, DMZ6_HOST).udp(1, 2, &filler(1400)).hop_by_hop(&alert),
+                "lan: icmp6 2/0 mtu 1400",
+            ),
+            (
+                "from the unspecified address",
+                through().from(ip6("::")).hop_by_hop(&[0x9e, 0]),
+                "nothing",
+            ),
+            (
+                "from a link-local address, told",
+                through().from(LAN6_NEAR).hop_by_hop(&[0x9e, 0]),
+                "lan: icmp6 4/2 ptr 42",
+            ),
+            (
+                "to a link-local address",
+                ping().to(LAN6_LINK).hop_by_hop(&[0x9e, 0]),
+                "lan: icmp6 4/2 ptr 42",
+            ),
+            (
+                "from somewhere without a way back",
+                through().from(ip6("2001:db8:99::1")).hop_by_hop(&[0x9e, 0]),
+                "?",
+            ),
+        ],
+    );
     let told = Ip6::new(LAN6_HOST, WAN6_HOST).udp(1, 2, &filler(1400)).hop_by_hop(&[0x9e, 0]);
     f.lan6("told of with as much as fits", &told, "lan: icmp6 4/2 ptr 42");
     let error = Ip6::new(LAN6_HOST, WAN6_HOST).icmp(1, 0, &filler(60)).hop_by_hop(&[0x9e, 0]);
     f.lan6("an error with an unknown option", &error, "nothing");
     let broadcast = framed(mac_of(LAN6_HOST), [0xff; 6], &through().hop_by_hop(&[0x9e, 0]));
     f.add("to everybody on the link, an unknown option", "lan", broadcast, "lan: icmp6 4/2 ptr 42");
-    let broadcast = framed(mac_of(LAN6_HOST), LAN_MAC, &through().hop_by_hop(&[0x9e, 0]).says(ROUTING));
+    let broadcast =
+        framed(mac_of(LAN6_HOST), LAN_MAC, &through().hop_by_hop(&[0x9e, 0]).says(ROUTING));
     f.add("unknown option before a routing header that is none", "lan", broadcast, "?");
 }
 
@@ -226,7 +289,8 @@ pub(crate) fn limits() -> Family {
     for len in [6, 14, 22, 30] {
         let option = [vec![0x1e, len as u8 - 2], vec![0; len - 2]].concat();
         f.lan6(format!("hop header of {} bytes", len + 2), &ping().hop_by_hop(&option), "?");
-        let pads = [vec![1, 4, 0, 0, 0, 0], [0x1e, 6, 0, 0, 0, 0, 0, 0].repeat((len - 6) / 8)].concat();
+        let pads =
+            [vec![1, 4, 0, 0, 0, 0], [0x1e, 6, 0, 0, 0, 0, 0, 0].repeat((len - 6) / 8)].concat();
         f.lan6(format!("dst header of {} bytes", len + 2), &ping().dst_options(&pads), "?");
     }
     f

@@ -1,9 +1,7 @@
 //! What IPv6 is received at all: versions, lengths, and addresses of every type and scope.
 
 use super::Family;
-use super::six::{
-    ALL_NODES, LAN6, LAN6_HOST, WAN6_HOST, framed, ip6, ping, through,
-};
+use super::six::{ALL_NODES, LAN6, LAN6_HOST, WAN6_HOST, framed, ip6, ping, through};
 use crate::common::frame::{BROADCAST, IPV4, Mac, ether, filler};
 use crate::common::frame6::{HOP_BY_HOP, IPV6, Ip6, NONE, group_mac};
 use crate::topology::{LAN_MAC, WAN_MAC, mac_of};
@@ -88,30 +86,88 @@ fn frames(f: &mut Family) {
         f.add(format!("through, frame to {name}"), "lan", framed(me, to, &through()), pass);
         f.add(format!("ping, frame to {name}"), "lan", framed(me, to, &ping()), answer);
         let lost = through().hops(1);
-        f.add(format!("hop limit 1, frame to {name}"), "lan", framed(me, to, &lost), if to == LAN_MAC { "lan: icmp6 3/0" } else { "nothing" });
+        f.add(
+            format!("hop limit 1, frame to {name}"),
+            "lan",
+            framed(me, to, &lost),
+            if to == LAN_MAC { "lan: icmp6 3/0" } else { "nothing" },
+        );
         let closed = Ip6::new(LAN6_HOST, LAN6).udp(1, 9, b"x");
-        f.add(format!("closed port, frame to {name}"), "lan", framed(me, to, &closed), if to == LAN_MAC { "lan: icmp6 1/4" } else { "nothing" });
+        f.add(
+            format!("closed port, frame to {name}"),
+            "lan",
+            framed(me, to, &closed),
+            if to == LAN_MAC { "lan: icmp6 1/4" } else { "nothing" },
+        );
         let all = Ip6::new(LAN6_HOST, ALL_NODES).echo(1, 1, b"all");
         f.add(format!("ping of all nodes, frame to {name}"), "lan", framed(me, to, &all), answer);
     }
-    f.add("from the router's own Ethernet address", "lan", framed(LAN_MAC, LAN_MAC, &ping()), "lan: icmp6 129/0");
-    f.add("from a group's Ethernet address", "lan", framed(BROADCAST, LAN_MAC, &ping()), "lan: icmp6 129/0");
+    f.add(
+        "from the router's own Ethernet address",
+        "lan",
+        framed(LAN_MAC, LAN_MAC, &ping()),
+        "lan: icmp6 129/0",
+    );
+    f.add(
+        "from a group's Ethernet address",
+        "lan",
+        framed(BROADCAST, LAN_MAC, &ping()),
+        "lan: icmp6 129/0",
+    );
 }
 
 /// Sources of every kind.
 const SOURCES: [&str; 21] = [
-    "2001:db8:1::10", "fe80::10", "::", "::1", "::ffff:10.1.0.10", "::10.1.0.10",
-    "64:ff9b::10.1.0.10", "2002:a01:a::1", "2002:7f00:1::1", "fc00::10", "fec0::10", "3ffe::10",
-    "ff02::10", "ff0e::10", "2001:db8:1::1", "2001:db8:2::1", "2001:db8:2::10", "2001:db8:1::",
-    "2001:db8:22::1", "2001:db8:77::1", "fe80::77:ff:fe00:1",
+    "2001:db8:1::10",
+    "fe80::10",
+    "::",
+    "::1",
+    "::ffff:10.1.0.10",
+    "::10.1.0.10",
+    "64:ff9b::10.1.0.10",
+    "2002:a01:a::1",
+    "2002:7f00:1::1",
+    "fc00::10",
+    "fec0::10",
+    "3ffe::10",
+    "ff02::10",
+    "ff0e::10",
+    "2001:db8:1::1",
+    "2001:db8:2::1",
+    "2001:db8:2::10",
+    "2001:db8:1::",
+    "2001:db8:22::1",
+    "2001:db8:77::1",
+    "fe80::77:ff:fe00:1",
 ];
 
 /// Destinations of every kind.
 const DESTINATIONS: [&str; 25] = [
-    "2001:db8:1::1", "2001:db8:2::1", "2001:db8:2::10", "2001:db8:9::1", "fe80::77:ff:fe00:1",
-    "fe81::1", "febf::1", "::", "::1", "::ffff:10.9.0.1", "::10.9.0.1",
-    "2002:a09:1::1", "fc00::1", "fec0::1", "ff00::1", "ff01::1", "ff02::1", "ff02::2",
-    "ff02::1:ff00:1", "ff02::99", "ff05::2", "ff08::1", "ff0e::1", "2001:db8:1::", "2001:db8:77::1",
+    "2001:db8:1::1",
+    "2001:db8:2::1",
+    "2001:db8:2::10",
+    "2001:db8:9::1",
+    "fe80::77:ff:fe00:1",
+    "fe81::1",
+    "febf::1",
+    "::",
+    "::1",
+    "::ffff:10.9.0.1",
+    "::10.9.0.1",
+    "2002:a09:1::1",
+    "fc00::1",
+    "fec0::1",
+    "ff00::1",
+    "ff01::1",
+    "ff02::1",
+    "ff02::2",
+    "ff02::1:ff00:1",
+    "ff02::99",
+    "ff05::2",
+    "ff08::1",
+    "ff0e::1",
+    "2001:db8:1::",
+    "2001:db8:77::1",
 ];
 
 /// What each letter of a table stands for: `w` for what passes, `r` for an answer to the lan, `R` for
@@ -151,59 +207,69 @@ fn crossed(
 /// Datagrams for a port that is closed.
 pub(crate) fn crossed_udp() -> Family {
     let udp = |packet: Ip6| packet.udp(1, 33434, &filler(8));
-    crossed("six-scopes", udp, ("udp6", "icmp6 1/4"), [
-        // begin six-scopes
-        "rrwwrnnw.wwwww.........rw", // 2001:db8:1::10
-        "rrssrnns.sssss.........rs", // fe80::10
-        ".........................", // ::
-        ".........................", // ::1
-        "RRwwRNNw.wwwww.........Rw", // ::ffff:10.1.0.10
-        "RRwwRNNw.wwwww.........Rw", // ::10.1.0.10
-        "RRwwRNNw.wwwww.........Rw", // 64:ff9b::10.1.0.10
-        "RRwwRNNw.wwwww.........Rw", // 2002:a01:a::1
-        "RRwwRNNw.wwwww.........Rw", // 2002:7f00:1::1
-        "RRwwRNNw.wwwww.........Rw", // fc00::10
-        "RRwwRNNw.wwwww.........Rw", // fec0::10
-        "RRwwRNNw.wwwww.........Rw", // 3ffe::10
-        ".........................", // ff02::10
-        ".........................", // ff0e::10
-        "..ww...w.wwwww..........w", // 2001:db8:1::1
-        "..ww...w.wwwww..........w", // 2001:db8:2::1
-        "RRwwRNNw.wwwww.........Rw", // 2001:db8:2::10
-        "..ww...w.wwwww..........w", // 2001:db8:1::
-        "..ww...w.wwwww..........w", // 2001:db8:22::1
-        "RRwwRNNw.wwwww.........Rw", // 2001:db8:77::1
-        ".........................", // fe80::77:ff:fe00:1
-        // end six-scopes
-    ])
+    crossed(
+        "six-scopes",
+        udp,
+        ("udp6", "icmp6 1/4"),
+        [
+            // begin six-scopes
+            "rrwwrnnw.wwwww.........rw", // 2001:db8:1::10
+            "rrssrnns.sssss.........rs", // fe80::10
+            ".........................", // ::
+            ".........................", // ::1
+            "RRwwRNNw.wwwww.........Rw", // ::ffff:10.1.0.10
+            "RRwwRNNw.wwwww.........Rw", // ::10.1.0.10
+            "RRwwRNNw.wwwww.........Rw", // 64:ff9b::10.1.0.10
+            "RRwwRNNw.wwwww.........Rw", // 2002:a01:a::1
+            "RRwwRNNw.wwwww.........Rw", // 2002:7f00:1::1
+            "RRwwRNNw.wwwww.........Rw", // fc00::10
+            "RRwwRNNw.wwwww.........Rw", // fec0::10
+            "RRwwRNNw.wwwww.........Rw", // 3ffe::10
+            ".........................", // ff02::10
+            ".........................", // ff0e::10
+            "..ww...w.wwwww..........w", // 2001:db8:1::1
+            "..ww...w.wwwww..........w", // 2001:db8:2::1
+            "RRwwRNNw.wwwww.........Rw", // 2001:db8:2::10
+            "..ww...w.wwwww..........w", // 2001:db8:1::
+            "..ww...w.wwwww..........w", // 2001:db8:22::1
+            "RRwwRNNw.wwwww.........Rw", // 2001:db8:77::1
+            ".........................", // fe80::77:ff:fe00:1
+                                         // end six-scopes
+        ],
+    )
 }
 
 /// Questions.
 pub(crate) fn crossed_echo() -> Family {
     let echo = |packet: Ip6| packet.echo(1, 1, &filler(8));
-    crossed("six-scopes-echo", echo, ("icmp6 128/0", "icmp6 129/0"), [
-        // begin six-scopes-echo
-        "rrwwrnnw.wwwww..rrr....rw", // 2001:db8:1::10
-        "rrssrnns.sssss..rrr....rs", // fe80::10
-        "RR..R....................", // ::
-        ".........................", // ::1
-        "RRwwRNNw.wwwww..........w", // ::ffff:10.1.0.10
-        "RRwwRNNw.wwwww..........w", // ::10.1.0.10
-        "RRwwRNNw.wwwww..........w", // 64:ff9b::10.1.0.10
-        "RRwwRNNw.wwwww..........w", // 2002:a01:a::1
-        "RRwwRNNw.wwwww..........w", // 2002:7f00:1::1
-        "RRwwRNNw.wwwww..........w", // fc00::10
-        "RRwwRNNw.wwwww..........w", // fec0::10
-        "RRwwRNNw.wwwww..........w", // 3ffe::10
-        ".........................", // ff02::10
-        ".........................", // ff0e::10
-        "..ww...w.wwwww..........w", // 2001:db8:1::1
-        "..ww...w.wwwww..........w", // 2001:db8:2::1
-        "RRwwRNNw.wwwww..........w", // 2001:db8:2::10
-        "..ww...w.wwwww..........w", // 2001:db8:1::
-        "..ww...w.wwwww..........w", // 2001:db8:22::1
-        "RRwwRNNw.wwwww..........w", // 2001:db8:77::1
-        ".........................", // fe80::77:ff:fe00:1
-        // end six-scopes-echo
-    ])
+    crossed(
+        "six-scopes-echo",
+        echo,
+        ("icmp6 128/0", "icmp6 129/0"),
+        [
+            // begin six-scopes-echo
+            "rrwwrnnw.wwwww..rrr....rw", // 2001:db8:1::10
+            "rrssrnns.sssss..rrr....rs", // fe80::10
+            "RR..R....................", // ::
+            ".........................", // ::1
+            "RRwwRNNw.wwwww..........w", // ::ffff:10.1.0.10
+            "RRwwRNNw.wwwww..........w", // ::10.1.0.10
+            "RRwwRNNw.wwwww..........w", // 64:ff9b::10.1.0.10
+            "RRwwRNNw.wwwww..........w", // 2002:a01:a::1
+            "RRwwRNNw.wwwww..........w", // 2002:7f00:1::1
+            "RRwwRNNw.wwwww..........w", // fc00::10
+            "RRwwRNNw.wwwww..........w", // fec0::10
+            "RRwwRNNw.wwwww..........w", // 3ffe::10
+            ".........................", // ff02::10
+            ".........................", // ff0e::10
+            "..ww...w.wwwww..........w", // 2001:db8:1::1
+            "..ww...w.wwwww..........w", // 2001:db8:2::1
+            "RRwwRNNw.wwwww..........w", // 2001:db8:2::10
+            "..ww...w.wwwww..........w", // 2001:db8:1::
+            "..ww...w.wwwww..........w", // 2001:db8:22::1
+            "RRwwRNNw.wwwww..........w", // 2001:db8:77::1
+            ".........................", // fe80::77:ff:fe00:1
+                                         // end six-scopes-echo
+        ],
+    )
 }

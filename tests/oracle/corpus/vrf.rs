@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::Family;
 use crate::common::frame::{ARP, Arp, BROADCAST, DF, IPV4, Ip, Mac, ether, filler, pad, tag};
 use crate::topology::{
-    DMZ_MAC, LAN, LAN_HOST, LAN_MAC, LAN_OTHER, Port, Route, Topology, VLAN10,
-    VLAN10_HOST, Vrf, WAN, WAN_GATEWAY, WAN_HOST, WAN_MAC, mac_of,
+    DMZ_MAC, LAN, LAN_HOST, LAN_MAC, LAN_OTHER, Port, Route, Topology, VLAN10, VLAN10_HOST, Vrf,
+    WAN, WAN_GATEWAY, WAN_HOST, WAN_MAC, mac_of,
 };
 
 /// Behind the gateway of either VRF.
@@ -28,7 +28,7 @@ const BLUE_DMZ: Place = ("dmz", None, DMZ_MAC, LAN_HOST);
 const BLUE_WAN: Place = ("wan", Some(20), WAN_MAC, WAN_HOST);
 const OUTSIDE: Place = ("wan", Some(10), WAN_MAC, VLAN10_HOST);
 
-fn topology(outside: Option<&'static str>) -> Topology {
+pub(super) fn topology(outside: Option<&'static str>) -> Topology {
     let port = |name, mac, mtu, address, vlan, vrf| Port {
         name,
         mac,
