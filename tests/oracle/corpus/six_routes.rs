@@ -147,9 +147,26 @@ pub(crate) fn changes() -> Family {
     f
 }
 
+/// What is the router's own for a time, and otherwise a host's on the lan.
+const OWN: [&str; 9] = [
+    "2001:db8:70::1",
+    "2001:db8:70::2",
+    "2001:db8:70::3",
+    "2001:db8:70::5",
+    "2001:db8:70::7",
+    "2001:db8:71::1",
+    "2001:db8:1::",
+    "2001:db8:72::1",
+    "2001:db8:3::1",
+];
+
 /// Addresses come and go.
 pub(crate) fn addresses() -> Family {
     let mut f = Family::six("six-addresses");
+    for own in OWN {
+        f.topology.neighbour(ip6(own), "lan");
+    }
+    let mut seen_second = false;
     let ping = |dst| Ip6::new(LAN6_HOST, dst).echo(1, 1, b"x");
     for (words, then) in [
         ("addr add 2001:db8:70::1/64 dev lan nodad", "another net"),
@@ -173,20 +190,16 @@ pub(crate) fn addresses() -> Family {
         f.ip_says(format!("-6 {words}"), "?");
         // Linux takes an address for its own some time after it says so.
         f.settle(std::time::Duration::from_millis(60));
-        for dst in [
-            "2001:db8:70::1",
-            "2001:db8:70::2",
-            "2001:db8:70::3",
-            "2001:db8:70::5",
-            "2001:db8:70::7",
-            "2001:db8:71::1",
-            "fe80::55",
-            "fe80::77:ff:fe00:1",
-            "2001:db8:1::",
-            "2001:db8:72::1",
-            "2001:db8:3::1",
-        ] {
-            f.lan6(format!("{then}: ping {dst}, time {}", f.steps.len()), &ping(ip6(dst)), "?");
+        for dst in OWN {
+            let name = format!("{then}: ping {dst}, time {}", f.steps.len());
+            f.wan6(name, &Ip6::new(WAN6_HOST, ip6(dst)).echo(1, 1, b"x"), "?");
+        }
+        for dst in ["fe80::77:ff:fe00:1", "fe80::55"] {
+            // Before it is the router's it would be another host's, and cause redirects.
+            if dst != "fe80::55" || seen_second {
+                f.lan6(format!("{then}: ping {dst}"), &ping(ip6(dst)), "?");
+            }
+            seen_second |= words.contains("fe80::55");
         }
     }
     f
