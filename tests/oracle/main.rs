@@ -364,8 +364,32 @@ fn the_corpus_is_large_and_every_frame_has_a_name_of_its_own() {
             );
         }
     }
-    assert!(names.len() >= 5500, "only {} frames", names.len());
+    assert!(names.len() >= 14_000, "only {} frames", names.len());
     for (family, name, _) in known::KNOWN {
         assert!(names.contains(&format!("{family}: {name}")), "no frame {name} in {family}");
+    }
+}
+
+/// A frame's outcome stands in a record if it does not stand beside the frame, and nothing else does.
+#[test]
+fn every_record_is_of_a_family_and_of_its_frames() {
+    let mut of_families = BTreeSet::new();
+    for family in all() {
+        let asked = family.steps.iter().filter(|step| step.expect == record::RECORDED);
+        let asked: Vec<&str> = asked.map(|step| step.name.as_str()).collect();
+        if asked.is_empty() {
+            continue;
+        }
+        let path = record::of(&family);
+        let text = std::fs::read_to_string(&path).expect("a record");
+        let names = text.lines().filter_map(|line| line.split_once(" -> "));
+        let names: Vec<&str> = names.map(|(name, _)| name).collect();
+        assert_eq!(names, asked, "{}", path.display());
+        of_families.insert(path);
+    }
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/recorded");
+    for entry in std::fs::read_dir(directory).expect("the records") {
+        let path = entry.expect("a record").path();
+        assert!(of_families.contains(&path), "{} is of no family", path.display());
     }
 }

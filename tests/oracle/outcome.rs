@@ -199,7 +199,7 @@ fn normalise_ip6(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
         (next, at) = (packet[at], at + len);
     }
     if next == FRAGMENT && packet.len() >= at + 8 {
-        let id = token(&packet[at + 4..at + 8].to_vec(), ids);
+        let id = token(&packet[at + 4..at + 8], ids);
         packet[at + 4..at + 8].copy_from_slice(&u32::from(id).to_be_bytes());
     }
 }
@@ -289,6 +289,8 @@ fn blank_timestamp_option(options: &mut [u8]) {
 mod tests {
     use super::*;
     use crate::common::frame::{DF, Ip, MF, ether, filler};
+    use crate::common::frame6::Ip6;
+    use crate::corpus::six::{LAN6, LAN6_HOST, WAN6_HOST, framed, ping};
     use crate::topology::{LAN, LAN_HOST, LAN_MAC, WAN_HOST, mac_of};
 
     fn frame(packet: &Ip) -> Vec<u8> {
@@ -362,5 +364,43 @@ mod tests {
         bare.push("lan", given.clone());
         assert_eq!(padded(0), bare.normalised(&given));
         assert_ne!(padded(1), bare.normalised(&given));
+    }
+
+    /// The same of these packets, sent because of an echo request of IPv6.
+    fn same6(left: &[Ip6], right: &[Ip6]) -> bool {
+        let frame = |packet: &Ip6| framed([2; 6], LAN_MAC, packet);
+        let outcome = |packets: &[Ip6]| {
+            let mut outcome = Outcome::default();
+            for packet in packets {
+                outcome.push("lan", frame(packet));
+            }
+            outcome.normalised(&frame(&ping().label(5)))
+        };
+        outcome(left) == outcome(right)
+    }
+
+    #[test]
+    fn labels_and_identifications_of_the_routers_own_ipv6_are_free() {
+        let made = || Ip6::new(LAN6, LAN6_HOST).icmp(129, 0, &filler(40));
+        assert!(same6(&[made().label(1)], &[made().label(2)]));
+        assert!(!same6(&[made().label(1)], &[made().label(0)]));
+        assert!(!same6(&[made().label(1)], &[made().label(5)]), "5 is the one that was asked with");
+        assert!(!same6(&[made().hops(63)], &[made()]));
+        let pieces = |a, b| [made().piece(0, true, a), made().piece(8, false, b)];
+        assert!(same6(&pieces(5, 5), &pieces(9, 9)));
+        assert!(!same6(&pieces(5, 5), &pieces(9, 8)));
+        let passing = || Ip6::new(LAN6_HOST, WAN6_HOST).echo(1, 1, b"given");
+        assert!(!same6(&[passing().label(1)], &[passing().label(2)]));
+    }
+
+    #[test]
+    fn reports_and_solicitations_are_chatter() {
+        let groups = Ip6::new(LAN6, LAN6_HOST).hop_by_hop(&[5, 2, 0, 0]).icmp(143, 0, &[0; 24]);
+        let routers = Ip6::new(LAN6, LAN6_HOST).icmp(133, 0, &[0; 8]);
+        for chatter in [&groups, &routers] {
+            assert!(is_chatter(&framed([2; 6], LAN_MAC, chatter)));
+            assert!(is_chatter(&tag(&framed([2; 6], LAN_MAC, chatter), 10)));
+        }
+        assert!(!is_chatter(&framed([2; 6], LAN_MAC, &ping())));
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn write(family: &Family, router: &str, outcomes: &[Outcome]) {
 pub(crate) const RECORDED: &str = "?";
 
 /// The record of a family: what Linux did when it was asked for it, a line a frame.
-fn record(family: &Family) -> PathBuf {
+pub(crate) fn of(family: &Family) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/recorded");
     root.join(format!("{}.txt", family.name))
 }
@@ -75,7 +75,7 @@ pub(crate) fn expected(mut family: Family) -> Family {
     if is_recording() || family.steps.iter().all(|step| step.expect != RECORDED) {
         return family;
     }
-    let path = record(&family);
+    let path = of(&family);
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("the record {}: {error}", path.display()));
     let outcomes: HashMap<&str, &str> =
@@ -98,7 +98,7 @@ pub(crate) fn renew(family: &Family, outcomes: &[Outcome]) -> Family {
         writeln!(text, "{} -> {}", step.name, step.expect).expect("write to a string");
     }
     if !text.is_empty() {
-        std::fs::write(record(&family), text).expect("write the record");
+        std::fs::write(of(&family), text).expect("write the record");
     }
     family
 }

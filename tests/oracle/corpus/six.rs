@@ -154,7 +154,7 @@ pub(super) fn from6(host: Ipv6Addr, to: Mac, packet: &Ip6) -> Vec<u8> {
 }
 
 /// A packet in any frame.
-pub(super) fn framed(from: Mac, to: Mac, packet: &Ip6) -> Vec<u8> {
+pub(crate) fn framed(from: Mac, to: Mac, packet: &Ip6) -> Vec<u8> {
     pad(ether(to, from, IPV6, &packet.bytes()), 60)
 }
 
@@ -164,7 +164,7 @@ pub(super) fn through() -> Ip6 {
 }
 
 /// A question that the router has to answer.
-pub(super) fn ping() -> Ip6 {
+pub(crate) fn ping() -> Ip6 {
     Ip6::new(LAN6_HOST, LAN6).echo(1, 1, &filler(20))
 }
 

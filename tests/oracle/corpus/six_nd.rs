@@ -158,7 +158,7 @@ fn answer(of: Ipv6Addr, flags: u8, mac: Mac) -> Ip6 {
 
 impl Family {
     /// Adds what the wan says, whoever sends it.
-    fn from_wan(&mut self, name: impl Into<String>, packet: &Ip6, expect: impl Into<String>) {
+    fn wan_says(&mut self, name: impl Into<String>, packet: &Ip6, expect: impl Into<String>) {
         let to = if packet.dst.is_multicast() { group_mac(packet.dst) } else { WAN_MAC };
         self.add(name, "wan", framed(mac_of(packet.src), to, packet), expect);
     }
@@ -175,12 +175,12 @@ pub(crate) fn resolve() -> Family {
     f.lan6("first packet to a silent host asks", &udp(h, 1), asked(h));
     f.lan6("second packet waits", &udp(h, 2), "nothing");
     f.lan6("third packet waits", &udp(h, 3), "nothing");
-    f.from_wan(
+    f.wan_says(
         "an answer for another host changes nothing",
         &answer(host(2, 0x61), flags, STRANGER),
         "nothing",
     );
-    f.from_wan(
+    f.wan_says(
         "the answer lets all three go in order",
         &answer(h, flags, mac_of(h)),
         "wan: udp6, udp6, udp6",
@@ -198,7 +198,7 @@ pub(crate) fn resolve() -> Family {
     .into_iter()
     .enumerate()
     {
-        f.from_wan(format!("an answer {name}"), &answer(h, flags, mac), "?");
+        f.wan_says(format!("an answer {name}"), &answer(h, flags, mac), "?");
         f.lan6(format!("and then packet {}", 5 + n), &udp(h, 5), "?");
     }
     for (n, (name, flags, mac)) in [
@@ -214,7 +214,7 @@ pub(crate) fn resolve() -> Family {
         let h = host(2, 0x70 + n as u16);
         let options = if mac { target_mac(mac_of(h)) } else { Vec::new() };
         f.lan6(format!("{name}: asked"), &udp(h, 1), asked(h));
-        f.from_wan(
+        f.wan_says(
             format!("{name}: answered"),
             &Ip6::new(h, WAN6).advertise(h, flags, &options),
             "?",
@@ -276,28 +276,28 @@ pub(crate) fn resolve() -> Family {
     {
         let h = host(2, 0x80 + n as u16);
         f.lan6(format!("answer {name}: asked"), &udp(h, 1), asked(h));
-        f.from_wan(format!("answer {name}: given"), &packet, "?");
-        f.from_wan(format!("answer {name}: the right one"), &answer(h, flags, mac_of(h)), "?");
+        f.wan_says(format!("answer {name}: given"), &packet, "?");
+        f.wan_says(format!("answer {name}: the right one"), &answer(h, flags, mac_of(h)), "?");
     }
     let h = host(2, 0x62);
     f.lan6("asked by a packet", &udp(h, 1), asked(h));
-    f.from_wan("answered by the host's own question", &ask(h, WAN6), "?");
+    f.wan_says("answered by the host's own question", &ask(h, WAN6), "?");
     let h = host(2, 0x63);
-    f.from_wan("a host asks first", &ask(h, WAN6), "?");
+    f.wan_says("a host asks first", &ask(h, WAN6), "?");
     f.lan6("and is known from it", &udp(h, 1), "?");
     let h = host(2, 0x64);
-    f.from_wan("a host asks for another", &ask(h, host(2, 0x65)), "nothing");
+    f.wan_says("a host asks for another", &ask(h, host(2, 0x65)), "nothing");
     f.lan6("and is not known from it", &udp(h, 1), asked(h));
     let h = host(2, 0x66);
-    f.from_wan("an answer that nobody asked for", &answer(h, flags, mac_of(h)), "nothing");
+    f.wan_says("an answer that nobody asked for", &answer(h, flags, mac_of(h)), "nothing");
     f.lan6("makes nobody known", &udp(h, 1), asked(h));
     let h = host(2, 0x67);
     let solicit = |options: &[u8]| Ip6::new(h, solicited(WAN6)).solicit(WAN6, options);
-    f.from_wan("a host asks and does not say where it is", &solicit(&[]), "?");
-    f.from_wan("and says it when asked", &answer(h, flags, mac_of(h)), "?");
+    f.wan_says("a host asks and does not say where it is", &solicit(&[]), "?");
+    f.wan_says("and says it when asked", &answer(h, flags, mac_of(h)), "?");
     let near = link_local(0x77);
     f.lan6("to a link-local gateway", &udp(ip6("2001:db8:61::1"), 1), "lan: icmp6 1/0");
-    f.from_wan(
+    f.wan_says(
         "a router asks for a router",
         &Ip6::new(near, ALL_ROUTERS).hops(255).icmp(
             133,
@@ -312,7 +312,7 @@ pub(crate) fn resolve() -> Family {
         &Ip6::new(LAN6_HOST, h).udp(1, 2, &filler(1452)),
         asked(h),
     );
-    f.from_wan("and goes", &answer(h, flags, mac_of(h)), "wan: udp6");
+    f.wan_says("and goes", &answer(h, flags, mac_of(h)), "wan: udp6");
     let h = host(1, 0x60);
     let ping = Ip6::new(h, LAN6).echo(1, 1, b"who");
     f.add("ping from a host not known", "lan", framed(mac_of(h), LAN_MAC, &ping), "?");
@@ -325,7 +325,7 @@ pub(crate) fn resolve() -> Family {
     f.add("its reply follows", "lan", framed(mac_of(h), LAN_MAC, &told), "?");
     let h = host(2, 0x6a);
     f.lan6("echo through to a host not known", &Ip6::new(LAN6_HOST, h).echo(1, 1, b"x"), asked(h));
-    f.from_wan("which asks for the router's link-local address", &ask(h, WAN6_LINK), "?");
+    f.wan_says("which asks for the router's link-local address", &ask(h, WAN6_LINK), "?");
     f
 }
 
@@ -350,7 +350,7 @@ pub(crate) fn states() -> Family {
                 let options = mac.map(target_mac).unwrap_or_default();
                 let packet = Ip6::new(h, WAN6).advertise(h, flags, &options);
                 let kind = mac.map_or("none", |mac| if mac == known { "same" } else { "other" });
-                f.from_wan(
+                f.wan_says(
                     format!("{h}: {state}, flags {flags:#04x}, address {kind}"),
                     &packet,
                     "?",
@@ -373,7 +373,7 @@ pub(crate) fn states() -> Family {
             );
             let packet = Ip6::new(h, solicited(WAN6)).solicit(WAN6, &source_mac(mac));
             let kind = if mac == known { "same" } else { "other" };
-            f.from_wan(format!("{h}: {state}, asks with {kind} address"), &packet, "?");
+            f.wan_says(format!("{h}: {state}, asks with {kind} address"), &packet, "?");
             f.ip_says(format!("-6 neigh show {words}"), "?");
         }
     }
@@ -390,7 +390,7 @@ pub(crate) fn failure() -> Family {
     f.lan6("two packets wait: after three questions both are told of", &packet(host(1, 0x11)), "?");
     f.settle(Duration::from_millis(1800));
     f.lan6("the next packet asks again", &packet(LAN6_HOST), "?");
-    f.from_wan("and a late answer helps", &answer(h, SOLICITED | OVERRIDE, mac_of(h)), "?");
+    f.wan_says("and a late answer helps", &answer(h, SOLICITED | OVERRIDE, mac_of(h)), "?");
     let h = host(2, 0x71);
     f.lan6(
         "from a link-local address nothing is asked",
@@ -420,16 +420,16 @@ pub(crate) fn unreachable() -> Family {
         .with("net.ipv6.neigh.wan.delay_first_probe_time", "1");
     let h = host(2, 0x70);
     let udp = |n: u8| Ip6::new(LAN6_HOST, h).udp(1, 2, &[n]);
-    f.from_wan("a host asks first", &ask(h, WAN6), "?");
+    f.wan_says("a host asks first", &ask(h, WAN6), "?");
     f.settle(Duration::from_millis(1150));
-    f.from_wan("it confirms", &answer(h, SOLICITED, mac_of(h)), "nothing");
+    f.wan_says("it confirms", &answer(h, SOLICITED, mac_of(h)), "nothing");
     f.lan6("known", &udp(1), "wan: udp6");
     f.settle(Duration::from_millis(1500));
-    f.from_wan("it says it has moved", &answer(h, OVERRIDE, STRANGER), "nothing");
+    f.wan_says("it says it has moved", &answer(h, OVERRIDE, STRANGER), "nothing");
     f.lan6("believed, and doubted", &udp(2), "?");
     f.settle(Duration::from_millis(2600));
     f.lan6("asked anew", &udp(3), "?");
-    f.from_wan("found again", &answer(h, SOLICITED | OVERRIDE, mac_of(h)), "?");
+    f.wan_says("found again", &answer(h, SOLICITED | OVERRIDE, mac_of(h)), "?");
     f
 }
 
@@ -490,7 +490,7 @@ pub(crate) fn unasked(name: &'static str, tunable: &str, value: &str) -> Family 
                     let to = if all { ALL_NODES } else { WAN6 };
                     let packet = Ip6::new(h, to).advertise(h, flags, &options);
                     let all = if all { "all" } else { "one" };
-                    f.from_wan(
+                    f.wan_says(
                         format!("{h} of {kind}, flags {flags:#04x}, address {mac}, to {all}"),
                         &packet,
                         "?",
@@ -508,7 +508,7 @@ pub(crate) fn unasked(name: &'static str, tunable: &str, value: &str) -> Family 
     for (all, to) in [("all", ALL_NODES), ("one", WAN6)] {
         for flags in [0, OVERRIDE, SOLICITED | OVERRIDE] {
             let packet = Ip6::new(h, to).advertise(h, flags, &target_mac(STRANGER));
-            f.from_wan(format!("known, flags {flags:#04x}, to {all}"), &packet, "?");
+            f.wan_says(format!("known, flags {flags:#04x}, to {all}"), &packet, "?");
             f.ip_says(format!("-6 neigh show {h} dev wan"), "?");
         }
     }

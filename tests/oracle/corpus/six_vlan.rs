@@ -52,7 +52,7 @@ pub(crate) fn family() -> Family {
     for (name, packet) in packets() {
         let to = if packet.dst.is_multicast() { group_mac(packet.dst) } else { WAN_MAC };
         let frame = framed(mac_of(VLAN6_HOST), to, &packet);
-        f.add(format!("{name}"), "wan", tag(&frame, 10), "?");
+        f.add(name, "wan", tag(&frame, 10), "?");
         f.add(format!("{name}, priority 5"), "wan", tag(&frame, 0xa00a), "?");
         f.add(format!("{name}, may be dropped"), "wan", tag(&frame, 0x100a), "?");
         f.add(format!("{name}, VLAN 11"), "wan", tag(&frame, 11), "nothing");
