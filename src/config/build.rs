@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use toml::de::DeTable;
 
 use super::{
@@ -85,9 +85,9 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
 fn attach_vlans(file: &mut File, errors: &mut Errors) {
     for apart in std::mem::take(&mut file.vlan) {
         let place = apart.place();
-        let ApartVlanTable { port, id, name, mtu, up, group, addresses, sysctl } =
+        let ApartVlanTable { port, id, name, mtu, up, group, addresses, sysctl, sysctl6 } =
             apart.into_inner();
-        let vlan = VlanTable { id, name, mtu, up, group, addresses, sysctl };
+        let vlan = VlanTable { id, name, mtu, up, group, addresses, sysctl, sysctl6 };
         match file.port.iter_mut().find(|table| *table.name == *port) {
             Some(table) => table.get_mut().vlan.push(At::new(vlan, place)),
             None => {
@@ -136,6 +136,7 @@ fn port(
     let name = table.name.0.clone();
     names.take(&name, table.name.place(), errors);
     table.sysctl.apply(&format!("net.ipv4.conf.{name}."), sysctls, errors);
+    table.sysctl6.apply(&format!("net.ipv6.conf.{name}."), sysctls, errors);
     let mut ids = Vec::new();
     let vlans = table
         .vlan
@@ -162,6 +163,7 @@ fn port(
         up: table.up,
         group: table.group,
         addresses: addresses(&table.addresses),
+        addresses6: addresses6(&table.addresses),
         vlans,
     }
 }
@@ -191,17 +193,40 @@ fn vlan(
     };
     names.take(&name, name.place(), errors);
     table.sysctl.apply(&format!("net.ipv4.conf.{}.", *name), sysctls, errors);
+    table.sysctl6.apply(&format!("net.ipv6.conf.{}.", *name), sysctls, errors);
     let mtu = table.mtu.as_ref().map_or(*port.mtu, |mtu| **mtu);
     if let Some(own) = table.mtu.as_ref().filter(|own| ***own > *port.mtu) {
         let message = format!("the MTU of a VLAN cannot exceed its port's, which is {}", *port.mtu);
         errors.add(own.place(), message, None);
     }
     let (up, group) = (table.up, table.group);
-    Vlan { id: *table.id, name, mtu, up, group, addresses: addresses(&table.addresses) }
+    Vlan {
+        id: *table.id,
+        name,
+        mtu,
+        up,
+        group,
+        addresses: addresses(&table.addresses),
+        addresses6: addresses6(&table.addresses),
+    }
 }
 
+/// Those of IPv4.
 pub(super) fn addresses(written: &[At<InterfaceAddress>]) -> Vec<At<Ipv4Net>> {
-    written.iter().map(|address| At::new(address.0, address.place())).collect()
+    let four = |address: &At<InterfaceAddress>| match address.0 {
+        IpNet::V4(net) => Some(At::new(net, address.place())),
+        IpNet::V6(_) => None,
+    };
+    written.iter().filter_map(four).collect()
+}
+
+/// Those of IPv6.
+pub(super) fn addresses6(written: &[At<InterfaceAddress>]) -> Vec<At<Ipv6Net>> {
+    let six = |address: &At<InterfaceAddress>| match address.0 {
+        IpNet::V6(net) => Some(At::new(net, address.place())),
+        IpNet::V4(_) => None,
+    };
+    written.iter().filter_map(six).collect()
 }
 
 /// An address belongs to one interface of a VRF, once. Interfaces without a subnet of their own may
@@ -254,7 +279,7 @@ fn routes(
             errors.add(id.place(), format!("there is no object with number {}", **id), hint);
         }
         let Some(spec) = table.spec(table.place(), vrfs, errors) else { continue };
-        if !seen.insert((spec.table, spec.dst, spec.tos, spec.metric)) {
+        if !seen.insert((spec.table, spec.dst, spec.src, spec.tos, spec.metric)) {
             let hint = "give it another `metric`, or put several gateways into `nexthops`";
             let message = "there is another route to this destination with the same metric";
             errors.add(table.to.place(), message, hint.to_owned());

@@ -103,11 +103,13 @@ fn sysctls(out: &mut String, help: &str) {
         put(
             out,
             format_args!(
-                "| `net.ipv4.conf.IFACE.{}` | 0 to {} | `{}`; {} | {} |",
+                "| `net.{}.conf.IFACE.{}` | {} to {} | `{}`; {} | {} |",
+                sysctl.family(),
                 sysctl.name(),
+                sysctl.range().start(),
                 sysctl.range().end(),
                 match sysctl {
-                    ConfSysctl::Forwarding => 1,
+                    ConfSysctl::Forwarding | ConfSysctl::Forwarding6 => 1,
                     _ => sysctl.defaults().1,
                 },
                 sysctl.combine().help(),

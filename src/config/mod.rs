@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 pub use docs::manual;
 pub use error::{ConfigError, ConfigErrors, Source, suggest};
@@ -140,6 +140,8 @@ pub struct Port {
     pub group: u32,
     /// Addresses with the length of their subnets' prefixes.
     pub addresses: Vec<At<Ipv4Net>>,
+    /// The same of IPv6.
+    pub addresses6: Vec<At<Ipv6Net>>,
     /// VLANs on it.
     pub vlans: Vec<Vlan>,
 }
@@ -159,6 +161,8 @@ pub struct Vlan {
     pub group: u32,
     /// Addresses with the length of their subnets' prefixes.
     pub addresses: Vec<At<Ipv4Net>>,
+    /// The same of IPv6.
+    pub addresses6: Vec<At<Ipv6Net>>,
 }
 
 /// A VRF.
@@ -174,6 +178,8 @@ pub struct Vrf {
     pub up: bool,
     /// Addresses of its own interface.
     pub addresses: Vec<At<Ipv4Net>>,
+    /// The same of IPv6.
+    pub addresses6: Vec<At<Ipv6Net>>,
 }
 
 /// What DPDK keeps free before each packet, and what Ethernet and two VLAN tags add to the MTU.

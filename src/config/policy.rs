@@ -11,6 +11,8 @@ use std::{
 
 use toml::{Spanned, de::DeValue};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use super::{
     Vrf,
     build::Names,
@@ -34,6 +36,8 @@ section! {
         priority "priority": At<u32> = None;
         /// Take the packets that the selectors below do not fit.
         not "not": bool = Some(false);
+        /// Family, where neither `from` nor `to` tells it.
+        family "family": Option<FamilyWord> = Some(None);
         /// Source: a prefix or an address.
         from "from": Option<Prefix> = Some(None);
         /// Destination: a prefix or an address.
@@ -63,7 +67,7 @@ section! {
         /// What else to do.
         action "action": Option<At<ActionWord>> = Some(None);
         /// Go on when the route found is no longer than this.
-        suppress_prefixlength "suppress-prefixlength": Option<u8> = Some(None), in 0..=32;
+        suppress_prefixlength "suppress-prefixlength": Option<u8> = Some(None), in 0..=128;
         /// Go on when the route found leads out of an interface of this group.
         suppress_ifgroup "suppress-ifgroup": Option<u32> = Some(None);
         /// Who the rule is from.
@@ -138,6 +142,17 @@ choices!(ActionWord {
     "unreachable" = ActionWord::Unreachable,
     "prohibit" = ActionWord::Prohibit,
 });
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FamilyWord {
+    /// IPv4.
+    Inet,
+    /// IPv6.
+    Inet6,
+}
+
+choices!(FamilyWord { "inet" = FamilyWord::Inet, "inet6" = FamilyWord::Inet6 });
 
 words!(IpAddr);
 
@@ -288,8 +303,24 @@ pub(super) fn rules(
                 errors.add(target.place(), format!("no rule has priority {}", **target), hint);
             }
         }
-        let net =
-            |prefix: Option<Prefix>| prefix.map_or_else(Default::default, |prefix| prefix.0).into();
+        let six = match (table.family, table.from, table.to) {
+            (Some(FamilyWord::Inet6), ..) => true,
+            (Some(FamilyWord::Inet), ..) => false,
+            (None, from, to) => {
+                [from, to].iter().flatten().any(|prefix| matches!(prefix.0, IpNet::V6(_)))
+            }
+        };
+        let any = match six {
+            true => IpNet::from(Ipv6Net::default()),
+            false => IpNet::from(Ipv4Net::default()),
+        };
+        let fits = |net: IpNet| matches!(net, IpNet::V6(_)) == six;
+        if let Some(prefix) = [table.from, table.to].iter().flatten().find(|own| !fits(own.0)) {
+            let message = format!("{} is not of the rule's family", prefix.0);
+            errors.add(table.place(), message, None);
+            continue;
+        }
+        let net = |prefix: Option<Prefix>| prefix.map_or(any, |prefix| prefix.0);
         let ports = |ports: Option<Ports>| ports.map(|Ports(first, last)| (first, last));
         let name = |name: &Option<At<InterfaceName>>| name.as_ref().map(|name| name.0.clone());
         let fwmask = match table.fwmark {
@@ -452,6 +483,7 @@ pub(super) fn vrfs(tables: &[At<VrfTable>], names: &mut Names, errors: &mut Erro
                 .collect(),
             up: table.up,
             addresses: super::build::addresses(&table.addresses),
+            addresses6: super::build::addresses6(&table.addresses),
         });
     }
     vrfs

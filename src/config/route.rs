@@ -7,6 +7,8 @@ use std::{
     ops::Range,
 };
 
+use ipnet::IpNet;
+
 use super::{
     Vrf,
     policy::tos,
@@ -26,8 +28,8 @@ section! {
         /// What a packet to there meets.
         kind "type": RouteType = Some(RouteType::Unicast);
         /// Gateway.
-        via "via": Option<At<Ipv4Addr>> = Some(None);
-        /// Gateway of the other family; needs `dev`.
+        via "via": Option<At<IpAddr>> = Some(None);
+        /// Gateway of IPv6 for a route of IPv4; needs `dev`.
         via6 "via6": Option<At<Ipv6Addr>> = Some(None);
         /// Interface; what the gateway is reached by unless given.
         dev "dev": Option<At<InterfaceName>> = Some(None);
@@ -40,7 +42,11 @@ section! {
         /// Preference among routes to one prefix; the lowest is used.
         metric "metric": u32 = Some(0);
         /// Source address of packets that the router makes for there.
-        src "src": Option<Ipv4Addr> = Some(None);
+        src "src": Option<IpAddr> = Some(None);
+        /// Source that packets must have, for IPv6: a prefix.
+        from "from": Option<At<Prefix>> = Some(None);
+        /// Preference among default routers, for IPv6 (RFC 4191).
+        pref "pref": Pref = Some(Pref::Medium);
         /// TOS byte of the packets that take the route; 0 for all.
         tos "tos": Option<At<u8>> = Some(None);
         /// Largest packet on the way, in bytes.
@@ -64,7 +70,7 @@ section! {
     /// A next hop.
     pub(super) struct NextHopTable {
         /// Gateway.
-        via "via": Option<Ipv4Addr> = Some(None);
+        via "via": Option<IpAddr> = Some(None);
         /// Interface; what the gateway is reached by unless given.
         dev "dev": Option<At<InterfaceName>> = Some(None);
         /// Gateway of the other family; needs `dev`.
@@ -149,13 +155,15 @@ section! {
     /// A neighbour that needs no question.
     pub(super) struct NeighbourTable {
         /// Its address.
-        address "address": At<Ipv4Addr> = None;
+        address "address": At<IpAddr> = None;
         /// Its link-layer address.
         lladdr "lladdr": MacAddr = None;
         /// Interface that it is on.
         dev "dev": At<InterfaceName> = None;
     }
 }
+
+choices!(Pref { "low" = Pref::Low, "medium" = Pref::Medium, "high" = Pref::High });
 
 choices!(RouteType {
     "unicast" = RouteType::Unicast,
@@ -201,7 +209,7 @@ choices!(Scope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbour {
     /// Its address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Its link-layer address.
     pub lladdr: MacAddr,
     /// Name of the interface that it is on.
@@ -243,6 +251,15 @@ impl RouteTable {
             let at = at.or_else(|| self.dev.as_ref().map(At::place)).unwrap_or_default();
             errors.add(at, "a route of this type has no next hop", None);
         }
+        let six = matches!(self.to.0, IpNet::V6(_));
+        let others = self.from.as_ref().filter(|from| !six || !matches!(from.0, IpNet::V6(_)));
+        if let Some(from) = others {
+            errors.add(from.place(), "`from` is for routes of IPv6, and of one", None);
+        }
+        if let Some(via) = self.via.as_ref().filter(|via| via.is_ipv6() != six) {
+            let hint = if six { None } else { Some("write it as `via6`".to_owned()) };
+            errors.add(via.place(), "the gateway is of the other family", hint);
+        }
         if let Some(via6) = &self.via6 {
             if self.via.is_some() {
                 errors.add(via6.place(), "the next hop has two gateways", None);
@@ -280,7 +297,7 @@ impl RouteTable {
             }]
         } else {
             let hop = |hop: &At<NextHopTable>| NextHopSpec {
-                via: hop.via.map(IpAddr::V4).or(hop.via6.map(IpAddr::V6)),
+                via: hop.via.or(hop.via6.map(IpAddr::V6)),
                 dev: hop.dev.as_ref().map(|dev| dev.0.clone()),
                 weight: hop.weight,
                 onlink: hop.onlink,
@@ -288,28 +305,27 @@ impl RouteTable {
             self.nexthops.iter().map(hop).collect()
         };
         (errors.0.len() == before).then(|| RouteSpec {
-            dst: self.to.0.into(),
-            src: None,
+            dst: self.to.0,
+            src: self.from.as_ref().map(|from| from.0),
             kind: self.kind,
             tos,
             table,
             metric: self.metric,
             proto: self.protocol.0,
             scope: self.scope.map(|scope| scope.0),
-            prefsrc: self.src.map(IpAddr::V4),
+            prefsrc: self.src,
             mtu: self.mtu,
             mtu_locked: self.mtu_lock,
             metrics: self.metrics.kept(),
             nexthops,
             nhid: self.nhid.as_deref().copied(),
-            pref: Pref::Medium,
+            pref: self.pref,
             expires: None,
         })
     }
 
     fn gateway(&self) -> Option<IpAddr> {
-        let four = self.via.as_deref().copied().map(IpAddr::V4);
-        four.or(self.via6.as_deref().copied().map(IpAddr::V6))
+        self.via.as_deref().copied().or(self.via6.as_deref().copied().map(IpAddr::V6))
     }
 
     /// The table, that of the VRF when one is named.

@@ -189,6 +189,8 @@ section! {
         addresses "addresses": Vec<At<InterfaceAddress>> = Some(Vec::new());
         /// Tunables of this interface by the last word of their names: { forwarding = 0 }.
         sysctl "sysctl": SysctlTable = Some(SysctlTable::default());
+        /// The same of IPv6, `net.ipv6.conf`: { accept_ra = 2 }.
+        sysctl6 "sysctl6": SysctlTable = Some(SysctlTable::default());
         /// VLANs on this port. One table for each.
         vlan "vlan": Vec<At<VlanTable>> = Some(Vec::new());
     }
@@ -211,6 +213,8 @@ section! {
         addresses "addresses": Vec<At<InterfaceAddress>> = Some(Vec::new());
         /// Tunables of this interface by the last word of their names: { forwarding = 0 }.
         sysctl "sysctl": SysctlTable = Some(SysctlTable::default());
+        /// The same of IPv6, `net.ipv6.conf`: { accept_ra = 2 }.
+        sysctl6 "sysctl6": SysctlTable = Some(SysctlTable::default());
     }
 }
 
@@ -233,6 +237,8 @@ section! {
         addresses "addresses": Vec<At<InterfaceAddress>> = Some(Vec::new());
         /// Tunables of this interface by the last word of their names: { forwarding = 0 }.
         sysctl "sysctl": SysctlTable = Some(SysctlTable::default());
+        /// The same of IPv6, `net.ipv6.conf`: { accept_ra = 2 }.
+        sysctl6 "sysctl6": SysctlTable = Some(SysctlTable::default());
     }
 }
 

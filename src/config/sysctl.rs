@@ -19,7 +19,7 @@ use super::{
     error::suggest,
     value::{At, Errors, Value, integer},
 };
-use crate::port::table::IfaceConf;
+use crate::port::table::{IfaceConf, IfaceConf6};
 
 macro_rules! sysctls {
     ($($Name:ident = $name:literal, $range:expr, $default:literal, linux $linux:literal, $help:literal;)+) => {
@@ -141,16 +141,27 @@ pub enum Combine {
     Or,
     /// The greater of them.
     Max,
+    /// The lesser of them.
+    Min,
+    /// The interface's own alone; that of `all` means nothing.
+    Alone,
 }
 
 impl Combine {
     const fn apply(self, all: i64, own: i64) -> i64 {
         match self {
-            Self::Own => own,
+            Self::Own | Self::Alone => own,
             Self::And => (all != 0 && own != 0) as i64,
             Self::Or => (all != 0 || own != 0) as i64,
             Self::Max => {
                 if all > own {
+                    all
+                } else {
+                    own
+                }
+            }
+            Self::Min => {
+                if all < own {
                     all
                 } else {
                     own
@@ -166,77 +177,176 @@ impl Combine {
             Self::And => "all and own",
             Self::Or => "all or own",
             Self::Max => "greater of all and own",
+            Self::Min => "lesser of all and own",
+            Self::Alone => "own value, `all` means nothing",
         }
     }
 }
 
 macro_rules! conf_sysctls {
-    ($($Name:ident = $name:literal, 0..=$most:literal, $combine:ident, all $all:literal, default $default:literal, $help:literal;)+) => {
-        /// A tunable of each interface, `net.ipv4.conf.IFACE.*`.
+    ($($family:literal {
+        $($Name:ident = $name:literal, $range:expr, $combine:ident, all $all:literal, default $default:literal, $help:literal;)+
+    })+) => {
+        /// A tunable of each interface, `net.ipv4.conf.IFACE.*` or `net.ipv6.conf.IFACE.*`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum ConfSysctl { $(#[doc = $help] $Name,)+ }
+        pub enum ConfSysctl { $($(#[doc = $help] $Name,)+)+ }
 
         impl ConfSysctl {
             /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$Name,)+];
+            pub const ALL: &'static [Self] = &[$($(Self::$Name,)+)+];
+
+            /// `ipv4` or `ipv6`.
+            pub const fn family(self) -> &'static str {
+                match self { $($(Self::$Name => $family,)+)+ }
+            }
 
             /// Last word of its name.
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$Name => $name,)+ }
+                match self { $($(Self::$Name => $name,)+)+ }
             }
 
             /// The values that it may have.
             pub const fn range(self) -> RangeInclusive<i64> {
-                match self { $(Self::$Name => 0..=$most,)+ }
+                match self { $($(Self::$Name => $range,)+)+ }
             }
 
             /// How `conf.all` takes part.
             pub const fn combine(self) -> Combine {
-                match self { $(Self::$Name => Combine::$combine,)+ }
+                match self { $($(Self::$Name => Combine::$combine,)+)+ }
             }
 
             /// Linux's value of `conf.all` and of `conf.default` when none is given.
             pub const fn defaults(self) -> (i64, i64) {
-                match self { $(Self::$Name => ($all, $default),)+ }
+                match self { $($(Self::$Name => ($all, $default),)+)+ }
             }
 
             /// What it does.
             pub const fn help(self) -> &'static str {
-                match self { $(Self::$Name => $help,)+ }
+                match self { $($(Self::$Name => $help,)+)+ }
             }
         }
     };
 }
 
 conf_sysctls! {
-    Forwarding = "forwarding", 0..=1, Own, all 0, default 0,
-        "Forward packets that come in by this interface.";
-    RpFilter = "rp_filter", 0..=2, Max, all 0, default 0,
-        "Take only packets whose source is reached by the interface they came in by (1), or by any (2).";
-    AcceptLocal = "accept_local", 0..=1, Or, all 0, default 0,
-        "Take packets from the router's own addresses.";
-    RouteLocalnet = "route_localnet", 0..=1, Or, all 0, default 0,
-        "Take 127.0.0.0/8 for ordinary addresses.";
-    LogMartians = "log_martians", 0..=1, Or, all 0, default 0,
-        "Log packets with impossible addresses.";
-    BcForwarding = "bc_forwarding", 0..=1, And, all 0, default 0,
-        "Forward packets to the broadcast address of another link.";
-    AcceptSourceRoute = "accept_source_route", 0..=1, And, all 0, default 1,
-        "Obey source routes.";
-    SendRedirects = "send_redirects", 0..=1, Or, all 1, default 1,
-        "Tell hosts of a better gateway on their own link.";
-    AcceptRedirects = "accept_redirects", 0..=1, And, all 1, default 1,
-        "Learn better gateways from redirects; `all` is 0 on a router unless it is set.";
-    SecureRedirects = "secure_redirects", 0..=1, Or, all 1, default 1,
-        "Learn only gateways that are in a route already.";
-    SharedMedia = "shared_media", 0..=1, Or, all 1, default 1,
-        "Take several subnets to share one link, so that redirects may name hosts of another.";
-    IgnoreRoutesWithLinkdown = "ignore_routes_with_linkdown", 0..=1, Or, all 0, default 0,
-        "Do not use next hops whose link is down.";
-    PromoteSecondaries = "promote_secondaries", 0..=1, Or, all 0, default 0,
-        "Make the next address of a subnet primary when the primary one is deleted.";
-    DropUnicastInL2Multicast = "drop_unicast_in_l2_multicast", 0..=1, Or, all 0, default 0,
-        "Drop unicast packets for the router that came in broadcast or multicast frames.";
+    "ipv4" {
+        Forwarding = "forwarding", 0..=1, Own, all 0, default 0,
+            "Forward packets that come in by this interface.";
+        RpFilter = "rp_filter", 0..=2, Max, all 0, default 0,
+            "Take only packets whose source is reached by the interface they came in by (1), or by any (2).";
+        AcceptLocal = "accept_local", 0..=1, Or, all 0, default 0,
+            "Take packets from the router's own addresses.";
+        RouteLocalnet = "route_localnet", 0..=1, Or, all 0, default 0,
+            "Take 127.0.0.0/8 for ordinary addresses.";
+        LogMartians = "log_martians", 0..=1, Or, all 0, default 0,
+            "Log packets with impossible addresses.";
+        BcForwarding = "bc_forwarding", 0..=1, And, all 0, default 0,
+            "Forward packets to the broadcast address of another link.";
+        AcceptSourceRoute = "accept_source_route", 0..=1, And, all 0, default 1,
+            "Obey source routes.";
+        SendRedirects = "send_redirects", 0..=1, Or, all 1, default 1,
+            "Tell hosts of a better gateway on their own link.";
+        AcceptRedirects = "accept_redirects", 0..=1, And, all 1, default 1,
+            "Learn better gateways from redirects; `all` is 0 on a router unless it is set.";
+        SecureRedirects = "secure_redirects", 0..=1, Or, all 1, default 1,
+            "Learn only gateways that are in a route already.";
+        SharedMedia = "shared_media", 0..=1, Or, all 1, default 1,
+            "Take several subnets to share one link, so that redirects may name hosts of another.";
+        IgnoreRoutesWithLinkdown = "ignore_routes_with_linkdown", 0..=1, Or, all 0, default 0,
+            "Do not use next hops whose link is down.";
+        PromoteSecondaries = "promote_secondaries", 0..=1, Or, all 0, default 0,
+            "Make the next address of a subnet primary when the primary one is deleted.";
+        DropUnicastInL2Multicast = "drop_unicast_in_l2_multicast", 0..=1, Or, all 0, default 0,
+            "Drop unicast packets for the router that came in broadcast or multicast frames.";
+    }
+    "ipv6" {
+        Forwarding6 = "forwarding", 0..=1, Own, all 0, default 0,
+            "Forward IPv6 packets that come in by this interface.";
+        DisableIpv6 = "disable_ipv6", 0..=1, Own, all 0, default 0,
+            "Have nothing to do with IPv6.";
+        HopLimit = "hop_limit", 1..=255, Alone, all 64, default 64,
+            "Hop limit of packets that the router makes.";
+        Mtu6 = "mtu", 0..=65_535, Alone, all 0, default 0,
+            "Largest IPv6 packet, where that is less than the interface's; 0 for that.";
+        AcceptRedirects6 = "accept_redirects", 0..=1, Alone, all 1, default 1,
+            "Learn better gateways from redirects where forwarding is off.";
+        AcceptSourceRoute6 = "accept_source_route", -1..=INT, Min, all 0, default 0,
+            "Take routing headers of type 2 (0 and above); none of any type (below).";
+        Seg6Enabled = "seg6_enabled", 0..=1, Min, all 0, default 0,
+            "Follow segment routing headers (RFC 8754).";
+        ProxyNdp = "proxy_ndp", 0..=1, Or, all 0, default 0,
+            "Answer for neighbours that `ip neigh add proxy` names.";
+        DropUnicastInL2Multicast6 = "drop_unicast_in_l2_multicast", 0..=1, Alone, all 0, default 0,
+            "Drop unicast packets that came in broadcast or multicast frames.";
+        AcceptRa = "accept_ra", 0..=2, Alone, all 1, default 1,
+            "Hear router advertisements: where forwarding is off (1), always (2).";
+        AcceptRaDefrtr = "accept_ra_defrtr", 0..=1, Alone, all 1, default 1,
+            "Learn default routes from router advertisements.";
+        AcceptRaPinfo = "accept_ra_pinfo", 0..=1, Alone, all 1, default 1,
+            "Learn prefixes from router advertisements.";
+        AcceptRaRtrPref = "accept_ra_rtr_pref", 0..=1, Alone, all 1, default 1,
+            "Heed the preference of routers (RFC 4191).";
+        AcceptRaRtInfoMinPlen = "accept_ra_rt_info_min_plen", 0..=128, Alone, all 0, default 0,
+            "Shortest prefix of a route that a router may tell of.";
+        AcceptRaRtInfoMaxPlen = "accept_ra_rt_info_max_plen", 0..=128, Alone, all 0, default 0,
+            "Longest prefix of a route that a router may tell of.";
+        AcceptRaMtu = "accept_ra_mtu", 0..=1, Alone, all 1, default 1,
+            "Take the MTU that routers advertise.";
+        AcceptRaMinHopLimit = "accept_ra_min_hop_limit", 0..=255, Alone, all 1, default 1,
+            "Least hop limit that is taken from routers.";
+        AcceptRaMinLft = "accept_ra_min_lft", 0..=INT, Alone, all 0, default 0,
+            "Seconds of life below which what a router tells is not heard.";
+        AcceptRaFromLocal = "accept_ra_from_local", 0..=1, Alone, all 0, default 0,
+            "Hear router advertisements from the router's own addresses.";
+        RaDefrtrMetric = "ra_defrtr_metric", 1..=0xffff_ffff, Alone, all 1024, default 1024,
+            "Metric of default routes from router advertisements.";
+        Autoconf = "autoconf", 0..=1, Alone, all 1, default 1,
+            "Make addresses from advertised prefixes.";
+        MaxAddresses = "max_addresses", 0..=INT, Alone, all 16, default 16,
+            "Most addresses that an interface makes itself; 0 for any number.";
+        RouterSolicitations = "router_solicitations", -1..=INT, Alone, all -1, default -1,
+            "Times that routers are asked for; -1 for no end.";
+        RouterSolicitationDelay = "router_solicitation_delay", 0..=INT, Alone, all 1, default 1,
+            "Seconds before routers are asked for first.";
+        RouterSolicitationInterval = "router_solicitation_interval", 1..=INT, Alone, all 4, default 4,
+            "Seconds between the first two questions for routers.";
+        RouterSolicitationMaxInterval = "router_solicitation_max_interval", 1..=INT, Alone, all 3600, default 3600,
+            "Most seconds between two questions for routers.";
+        DadTransmits = "dad_transmits", 0..=INT, Alone, all 1, default 1,
+            "Questions for duplicates of an address before it is used.";
+        AcceptDad = "accept_dad", -1..=2, Max, all 0, default 1,
+            "Look for duplicates (1); and switch IPv6 off where the link's own address is one (2).";
+        OptimisticDad = "optimistic_dad", 0..=1, Or, all 0, default 0,
+            "Use addresses while duplicates are looked for (RFC 4429).";
+        UseOptimistic = "use_optimistic", 0..=1, Or, all 0, default 0,
+            "Let such addresses be chosen as sources.";
+        EnhancedDad = "enhanced_dad", 0..=1, And, all 1, default 1,
+            "Tell one's own questions for duplicates by a nonce (RFC 7527).";
+        UseTempaddr = "use_tempaddr", -1..=2, Alone, all 0, default 0,
+            "Make temporary addresses (1), and prefer them (2).";
+        TempValidLft = "temp_valid_lft", 0..=INT, Alone, all 604_800, default 604_800,
+            "Seconds for which a temporary address is valid.";
+        TempPreferedLft = "temp_prefered_lft", 0..=INT, Alone, all 86_400, default 86_400,
+            "Seconds for which a temporary address is preferred.";
+        RegenMaxRetry = "regen_max_retry", 0..=INT, Alone, all 3, default 3,
+            "Times that a temporary address is made anew.";
+        MaxDesyncFactor = "max_desync_factor", 0..=INT, Alone, all 600, default 600,
+            "Most seconds by which temporary addresses are made earlier.";
+        AddrGenMode = "addr_gen_mode", 0..=3, Alone, all 0, default 0,
+            "How interface identifiers are made: EUI-64, not at all, stable with the secret, stable with a secret of chance.";
+        KeepAddrOnDown = "keep_addr_on_down", -1..=1, Or, all 0, default 0,
+            "Keep addresses of an interface that goes down.";
+        NdiscNotify = "ndisc_notify", 0..=1, Or, all 0, default 0,
+            "Tell neighbours when an interface comes up or its link-layer address changes.";
+        DropUnsolicitedNa = "drop_unsolicited_na", 0..=1, Or, all 0, default 0,
+            "Do not hear advertisements that nobody asked for.";
+        AcceptUntrackedNa = "accept_untracked_na", 0..=2, Alone, all 0, default 0,
+            "Learn neighbours from advertisements that nobody asked for: all (1), or those of the interface's networks (2).";
+        ForceTllao = "force_tllao", 0..=1, Or, all 0, default 0,
+            "Tell the link-layer address in answers to unicast questions too.";
+        ForceMldVersion = "force_mld_version", 0..=2, Max, all 0, default 0,
+            "Speak this version of multicast listener discovery; 0 for what the link speaks.";
+    }
 }
 
 /// Names under `net.ipv4.` that the router does not act upon, with the value that says what it does.
@@ -352,6 +462,8 @@ impl Sysctls {
         match (self.all.get(&sysctl), sysctl) {
             (Some(value), _) => *value,
             (None, ConfSysctl::Forwarding) => self.get(Sysctl::IpForward),
+            // A router routes unless told otherwise.
+            (None, ConfSysctl::Forwarding6) => 1,
             // Switching forwarding on switches this off (`inet_forward_change`).
             (None, ConfSysctl::AcceptRedirects) => 1 - self.get(Sysctl::IpForward),
             (None, _) => sysctl.defaults().0,
@@ -402,6 +514,23 @@ impl Sysctls {
             ignore_linkdown: on(ConfSysctl::IgnoreRoutesWithLinkdown),
             promote_secondaries: on(ConfSysctl::PromoteSecondaries),
             drop_unicast_in_l2_multicast: on(ConfSysctl::DropUnicastInL2Multicast),
+        }
+    }
+
+    /// The same of IPv6.
+    pub fn iface_conf6(&self, interface: &str) -> IfaceConf6 {
+        let on = |sysctl| self.of_interface(interface, sysctl) != 0;
+        let of = |sysctl| self.of_interface(interface, sysctl);
+        IfaceConf6 {
+            forwarding: on(ConfSysctl::Forwarding6),
+            disable_ipv6: on(ConfSysctl::DisableIpv6),
+            hop_limit: of(ConfSysctl::HopLimit) as u8,
+            mtu: of(ConfSysctl::Mtu6) as u16,
+            accept_redirects: on(ConfSysctl::AcceptRedirects6),
+            accept_source_route: of(ConfSysctl::AcceptSourceRoute6).clamp(-1, 1) as i8,
+            seg6_enabled: on(ConfSysctl::Seg6Enabled),
+            drop_unicast_in_l2_multicast: on(ConfSysctl::DropUnicastInL2Multicast6),
+            proxy_ndp: on(ConfSysctl::ProxyNdp),
         }
     }
 
@@ -478,20 +607,25 @@ impl SysctlName {
         if let Some(sysctl) = Sysctl::ALL.iter().find(|sysctl| sysctl.name() == plain) {
             return Ok(Self::Global(*sysctl));
         }
-        let below = plain.strip_prefix("net.ipv4.").ok_or_else(unknown)?;
+        let (family, below) = match plain.strip_prefix("net.ipv6.") {
+            Some(below) => ("ipv6", below),
+            None => ("ipv4", plain.strip_prefix("net.ipv4.").ok_or_else(unknown)?),
+        };
+        let four = family == "ipv4";
         let fixed = |list: &[(&str, i64)], word: &str| {
             list.iter().find(|(fixed, _)| *fixed == word).map(|(_, only)| Self::Fixed(*only))
         };
-        if let Some(fixed) = fixed(FIXED, below) {
+        if let Some(fixed) = fixed(FIXED, below).filter(|_| four) {
             return Ok(fixed);
         }
         // The name of an interface may contain dots itself.
         let conf = below.strip_prefix("conf.").and_then(|rest| rest.rsplit_once('.'));
         let (interface, word) = conf.ok_or_else(unknown)?;
-        if let Some(fixed) = fixed(FIXED_CONF, word) {
+        if let Some(fixed) = fixed(FIXED_CONF, word).filter(|_| four) {
             return Ok(fixed);
         }
-        let sysctl = ConfSysctl::ALL.iter().find(|sysctl| sysctl.name() == word);
+        let is = |sysctl: &&ConfSysctl| sysctl.name() == word && sysctl.family() == family;
+        let sysctl = ConfSysctl::ALL.iter().find(is);
         let sysctl = *sysctl.ok_or_else(unknown)?;
         Ok(match (interface, sysctl) {
             ("all", ConfSysctl::Forwarding) => Self::Global(Sysctl::IpForward),
@@ -511,7 +645,8 @@ fn dotted(name: &str) -> String {
 fn known_names() -> Vec<String> {
     let global = Sysctl::ALL.iter().map(|sysctl| sysctl.name().to_owned());
     let conf = ConfSysctl::ALL.iter().flat_map(|sysctl| {
-        ["all", "default"].map(|which| format!("net.ipv4.conf.{which}.{}", sysctl.name()))
+        ["all", "default"]
+            .map(|which| format!("net.{}.conf.{which}.{}", sysctl.family(), sysctl.name()))
     });
     global.chain(conf).collect()
 }

@@ -346,7 +346,7 @@ fn a_route_that_leads_nowhere_is_refused() {
     assert!(
         route("nexthops = [{ dev = \"a\", weight = 257 }]").contains("`weight` must be 1 to 256")
     );
-    assert!(route("via = \"fe80::1\"").contains("IPv4 only"));
+    assert!(route("via = \"fe80::1\"").contains("other family"));
 }
 
 #[test]

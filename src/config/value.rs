@@ -2,12 +2,12 @@
 
 use std::{
     fmt,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     ops::{Deref, Range, RangeInclusive},
     path::PathBuf,
 };
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -342,7 +342,7 @@ impl Word for Ipv4Addr {
     fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
         text.parse().map_err(|_| {
             let hint = if text.contains(':') {
-                Some("this router forwards IPv4 only".to_owned())
+                Some("this is one of IPv6".to_owned())
             } else if text.contains('/') {
                 Some("write the address without the length of a prefix".to_owned())
             } else {
@@ -376,27 +376,40 @@ impl Word for MacAddr {
     }
 }
 
-fn prefix(text: &str, what: &str) -> Result<Ipv4Net, (String, Option<String>)> {
-    let (address, length) = text.split_once('/').unwrap_or((text, "32"));
-    let address = <Ipv4Addr as Word>::parse(address)
-        .map_err(|(_, hint)| (format!("{text:?} is not {what}"), hint))?;
-    let digits = length.bytes().all(|byte| byte.is_ascii_digit());
-    let length = length.parse().ok().filter(|length| digits && *length <= 32).ok_or_else(|| {
-        (format!("the length of the prefix in {text:?} is not a number of 0 to 32"), None)
-    })?;
-    Ipv4Net::new(address, length).map_err(|error| (error.to_string(), None))
+fn prefix(text: &str, what: &str) -> Result<IpNet, (String, Option<String>)> {
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().map_err(|_| (format!("{text:?} is not {what}"), None))?;
+    let most = if address.is_ipv6() { 128 } else { 32 };
+    let digits = |length: &&str| length.bytes().all(|byte| byte.is_ascii_digit());
+    let length = match length {
+        None => most,
+        Some(length) => Some(length)
+            .filter(digits)
+            .and_then(|length| length.parse().ok())
+            .filter(|length| *length <= most)
+            .ok_or_else(|| {
+                let message =
+                    format!("the length of the prefix in {text:?} is not a number of 0 to {most}");
+                (message, None)
+            })?,
+    };
+    IpNet::new(address, length).map_err(|error| (error.to_string(), None))
 }
 
 /// Destination of a route: `default`, a prefix, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Prefix(pub(super) Ipv4Net);
+pub(super) struct Prefix(pub(super) IpNet);
 
 impl Word for Prefix {
-    const WHAT: &'static str = "\"default\", a prefix such as \"10.0.0.0/8\", or an address";
+    const WHAT: &'static str =
+        "\"default\", a prefix such as \"10.0.0.0/8\" or \"2001:db8::/32\", or an address";
 
     fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
         if text == "default" {
-            return Ok(Self(Ipv4Net::default()));
+            return Ok(Self(Ipv4Net::default().into()));
         }
         let net = prefix(text, "a prefix")?;
         if net.addr() != net.network() {
@@ -407,28 +420,37 @@ impl Word for Prefix {
     }
 
     fn text(&self) -> String {
-        if self.0.prefix_len() == 0 { "default".into() } else { self.0.to_string() }
+        match self.0 {
+            IpNet::V4(net) if net.prefix_len() == 0 => "default".into(),
+            net => net.to_string(),
+        }
     }
 }
 
 /// Address of an interface with the length of its subnet's prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct InterfaceAddress(pub(super) Ipv4Net);
+pub(super) struct InterfaceAddress(pub(super) IpNet);
 
 impl Word for InterfaceAddress {
-    const WHAT: &'static str = "an address with the length of its prefix, such as \"192.0.2.1/24\"";
+    const WHAT: &'static str =
+        "an address with the length of its prefix, such as \"192.0.2.1/24\" or \"2001:db8::1/64\"";
 
     fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
         let net = prefix(text, "an address with the length of its prefix")?;
         if !text.contains('/') {
             let message = format!("{text:?} lacks the length of its prefix");
-            let hint = format!("write \"{text}/24\", or \"{text}/32\" for the address alone");
+            let (usual, alone) = if text.contains(':') { (64, 128) } else { (24, 32) };
+            let hint =
+                format!("write \"{text}/{usual}\", or \"{text}/{alone}\" for the address alone");
             return Err((message, Some(hint)));
         }
-        let address = net.addr();
-        let why = if address.is_multicast() {
+        let nobody = match net.addr() {
+            IpAddr::V4(four) => four.is_broadcast() || four.octets()[0] == 0,
+            IpAddr::V6(six) => six.is_unspecified() || six.to_ipv4_mapped().is_some(),
+        };
+        let why = if net.addr().is_multicast() {
             "a multicast group"
-        } else if address.is_broadcast() || address.octets()[0] == 0 {
+        } else if nobody {
             "no station's address"
         } else if net.prefix_len() == 0 {
             "everybody's address"

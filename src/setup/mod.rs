@@ -25,6 +25,7 @@ use crate::{
     ip4::table::{ReassemblyRoom, ReassemblyRules},
     neighbour::control::{Rules, State},
     packet::MacAddr,
+    port::table::IfaceAddr6,
     publish::Epochs,
     route::{control::Verb, multipath::Multipath},
     tables::Tunables,
@@ -172,10 +173,22 @@ pub fn router(
                 .map_err(|error| config.error(address.place(), error.to_string(), None))?;
         }
     }
+    let of_vrfs = config.vrfs.iter().map(|vrf| (&vrf.name, &vrf.addresses6));
+    let of_ports = config.ports.iter().flat_map(|port| {
+        let vlans = port.vlans.iter().map(|vlan| (&vlan.name, &vlan.addresses6));
+        std::iter::once((&port.name, &port.addresses6)).chain(vlans)
+    });
+    for (name, addresses) in of_ports.chain(of_vrfs) {
+        for address in addresses {
+            router
+                .add_address6(name, IfaceAddr6::permanent(**address))
+                .map_err(|error| config.error(address.place(), error.to_string(), None))?;
+        }
+    }
     for neighbour in &config.neighbours {
         let (address, mac) = (neighbour.address, neighbour.lladdr);
         router
-            .set_neighbour(Verb::Add, &neighbour.dev, address.into(), mac, State::Permanent, 0)
+            .set_neighbour(Verb::Add, &neighbour.dev, address, mac, State::Permanent, 0)
             .map_err(|error| config.error(neighbour.place(), error.to_string(), None))?;
     }
     for nexthop in &config.nexthops {
@@ -273,7 +286,7 @@ fn add_port(
             mac: fact.mac,
             mtu,
             conf: config.sysctls.iface_conf(name),
-            conf6: crate::port::table::IfaceConf6::default(),
+            conf6: config.sysctls.iface_conf6(name),
         };
         router
             .add_iface(spec)
