@@ -21,6 +21,7 @@ pub mod multicast;
 pub mod ndisc;
 pub mod neighbour;
 pub mod port;
+mod reassembly;
 pub mod route;
 pub mod tables;
 

@@ -37,7 +37,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("port", ENGINE),
     ("l2", ENGINE),
     // The destination cache stands in front of the table that `ip4-lookup` asks.
-    ("ip4", &["dpdk", "graph", "packet", "publish", "tables", "route::"]),
+    ("ip4", &["dpdk", "graph", "packet", "publish", "reassembly", "tables", "route::"]),
+    ("ip6", &["dpdk", "graph", "packet", "publish", "reassembly", "tables"]),
+    ("reassembly", &["graph", "packet"]),
     ("icmp", ENGINE),
     ("multicast", ENGINE),
     ("ndisc", ENGINE),

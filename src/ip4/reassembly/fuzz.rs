@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Datagram, Fate, Mark, Piece, Put, Reassembler, Rules,
-    queues::QUEUE_COST,
-    store::{BLOCK_COST, BLOCK_LEN},
+use super::{Datagram, Fate, Mark, Piece, Put, QUEUE_COST, Reassembler, Rules};
+use crate::{
+    graph::Nanos,
+    packet::ipv4::Ipv4View,
+    reassembly::store::{BLOCK_COST, BLOCK_LEN},
 };
-use crate::{graph::Nanos, packet::ipv4::Ipv4View};
 
 /// One unfinished datagram, as plainly as can be.
 #[derive(Clone, Debug, Default)]

@@ -16,30 +16,52 @@
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-mod queues;
-mod store;
 
-pub use self::queues::Key;
-use self::{
-    queues::{NONE, QUEUE_COST, Queues},
-    store::{BLOCK_COST, Blocks, Lie, REACH},
-};
 use super::table::ReassemblyRules as Rules;
+pub use crate::reassembly::Mark;
 use crate::{
     graph::Nanos,
     packet::ipv4::{self, Ipv4View},
+    reassembly::{
+        join_marks,
+        queues::{self, NONE, Queue, Queues},
+        store::{BLOCK_COST, Blocks, Lie, REACH},
+    },
 };
 
-/// What is known of a piece beside its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Mark {
-    /// Interface by which it came.
-    pub iface: u16,
-    /// Flags of its packet.
-    pub flags: u8,
-    /// What its packet says of its options, where a flag says that it has any.
-    pub options: u64,
+/// Which datagram a piece belongs to [4.103].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Key {
+    /// Source.
+    pub src: u32,
+    /// Destination.
+    pub dst: u32,
+    /// Identification.
+    pub id: u16,
+    /// VRF of the interface.
+    pub vrf: u16,
+    /// Protocol.
+    pub protocol: u8,
 }
+
+impl queues::Key for Key {
+    type First = [u8; ipv4::MAX_HEADER_LEN];
+    const NO_FIRST: Self::First = [0; ipv4::MAX_HEADER_LEN];
+    const NONE: Self = Self { src: 0, dst: 0, id: 0, vrf: 0, protocol: 0 };
+
+    fn hash(self, seed: u64) -> u64 {
+        let ends = u64::from(self.src) << 32 | u64::from(self.dst);
+        let rest = u64::from(self.vrf) << 32 | u64::from(self.protocol) << 16 | u64::from(self.id);
+        queues::mix_key(ends, rest, seed)
+    }
+
+    fn sender(self) -> Self {
+        Self { src: self.src, vrf: self.vrf, ..Self::NONE }
+    }
+}
+
+/// What memory one unfinished datagram takes besides its blocks.
+const QUEUE_COST: usize = Queue::<Key>::COST;
 
 /// A piece of a datagram.
 #[derive(Clone, Copy, Debug)]
@@ -94,22 +116,8 @@ pub struct Put {
 /// A datagram that is whole, or has run out of time.
 #[derive(Clone, Copy)]
 pub struct Datagram<'a> {
-    queue: &'a queues::Queue,
+    queue: &'a Queue<Key>,
     blocks: &'a Blocks,
-}
-
-/// Congestion experienced, in the type of service.
-const CE: u8 = 3;
-const NOT_ECT: u8 = 1;
-
-/// Marks to add to those of the first piece; nothing where the marks of the pieces cannot go
-/// together. `seen` has a bit for each of the four codepoints.
-const fn join_marks(seen: u8) -> Option<u8> {
-    match seen {
-        seen if seen & NOT_ECT != 0 && seen != NOT_ECT => None,
-        seen if seen & 1 << CE != 0 && seen != 1 << CE => Some(CE),
-        _ => Some(0),
-    }
 }
 
 impl Datagram<'_> {
@@ -130,17 +138,17 @@ impl Datagram<'_> {
 
     /// Header of the first piece as it came; nothing when that has not come.
     pub fn first_header(&self) -> &[u8] {
-        &self.queue.header[..usize::from(self.queue.header_len)]
+        &self.queue.header[..self.queue.header_len as usize]
     }
 
     /// Up to `most` bytes that the first piece carried.
     pub fn first_bytes(&self, most: usize) -> impl Iterator<Item = &[u8]> {
-        self.blocks.bytes(&self.queue.map, usize::from(self.queue.first_len).min(most))
+        self.blocks.bytes(&self.queue.map, 0, usize::from(self.queue.first_len).min(most))
     }
 
     /// Length of the whole, header included.
     pub fn total_len(&self) -> usize {
-        usize::from(self.queue.header_len) + self.queue.len as usize
+        self.queue.header_len as usize + self.queue.len as usize
     }
 
     /// Header of the whole and its length; the checksum is still to be made.
@@ -150,7 +158,7 @@ impl Datagram<'_> {
         header[ipv4::field::TOTAL_LEN].copy_from_slice(&(self.total_len() as u16).to_be_bytes());
         let word = if self.keeps_df() { ipv4::DONT_FRAGMENT } else { 0 };
         header[ipv4::field::FRAGMENT].copy_from_slice(&word.to_be_bytes());
-        (header, usize::from(self.queue.header_len))
+        (header, self.queue.header_len as usize)
     }
 
     /// Whether its largest piece was sent with DF, and so the whole must be again.
@@ -165,13 +173,13 @@ impl Datagram<'_> {
 
     /// What it carries.
     pub fn bytes(&self) -> impl Iterator<Item = &[u8]> {
-        self.blocks.bytes(&self.queue.map, self.queue.len as usize)
+        self.blocks.bytes(&self.queue.map, 0, self.queue.len as usize)
     }
 }
 
 /// All unfinished datagrams of one worker.
 pub struct Reassembler {
-    queues: Queues,
+    queues: Queues<Key>,
     blocks: Blocks,
     memory: usize,
     most: usize,
@@ -321,7 +329,7 @@ impl Reassembler {
         queue.last = piece.mark;
         if start == 0 {
             queue.header[..ip.header_len()].copy_from_slice(ip.header());
-            queue.header_len = ip.header_len() as u8;
+            queue.header_len = ip.header_len() as u32;
             queue.first_len = bytes.len() as u16;
             queue.first = piece.mark;
         }
@@ -340,7 +348,7 @@ impl Reassembler {
         if join_marks(queue.ecn).is_none() {
             return Err(Fate::Ecn);
         }
-        let total = u32::from(queue.header_len) + queue.len;
+        let total = queue.header_len + queue.len;
         if total > u32::from(u16::MAX) {
             return Err(Fate::Oversize);
         }

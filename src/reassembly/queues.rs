@@ -4,87 +4,84 @@ use super::{
     Mark,
     store::{Map, REACH},
 };
-use crate::{graph::Nanos, packet::ipv4};
+use crate::graph::Nanos;
 
 /// No entry: entries are numbered from one.
-pub(super) const NONE: u32 = 0;
+pub(crate) const NONE: u32 = 0;
 
-/// Which datagram a piece belongs to [4.103].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Key {
-    /// Source.
-    pub src: u32,
-    /// Destination.
-    pub dst: u32,
-    /// Identification.
-    pub id: u16,
-    /// VRF of the interface.
-    pub vrf: u16,
-    /// Protocol.
-    pub protocol: u8,
+/// Which datagram a piece belongs to.
+pub(crate) trait Key: Copy + Eq {
+    /// What is kept of the first piece's headers beside the blocks.
+    type First: Copy;
+    /// Nothing of them.
+    const NO_FIRST: Self::First;
+    /// Of no datagram.
+    const NONE: Self;
+
+    /// A number that only those who know the seed can foretell.
+    fn hash(self, seed: u64) -> u64;
+    /// What of it tells the sender; the rest as in [`Key::NONE`].
+    fn sender(self) -> Self;
 }
 
-impl Key {
-    const fn hash(self, seed: u64) -> u64 {
-        let ends = (self.src as u64) << 32 | self.dst as u64;
-        let rest = (self.vrf as u64) << 32 | (self.protocol as u64) << 16 | self.id as u64;
-        mix(mix(ends ^ seed, seed.rotate_left(32) ^ PI[0]) ^ rest, seed ^ PI[1])
-    }
+/// Two words of a key, mixed under a seed.
+pub(crate) const fn mix_key(ends: u64, rest: u64, seed: u64) -> u64 {
+    mix(mix(ends ^ seed, seed.rotate_left(32) ^ PI[0]) ^ rest, seed ^ PI[1])
 }
 
 /// Digits of pi: odd numbers without a pattern.
 const PI: [u64; 2] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345];
 
 /// The two halves of a full product, mixed.
-const fn mix(a: u64, b: u64) -> u64 {
+pub(crate) const fn mix(a: u64, b: u64) -> u64 {
     let product = a as u128 * (b | 1) as u128;
     product as u64 ^ (product >> 64) as u64
 }
 
 /// One unfinished datagram.
 #[derive(Clone, Copy)]
-pub(super) struct Queue {
-    pub(super) key: Key,
+pub(crate) struct Queue<K: Key> {
+    pub(crate) key: K,
     /// The next of the same bucket, or of those at rest.
     chain: u32,
     /// Neighbours in the order in which time runs out.
     before: u32,
     after: u32,
-    pub(super) due: Nanos,
+    pub(crate) due: Nanos,
     peer: u32,
     /// Count of the sender's pieces when the last one of this datagram came.
     seen: u32,
     /// Length of what is carried, as far as it is known.
-    pub(super) len: u32,
+    pub(crate) len: u32,
     /// Bytes that have come.
-    pub(super) bytes: u32,
+    pub(crate) bytes: u32,
     /// End of the piece that reaches furthest.
-    pub(super) reach: u32,
+    pub(crate) reach: u32,
     /// Pieces that have come.
-    pub(super) pieces: u32,
+    pub(crate) pieces: u32,
     /// Length of the largest piece, header included, and of the largest with DF.
-    pub(super) largest: u32,
-    pub(super) largest_df: u32,
-    /// The first piece is there: length of its header and of what it carries.
-    pub(super) header_len: u8,
-    pub(super) first_len: u16,
+    pub(crate) largest: u32,
+    pub(crate) largest_df: u32,
+    /// The first piece is there: length of its headers and of what it carries.
+    pub(crate) header_len: u32,
+    pub(crate) first_len: u16,
     /// The last piece is there.
-    pub(super) ended: u8,
+    pub(crate) ended: u8,
     /// Congestion marks that were seen, a bit for each of the four.
-    pub(super) ecn: u8,
-    pub(super) header: [u8; ipv4::MAX_HEADER_LEN],
+    pub(crate) ecn: u8,
+    pub(crate) header: K::First,
     /// What was known of the first piece, and of the one that came last.
-    pub(super) first: Mark,
-    pub(super) last: Mark,
-    pub(super) map: Map,
+    pub(crate) first: Mark,
+    pub(crate) last: Mark,
+    pub(crate) map: Map,
 }
 
-/// What memory one unfinished datagram takes besides its blocks.
-pub(super) const QUEUE_COST: usize = size_of::<Queue>();
+impl<K: Key> Queue<K> {
+    /// What memory one unfinished datagram takes besides its blocks.
+    pub(crate) const COST: usize = size_of::<Self>();
 
-impl Queue {
     const EMPTY: Self = Self {
-        key: Key { src: 0, dst: 0, id: 0, vrf: 0, protocol: 0 },
+        key: K::NONE,
         chain: NONE,
         before: NONE,
         after: NONE,
@@ -101,14 +98,14 @@ impl Queue {
         first_len: 0,
         ended: 0,
         ecn: 0,
-        header: [0; ipv4::MAX_HEADER_LEN],
+        header: K::NO_FIRST,
         first: Mark { iface: 0, flags: 0, options: 0 },
         last: Mark { iface: 0, flags: 0, options: 0 },
         map: [0; REACH],
     };
 
     /// Forgets all pieces, but not how large they were, as the kernel does.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         debug_assert_eq!(self.map, [0; REACH]);
         (self.len, self.bytes, self.reach, self.pieces) = (0, 0, 0, 0);
         (self.header_len, self.ended, self.ecn) = (0, 0, 0);
@@ -117,9 +114,8 @@ impl Queue {
 
 /// A sender with unfinished datagrams.
 #[derive(Clone, Copy)]
-struct Peer {
-    src: u32,
-    vrf: u16,
+struct Peer<K> {
+    sender: K,
     /// Pieces that came from it.
     count: u32,
     /// Unfinished datagrams.
@@ -128,27 +124,27 @@ struct Peer {
 }
 
 /// All unfinished datagrams of a worker.
-pub(super) struct Queues {
+pub(crate) struct Queues<K: Key> {
     seed: u64,
     /// Those that were ever used, behind one that is none; there is room for `most`.
-    all: Vec<Queue>,
+    all: Vec<Queue<K>>,
     most: usize,
     buckets: Box<[u32]>,
     free: u32,
     /// First and last by the time at which they run out.
     first: u32,
     last: u32,
-    peers: Vec<Peer>,
+    peers: Vec<Peer<K>>,
     peer_buckets: Box<[u32]>,
     peer_free: u32,
 }
 
-impl Queues {
-    pub(super) fn new(count: usize, seed: u64) -> Self {
+impl<K: Key> Queues<K> {
+    pub(crate) fn new(count: usize, seed: u64) -> Self {
         let buckets = count.next_power_of_two();
         let (mut all, mut peers) = (Vec::with_capacity(count + 1), Vec::with_capacity(count + 1));
         all.push(Queue::EMPTY);
-        peers.push(Peer { src: 0, vrf: 0, count: 0, users: 0, chain: NONE });
+        peers.push(Peer { sender: K::NONE, count: 0, users: 0, chain: NONE });
         Self {
             seed,
             all,
@@ -163,19 +159,19 @@ impl Queues {
         }
     }
 
-    pub(super) fn get(&self, id: u32) -> &Queue {
+    pub(crate) fn get(&self, id: u32) -> &Queue<K> {
         &self.all[id as usize]
     }
 
-    pub(super) fn get_mut(&mut self, id: u32) -> &mut Queue {
+    pub(crate) fn get_mut(&mut self, id: u32) -> &mut Queue<K> {
         &mut self.all[id as usize]
     }
 
-    fn bucket(&self, key: Key) -> usize {
+    fn bucket(&self, key: K) -> usize {
         key.hash(self.seed) as usize & (self.buckets.len() - 1)
     }
 
-    pub(super) fn find(&self, key: Key) -> u32 {
+    pub(crate) fn find(&self, key: K) -> u32 {
         let mut id = self.buckets[self.bucket(key)];
         while id != NONE && self.get(id).key != key {
             id = self.get(id).chain;
@@ -185,7 +181,7 @@ impl Queues {
 
     /// A new datagram whose time runs out at `due`; `NONE` when there are too many. `counts` when
     /// the pieces of its sender are to be counted.
-    pub(super) fn add(&mut self, key: Key, due: Nanos, counts: bool) -> u32 {
+    pub(crate) fn add(&mut self, key: K, due: Nanos, counts: bool) -> u32 {
         let id = match self.free {
             NONE if self.all.len() > self.most => return NONE,
             NONE => {
@@ -197,7 +193,7 @@ impl Queues {
                 id
             }
         };
-        let peer = if counts { self.use_peer(key.src, key.vrf) } else { NONE };
+        let peer = if counts { self.use_peer(key.sender()) } else { NONE };
         let bucket = self.bucket(key);
         let chain = std::mem::replace(&mut self.buckets[bucket], id);
         *self.get_mut(id) = Queue { key, chain, peer, ..Queue::EMPTY };
@@ -206,7 +202,7 @@ impl Queues {
     }
 
     /// Takes a datagram out of all lists, so that no further piece finds it.
-    pub(super) fn unlink(&mut self, id: u32) {
+    pub(crate) fn unlink(&mut self, id: u32) {
         let Queue { key, chain, peer, .. } = *self.get(id);
         let bucket = self.bucket(key);
         let mut at = self.buckets[bucket];
@@ -225,13 +221,13 @@ impl Queues {
     }
 
     /// Gives back the place of a datagram that was unlinked.
-    pub(super) fn release(&mut self, id: u32) {
+    pub(crate) fn release(&mut self, id: u32) {
         self.get_mut(id).chain = self.free;
         self.free = id;
     }
 
     /// The datagram whose time runs out first.
-    pub(super) fn oldest(&self) -> u32 {
+    pub(crate) fn oldest(&self) -> u32 {
         self.first
     }
 
@@ -267,14 +263,14 @@ impl Queues {
     }
 
     /// Gives a datagram new time.
-    pub(super) fn renew(&mut self, id: u32, due: Nanos) {
+    pub(crate) fn renew(&mut self, id: u32, due: Nanos) {
         self.forget_due(id);
         self.set_due(id, due);
     }
 
     /// Counts a piece for its sender; gives how many came from there since the last piece of this
     /// datagram, the piece itself included.
-    pub(super) fn distance(&mut self, id: u32) -> u32 {
+    pub(crate) fn distance(&mut self, id: u32) -> u32 {
         let peer = self.get(id).peer;
         if peer == NONE {
             return 0;
@@ -286,17 +282,16 @@ impl Queues {
         count.wrapping_sub(before)
     }
 
-    fn peer_bucket(&self, src: u32, vrf: u16) -> usize {
-        let key = Key { src, vrf, ..Key::default() };
-        key.hash(self.seed) as usize & (self.peer_buckets.len() - 1)
+    fn peer_bucket(&self, sender: K) -> usize {
+        sender.hash(self.seed) as usize & (self.peer_buckets.len() - 1)
     }
 
-    fn use_peer(&mut self, src: u32, vrf: u16) -> u32 {
-        let bucket = self.peer_bucket(src, vrf);
+    fn use_peer(&mut self, sender: K) -> u32 {
+        let bucket = self.peer_bucket(sender);
         let mut id = self.peer_buckets[bucket];
         while id != NONE {
             let peer = &mut self.peers[id as usize];
-            if (peer.src, peer.vrf) == (src, vrf) {
+            if peer.sender == sender {
                 peer.users += 1;
                 return id;
             }
@@ -304,7 +299,7 @@ impl Queues {
         }
         // There are as many places as datagrams, so one is free.
         let chain = self.peer_buckets[bucket];
-        let peer = Peer { src, vrf, count: 0, users: 1, chain };
+        let peer = Peer { sender, count: 0, users: 1, chain };
         let id = match self.peer_free {
             NONE => {
                 self.peers.push(peer);
@@ -326,8 +321,8 @@ impl Queues {
         if peer.users > 0 {
             return;
         }
-        let Peer { src, vrf, chain, .. } = *peer;
-        let bucket = self.peer_bucket(src, vrf);
+        let Peer { sender, chain, .. } = *peer;
+        let bucket = self.peer_bucket(sender);
         let mut at = self.peer_buckets[bucket];
         if at == id {
             self.peer_buckets[bucket] = chain;
@@ -345,6 +340,7 @@ impl Queues {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ip4::reassembly::Key;
 
     fn key(n: u32) -> Key {
         Key { src: n / 4, dst: 9, id: n as u16, vrf: 0, protocol: 1 }

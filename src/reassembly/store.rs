@@ -1,14 +1,14 @@
 //! Where the bytes of unfinished datagrams lie: blocks of one size, each at its place in a datagram.
 
 /// Bytes of a datagram in one block.
-pub(super) const BLOCK_LEN: usize = 512;
+pub(crate) const BLOCK_LEN: usize = 512;
 /// Offsets count in units of eight bytes, of which a block holds as many as a word has bits.
 const UNIT: usize = 8;
 /// Blocks that a datagram may reach over: the last offset, and a whole packet behind it.
-pub(super) const REACH: usize = 256;
+pub(crate) const REACH: usize = 256;
 
 /// What memory one block takes.
-pub(super) const BLOCK_COST: usize = size_of::<Block>();
+pub(crate) const BLOCK_COST: usize = size_of::<Block>();
 
 #[derive(Clone, Copy)]
 struct Block {
@@ -20,11 +20,11 @@ struct Block {
 }
 
 /// Blocks of one datagram, by place; 0 for none, else the number of the block and one.
-pub(super) type Map = [u16; REACH];
+pub(crate) type Map = [u16; REACH];
 
 /// How a piece lies to those that came before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lie {
+pub(crate) enum Lie {
     /// Nothing of it is there.
     New,
     /// All of it is there, within one run.
@@ -34,7 +34,7 @@ pub(super) enum Lie {
 }
 
 /// All blocks of a worker.
-pub(super) struct Blocks {
+pub(crate) struct Blocks {
     /// Those that were ever used; there is room for all.
     all: Vec<Block>,
     most: usize,
@@ -59,7 +59,7 @@ const fn places(start: usize, end: usize) -> std::ops::Range<usize> {
 
 impl Blocks {
     /// `count` blocks, at most 65 535. Memory is touched when it is used first.
-    pub(super) fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         let count = count.min(usize::from(u16::MAX));
         Self { all: Vec::with_capacity(count), most: count, free: Vec::with_capacity(count) }
     }
@@ -70,7 +70,7 @@ impl Blocks {
     }
 
     /// How the bytes from `start` to `end` lie to what is there.
-    pub(super) fn lie(&self, map: &Map, start: usize, end: usize) -> Lie {
+    pub(crate) fn lie(&self, map: &Map, start: usize, end: usize) -> Lie {
         let (mut some, mut all, mut apart) = (false, true, false);
         for place in places(start, end) {
             let mask = mask(place, start, end);
@@ -93,7 +93,7 @@ impl Blocks {
 
     /// Puts `bytes` at `start`; `begins` when they are the beginning of a run. Gives the number of
     /// blocks taken for them, or nothing when there are too few.
-    pub(super) fn put(
+    pub(crate) fn put(
         &mut self,
         map: &mut Map,
         start: usize,
@@ -133,7 +133,7 @@ impl Blocks {
     }
 
     /// Gives back all blocks of a datagram; gives their number.
-    pub(super) fn clear(&mut self, map: &mut Map) -> usize {
+    pub(crate) fn clear(&mut self, map: &mut Map) -> usize {
         let mut count = 0;
         for entry in map.iter_mut().filter(|entry| **entry != 0) {
             self.free.push(*entry - 1);
@@ -143,11 +143,17 @@ impl Blocks {
         count
     }
 
-    /// The first `len` bytes of a datagram in order; they must have come.
-    pub(super) fn bytes<'a>(&'a self, map: &'a Map, len: usize) -> impl Iterator<Item = &'a [u8]> {
-        places(0, len).filter_map(move |place| {
+    /// `len` bytes of a datagram in order, from a place where a block begins; they must have come.
+    pub(crate) fn bytes<'a>(
+        &'a self,
+        map: &'a Map,
+        from: usize,
+        len: usize,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let end = from + len;
+        places(from, end).filter_map(move |place| {
             let block = self.get(map, place)?;
-            Some(&block.data[..(len - place * BLOCK_LEN).min(BLOCK_LEN)])
+            Some(&block.data[..(end - place * BLOCK_LEN).min(BLOCK_LEN)])
         })
     }
 }
@@ -183,7 +189,7 @@ mod tests {
                 let end = (start + 104).min(1200);
                 assert!(blocks.put(&mut map, start, &bytes[start..end], true).is_some());
             }
-            let back: Vec<u8> = blocks.bytes(&map, 1200).flatten().copied().collect();
+            let back: Vec<u8> = blocks.bytes(&map, 0, 1200).flatten().copied().collect();
             assert_eq!(back, bytes);
             assert_eq!(blocks.put(&mut map, 2048, &[0], true), None, "all are in use");
             assert_eq!(blocks.clear(&mut map), 3);
