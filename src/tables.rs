@@ -16,6 +16,7 @@ use crate::{
         table::{LimitRules, Limits},
     },
     ip4::table::ReassemblyRules,
+    ip6::table::Tunables6,
     neighbour::table::NeighbourTables,
     port::table::{Iface, Ifaces, LocalAddresses},
     route::{
@@ -54,6 +55,8 @@ pub struct Tunables {
     pub forward_use_pmtu: bool,
     /// How fragments are put together.
     pub reassembly: ReassemblyRules,
+    /// Of IPv6.
+    pub six: Tunables6,
     /// Per-worker destination cache in front of the look-up.
     pub destination_cache: bool,
 }
@@ -78,6 +81,7 @@ impl Default for Tunables {
             redirects: (9, 20, 20_480),
             forward_use_pmtu: false,
             reassembly: ReassemblyRules::default(),
+            six: Tunables6::default(),
             destination_cache: false,
         }
     }

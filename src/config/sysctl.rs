@@ -128,6 +128,38 @@ sysctls! {
         "Most questions to a neighbour's old address before it counts as failed.";
     NeighUnresQlenBytes = "net.ipv4.neigh.default.unres_qlen_bytes", 0..=INT, 212_992, linux 212_992,
         "Most bytes of packets that wait for one neighbour's address.";
+    Ip6MaxHbhOptsNumber = "net.ipv6.max_hbh_opts_number", -INT..=INT, 8, linux 8,
+        "Most options, padding not counted, in hop-by-hop headers; below zero that many that are known and no other.";
+    Ip6MaxHbhLength = "net.ipv6.max_hbh_length", 0..=INT, 2_147_483_647, linux 2_147_483_647,
+        "Most bytes of a hop-by-hop header.";
+    Ip6MaxDstOptsNumber = "net.ipv6.max_dst_opts_number", -INT..=INT, 8, linux 8,
+        "Most options, padding not counted, in destination headers for the router; below zero that many that are known and no other.";
+    Ip6MaxDstOptsLength = "net.ipv6.max_dst_opts_length", 0..=INT, 2_147_483_647, linux 2_147_483_647,
+        "Most bytes of a destination header for the router.";
+    Ip6fragTime = "net.ipv6.ip6frag_time", 0..=INT, 60, linux 60,
+        "Seconds for which IPv6 fragments wait for the rest of their packet.";
+    Ip6fragHighThresh = "net.ipv6.ip6frag_high_thresh", 0..=33_554_432, 4_194_304, linux 4_194_304,
+        "Bytes that waiting IPv6 fragments may take, over all workers, each of which has its share. 0 turns reassembly off.";
+    Ip6fragLowThresh = "net.ipv6.ip6frag_low_thresh", 0..=33_554_432, 3_145_728, linux 3_145_728,
+        "Nothing depends on it, as in Linux since 4.17.";
+    Icmp6Ratelimit = "net.ipv6.icmp.ratelimit", 0..=INT, 100, linux 100,
+        "Least milliseconds between two limited ICMPv6 messages to one target; 0 for no limit.";
+    Icmp6EchoIgnoreAll = "net.ipv6.icmp.echo_ignore_all", 0..=1, 0, linux 0,
+        "Leave all ICMPv6 echo requests unanswered.";
+    Icmp6EchoIgnoreMulticast = "net.ipv6.icmp.echo_ignore_multicast", 0..=1, 0, linux 0,
+        "Leave ICMPv6 echo requests to groups unanswered.";
+    Icmp6EchoIgnoreAnycast = "net.ipv6.icmp.echo_ignore_anycast", 0..=1, 0, linux 0,
+        "Leave ICMPv6 echo requests to anycast addresses unanswered.";
+    Icmp6ErrorAnycastAsUnicast = "net.ipv6.icmp.error_anycast_as_unicast", 0..=1, 0, linux 0,
+        "Send ICMPv6 errors to anycast addresses too.";
+    AnycastSrcEchoReply = "net.ipv6.anycast_src_echo_reply", 0..=1, 0, linux 0,
+        "Answer ICMPv6 echo requests to anycast addresses from these addresses.";
+    AutoFlowlabels = "net.ipv6.auto_flowlabels", 0..=3, 1, linux 1,
+        "Give packets of the router's own a flow label: 0 and 2 for none, 1 and 3 for one that comes of the flow.";
+    FlowlabelReflect = "net.ipv6.flowlabel_reflect", 0..=7, 0, linux 0,
+        "Whose flow labels come back in answers: 2 of refused TCP segments, 4 of echo requests.";
+    FlowlabelStateRanges = "net.ipv6.flowlabel_state_ranges", 0..=1, 0, linux 0,
+        "Take flow labels of the router's own from the upper half.";
 }
 
 /// How the value of `conf.all` and that of an interface make the one in force.

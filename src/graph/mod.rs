@@ -143,6 +143,17 @@ impl<T> Cx<'_, T> {
         self.count(Snmp::IcmpOutMsgs, 1);
     }
 
+    /// Counts an ICMPv6 message received, by its type.
+    pub fn count_icmp6_in(&self, kind: u8) {
+        self.stats.icmp6[0][usize::from(kind)].add(1);
+    }
+
+    /// Counts an ICMPv6 message sent, by its type.
+    pub fn count_icmp6_out(&self, kind: u8) {
+        self.stats.icmp6[1][usize::from(kind)].add(1);
+        self.count(Snmp::Icmp6OutMsgs, 1);
+    }
+
     /// Raises a counter of the kernel's MIBs.
     #[inline]
     pub fn count(&self, counter: Snmp, by: u64) {

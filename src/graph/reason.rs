@@ -177,6 +177,42 @@ reasons! {
     Ip6NextHeader = "ip6_unknown_next_header" [Ip6InUnknownProtos],
     /// No local service listens on this UDP port; answered with ICMPv6 port unreachable.
     Udp6NoSocket = "udp6_no_socket" [Udp6NoPorts],
+    /// Options of an IPv6 header are malformed, too many, or ask for this where they are not known.
+    Ip6Options = "ip6_options" [Ip6InHdrErrors],
+    /// A header of destination options is longer than `max_dst_opts_length`.
+    Ip6OptionsTooLong = "ip6_options_too_long" [],
+    /// An IPv6 jumbogram that is not there whole.
+    Ip6ShortJumbo = "ip6_short_jumbo" [Ip6InHdrErrors],
+    /// A routing header in a packet to a group, or in a frame to many.
+    Ip6SourceRoute = "ip6_source_route" [Ip6InAddrErrors],
+    /// A segment routing header where `seg6_enabled` is off, or with a keyed hash.
+    Ip6Segments = "ip6_segments" [],
+    /// The IPv6 fragment overlaps another; its packet was given up.
+    Frag6Overlap = "frag6_overlap" [Ip6ReasmFails],
+    /// The IPv6 fragment is empty, or its end does not agree with others; its packet was given up.
+    Frag6Malformed = "frag6_malformed" [Ip6ReasmFails],
+    /// The IPv6 fragments have congestion marks that cannot go together.
+    Frag6Ecn = "frag6_ecn" [Ip6ReasmFails],
+    /// The IPv6 fragments make more than the 65,535 bytes that a packet can have.
+    Frag6Oversize = "frag6_oversize" [Ip6ReasmFails],
+    /// IPv6 fragments that wait take more memory than `ip6frag_high_thresh`.
+    Frag6Memory = "frag6_high_thresh" [Ip6ReasmFails],
+    /// No packet buffer was free for the IPv6 packet.
+    Frag6NoBuffer = "frag6_nomem" [Ip6ReasmFails],
+    /// An IPv6 packet of the router's own could not be cut to fit the MTU.
+    Frag6Failed = "frag6_failed" [Ip6FragFails],
+    /// The UDP header over IPv6 is cut short or its length is impossible.
+    Udp6Malformed = "udp6_malformed" [Udp6InErrors],
+    /// The UDP checksum over IPv6 does not match, or is missing.
+    Udp6Checksum = "udp6_csum" [Udp6InErrors, Udp6InCsumErrors],
+    /// A datagram to an IPv6 group that nobody listens to.
+    Udp6Group = "udp6_group" [Udp6IgnoredMulti],
+    /// An ICMPv6 error that does not quote an IPv6 header and eight bytes behind its headers.
+    Icmp6BadQuote = "icmp6_bad_quote" [Icmp6InErrors],
+    /// An ICMPv6 error about a TCP or UDP session that the router does not have.
+    Icmp6NoSession = "icmp6_no_session" [Icmp6InErrors],
+    /// An ICMPv6 request that sysctls or limits leave unanswered.
+    Icmp6Ignored = "icmp6_ignored" [],
     /// The ICMPv6 message is shorter than its header.
     Icmp6Truncated = "icmp6_truncated" [Icmp6InErrors],
     /// The ICMPv6 checksum does not match.

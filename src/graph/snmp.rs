@@ -110,7 +110,13 @@ snmp! {
         Ip6OutRequests = "OutRequests" "IPv6 packets that the router made itself.",
         Ip6OutDiscards = "OutDiscards" "Packets dropped on output for want of a buffer.",
         Ip6OutNoRoutes = "OutNoRoutes" "The router's own packets that no route covers.",
+        Ip6ReasmTimeout = "ReasmTimeout" "Reassemblies whose time ran out.",
+        Ip6ReasmReqds = "ReasmReqds" "Fragments received that needed reassembly.",
+        Ip6ReasmOKs = "ReasmOKs" "Packets put together from their fragments.",
+        Ip6ReasmFails = "ReasmFails" "Reassemblies that failed.",
+        Ip6FragOKs = "FragOKs" "The router's own packets cut into fragments.",
         Ip6FragFails = "FragFails" "Packets that needed cutting and could not be cut.",
+        Ip6FragCreates = "FragCreates" "Fragments made.",
         Ip6InMcastPkts = "InMcastPkts" "IPv6 packets to groups received.",
     }
     "Icmp6" {
@@ -119,9 +125,43 @@ snmp! {
         Icmp6OutMsgs = "OutMsgs" "ICMPv6 messages sent.",
         Icmp6OutErrors = "OutErrors" "ICMPv6 messages that could not be sent.",
         Icmp6InCsumErrors = "InCsumErrors" "ICMPv6 messages with a wrong checksum.",
+        Icmp6OutRateLimitHost = "OutRateLimitHost" "ICMPv6 messages held back by the limit for one target.",
+        Icmp6InDestUnreachs = "InDestUnreachs" "Destination unreachable received.",
+        Icmp6InPktTooBigs = "InPktTooBigs" "Packet too big received.",
+        Icmp6InTimeExcds = "InTimeExcds" "Time exceeded received.",
+        Icmp6InParmProblems = "InParmProblems" "Parameter problem received.",
+        Icmp6InEchos = "InEchos" "Echo requests received.",
+        Icmp6InEchoReplies = "InEchoReplies" "Echo replies received.",
+        Icmp6InGroupMembQueries = "InGroupMembQueries" "Multicast listener queries received.",
+        Icmp6InGroupMembResponses = "InGroupMembResponses" "Multicast listener reports received.",
+        Icmp6InGroupMembReductions = "InGroupMembReductions" "Multicast listener done received.",
+        Icmp6InRouterSolicits = "InRouterSolicits" "Router solicitations received.",
+        Icmp6InRouterAdvertisements = "InRouterAdvertisements" "Router advertisements received.",
+        Icmp6InNeighborSolicits = "InNeighborSolicits" "Neighbour solicitations received.",
+        Icmp6InNeighborAdvertisements = "InNeighborAdvertisements" "Neighbour advertisements received.",
+        Icmp6InRedirects = "InRedirects" "Redirects received.",
+        Icmp6InMLDv2Reports = "InMLDv2Reports" "Multicast listener reports of version 2 received.",
+        Icmp6OutDestUnreachs = "OutDestUnreachs" "Destination unreachable sent.",
+        Icmp6OutPktTooBigs = "OutPktTooBigs" "Packet too big sent.",
+        Icmp6OutTimeExcds = "OutTimeExcds" "Time exceeded sent.",
+        Icmp6OutParmProblems = "OutParmProblems" "Parameter problem sent.",
+        Icmp6OutEchos = "OutEchos" "Echo requests sent.",
+        Icmp6OutEchoReplies = "OutEchoReplies" "Echo replies sent.",
+        Icmp6OutGroupMembQueries = "OutGroupMembQueries" "Multicast listener queries sent.",
+        Icmp6OutGroupMembResponses = "OutGroupMembResponses" "Multicast listener reports sent.",
+        Icmp6OutGroupMembReductions = "OutGroupMembReductions" "Multicast listener done sent.",
+        Icmp6OutRouterSolicits = "OutRouterSolicits" "Router solicitations sent.",
+        Icmp6OutRouterAdvertisements = "OutRouterAdvertisements" "Router advertisements sent.",
+        Icmp6OutNeighborSolicits = "OutNeighborSolicits" "Neighbour solicitations sent.",
+        Icmp6OutNeighborAdvertisements = "OutNeighborAdvertisements" "Neighbour advertisements sent.",
+        Icmp6OutRedirects = "OutRedirects" "Redirects sent.",
+        Icmp6OutMLDv2Reports = "OutMLDv2Reports" "Multicast listener reports of version 2 sent.",
     }
     "Udp6" {
         Udp6NoPorts = "NoPorts" "Datagrams over IPv6 for a port that nobody listens on.",
+        Udp6InErrors = "InErrors" "Datagrams over IPv6 received that were broken.",
+        Udp6InCsumErrors = "InCsumErrors" "Datagrams over IPv6 with a wrong checksum, or none.",
+        Udp6IgnoredMulti = "IgnoredMulti" "Datagrams to IPv6 groups that nobody listens to.",
     }
 }
 
@@ -151,6 +191,45 @@ impl Snmp {
             Self::IcmpOutTimestampReps => (true, 14),
             Self::IcmpOutAddrMasks => (true, 17),
             Self::IcmpOutAddrMaskReps => (true, 18),
+            _ => return None,
+        })
+    }
+}
+
+impl Snmp {
+    /// The ICMPv6 type whose messages it counts, and whether those sent; of most counters none.
+    pub const fn icmp6_type(self) -> Option<(bool, u8)> {
+        Some(match self {
+            Self::Icmp6InDestUnreachs => (false, 1),
+            Self::Icmp6InPktTooBigs => (false, 2),
+            Self::Icmp6InTimeExcds => (false, 3),
+            Self::Icmp6InParmProblems => (false, 4),
+            Self::Icmp6InEchos => (false, 128),
+            Self::Icmp6InEchoReplies => (false, 129),
+            Self::Icmp6InGroupMembQueries => (false, 130),
+            Self::Icmp6InGroupMembResponses => (false, 131),
+            Self::Icmp6InGroupMembReductions => (false, 132),
+            Self::Icmp6InRouterSolicits => (false, 133),
+            Self::Icmp6InRouterAdvertisements => (false, 134),
+            Self::Icmp6InNeighborSolicits => (false, 135),
+            Self::Icmp6InNeighborAdvertisements => (false, 136),
+            Self::Icmp6InRedirects => (false, 137),
+            Self::Icmp6InMLDv2Reports => (false, 143),
+            Self::Icmp6OutDestUnreachs => (true, 1),
+            Self::Icmp6OutPktTooBigs => (true, 2),
+            Self::Icmp6OutTimeExcds => (true, 3),
+            Self::Icmp6OutParmProblems => (true, 4),
+            Self::Icmp6OutEchos => (true, 128),
+            Self::Icmp6OutEchoReplies => (true, 129),
+            Self::Icmp6OutGroupMembQueries => (true, 130),
+            Self::Icmp6OutGroupMembResponses => (true, 131),
+            Self::Icmp6OutGroupMembReductions => (true, 132),
+            Self::Icmp6OutRouterSolicits => (true, 133),
+            Self::Icmp6OutRouterAdvertisements => (true, 134),
+            Self::Icmp6OutNeighborSolicits => (true, 135),
+            Self::Icmp6OutNeighborAdvertisements => (true, 136),
+            Self::Icmp6OutRedirects => (true, 137),
+            Self::Icmp6OutMLDv2Reports => (true, 143),
             _ => return None,
         })
     }

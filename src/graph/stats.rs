@@ -120,6 +120,8 @@ pub struct Stats {
     pub snmp: [Count; SNMPS],
     /// ICMP messages received by type, and then those sent.
     pub icmp: [[Count; 256]; 2],
+    /// The same of ICMPv6.
+    pub icmp6: [[Count; 256]; 2],
     /// By interface index.
     pub ifaces: Box<[IfaceCounts]>,
     /// Packets that nodes made.
@@ -157,6 +159,7 @@ impl Stats {
             drops: std::array::from_fn(|_| Count::default()),
             snmp: std::array::from_fn(|_| Count::default()),
             icmp: std::array::from_fn(|_| std::array::from_fn(|_| Count::default())),
+            icmp6: std::array::from_fn(|_| std::array::from_fn(|_| Count::default())),
             ifaces: (0..MAX_IFACES).map(|_| IfaceCounts::default()).collect(),
             made: Count::default(),
             injected: Count::default(),

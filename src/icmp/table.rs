@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     graph::{Nanos, Reason},
+    icmp6::table::Rules,
     packet::icmp4::MAX_TYPE,
 };
 
@@ -171,6 +172,8 @@ pub struct Limits {
     /// Target (high half), and the time in ms at which it had nothing left of its allowance, which
     /// grows by a ms each ms; 0 for a free place.
     targets: Box<[AtomicU64]>,
+    /// The same for IPv6, of whose addresses a keyed hash stands for each.
+    targets6: Box<[AtomicU64]>,
     /// Messages that may go to all targets together before time has to pass.
     credit: AtomicI32,
     /// When there were last some added, in ms.
@@ -179,6 +182,8 @@ pub struct Limits {
     charged: AtomicU32,
     /// Identification of the last answer.
     id: AtomicU32,
+    /// Fragments that were numbered.
+    fragments: AtomicU32,
     /// Hosts that were told of a better gateway: their address (high half), how often (low byte), and
     /// when (ms, in the bits between).
     redirects: Box<[AtomicU64]>,
@@ -188,11 +193,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             targets: bytemuck::zeroed_slice_box(WAYS * SETS),
+            targets6: bytemuck::zeroed_slice_box(WAYS * SETS),
             credit: AtomicI32::new(0),
             // A second ago when the clock starts at 0, so that a fresh router has its full burst.
             stamp: AtomicU32::new(SECOND.wrapping_neg()),
             charged: AtomicU32::new(0),
             id: AtomicU32::new(0),
+            fragments: AtomicU32::new(0),
             redirects: bytemuck::zeroed_slice_box(REDIRECTS),
         }
     }
@@ -204,6 +211,39 @@ impl Limits {
     pub fn next_id(&self) -> u16 {
         let id = self.id.fetch_add(1, Ordering::Relaxed).wrapping_add(1) as u16;
         if id == 0 { self.next_id() } else { id }
+    }
+
+    /// The next identification of an IPv6 packet in pieces, never 0, in an order that nobody who does
+    /// not know the seed can foretell.
+    pub fn next_fragment_id(&self, seed: u32) -> u32 {
+        let number = self.fragments.fetch_add(1, Ordering::Relaxed);
+        match crate::packet::tuple_hash(number, seed, 44, 0, 0, seed) {
+            0 => self.next_fragment_id(seed),
+            id => id,
+        }
+    }
+
+    /// May an ICMPv6 message of `kind` go to `target`? Takes from its allowance if so. All families
+    /// share what may go to whomever.
+    pub fn allow6(
+        &self,
+        (all, six): (&LimitRules, &Rules),
+        kind: u8,
+        target: u128,
+        now: Nanos,
+    ) -> Verdict {
+        if !six.is_limited(kind) {
+            return Verdict::Allowed;
+        }
+        if !self.global_has_credit(all, now) {
+            return Verdict::GloballyLimited;
+        }
+        let (cost, key) = (six.ratelimit_ms, crate::packet::l3_hash6(target, 0, 0, all.seed));
+        if cost != 0 && !take(&self.targets6, key, now, cost, cost.saturating_mul(BURST)) {
+            return Verdict::TargetLimited;
+        }
+        self.take_global(all);
+        Verdict::Allowed
     }
 
     /// May a message of `kind` and `code` go to `target`? Takes from its allowance if so.
@@ -262,7 +302,7 @@ impl Limits {
 
     fn target_allows(&self, rules: &LimitRules, target: Ipv4Addr, now: Nanos) -> bool {
         let cost = rules.ratelimit_ms;
-        cost == 0 || self.take(target, now, cost, cost.saturating_mul(BURST))
+        cost == 0 || take(&self.targets, target.to_bits(), now, cost, cost.saturating_mul(BURST))
     }
 
     /// May `host` be told of a better gateway? At most `number` times in a row, with a pause of
@@ -300,39 +340,39 @@ impl Limits {
     /// May an error about the lack of a route go to `target`? Takes from the allowance that
     /// [`Limits::allow`] takes from again, as the kernel does (`ip_error`).
     pub fn allow_route_error(&self, target: Ipv4Addr, now: Nanos) -> bool {
-        self.take(target, now, ROUTE_ERROR_COST, ROUTE_ERROR_BURST)
+        take(&self.targets, target.to_bits(), now, ROUTE_ERROR_COST, ROUTE_ERROR_BURST)
     }
+}
 
-    /// Takes `cost` ms from the allowance of `target`, of which at most `most` may have gathered.
-    fn take(&self, target: Ipv4Addr, now: Nanos, cost: u32, most: u32) -> bool {
-        let now = (now / MS) as u32;
-        let key = u64::from(target.to_bits()) << 32;
-        let set = (target.to_bits().wrapping_mul(0x9e37_79b1) >> 18) as usize % SETS;
-        let ways = &self.targets[set * WAYS..][..WAYS];
-        loop {
-            let tokens = |word: u64| now.wrapping_sub(word as u32);
-            let found = ways.iter().find(|way| {
-                let word = way.load(Ordering::Relaxed);
-                word != 0 && word >> 32 == key >> 32
+/// Takes `cost` ms from the allowance of a target, of which at most `most` may have gathered.
+fn take(targets: &[AtomicU64], target: u32, now: Nanos, cost: u32, most: u32) -> bool {
+    let now = (now / MS) as u32;
+    let key = u64::from(target) << 32;
+    let set = (target.wrapping_mul(0x9e37_79b1) >> 18) as usize % SETS;
+    let ways = &targets[set * WAYS..][..WAYS];
+    loop {
+        let tokens = |word: u64| now.wrapping_sub(word as u32);
+        let found = ways.iter().find(|way| {
+            let word = way.load(Ordering::Relaxed);
+            word != 0 && word >> 32 == key >> 32
+        });
+        // No entry yet: take a free place, or that of the target who has waited longest.
+        let way = found.unwrap_or_else(|| {
+            let longest = ways.iter().max_by_key(|way| match way.load(Ordering::Relaxed) {
+                0 => u32::MAX,
+                word => tokens(word),
             });
-            // No entry yet: take a free place, or that of the target who has waited longest.
-            let way = found.unwrap_or_else(|| {
-                let longest = ways.iter().max_by_key(|way| match way.load(Ordering::Relaxed) {
-                    0 => u32::MAX,
-                    word => tokens(word),
-                });
-                longest.unwrap_or(&ways[0])
-            });
-            let old = way.load(Ordering::Relaxed);
-            let gathered = if found.is_some() { tokens(old).min(most) } else { most };
-            let (left, allowed) = match gathered.checked_sub(cost) {
-                Some(left) => (left, true),
-                None => (gathered, false),
-            };
-            let new = key | u64::from(now.wrapping_sub(left));
-            if way.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                return allowed;
-            }
+            longest.unwrap_or(&ways[0])
+        });
+        let old = way.load(Ordering::Relaxed);
+        let gathered = if found.is_some() { tokens(old).min(most) } else { most };
+        let (left, allowed) = match gathered.checked_sub(cost) {
+            Some(left) => (left, true),
+            None => (gathered, false),
+        };
+        let new = key | u64::from(now.wrapping_sub(left));
+        if way.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return allowed;
         }
     }
 }
@@ -413,6 +453,25 @@ mod tests {
         let off =
             LimitRules { ratelimit_ms: 0, msgs_per_sec: 1_000_000, msgs_burst: 2000, ..RULES };
         assert_eq!(sent(&limits, &off, 11, 0, 1000, 0), 1000);
+    }
+
+    #[test]
+    fn icmpv6_is_limited_by_mask_and_target() {
+        let limits = Limits::default();
+        let six = Rules { ratelimit_ms: 1000, ..Rules::default() };
+        let sent = |kind: u8, target: u128, now: Nanos| {
+            let allow =
+                |_: &u32| limits.allow6((&RULES, &six), kind, target, now) == Verdict::Allowed;
+            (0..20).filter(allow).count()
+        };
+        assert_eq!((sent(1, 7, 0), sent(1, 8, 0), sent(1, 7, 600 * MS)), (6, 6, 0));
+        assert_eq!(sent(1, 7, 2600 * MS), 2);
+        assert_eq!((sent(2, 7, 0), sent(129, 7, 0)), (20, 20), "too big and echoes are not");
+        let off = Rules { ratelimit_ms: 0, ..six };
+        assert_eq!(limits.allow6((&RULES, &off), 1, 7, 2600 * MS), Verdict::Allowed);
+        let ids: std::collections::HashSet<u32> =
+            (0..10_000).map(|_| limits.next_fragment_id(9)).collect();
+        assert!(ids.len() > 9_990 && !ids.contains(&0));
     }
 
     #[test]

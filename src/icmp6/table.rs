@@ -35,6 +35,8 @@ pub enum Cause6 {
     NextHeader = 74,
     /// An option that is not known and must be.
     Option = 75,
+    /// A first fragment without all headers up to that of the transport.
+    HeadersIncomplete = 76,
     /// A better way for the sender; the packet goes on, this is a copy of it.
     Redirect = 78,
 }
@@ -60,6 +62,7 @@ impl Cause6 {
             73 => Self::HeaderField,
             74 => Self::NextHeader,
             75 => Self::Option,
+            76 => Self::HeadersIncomplete,
             78 => Self::Redirect,
             _ => return None,
         })
@@ -87,6 +90,9 @@ impl Cause6 {
             Self::Option => {
                 ErrorKind::ParameterProblem { code: parameter_problem::OPTION, pointer }
             }
+            Self::HeadersIncomplete => {
+                ErrorKind::ParameterProblem { code: parameter_problem::INCOMPLETE, pointer }
+            }
             Self::Redirect => return None,
         })
     }
@@ -103,9 +109,77 @@ impl Cause6 {
             Self::TooBig => Reason::Ip6TooBig,
             Self::HopLimit => Reason::Ip6HopLimit,
             Self::ReassemblyTimeout => Reason::FragTimeoutTold,
-            Self::HeaderField | Self::Option => Reason::Ip6Header,
+            Self::HeaderField | Self::Option | Self::HeadersIncomplete => Reason::Ip6Header,
             Self::NextHeader => Reason::Ip6NextHeader,
             Self::Redirect => Reason::Redirected,
         }
+    }
+}
+
+/// Tunables of ICMPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// `net.ipv6.icmp.ratelimit`: ms between messages to one target, 0 for no limit.
+    pub ratelimit_ms: u32,
+    /// `net.ipv6.icmp.ratemask`: a bit for each type that is limited.
+    pub ratemask: [u64; 4],
+    /// `net.ipv6.icmp.echo_ignore_all`.
+    pub echo_ignore_all: bool,
+    /// `net.ipv6.icmp.echo_ignore_multicast`.
+    pub echo_ignore_multicast: bool,
+    /// `net.ipv6.icmp.echo_ignore_anycast`.
+    pub echo_ignore_anycast: bool,
+    /// `net.ipv6.anycast_src_echo_reply`.
+    pub anycast_source: bool,
+    /// `net.ipv6.icmp.error_anycast_as_unicast`.
+    pub errors_to_anycast: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            ratelimit_ms: 100,
+            // All errors but Packet Too Big: 0-1,3-127.
+            ratemask: [!(1 << 2), u64::MAX, 0, 0],
+            echo_ignore_all: false,
+            echo_ignore_multicast: false,
+            echo_ignore_anycast: false,
+            anycast_source: false,
+            errors_to_anycast: false,
+        }
+    }
+}
+
+impl Rules {
+    /// Whether messages of a type are limited.
+    pub const fn is_limited(&self, kind: u8) -> bool {
+        self.ratemask[kind as usize / 64] & 1 << (kind % 64) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows [3.87].
+    #[test]
+    fn errors_but_too_big_are_limited_by_default() {
+        let limited: Vec<u8> =
+            (0..=255).filter(|kind| Rules::default().is_limited(*kind)).collect();
+        let wanted: Vec<u8> = (0..128).filter(|kind| *kind != 2).collect();
+        assert_eq!(limited, wanted);
+    }
+
+    #[test]
+    fn notes_carry_the_cause() {
+        for note in 0..=u16::MAX {
+            if let Some(cause) = Cause6::from_note(note) {
+                assert_eq!(cause.note(), note);
+            }
+        }
+        assert_eq!(
+            Cause6::from_note(Cause6::HeadersIncomplete.note()),
+            Some(Cause6::HeadersIncomplete)
+        );
     }
 }

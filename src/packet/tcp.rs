@@ -185,6 +185,24 @@ pub struct TcpSpec {
 }
 
 impl TcpSpec {
+    /// The reset that answers a segment to where nobody listens, or `None` for a reset (RFC 9293
+    /// section 3.5.2).
+    pub fn reset(segment: &TcpView<'_>) -> Option<Self> {
+        let flags = segment.flags();
+        if flags & flag::RST != 0 {
+            return None;
+        }
+        let ports =
+            Self { src_port: segment.dst_port(), dst_port: segment.src_port(), ..Self::default() };
+        if flags & flag::ACK != 0 {
+            return Some(Self { seq: segment.ack(), flags: flag::RST, ..ports });
+        }
+        let bits = u32::from(flags & flag::SYN != 0) + u32::from(flags & flag::FIN != 0);
+        let len = segment.payload().len() as u32;
+        let ack = segment.seq().wrapping_add(bits).wrapping_add(len);
+        Some(Self { ack, flags: flag::RST | flag::ACK, ..ports })
+    }
+
     /// Writes the header before a payload that stands at `buf[20..]` already, checksum included, and
     /// returns the length of both; `buf` is the whole segment.
     pub fn emit(&self, buf: &mut [u8], src: Ipv4Addr, dst: Ipv4Addr) -> Result<usize, Malformed> {
@@ -332,6 +350,26 @@ mod tests {
                 let _ = (view.mss(), view.payload(), view.option_bytes());
             }
         });
+    }
+
+    fn answer_to(flags: u8, seq: u32, ack: u32, payload: usize) -> Option<TcpSpec> {
+        let mut bytes = vec![0; HEADER_LEN + payload];
+        let (src, dst) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let segment = TcpSpec { src_port: 40000, dst_port: 80, seq, ack, flags, window: 1 };
+        segment.emit(&mut bytes, src, dst).unwrap();
+        TcpSpec::reset(&TcpView::new_checked(&bytes).unwrap())
+    }
+
+    #[test]
+    fn a_reset_acknowledges_what_it_refuses() {
+        let syn = answer_to(flag::SYN, 100, 0, 0).unwrap();
+        assert_eq!((syn.seq, syn.ack, syn.flags), (0, 101, flag::RST | flag::ACK));
+        assert_eq!((syn.src_port, syn.dst_port), (80, 40000));
+        let data = answer_to(flag::FIN, u32::MAX, 0, 5).unwrap();
+        assert_eq!((data.ack, data.flags), (5, flag::RST | flag::ACK));
+        let ack = answer_to(flag::ACK, 7, 1234, 3).unwrap();
+        assert_eq!((ack.seq, ack.ack, ack.flags), (1234, 0, flag::RST));
+        assert!(answer_to(flag::RST | flag::ACK, 1, 1, 0).is_none());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!   place in the file
 
 mod crew;
+mod six;
 
 use std::sync::Arc;
 
@@ -251,6 +252,7 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
                 high_thresh: number(Sysctl::IpfragHighThresh) as usize,
                 max_dist: number(Sysctl::IpfragMaxDist),
             },
+            six: six::tunables(config),
             destination_cache: config.cache.destinations,
         };
         *rules = Rules {

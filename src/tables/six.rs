@@ -61,6 +61,24 @@ impl Tables {
         self.ifaces.iter().any(|iface| [vrf, 0].contains(&iface.own_vrf()) && has(iface))
     }
 
+    /// True when the address is one that all routers of a prefix share (RFC 4291 section 2.6.1), and the
+    /// router is one of them for what comes by an interface.
+    pub fn is_anycast6(&self, iface: u16, address: u128) -> bool {
+        let Some(own) = self.ifaces.get(iface) else { return false };
+        let shares = |iface: &Iface| {
+            iface.conf6.forwarding
+                && iface.addresses6.iter().any(|own| {
+                    let (bits, len) = (own.local.addr().to_bits(), own.local.prefix_len());
+                    address::subnet_router_anycast(bits, len) == Some(address)
+                })
+        };
+        if address::is_link_local(address) {
+            return shares(own);
+        }
+        let vrf = own.own_vrf();
+        self.ifaces.iter().any(|iface| [vrf, 0].contains(&iface.own_vrf()) && shares(iface))
+    }
+
     /// Hop of an IPv6 packet of the router's own, which `iface` binds where the destination is of one
     /// link or a group.
     pub fn output_hop6(&self, flow: &Flow<u128>, iface: u16) -> Option<u32> {
@@ -94,7 +112,13 @@ impl Tables {
         if let Some(chosen) = self.hops.prefsrc6(hop) {
             return Some(chosen);
         }
-        let iface = self.ifaces.get(self.hops.get(hop).out().iface)?;
+        self.source_at6(self.hops.get(hop).out().iface, dst)
+    }
+
+    /// The address that the router's own packets to `dst` carry when an interface stands for their way
+    /// (RFC 6724 section 5).
+    pub fn source_at6(&self, iface: u16, dst: u128) -> Option<Ipv6Addr> {
+        let iface = self.ifaces.get(iface)?;
         let vrf = iface.own_vrf();
         let wanted = address::scope_of(dst);
         let on = |iface: &Iface, only_global: bool| {

@@ -121,9 +121,16 @@ impl Tally<'_> {
         let ways = match counter {
             // Plain packets go straight to their route; all others are looked at first.
             Snmp::InReceives => {
-                self.edge("classify", |edge| matches!(edge, Edge::Arc(_)))
+                self.edge("classify", |edge| *edge == Edge::Arc("ip4-pre-routing"))
                     + self.node("ip4-input", |node| &node.packets)
             }
+            Snmp::Ip6InReceives => {
+                self.edge("classify", |edge| *edge == Edge::Arc("ip6-pre-routing"))
+                    + self.node("ip6-input", |node| &node.packets)
+            }
+            Snmp::Ip6OutForwDatagrams => self.edge("ip6-forward", |edge| {
+                matches!(edge, Edge::Arc("ip6-post-routing") | Edge::To("ip6-resolve"))
+            }),
             Snmp::ForwDatagrams => self.edge("ip4-forward", |edge| {
                 matches!(edge, Edge::Arc(_) | Edge::To("ip4-fragment" | "ip4-resolve"))
             }),

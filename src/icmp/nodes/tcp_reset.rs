@@ -10,7 +10,7 @@ use crate::{
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
     packet::{
         ipv4::{Ipv4Spec, Ipv4View, protocol},
-        tcp::{TcpSpec, TcpView, flag},
+        tcp::{TcpSpec, TcpView},
     },
     tables::{Here, Tables},
 };
@@ -24,29 +24,9 @@ const PROBE: u8 = 2;
 const HEADER: usize = 20;
 const DF: u16 = 0x4000;
 
-/// The reset that answers a segment, or `None` for a reset.
-fn reset(segment: &TcpView<'_>) -> Option<TcpSpec> {
-    let flags = segment.flags();
-    if flags & flag::RST != 0 {
-        return None;
-    }
-    let ports = TcpSpec {
-        src_port: segment.dst_port(),
-        dst_port: segment.src_port(),
-        ..TcpSpec::default()
-    };
-    if flags & flag::ACK != 0 {
-        return Some(TcpSpec { seq: segment.ack(), flags: flag::RST, ..ports });
-    }
-    let bits = u32::from(flags & flag::SYN != 0) + u32::from(flags & flag::FIN != 0);
-    let len = segment.payload().len() as u32;
-    let ack = segment.seq().wrapping_add(bits).wrapping_add(len);
-    Some(TcpSpec { ack, flags: flag::RST | flag::ACK, ..ports })
-}
-
 fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let ip = Ipv4View::new_checked(segment.data().get(segment.l3()..)?).ok()?;
-    let reset = reset(&TcpView::new_checked(ip.payload()).ok()?)?;
+    let reset = TcpSpec::reset(&TcpView::new_checked(ip.payload()).ok()?)?;
     let here = Here::new(cx, ip.header(), segment.iface(), true);
     let mut echo = reply::options(segment).echo(ip.header(), &here)?;
     let dst = echo.first_hop().unwrap_or(ip.src());
@@ -95,30 +75,5 @@ impl Node<Tables> for TcpReset {
             }
             out.set(index, if expected(segment, cx) { PROBE } else { DROP });
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer_to(flags: u8, seq: u32, ack: u32, payload: usize) -> Option<TcpSpec> {
-        let mut bytes = vec![0; HEADER + payload];
-        let (src, dst) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
-        let segment = TcpSpec { src_port: 40000, dst_port: 80, seq, ack, flags, window: 1 };
-        segment.emit(&mut bytes, src, dst).unwrap();
-        reset(&TcpView::new_checked(&bytes).unwrap())
-    }
-
-    #[test]
-    fn a_reset_acknowledges_what_it_refuses() {
-        let syn = answer_to(flag::SYN, 100, 0, 0).unwrap();
-        assert_eq!((syn.seq, syn.ack, syn.flags), (0, 101, flag::RST | flag::ACK));
-        assert_eq!((syn.src_port, syn.dst_port), (80, 40000));
-        let data = answer_to(flag::FIN, u32::MAX, 0, 5).unwrap();
-        assert_eq!((data.ack, data.flags), (5, flag::RST | flag::ACK));
-        let ack = answer_to(flag::ACK, 7, 1234, 3).unwrap();
-        assert_eq!((ack.seq, ack.ack, ack.flags), (1234, 0, flag::RST));
-        assert!(answer_to(flag::RST | flag::ACK, 1, 1, 0).is_none());
     }
 }

@@ -3,16 +3,17 @@
 //! - takes: packets that end here, with a [`Cause6`] noted
 //! - gives: an error to `ip6-output` where the rules allow one; the packet itself is dropped for
 //!   the cause's reason
-//! - obeys: RFC 4443 section 2.4; `icmp6_send`; ledger 3.59 to 3.90
+//! - obeys: RFC 4443 section 2.4; `icmp6_send`, in the order of its checks; ledger 3.79 to 3.87
 
-use super::{LINK_ROOM, hop_limit, new};
+use std::net::Ipv6Addr;
+
+use super::reply;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Snmp},
     icmp6::table::Cause6,
     packet::{
-        Flow,
-        icmp6::{HEADER_LEN, Icmp6Spec, may_be_answered_by_error, quote_len},
+        icmp6::{ErrorKind, HEADER_LEN, Icmp6Spec, may_be_answered_by_error, quote_len},
         ipv6::{self, Ipv6Spec, Ipv6View, MIN_MTU, address, next_header},
     },
     tables::Tables,
@@ -24,6 +25,38 @@ pub struct Icmp6Error;
 const DROP: u8 = 0;
 const SEND: u8 = 1;
 
+/// Whether the rules let a packet provoke this error at all.
+fn may_provoke(ip: &Ipv6View<'_>, bytes: &[u8], flags: Flags, kind: ErrorKind) -> bool {
+    let many = Flags::L2_BROADCAST.with(Flags::L2_MULTICAST);
+    let to_many = address::is_multicast(ip.dst_bits()) || flags.any(many);
+    let src = ip.src_bits();
+    (!to_many || answers_many(kind, bytes))
+        && src != 0
+        && !address::is_multicast(src)
+        && may_be_answered_by_error(bytes)
+}
+
+/// Whether the error is one of those that are sent about packets to many: of a Parameter Problem, the
+/// option must ask for it.
+fn answers_many(kind: ErrorKind, bytes: &[u8]) -> bool {
+    match kind {
+        ErrorKind::ParameterProblem { pointer, .. } if kind.answers_multicast() => {
+            bytes.get(pointer as usize).is_some_and(|option| option & 0xc0 == 0x80)
+        }
+        _ => kind.answers_multicast(),
+    }
+}
+
+/// The culprit's destination, when that is the router's and so the source of the error.
+fn meant(culprit: &Packet, ip: &Ipv6View<'_>, cx: &Cx<'_, Tables>) -> Option<Ipv6Addr> {
+    let many = Flags::L2_BROADCAST.with(Flags::L2_MULTICAST);
+    let (iface, dst) = (culprit.iface(), ip.dst_bits());
+    let own = !address::is_multicast(dst)
+        && !culprit.flags().any(many)
+        && (cx.tables.owns6(iface, dst) || cx.tables.is_anycast6(iface, dst));
+    own.then_some(ip.dst())
+}
+
 fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let cause = Cause6::from_note(culprit.note())?;
     let bytes = culprit.data().get(culprit.l3()..)?;
@@ -31,35 +64,40 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let tables = cx.tables;
     let mtu = tables.hops.get(culprit.hop()).out().mtu.max(MIN_MTU);
     let kind = cause.message(culprit.hash(), mtu.into())?;
-    let many = Flags::L2_BROADCAST.with(Flags::L2_MULTICAST);
-    let to_many = address::is_multicast(ip.dst_bits()) || culprit.flags().any(many);
-    if to_many && !kind.answers_multicast() {
+    if !may_provoke(&ip, bytes, culprit.flags(), kind) {
         return None;
     }
-    let from = ip.src_bits();
-    if from == 0 || address::is_multicast(from) || !may_be_answered_by_error(bytes) {
+    let (iface, dst) = (culprit.iface(), ip.src());
+    // Whoever is one of many would not know what the error is about.
+    if !tables.tunables.six.icmp.errors_to_anycast && tables.is_anycast6(iface, dst.to_bits()) {
         return None;
     }
-    let iface = culprit.iface();
-    let own = tables.owns6(iface, ip.dst_bits()).then_some(ip.dst());
-    let flow =
-        Flow { src: own.map_or(0, |own| own.to_bits()), ..Flow::out(from, tables.vrf(iface)) };
-    let hop = tables.output_hop6(&flow, iface)?;
-    let src = own.or_else(|| tables.source_on6(hop, from))?;
+    let own = meant(culprit, &ip, cx);
+    let hop = reply::way(cx, own, dst, next_header::ICMPV6, iface)?;
+    let src = own
+        .or_else(|| tables.hops.prefsrc6(hop))
+        .or_else(|| tables.source_at6(iface, dst.to_bits()))?;
+    if !reply::allowed(cx, kind.ty(), dst) {
+        return None;
+    }
     let quote = &bytes[..quote_len(bytes.len())];
     let header = Ipv6Spec {
         traffic_class: 0,
-        flow_label: 0,
+        flow_label: reply::flow_label(cx, (src, dst, next_header::ICMPV6), 0),
         payload_len: HEADER_LEN + quote.len(),
         next_header: next_header::ICMPV6,
-        hop_limit: hop_limit(cx, hop),
+        hop_limit: reply::hop_limit(cx, hop),
         src,
-        dst: ip.src(),
+        dst,
     };
-    let mut packet = new(cx, hop, &header, culprit)?;
-    let message = packet.data_mut().get_mut(LINK_ROOM + ipv6::HEADER_LEN..)?;
+    let Some(mut packet) = reply::new(cx, hop, &header, culprit) else {
+        cx.count(Snmp::Icmp6OutErrors, 1);
+        return None;
+    };
+    let message = packet.data_mut().get_mut(reply::LINK_ROOM + ipv6::HEADER_LEN..)?;
     message.get_mut(HEADER_LEN..)?.copy_from_slice(quote);
-    Icmp6Spec::error(kind).emit(message, src, ip.src()).ok()?;
+    Icmp6Spec::error(kind).emit(message, src, dst).ok()?;
+    cx.count_icmp6_out(kind.ty());
     Some(packet)
 }
 
@@ -81,5 +119,48 @@ impl Node<Tables> for Icmp6Error {
             }
             out.set(index, DROP);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::FrameBuilder;
+
+    const HOST: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9);
+
+    fn provoke(builder: FrameBuilder, flags: Flags, kind: ErrorKind) -> bool {
+        let frame = builder.build();
+        let bytes = &frame[14..];
+        may_provoke(&Ipv6View::new_checked(bytes).unwrap(), bytes, flags, kind)
+    }
+
+    /// Shows [3.86].
+    #[test]
+    fn no_error_about_groups_errors_or_from_nobody() {
+        let lost = ErrorKind::TimeExceeded { code: 0 };
+        let base = |src: Ipv6Addr, dst: Ipv6Addr| FrameBuilder::new().ipv6(src, dst);
+        let group = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 1);
+        assert!(provoke(base(HOST, HOST).udp(1, 2), Flags(0), lost));
+        assert!(!provoke(base(HOST, group).udp(1, 2), Flags(0), lost));
+        assert!(!provoke(base(HOST, HOST).udp(1, 2), Flags::L2_MULTICAST, lost));
+        for src in [group, Ipv6Addr::UNSPECIFIED] {
+            assert!(!provoke(base(src, HOST).udp(1, 2), Flags(0), lost), "{src}");
+        }
+        assert!(!provoke(base(HOST, HOST).icmp6_error(lost), Flags(0), lost));
+        assert!(provoke(base(HOST, HOST).echo_request(1, 2), Flags(0), lost));
+    }
+
+    /// Shows [3.84].
+    #[test]
+    fn two_errors_about_groups_are_sent() {
+        let group = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 1);
+        let base = |option| FrameBuilder::new().ipv6(HOST, group).hop_by_hop(&[option, 0]);
+        let unknown = ErrorKind::ParameterProblem { code: 2, pointer: 42 };
+        assert!(provoke(base(0x9e), Flags(0), unknown));
+        assert!(!provoke(base(0xde), Flags(0), unknown));
+        assert!(provoke(base(0), Flags(0), ErrorKind::PacketTooBig { mtu: 1280 }));
+        let field = ErrorKind::ParameterProblem { code: 0, pointer: 42 };
+        assert!(!provoke(base(0x9e), Flags(0), field));
     }
 }

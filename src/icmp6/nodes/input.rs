@@ -1,18 +1,23 @@
 //! `icmp6-input`: ICMPv6 messages for the router.
 //!
-//! - takes: packets for the router whose headers end in ICMPv6
-//! - gives: echo replies to `ip6-output`; what concerns neighbours, routers and groups to `nd-input`;
-//!   the rest ends here
-//! - obeys: RFC 4443 section 4; `icmpv6_rcv`; ledger 3.59 to 3.75
+//! - takes: packets for the router whose headers end in ICMPv6, as [`Parsed`] tells
+//! - gives: echo requests, turned into replies in place, to `ip6-output`; what concerns neighbours,
+//!   routers and groups to `nd-input`; the rest ends here
+//! - obeys: RFC 4443 sections 2.4 and 4; `icmpv6_rcv` and `icmpv6_notify`; ledger 3.70 to 3.78, 3.88
 
-use super::{LINK_ROOM, hop_limit, new};
+use std::net::Ipv6Addr;
+
+use super::reply;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
+    ip6::table::Parsed,
     packet::{
-        Flow,
-        icmp6::{Icmp6View, fill_checksum, is_listener_discovery, is_neighbour_discovery, ty},
-        ipv6::{self, Ipv6Spec, Ipv6View, next_header},
+        icmp6::{
+            HEADER_LEN, Icmp6View, fill_checksum, is_error, is_listener_discovery,
+            is_neighbour_discovery, ty,
+        },
+        ipv6::{self, Ipv6Spec, Ipv6View, extension, field, next_header},
     },
     tables::Tables,
 };
@@ -26,57 +31,114 @@ const CHECKSUM: u8 = 2;
 const CONSUMED: u8 = 3;
 const NO_ROUTE: u8 = 4;
 const ND: u8 = 5;
+const IGNORED: u8 = 6;
+const BAD_QUOTE: u8 = 7;
+const NO_SESSION: u8 = 8;
+const NO_BUFFER: u8 = 9;
 
-fn reply(packet: &Packet, at: usize, cx: &Cx<'_, Tables>) -> Option<Packet> {
-    let bytes = packet.data().get(packet.l3()..)?;
-    let ip = Ipv6View::new_checked(bytes).ok()?;
-    let message = ip.payload().get(at..)?;
-    let (iface, from) = (packet.iface(), ip.src_bits());
-    let group = packet.flags().any(Flags::IP_BROADCAST);
-    let own = (!group && cx.tables.owns6(iface, ip.dst_bits())).then_some(ip.dst());
-    let vrf = cx.tables.vrf(iface);
-    let flow = Flow { src: own.map_or(0, |own| own.to_bits()), ..Flow::out(from, vrf) };
-    let hop = cx.tables.output_hop6(&flow, iface)?;
-    let src = own.or_else(|| cx.tables.source_on6(hop, from))?;
+/// `net.ipv6.flowlabel_reflect`: labels of echo requests come back.
+const REFLECT_ECHO: u8 = 4;
+
+/// What an error that somebody sent is about: whether it quotes enough, and of which protocol.
+fn about(message: &[u8]) -> Result<u8, u8> {
+    let quoted = message.get(HEADER_LEN..).unwrap_or_default();
+    let number = *quoted.get(field::NEXT_HEADER).ok_or(BAD_QUOTE)?;
+    if quoted.len() < ipv6::HEADER_LEN {
+        return Err(BAD_QUOTE);
+    }
+    let upper = extension::skip(quoted, ipv6::HEADER_LEN, number).ok_or(BAD_QUOTE)?;
+    if quoted.len() < upper.offset + 8 {
+        return Err(BAD_QUOTE);
+    }
+    Ok(upper.number)
+}
+
+/// What becomes of an error.
+fn heard(message: &[u8]) -> u8 {
+    match about(message) {
+        Err(edge) => edge,
+        // The protocols that look for the session that is meant; the router has none.
+        Ok(next_header::TCP | next_header::UDP) => NO_SESSION,
+        Ok(_) => CONSUMED,
+    }
+}
+
+/// Where an echo reply comes from: the address that was asked, unless that is of many; and whether it
+/// is sent at all (`icmpv6_echo_reply`).
+fn echo_source(
+    packet: &Packet,
+    ip: &Ipv6View<'_>,
+    cx: &Cx<'_, Tables>,
+) -> Result<Option<Ipv6Addr>, u8> {
+    let (rules, iface) = (&cx.tables.tunables.six.icmp, packet.iface());
+    if packet.flags().any(Flags::IP_BROADCAST) {
+        return if rules.echo_ignore_multicast { Err(IGNORED) } else { Ok(None) };
+    }
+    let anycast = cx.tables.is_anycast6(iface, ip.dst_bits());
+    if anycast && rules.echo_ignore_anycast {
+        return Err(IGNORED);
+    }
+    Ok((!anycast || rules.anycast_source).then_some(ip.dst()))
+}
+
+/// Turns an echo request into its reply, in its own buffer.
+fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<(), u8> {
+    let (l3, iface) = (packet.l3(), packet.iface());
+    let bytes = packet.data().get(l3..).unwrap_or_default();
+    let ip = Ipv6View::new_quoted(bytes).map_err(|_| TRUNCATED)?;
+    let (dst, payload_len) = (ip.src(), bytes.len().saturating_sub(at));
+    let own = echo_source(packet, &ip, cx)?;
+    let hop = reply::way(cx, own, dst, next_header::ICMPV6, iface).ok_or(NO_ROUTE)?;
+    let src = own.or_else(|| cx.tables.source_on6(hop, dst.to_bits())).ok_or(NO_ROUTE)?;
+    if !reply::allowed(cx, ty::ECHO_REPLY, dst) {
+        return Err(IGNORED);
+    }
+    let reflects = cx.tables.tunables.six.flowlabel_reflect & REFLECT_ECHO != 0;
+    let stated = if reflects { ip.flow_label() } else { 0 };
     let header = Ipv6Spec {
         traffic_class: ip.traffic_class(),
-        flow_label: 0,
-        payload_len: message.len(),
+        flow_label: reply::flow_label(cx, (src, dst, next_header::ICMPV6), stated),
+        payload_len,
         next_header: next_header::ICMPV6,
-        hop_limit: hop_limit(cx, hop),
+        hop_limit: reply::hop_limit(cx, hop),
         src,
-        dst: ip.src(),
+        dst,
     };
-    let mut answer = new(cx, hop, &header, packet)?;
-    let place = answer.data_mut().get_mut(LINK_ROOM + ipv6::HEADER_LEN..)?;
-    place.copy_from_slice(message);
-    place[0] = ty::ECHO_REPLY;
-    fill_checksum(place, src, ip.src());
-    Some(answer)
+    // What stood between the header and the message does not come back.
+    packet.pull(at - ipv6::HEADER_LEN);
+    let bytes = packet.data_mut().get_mut(l3..).ok_or(NO_BUFFER)?;
+    header.emit(bytes).map_err(|_| NO_BUFFER)?;
+    let message = bytes.get_mut(ipv6::HEADER_LEN..).ok_or(NO_BUFFER)?;
+    (message[0], message[1]) = (ty::ECHO_REPLY, message[1]);
+    fill_checksum(message, src, dst);
+    packet.begin(cx.tables.hops.get(hop).out().iface, l3 as u8, Flags::LOCAL_OUT);
+    packet.set_hop(hop);
+    cx.count_icmp6_out(ty::ECHO_REPLY);
+    cx.count(Snmp::Ip6OutRequests, 1);
+    Ok(())
 }
 
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
+    let at = usize::from(Parsed::of(packet).at);
     let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
-    let Ok(ip) = Ipv6View::new_checked(bytes) else { return TRUNCATED };
-    let Some(upper) = ip.upper_layer() else { return TRUNCATED };
-    let message = ip.payload().get(upper.offset..).unwrap_or_default();
-    let Ok(view) = Icmp6View::new_checked(message) else { return TRUNCATED };
-    if !view.checksum_holds(ip.src(), ip.dst()) {
+    let Ok(ip) = Ipv6View::new_quoted(bytes) else { return TRUNCATED };
+    let message = bytes.get(at..).unwrap_or_default();
+    let whole = crate::packet::checksum::transport6_holds;
+    if !whole(ip.src(), ip.dst(), next_header::ICMPV6, message) {
         return CHECKSUM;
     }
+    let Ok(view) = Icmp6View::new_checked(message) else { return TRUNCATED };
     let kind = view.ty();
-    if is_neighbour_discovery(kind) || is_listener_discovery(kind) {
-        return ND;
-    }
-    if kind != ty::ECHO_REQUEST {
-        return CONSUMED;
-    }
-    match reply(packet, upper.offset, cx) {
-        Some(mut answer) => {
-            std::mem::swap(packet, &mut answer);
-            REPLY
-        }
-        None => NO_ROUTE,
+    cx.count_icmp6_in(kind);
+    match kind {
+        ty::ECHO_REQUEST if cx.tables.tunables.six.icmp.echo_ignore_all => IGNORED,
+        ty::ECHO_REQUEST => match turn(packet, at, cx) {
+            Ok(()) => REPLY,
+            Err(edge) => edge,
+        },
+        kind if is_error(kind) => heard(message),
+        kind if is_neighbour_discovery(kind) || is_listener_discovery(kind) => ND,
+        _ => CONSUMED,
     }
 }
 
@@ -93,6 +155,10 @@ impl Node<Tables> for Icmp6Input {
             Edge::Drop(Reason::Icmp6Consumed),
             Edge::Drop(Reason::Ip6OutNoRoute),
             Edge::To("nd-input"),
+            Edge::Drop(Reason::Icmp6Ignored),
+            Edge::Drop(Reason::Icmp6BadQuote),
+            Edge::Drop(Reason::Icmp6NoSession),
+            Edge::Drop(Reason::NoBuffer),
         ]
     }
 
@@ -101,5 +167,33 @@ impl Node<Tables> for Icmp6Input {
             out.set(index, one(packet, cx));
         }
         cx.count(Snmp::Icmp6InMsgs, frame.len() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{FrameBuilder, icmp6::ErrorKind};
+
+    /// Shows [3.72] and [3.73].
+    #[test]
+    fn an_error_must_quote_a_header_and_eight_bytes_behind_all_headers() {
+        let message = |quoted: &FrameBuilder, len: usize| {
+            let quoted = quoted.build();
+            let quote = &quoted[14..14 + len];
+            let kind = ErrorKind::TimeExceeded { code: 0 };
+            let (src, dst) = (Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
+            let frame = FrameBuilder::new().ipv6(src, dst).icmp6_error(kind).payload(quote).build();
+            heard(&frame[54..])
+        };
+        let base = FrameBuilder::new().ipv6(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
+        let echo = base.clone().echo_reply(1, 2).payload_len(20);
+        assert_eq!(
+            (message(&echo, 48), message(&echo, 47), message(&echo, 0)),
+            (CONSUMED, BAD_QUOTE, BAD_QUOTE)
+        );
+        assert_eq!(message(&base.clone().udp(1, 2).payload_len(20), 60), NO_SESSION);
+        let behind = base.destination_options(&[]).tcp(1, 2, 2);
+        assert_eq!((message(&behind, 56), message(&behind, 55)), (NO_SESSION, BAD_QUOTE));
     }
 }

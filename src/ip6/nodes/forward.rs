@@ -3,7 +3,8 @@
 //! - takes: packets with [`Packet::hop`] set; `ip6-forward` those in transit, `ip6-output` those that
 //!   the router made or has dealt with before
 //! - gives: complete frames to the post-routing arc; expired and oversized ones to `icmp6-error`;
-//!   those whose neighbour is not known to `ip6-resolve`
+//!   those whose neighbour is not known to `ip6-resolve`; the router's own that are too large to
+//!   `ip6-fragment`
 //! - obeys: RFC 8200 sections 3 and 5; `ip6_forward`; ledger 8.103 to 8.117 in that order
 //! - costs: the packet's first line and one line a hop
 
@@ -11,6 +12,7 @@ use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     icmp6::table::Cause6,
+    ip6::table::Parsed,
     packet::ipv6::{self, Ipv6View, MIN_MTU, address, field},
     route::table::{Hop, HopOut},
     tables::Tables,
@@ -28,7 +30,8 @@ const RESOLVE: u8 = 2;
 const L2_MULTICAST: u8 = 3;
 const NO_ROUTE: u8 = 4;
 const SCOPE: u8 = 5;
-const TOO_BIG: u8 = 6;
+const CUT: u8 = 6;
+const ALERT: u8 = 7;
 
 const EDGES: &[Edge] = &[
     Edge::Arc("ip6-post-routing"),
@@ -37,7 +40,8 @@ const EDGES: &[Edge] = &[
     Edge::Drop(Reason::UnicastInL2Multicast),
     Edge::Drop(Reason::Ip6OutNoRoute),
     Edge::Drop(Reason::Ip6BeyondScope),
-    Edge::Drop(Reason::Ip6TooBig),
+    Edge::To("ip6-fragment"),
+    Edge::To("ip6-router-alert"),
 ];
 
 /// Bytes of an Ethernet and an IPv6 header.
@@ -105,6 +109,9 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
         return NO_ROUTE;
     };
     if TRANSIT {
+        if Parsed::of(packet).alert.is_some() {
+            return ALERT;
+        }
         if ip.hop_limit() <= 1 {
             packet.set_note(Cause6::HopLimit.note());
             return ERROR;
@@ -122,7 +129,7 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
     }
     if packet.len() - l3 > usize::from(rewrite.mtu()) {
         if !TRANSIT {
-            return TOO_BIG;
+            return CUT;
         }
         packet.set_note(Cause6::TooBig.note());
         return ERROR;

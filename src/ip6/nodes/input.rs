@@ -1,7 +1,7 @@
 //! `ip6-input`: the receive checks one by one, in the kernel's order.
 //!
 //! - takes: IPv6 packets that `classify` did not pass as plain; [`Packet::l3`] says where they start
-//! - gives: sound packets to the pre-routing arc
+//! - gives: sound packets to the pre-routing arc, by way of `ip6-hop-by-hop` where they have such options
 //! - obeys: RFC 8200, RFC 4291 section 2.7; `ip6_rcv_core`; ledger 8.84 to 8.92
 
 use crate::{
@@ -19,9 +19,10 @@ const HEADER: u8 = 1;
 const TRUNCATED: u8 = 2;
 const DISABLED: u8 = 3;
 const L2_MULTICAST: u8 = 4;
+const OPTIONS: u8 = 5;
 
-/// Length of the packet, or the edge of what is wrong.
-fn check(bytes: &[u8], flags: Flags, iface: u16, cx: &Cx<'_, Tables>) -> Result<usize, u8> {
+/// Length of the packet, and the way it goes; or the edge of what is wrong.
+fn check(bytes: &[u8], flags: Flags, iface: u16, cx: &Cx<'_, Tables>) -> Result<(usize, u8), u8> {
     let Some(found) = cx.tables.ifaces.get(iface) else { return Err(HEADER) };
     if found.conf6.disable_ipv6 {
         return Err(DISABLED);
@@ -45,13 +46,15 @@ fn check(bytes: &[u8], flags: Flags, iface: u16, cx: &Cx<'_, Tables>) -> Result<
         return Err(HEADER);
     }
     let len = usize::from(header.payload_len());
-    if len > 0 || header.next_header() != next_header::HOP_BY_HOP {
+    let options = header.next_header() == next_header::HOP_BY_HOP;
+    let way = if options { OPTIONS } else { ROUTE };
+    if len > 0 || !options {
         if HEADER_LEN + len > bytes.len() {
             return Err(TRUNCATED);
         }
-        return Ok(HEADER_LEN + len);
+        return Ok((HEADER_LEN + len, way));
     }
-    Ok(bytes.len())
+    Ok((bytes.len(), way))
 }
 
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
@@ -59,7 +62,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let bytes = packet.data().get(l3..).unwrap_or_default();
     match check(bytes, packet.flags(), iface, cx) {
         Err(edge) => edge,
-        Ok(len) => {
+        Ok((len, way)) => {
             packet.truncate(l3 + len);
             let forwards = cx.tables.ifaces.get(iface).is_some_and(|own| own.conf6.forwarding);
             let link = packet.flags().without(Flags::NO_FORWARD);
@@ -68,7 +71,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
                 l3 as u8,
                 if forwards { link } else { link.with(Flags::NO_FORWARD) },
             );
-            ROUTE
+            way
         }
     }
 }
@@ -85,6 +88,7 @@ impl Node<Tables> for Ip6Input {
             Edge::Drop(Reason::Ip6Truncated),
             Edge::Drop(Reason::Ip6Disabled),
             Edge::Drop(Reason::UnicastInL2Multicast),
+            Edge::To("ip6-hop-by-hop"),
         ]
     }
 

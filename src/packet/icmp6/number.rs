@@ -84,6 +84,8 @@ pub mod parameter_problem {
     pub const NEXT_HEADER: u8 = 1;
     /// Nobody knows the option.
     pub const OPTION: u8 = 2;
+    /// A first fragment has not all of the headers (RFC 7112).
+    pub const INCOMPLETE: u8 = 3;
 }
 
 /// Whether a message of this type reports an error.

@@ -1,0 +1,90 @@
+//! What all answers of the router over IPv6 have in common: a buffer, a way and a header.
+
+use std::net::Ipv6Addr;
+
+use crate::{
+    dpdk::mbuf::{Flags, Packet},
+    graph::{Cx, Snmp},
+    icmp::table::Verdict,
+    packet::{
+        Flow,
+        ipv6::{HEADER_LEN, Ipv6Spec},
+        tuple_hash6,
+    },
+    tables::Tables,
+};
+
+/// Room for the largest Ethernet header in front of an answer.
+pub(super) const LINK_ROOM: usize = 18;
+
+/// The way of an answer from `src`, where that is known, to `dst` about a packet that came by `iface`;
+/// `None` where there is none.
+pub(super) fn way(
+    cx: &Cx<'_, Tables>,
+    src: Option<Ipv6Addr>,
+    dst: Ipv6Addr,
+    protocol: u8,
+    iface: u16,
+) -> Option<u32> {
+    let flow = Flow {
+        src: src.map_or(0, |src| src.to_bits()),
+        protocol,
+        ..Flow::out(dst.to_bits(), cx.tables.vrf(iface))
+    };
+    cx.tables.output_hop6(&flow, iface)
+}
+
+/// Whether the limits let a message go to `target`; counts it where they do not.
+pub(super) fn allowed(cx: &Cx<'_, Tables>, kind: u8, target: Ipv6Addr) -> bool {
+    let tunables = &cx.tables.tunables;
+    let rules = (&tunables.icmp, &tunables.six.icmp);
+    let held_back = match cx.tables.limits.allow6(rules, kind, target.to_bits(), cx.now) {
+        Verdict::Allowed => return true,
+        Verdict::TargetLimited => Snmp::Icmp6OutRateLimitHost,
+        // Of both families together, and so counted where the kernel counts it.
+        Verdict::GloballyLimited => Snmp::IcmpOutRateLimitGlobal,
+    };
+    cx.count(held_back, 1);
+    false
+}
+
+/// Hop limit of the router's own packets on the way `hop`.
+pub(super) fn hop_limit(cx: &Cx<'_, Tables>, hop: u32) -> u8 {
+    let facts = cx.tables.hops.get(hop);
+    match facts.attrs().hoplimit {
+        0 => cx.tables.ifaces.get(facts.out().iface).map_or(64, |own| own.conf6.hop_limit),
+        stated => stated,
+    }
+}
+
+/// Flow label of an answer, `stated` where the question's is to come back.
+pub(super) fn flow_label(
+    cx: &Cx<'_, Tables>,
+    (src, dst, protocol): (Ipv6Addr, Ipv6Addr, u8),
+    stated: u32,
+) -> u32 {
+    let tunables = &cx.tables.tunables;
+    let seed = tunables.multipath.seed;
+    let hash = tuple_hash6(src.to_bits(), dst.to_bits(), protocol, 0, 0, seed);
+    tunables.six.flow_label(stated, hash)
+}
+
+/// An empty answer of `payload_len` bytes behind `header`, on the way `hop`, noted as the router's own;
+/// `None` when no buffer is free.
+pub(super) fn new(
+    cx: &Cx<'_, Tables>,
+    hop: u32,
+    header: &Ipv6Spec,
+    provoked_by: &Packet,
+) -> Option<Packet> {
+    let mut packet = cx.pool.alloc()?;
+    if !packet.resize(LINK_ROOM + HEADER_LEN + header.payload_len) {
+        return None;
+    }
+    header.emit(packet.data_mut().get_mut(LINK_ROOM..)?).ok()?;
+    packet.begin(cx.tables.hops.get(hop).out().iface, LINK_ROOM as u8, Flags::LOCAL_OUT);
+    packet.set_trace(provoked_by.trace());
+    packet.set_hop(hop);
+    cx.count(Snmp::Ip6OutRequests, 1);
+    Some(packet)
+}

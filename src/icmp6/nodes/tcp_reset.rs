@@ -1,0 +1,76 @@
+//! `tcp6-reset`: refuses TCP segments over IPv6 to ports that nothing listens on.
+//!
+//! - takes: sound TCP segments for the router, their place told by [`Parsed`]
+//! - gives: a reset to `ip6-output`, but never in answer to a reset nor from an anycast address; the
+//!   segment itself ends here
+//! - obeys: RFC 9293 section 3.5.2 (reset generation); `tcp_v6_send_reset`
+
+use super::reply;
+use crate::{
+    dpdk::mbuf::Packet,
+    graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
+    ip6::table::Parsed,
+    packet::{
+        ipv6::{self, Ipv6Spec, Ipv6View, next_header},
+        tcp::{self, TcpSpec, TcpView},
+    },
+    tables::Tables,
+};
+
+/// The node.
+pub struct Tcp6Reset;
+
+const DROP: u8 = 0;
+const SEND: u8 = 1;
+
+/// `net.ipv6.flowlabel_reflect`: labels of segments that are refused come back.
+const REFLECT_RESET: u8 = 2;
+
+fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
+    let bytes = segment.data().get(segment.l3()..)?;
+    let ip = Ipv6View::new_quoted(bytes).ok()?;
+    let (iface, src, dst) = (segment.iface(), ip.dst(), ip.src());
+    let reset =
+        TcpSpec::reset(&TcpView::new_checked(bytes.get(Parsed::of(segment).at.into()..)?).ok()?)?;
+    if cx.tables.is_anycast6(iface, src.to_bits()) {
+        return None;
+    }
+    let hop = reply::way(cx, Some(src), dst, next_header::TCP, iface)?;
+    let reflects = cx.tables.tunables.six.flowlabel_reflect & REFLECT_RESET != 0;
+    let stated = if reflects { ip.flow_label() } else { 0 };
+    let header = Ipv6Spec {
+        // The segment's traffic class, but not its ECN bits.
+        traffic_class: ip.traffic_class() & 0xfc,
+        flow_label: reply::flow_label(cx, (src, dst, next_header::TCP), stated),
+        payload_len: tcp::HEADER_LEN,
+        next_header: next_header::TCP,
+        hop_limit: reply::hop_limit(cx, hop),
+        src,
+        dst,
+    };
+    let mut packet = reply::new(cx, hop, &header, segment)?;
+    let place = packet.data_mut().get_mut(reply::LINK_ROOM + ipv6::HEADER_LEN..)?;
+    reset.emit6(place, src, dst).ok()?;
+    cx.count(Snmp::TcpOutRsts, 1);
+    Some(packet)
+}
+
+impl Node<Tables> for Tcp6Reset {
+    fn name(&self) -> &'static str {
+        "tcp6-reset"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        &[Edge::Drop(Reason::TcpNoSocket), Edge::To("ip6-output")]
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        for (index, segment) in frame.iter().enumerate() {
+            if let Some(packet) = answer(segment, cx) {
+                // A reset that finds no room is lost like any other packet; the sender tries again.
+                let _ = out.emit(SEND, packet);
+            }
+            out.set(index, DROP);
+        }
+    }
+}
