@@ -47,7 +47,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         file.port.iter().map(|table| port(table, &mut names, &mut sysctls, errors)).collect();
     let vrfs = policy::vrfs(&file.vrf, &mut names, errors);
     check_addresses(&ports, &vrfs, errors);
-    for (name, _) in &file.sysctl.0 {
+    for (name, _) in &file.sysctl.numbers {
         if let Ok(super::SysctlName::Interface(interface, _)) = super::SysctlName::find(name) {
             names.known(&interface, name.place(), errors);
         }

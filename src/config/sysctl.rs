@@ -434,6 +434,12 @@ pub enum SysctlError {
         /// The value that describes the router.
         only: i64,
     },
+    /// The value is no list of numbers.
+    #[error("`{name}` must be a list of numbers up to 255 and of ranges of them, as 0-1,3-127")]
+    List {
+        /// The name.
+        name: String,
+    },
     /// The value is out of range.
     #[error("`{name}` must be {} to {}", range.start(), range.end())]
     Range {
@@ -453,7 +459,7 @@ impl SysctlError {
                 Some("docs/configuration.md lists the names that this router knows".into())
             }
             Self::Fixed { only, .. } => Some(format!("write {only}, or leave it out")),
-            Self::Range { .. } => None,
+            Self::List { .. } | Self::Range { .. } => None,
         }
     }
 }
@@ -465,6 +471,26 @@ pub struct Sysctls {
     all: BTreeMap<ConfSysctl, i64>,
     default: BTreeMap<ConfSysctl, i64>,
     interface: BTreeMap<(String, ConfSysctl), i64>,
+    icmp6_ratemask: [u64; 4],
+}
+
+/// The one tunable whose value is a list.
+const ICMP6_RATEMASK: &str = "net.ipv6.icmp.ratemask";
+
+/// Numbers up to 255 and ranges of them, as bits (`proc_do_large_bitmap`).
+fn bitmap(list: &str) -> Option<[u64; 4]> {
+    let mut bits = [0; 4];
+    for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u8, u8) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if first > last {
+            return None;
+        }
+        for number in first..=last {
+            bits[usize::from(number) / 64] |= 1 << (number % 64);
+        }
+    }
+    Some(bits)
 }
 
 impl Default for Sysctls {
@@ -474,11 +500,36 @@ impl Default for Sysctls {
             all: BTreeMap::new(),
             default: BTreeMap::new(),
             interface: BTreeMap::new(),
+            icmp6_ratemask: crate::icmp6::table::Rules::default().ratemask,
         }
     }
 }
 
 impl Sysctls {
+    /// `net.ipv6.icmp.ratemask`: a bit for each type of ICMPv6 message that is limited.
+    pub fn icmp6_ratemask(&self) -> [u64; 4] {
+        self.icmp6_ratemask
+    }
+
+    /// Sets a tunable whose value is a list by its name.
+    ///
+    /// # Errors
+    /// When there is no such name, or it cannot have this value.
+    pub fn set_list(&mut self, name: &str, list: &str) -> Result<(), SysctlError> {
+        if dotted(name) != ICMP6_RATEMASK {
+            return match SysctlName::find(name) {
+                Err(error) => Err(error),
+                Ok(which) => {
+                    let range = which.range();
+                    Err(SysctlError::Range { name: name.to_owned(), range })
+                }
+            };
+        }
+        let bits = bitmap(list).ok_or_else(|| SysctlError::List { name: name.to_owned() })?;
+        self.icmp6_ratemask = bits;
+        Ok(())
+    }
+
     /// Value of a tunable of the whole router.
     pub fn get(&self, sysctl: Sysctl) -> i64 {
         self.global[sysctl as usize]
@@ -583,16 +634,13 @@ impl Sysctls {
     /// When there is no such name, or it cannot have this value.
     pub fn set(&mut self, name: &str, value: i64) -> Result<SysctlName, SysctlError> {
         let which = SysctlName::find(name)?;
-        let range = match &which {
-            SysctlName::Global(sysctl) => sysctl.range(),
-            SysctlName::All(sysctl)
-            | SysctlName::Default(sysctl)
-            | SysctlName::Interface(_, sysctl) => sysctl.range(),
-            SysctlName::Fixed(only) if *only == value => return Ok(which),
-            SysctlName::Fixed(only) => {
-                return Err(SysctlError::Fixed { name: name.to_owned(), only: *only });
-            }
-        };
+        if let SysctlName::Fixed(only) = which {
+            return match only == value {
+                true => Ok(which),
+                false => Err(SysctlError::Fixed { name: name.to_owned(), only }),
+            };
+        }
+        let range = which.range();
         if !range.contains(&value) {
             return Err(SysctlError::Range { name: name.to_owned(), range });
         }
@@ -625,6 +673,17 @@ impl Sysctls {
 }
 
 impl SysctlName {
+    /// The values that it may have.
+    fn range(&self) -> RangeInclusive<i64> {
+        match self {
+            Self::Global(sysctl) => sysctl.range(),
+            Self::All(sysctl) | Self::Default(sysctl) | Self::Interface(_, sysctl) => {
+                sysctl.range()
+            }
+            Self::Fixed(only) => *only..=*only,
+        }
+    }
+
     /// What a name stands for.
     ///
     /// # Errors
@@ -685,7 +744,10 @@ fn known_names() -> Vec<String> {
 
 /// The `[sysctl]` table as written: names, values and their places.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct SysctlTable(pub(super) Vec<(At<String>, At<i64>)>);
+pub(super) struct SysctlTable {
+    pub(super) numbers: Vec<(At<String>, At<i64>)>,
+    pub(super) lists: Vec<(At<String>, At<String>)>,
+}
 
 impl Value for SysctlTable {
     fn what() -> String {
@@ -717,13 +779,20 @@ impl SysctlTable {
                 self.flatten(&format!("{name}."), below, errors);
                 continue;
             }
+            if let DeValue::String(list) = value.get_ref()
+                && name.ends_with("ratemask")
+            {
+                let list = At::new(list.to_string(), value.span());
+                self.lists.push((At::new(name, key.span()), list));
+                continue;
+            }
             let number = match value.get_ref() {
                 DeValue::Boolean(on) => Some(i64::from(*on)),
                 other => integer(other).and_then(|number| number.try_into().ok()),
             };
             match number {
                 Some(number) => {
-                    self.0.push((At::new(name, key.span()), At::new(number, value.span())));
+                    self.numbers.push((At::new(name, key.span()), At::new(number, value.span())));
                 }
                 None => errors.add(value.span(), "expected an integer, true or false", None),
             }
@@ -738,7 +807,13 @@ impl SysctlTable {
         let general = |name: &str| {
             matches!(SysctlName::find(name), Ok(SysctlName::Global(_) | SysctlName::All(_)))
         };
-        let named = self.0.iter().map(|(name, value)| (format!("{prefix}{}", **name), name, value));
+        for (key, list) in &self.lists {
+            if let Err(error) = sysctls.set_list(&format!("{prefix}{}", **key), list) {
+                errors.add(key.place(), error.to_string(), error.hint());
+            }
+        }
+        let named =
+            self.numbers.iter().map(|(name, value)| (format!("{prefix}{}", **name), name, value));
         let (first, second): (Vec<_>, Vec<_>) = named.partition(|(name, ..)| general(name));
         for (name, key, value) in first.into_iter().chain(second) {
             let which = match sysctls.set(&name, **value) {
@@ -765,6 +840,21 @@ impl SysctlTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_of_icmpv6_are_a_list() {
+        let mut sysctls = Sysctls::default();
+        assert_eq!(bitmap("0-1,3-127"), Some(sysctls.icmp6_ratemask()));
+        sysctls.set_list("net/ipv6/icmp/ratemask", "2-3,129").unwrap();
+        assert_eq!(sysctls.icmp6_ratemask(), [0b1100, 0, 2, 0]);
+        sysctls.set_list(ICMP6_RATEMASK, "").unwrap();
+        assert_eq!(sysctls.icmp6_ratemask(), [0; 4]);
+        for bad in ["256", "3-1", "a", "1-", "-1"] {
+            let error = sysctls.set_list(ICMP6_RATEMASK, bad).unwrap_err();
+            assert!(matches!(error, SysctlError::List { .. }), "{bad}");
+        }
+        assert!(sysctls.set_list("net.ipv4.icmp_ratemask", "1").is_err());
+    }
 
     #[test]
     fn forwarding_is_decided_by_the_nearest_name() {

@@ -255,7 +255,7 @@ impl Router {
                 members.len()
             );
         }
-        let learned = self.exception(index, flow.dst.into());
+        let learned = self.exception(index, flow.dst.address());
         let (mut mtu, mut expires, mut locked) = (None, None, false);
         let mut gateway = hops.any_gateway(index).filter(|_| hop.kind() == HopKind::Neighbour);
         let iface = match kind {
@@ -265,7 +265,7 @@ impl Router {
         if let Some(learned) = learned {
             mtu = learned.mtu.map(u32::from);
             locked = learned.locked;
-            gateway = learned.gateway.map(IpAddr::V4).or(gateway);
+            gateway = learned.gateway.or(gateway);
             expires = Some(learned.left(self.now) / 1_000_000_000);
             let _ = writeln!(story, "    learned: {learned}");
         }

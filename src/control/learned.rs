@@ -12,14 +12,20 @@ use std::{
     sync::Arc,
 };
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::{Router, links::View};
 use crate::{
     dpdk::mbuf::Packet,
     graph::{Nanos, Reason},
+    ip6::table::Parsed,
     neighbour::control::Key,
-    packet::ipv4::{self, Ipv4View, protocol},
+    packet::{
+        icmp6::{self, Icmp6View},
+        ipv4::{self, Ipv4View, protocol},
+        ipv6::{Ipv6View, MIN_MTU},
+        l3_hash6,
+    },
     route::{
         exceptions::{Entry, Exceptions},
         hops::HopSpec,
@@ -45,7 +51,7 @@ pub struct Learned {
     /// The MTU is not to be lowered further.
     pub locked: bool,
     /// Gateway in the place of the route's.
-    pub gateway: Option<Ipv4Addr>,
+    pub gateway: Option<IpAddr>,
     expires: Nanos,
     /// Grows with each change, so that the oldest can be told.
     stamp: u64,
@@ -76,15 +82,15 @@ impl fmt::Display for Learned {
 /// All exceptions, by the hop of the route and the destination.
 #[derive(Default)]
 pub(super) struct Memory {
-    all: BTreeMap<(u32, Ipv4Addr), Learned>,
+    all: BTreeMap<(u32, IpAddr), Learned>,
     /// The same by destination.
-    by_dst: BTreeSet<(Ipv4Addr, u32)>,
+    by_dst: BTreeSet<(IpAddr, u32)>,
     /// The same by the end of their time.
-    ends: BTreeSet<(Nanos, (u32, Ipv4Addr))>,
+    ends: BTreeSet<(Nanos, (u32, IpAddr))>,
     /// The same by age.
-    ages: BTreeMap<u64, (u32, Ipv4Addr)>,
+    ages: BTreeMap<u64, (u32, IpAddr)>,
     /// Destinations by hop and place, the oldest first.
-    places: HashMap<(u32, u32), Vec<Ipv4Addr>>,
+    places: HashMap<(u32, u32), Vec<IpAddr>>,
     stamp: u64,
     changed: bool,
 }
@@ -93,26 +99,30 @@ impl Memory {
     /// What was learned about destinations in a network, and `of` each of them.
     pub(super) fn within<T>(
         &self,
-        net: Ipv4Net,
-        of: impl Fn(Ipv4Addr) -> T,
-    ) -> Vec<((u32, Ipv4Addr), Ipv4Addr, T)> {
+        net: IpNet,
+        of: impl Fn(IpAddr) -> T,
+    ) -> Vec<((u32, IpAddr), IpAddr, T)> {
         let found = self.by_dst.range((net.network(), 0)..=(net.broadcast(), u32::MAX));
         found.map(|(dst, hop)| ((*hop, *dst), *dst, of(*dst))).collect()
     }
 }
 
-fn place(dst: Ipv4Addr) -> u32 {
-    (dst.to_bits().wrapping_mul(0x9e37_79b1) >> 16) % PLACES
+fn place(dst: IpAddr) -> u32 {
+    let word = match dst {
+        IpAddr::V4(four) => four.to_bits(),
+        IpAddr::V6(six) => l3_hash6(six.to_bits(), 0, 0, 0),
+    };
+    (word.wrapping_mul(0x9e37_79b1) >> 16) % PLACES
 }
 
 impl Router {
     /// What was learned about a destination by a hop.
-    pub fn exception(&self, hop: u32, dst: Ipv4Addr) -> Option<&Learned> {
+    pub fn exception(&self, hop: u32, dst: IpAddr) -> Option<&Learned> {
         self.memory.all.get(&(hop, dst))
     }
 
     /// All that was learned, by destination.
-    pub fn exceptions(&self) -> impl Iterator<Item = (Ipv4Addr, &Learned)> {
+    pub fn exceptions(&self) -> impl Iterator<Item = (IpAddr, &Learned)> {
         self.memory.all.iter().map(|((_, dst), learned)| (*dst, learned))
     }
 
@@ -129,7 +139,7 @@ impl Router {
         }
     }
 
-    pub(super) fn forget(&mut self, key: (u32, Ipv4Addr)) {
+    pub(super) fn forget(&mut self, key: (u32, IpAddr)) {
         if let Some(learned) = self.memory.all.remove(&key) {
             self.memory.by_dst.remove(&(key.1, key.0));
             self.memory.ends.remove(&(learned.expires, key));
@@ -151,8 +161,9 @@ impl Router {
 
     /// Forgets what hangs on a hop that is no more.
     pub(super) fn forget_hop(&mut self, hop: u32) {
-        let keys =
-            self.memory.all.range((hop, Ipv4Addr::UNSPECIFIED)..(hop + 1, Ipv4Addr::UNSPECIFIED));
+        // Addresses of IPv4 come before all of IPv6.
+        let first = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let keys = self.memory.all.range((hop, first)..(hop + 1, first));
         let keys: Vec<_> = keys.map(|(key, _)| *key).collect();
         for key in keys {
             self.forget(key);
@@ -180,18 +191,27 @@ impl Router {
             return;
         }
         let (mut transit, mut output): (Vec<Entry>, Vec<Entry>) = (Vec::new(), Vec::new());
+        let mut output6: Vec<Entry<u128>> = Vec::new();
         for ((hop, dst), learned) in &self.memory.all {
-            output.push((*hop, dst.to_bits(), learned.output));
-            if let Some(way) = learned.transit {
-                transit.push((*hop, dst.to_bits(), way));
+            match dst {
+                IpAddr::V4(dst) => {
+                    output.push((*hop, dst.to_bits(), learned.output));
+                    if let Some(way) = learned.transit {
+                        transit.push((*hop, dst.to_bits(), way));
+                    }
+                }
+                IpAddr::V6(dst) => output6.push((*hop, dst.to_bits(), learned.output)),
             }
         }
-        self.learned = Arc::new(Exceptions::new(&transit, &output));
+        self.learned = Arc::new(Exceptions::new(&transit, &output, &output6));
     }
 
     /// A worker left an ICMP error about a packet that the router itself has sent.
     pub(super) fn handle_error(&mut self, now: Nanos, packet: Packet) {
         let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
+        if bytes.first().is_some_and(|first| first >> 4 == 6) {
+            return self.handle_error6(now, packet);
+        }
         let ip = Ipv4View::new_checked(bytes);
         // What answers a TCP probe comes here as well, and was refused.
         let reason = match &ip {
@@ -248,7 +268,7 @@ impl Router {
         let flow = self.own_flow(iface, quoted);
         let least = self.min_pmtu;
         for hop in self.own_ways(&flow) {
-            let dst = quoted.dst();
+            let dst = IpAddr::V4(quoted.dst());
             let known = self.memory.all.get(&(hop, dst)).cloned();
             let facts = self.hops.table().get(hop);
             if facts.attrs().mtu_locked {
@@ -303,12 +323,13 @@ impl Router {
         }
         let flow = self.own_flow(iface, quoted);
         let ways = self.own_ways(&flow);
-        let dst = quoted.dst();
+        let dst = IpAddr::V4(quoted.dst());
         for hop in ways {
             let facts = self.hops.table().get(hop);
             let current = self.exception(hop, dst).and_then(|known| known.gateway);
-            let by = current.or(facts.gateway().filter(|_| facts.kind() == HopKind::Neighbour));
-            if by != Some(from) {
+            let stated = facts.gateway().filter(|_| facts.kind() == HopKind::Neighbour);
+            let by = current.or(stated.map(IpAddr::V4));
+            if by != Some(from.into()) {
                 continue;
             }
             // Until the new gateway has answered, the old one serves.
@@ -321,7 +342,8 @@ impl Router {
             }
             let known = self.exception(hop, dst);
             let (mtu, locked) = known.map_or((None, false), |known| (known.mtu, known.locked));
-            self.remember(now, (hop, dst), mtu, locked, Some(gateway), REDIRECT_HOLDS);
+            let gateway = Some(gateway.into());
+            self.remember(now, (hop, dst), mtu, locked, gateway, REDIRECT_HOLDS);
         }
     }
 
@@ -336,13 +358,61 @@ impl Router {
         self.routes.rib().all_infos().any(|(_, info)| through(info))
     }
 
+    /// A worker left an ICMPv6 error about a packet that the router itself has sent.
+    fn handle_error6(&mut self, now: Nanos, packet: Packet) {
+        let at = usize::from(Parsed::of(&packet).at);
+        let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
+        if let Some(message) = bytes.get(at..)
+            && let Ok(error) = Icmp6View::new_checked(message)
+            && let Ok(quoted) = error.quoted()
+            && error.ty() == icmp6::ty::PACKET_TOO_BIG
+        {
+            self.learn_mtu6(now, packet.iface(), &quoted, error.word());
+        }
+        self.discard(packet, Reason::Icmp6Consumed);
+    }
+
+    /// Somebody on the way could not pass a packet of ours on (`__ip6_rt_update_pmtu`): what is below
+    /// the least that a link carries is not believed, and no lock of a route holds it off.
+    pub(super) fn learn_mtu6(&mut self, now: Nanos, iface: u16, quoted: &Ipv6View<'_>, mtu: u32) {
+        let Ok(mtu) = u16::try_from(mtu) else { return };
+        if mtu < MIN_MTU {
+            return;
+        }
+        let vrf = self.ifaces.iter().find(|own| own.index == iface).map_or(0, |own| own.vrf);
+        let flow = Flow {
+            src: quoted.src_bits(),
+            tos: quoted.traffic_class(),
+            protocol: quoted.next_header(),
+            ..Flow::out(quoted.dst_bits(), vrf)
+        };
+        let tables = self.current();
+        let index = tables.route6(&flow);
+        let hop = tables.hops.get(index);
+        let ways: Vec<u32> = match hop.kind() {
+            HopKind::Group => tables.hops.members(hop).collect(),
+            HopKind::Neighbour | HopKind::Link => vec![index],
+            _ => Vec::new(),
+        };
+        let dst = IpAddr::V6(quoted.dst());
+        for hop in ways {
+            let known = self.exception(hop, dst).cloned();
+            let old = known.as_ref().and_then(|known| known.mtu);
+            let old = old.unwrap_or(self.hops.table().get(hop).out().mtu);
+            if mtu < old {
+                let gateway = known.and_then(|known| known.gateway);
+                self.remember(now, (hop, dst), Some(mtu), false, gateway, self.pmtu_holds);
+            }
+        }
+    }
+
     fn remember(
         &mut self,
         now: Nanos,
-        key: (u32, Ipv4Addr),
+        key: (u32, IpAddr),
         mtu: Option<u16>,
         locked: bool,
-        gateway: Option<Ipv4Addr>,
+        gateway: Option<IpAddr>,
         holds: Nanos,
     ) {
         let (hop, dst) = key;
@@ -354,7 +424,7 @@ impl Router {
         let via = |mtu: Option<u16>| HopSpec::Via {
             iface,
             six,
-            gateway: Some(gateway.map(IpAddr::V4).or(by).unwrap_or(dst.into())),
+            gateway: Some(gateway.or(by).unwrap_or(dst)),
             mtu: match (mtu, route_mtu) {
                 (Some(learned), Some(stated)) => Some(learned.min(stated)),
                 (learned, stated) => learned.or(stated),
@@ -394,7 +464,7 @@ impl Router {
     }
 
     /// The oldest exception of a full place goes.
-    fn make_room(&mut self, (hop, dst): (u32, Ipv4Addr)) {
+    fn make_room(&mut self, (hop, dst): (u32, IpAddr)) {
         if let Some(here) = self.memory.places.get(&(hop, place(dst)))
             && here.len() >= DEPTH
         {

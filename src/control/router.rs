@@ -19,7 +19,7 @@ use crate::{
         nodes::{PuntKind, Punted},
         table::NeighbourTables,
     },
-    packet::MacAddr,
+    packet::{Bits, MacAddr},
     port::table::{Iface, IfaceConf, IfaceConf6, Ifaces, LocalAddresses},
     publish::{Epochs, Publisher, Reader},
     route::{
@@ -418,10 +418,11 @@ impl Router {
     }
 
     fn route4(&mut self, verb: Verb, spec: &RouteSpec, dst: Ipv4Net) -> Result<(), RouteError> {
-        let best = |router: &Self, dst: std::net::Ipv4Addr| {
-            router.routes.rib().best(spec.table, dst.to_bits())
+        let best = |router: &Self, dst: std::net::IpAddr| {
+            let bits = u32::of(dst).unwrap_or_default();
+            router.routes.rib().best(spec.table, bits)
         };
-        let known = self.memory.within(dst, |dst| best(self, dst));
+        let known = self.memory.within(dst.into(), |dst| best(self, dst));
         self.change_route::<u32>(verb, spec)?;
         // Another route has learned nothing yet.
         for (key, dst, route) in known {

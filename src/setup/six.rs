@@ -30,7 +30,7 @@ pub(super) fn tunables(config: &Config) -> Tunables6 {
             echo_ignore_anycast: on(Sysctl::Icmp6EchoIgnoreAnycast),
             anycast_source: on(Sysctl::AnycastSrcEchoReply),
             errors_to_anycast: on(Sysctl::Icmp6ErrorAnycastAsUnicast),
-            ..Rules::default()
+            ratemask: config.sysctls.icmp6_ratemask(),
         },
         auto_flowlabels: number(Sysctl::AutoFlowlabels) as u8,
         flowlabel_reflect: number(Sysctl::FlowlabelReflect) as u8,

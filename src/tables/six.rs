@@ -94,6 +94,9 @@ impl Tables {
             index = self.hops.member(hop, crate::packet::l3_hash6(flow.src, flow.dst, 0, seed));
             hop = self.hops.get(index);
         }
+        if let Some(learned) = self.exceptions.output6(index, flow.dst) {
+            return Some(learned);
+        }
         match hop.kind() {
             HopKind::Neighbour => Some(index),
             HopKind::Link => {

@@ -24,7 +24,8 @@ pub struct Tally<'a> {
 }
 
 /// Groups in the order in which `nstat` prints them.
-const GROUPS: [&str; 8] = ["Ip", "Icmp", "IcmpMsg", "Tcp", "Udp", "UdpLite", "TcpExt", "IpExt"];
+const GROUPS: [&str; 11] =
+    ["Ip", "Icmp", "IcmpMsg", "Tcp", "Udp", "UdpLite", "Ip6", "Icmp6", "Udp6", "TcpExt", "IpExt"];
 
 impl Tally<'_> {
     /// A sum over all workers.
@@ -94,6 +95,15 @@ impl Tally<'_> {
                         help: format!("ICMP messages of type {kind} {words}."),
                     });
                 }
+                let value = self.icmp6(way == "Out", kind);
+                if value > 0 {
+                    rows.push(CounterRow {
+                        group: "Icmp6".to_owned(),
+                        name: format!("{way}Type{kind}"),
+                        value,
+                        help: format!("ICMPv6 messages of type {kind} {words}."),
+                    });
+                }
             }
         }
         rows
@@ -108,12 +118,19 @@ impl Tally<'_> {
         here + self.sum(|stats| stats.icmp[usize::from(sent)][usize::from(kind)].get())
     }
 
+    /// The management core counts what it sends by name; see [`Snmp::icmp6_type`].
+    fn icmp6(&self, sent: bool, kind: u8) -> u64 {
+        let named = Snmp::ALL.iter().filter(|counter| counter.icmp6_type() == Some((sent, kind)));
+        let here: u64 = named.map(|counter| self.counted[*counter as usize]).sum();
+        here + self.sum(|stats| stats.icmp6[usize::from(sent)][usize::from(kind)].get())
+    }
+
     /// A counter of the kernel's: what nodes count, what comes of drop reasons, and what the ways
     /// through the graph tell.
     fn counter(&self, counter: Snmp) -> u64 {
-        let here = match counter.icmp_type() {
-            Some(_) => 0,
-            None => self.counted[counter as usize],
+        let here = match (counter.icmp_type(), counter.icmp6_type()) {
+            (None, None) => self.counted[counter as usize],
+            _ => 0,
         };
         let counted = here + self.sum(|stats| stats.snmp[counter as usize].get());
         let reasons = Reason::ALL.iter().filter(|reason| reason.snmp().contains(&counter));
@@ -137,7 +154,14 @@ impl Tally<'_> {
             Snmp::OutTransmits => {
                 self.counter(Snmp::ForwDatagrams) + self.counter(Snmp::OutRequests)
             }
-            _ => counter.icmp_type().map_or(0, |(sent, kind)| self.icmp(sent, kind)),
+            Snmp::Ip6OutTransmits => {
+                self.counter(Snmp::Ip6OutForwDatagrams) + self.counter(Snmp::Ip6OutRequests)
+            }
+            _ => match (counter.icmp_type(), counter.icmp6_type()) {
+                (Some((sent, kind)), _) => self.icmp(sent, kind),
+                (_, Some((sent, kind))) => self.icmp6(sent, kind),
+                _ => 0,
+            },
         };
         counted + ended + ways
     }

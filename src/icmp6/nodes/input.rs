@@ -2,7 +2,8 @@
 //!
 //! - takes: packets for the router whose headers end in ICMPv6, as [`Parsed`] tells
 //! - gives: echo requests, turned into replies in place, to `ip6-output`; what concerns neighbours,
-//!   routers and groups to `nd-input`; the rest ends here
+//!   routers and groups to `nd-input`; what tells of a path of the router's own to `icmp4-learn`; the
+//!   rest ends here
 //! - obeys: RFC 4443 sections 2.4 and 4; `icmpv6_rcv` and `icmpv6_notify`; ledger 3.70 to 3.78, 3.88
 
 use std::net::Ipv6Addr;
@@ -35,6 +36,7 @@ const IGNORED: u8 = 6;
 const BAD_QUOTE: u8 = 7;
 const NO_SESSION: u8 = 8;
 const NO_BUFFER: u8 = 9;
+const LEARN: u8 = 10;
 
 /// `net.ipv6.flowlabel_reflect`: labels of echo requests come back.
 const REFLECT_ECHO: u8 = 4;
@@ -53,10 +55,15 @@ fn about(message: &[u8]) -> Result<u8, u8> {
     Ok(upper.number)
 }
 
-/// What becomes of an error.
-fn heard(message: &[u8]) -> u8 {
+/// What becomes of an error; `ours` tells whether an address is the router's.
+fn heard(message: &[u8], ours: impl Fn(u128) -> bool) -> u8 {
     match about(message) {
         Err(edge) => edge,
+        // The kernel believes what is about messages, which it makes without a socket (`icmpv6_err`).
+        Ok(next_header::ICMPV6) if message[0] == ty::PACKET_TOO_BIG => {
+            let quoted = message.get(HEADER_LEN..).unwrap_or_default();
+            if ours(ipv6::address_at(quoted, field::SRC.start)) { LEARN } else { CONSUMED }
+        }
         // The protocols that look for the session that is meant; the router has none.
         Ok(next_header::TCP | next_header::UDP) => NO_SESSION,
         Ok(_) => CONSUMED,
@@ -88,7 +95,11 @@ fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<(), u8> {
     let ip = Ipv6View::new_quoted(bytes).map_err(|_| TRUNCATED)?;
     let (dst, payload_len) = (ip.src(), bytes.len().saturating_sub(at));
     let own = echo_source(packet, &ip, cx)?;
-    let hop = reply::way(cx, own, dst, next_header::ICMPV6, iface).ok_or(NO_ROUTE)?;
+    let hop = match own {
+        Some(_) => reply::way(cx, own, dst, next_header::ICMPV6, iface),
+        None => reply::way_back(cx, dst, next_header::ICMPV6, iface),
+    };
+    let hop = hop.ok_or(NO_ROUTE)?;
     let src = own.or_else(|| cx.tables.source_on6(hop, dst.to_bits())).ok_or(NO_ROUTE)?;
     if !reply::allowed(cx, ty::ECHO_REPLY, dst) {
         return Err(IGNORED);
@@ -136,7 +147,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
             Ok(()) => REPLY,
             Err(edge) => edge,
         },
-        kind if is_error(kind) => heard(message),
+        kind if is_error(kind) => heard(message, |own| cx.tables.owns6(packet.iface(), own)),
         kind if is_neighbour_discovery(kind) || is_listener_discovery(kind) => ND,
         _ => CONSUMED,
     }
@@ -159,6 +170,7 @@ impl Node<Tables> for Icmp6Input {
             Edge::Drop(Reason::Icmp6BadQuote),
             Edge::Drop(Reason::Icmp6NoSession),
             Edge::Drop(Reason::NoBuffer),
+            Edge::To("icmp4-learn"),
         ]
     }
 
@@ -178,20 +190,25 @@ mod tests {
     /// Shows [3.72] and [3.73].
     #[test]
     fn an_error_must_quote_a_header_and_eight_bytes_behind_all_headers() {
-        let message = |quoted: &FrameBuilder, len: usize| {
+        let lost = ErrorKind::TimeExceeded { code: 0 };
+        let say = |kind: ErrorKind, quoted: &FrameBuilder, len: usize| {
             let quoted = quoted.build();
             let quote = &quoted[14..14 + len];
-            let kind = ErrorKind::TimeExceeded { code: 0 };
             let (src, dst) = (Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
             let frame = FrameBuilder::new().ipv6(src, dst).icmp6_error(kind).payload(quote).build();
-            heard(&frame[54..])
+            heard(&frame[54..], |own| own == 1)
         };
+        let message = |quoted: &FrameBuilder, len: usize| say(lost, quoted, len);
         let base = FrameBuilder::new().ipv6(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
         let echo = base.clone().echo_reply(1, 2).payload_len(20);
         assert_eq!(
             (message(&echo, 48), message(&echo, 47), message(&echo, 0)),
             (CONSUMED, BAD_QUOTE, BAD_QUOTE)
         );
+        let too_big = ErrorKind::PacketTooBig { mtu: 1300 };
+        assert_eq!(say(too_big, &echo, 60), LEARN);
+        let others = echo.clone().ipv6(Ipv6Addr::from_bits(7), Ipv6Addr::LOCALHOST);
+        assert_eq!(say(too_big, &others, 60), CONSUMED);
         assert_eq!(message(&base.clone().udp(1, 2).payload_len(20), 60), NO_SESSION);
         let behind = base.destination_options(&[]).tcp(1, 2, 2);
         assert_eq!((message(&behind, 56), message(&behind, 55)), (NO_SESSION, BAD_QUOTE));

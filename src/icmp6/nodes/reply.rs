@@ -18,7 +18,7 @@ use crate::{
 pub(super) const LINK_ROOM: usize = 18;
 
 /// The way of an answer from `src`, where that is known, to `dst` about a packet that came by `iface`;
-/// `None` where there is none.
+/// `None` where there is none, as there is to nobody.
 pub(super) fn way(
     cx: &Cx<'_, Tables>,
     src: Option<Ipv6Addr>,
@@ -26,12 +26,26 @@ pub(super) fn way(
     protocol: u8,
     iface: u16,
 ) -> Option<u32> {
+    if dst.is_unspecified() {
+        return None;
+    }
     let flow = Flow {
         src: src.map_or(0, |src| src.to_bits()),
         protocol,
         ..Flow::out(dst.to_bits(), cx.tables.vrf(iface))
     };
     cx.tables.output_hop6(&flow, iface)
+}
+
+/// The way of an answer whose source is still to be chosen, by the interface that the question came by
+/// alone, as the kernel binds it (`RT6_LOOKUP_F_IFACE`).
+pub(super) fn way_back(
+    cx: &Cx<'_, Tables>,
+    dst: Ipv6Addr,
+    protocol: u8,
+    iface: u16,
+) -> Option<u32> {
+    way(cx, None, dst, protocol, iface).filter(|hop| cx.tables.hops.get(*hop).out().iface == iface)
 }
 
 /// Whether the limits let a message go to `target`; counts it where they do not.

@@ -281,6 +281,7 @@ impl Desk<'_> {
     fn show_cache(&self, options: &Options) -> String {
         let mut all = String::new();
         for (dst, learned) in self.router.exceptions() {
+            let std::net::IpAddr::V4(dst) = dst else { continue };
             let flow = Flow { dst: dst.to_bits(), ..Flow::default() };
             let Some(found) = self.router.explain(&Query { flow, iif: 0, oif: 0 }) else {
                 continue;
