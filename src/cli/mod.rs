@@ -281,6 +281,9 @@ struct BenchArgs {
     /// Packets a second to offer; what is not taken in time is lost, and told.
     #[arg(long, value_name = "PPS", value_parser = clap::value_parser!(u64).range(1..))]
     rate: Option<u64>,
+    /// Over IPv6; frames are of 70 bytes at least then.
+    #[arg(long)]
+    ipv6: bool,
     /// What chance starts from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -473,6 +476,7 @@ fn run_bench(args: BenchArgs) -> Result<ExitCode, Failed> {
         workers: args.workers,
         packets: args.packets,
         rate: args.rate,
+        ipv6: args.ipv6,
         seed: args.seed,
         progress: std::io::stderr().is_terminal(),
     };

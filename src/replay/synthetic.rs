@@ -1,6 +1,6 @@
 //! Measurements with traffic that is made here: no captures, and nothing to install.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 
@@ -27,6 +27,8 @@ use crate::{
     setup::{self, Leniency},
     telemetry::report::{BenchReport, BenchRow},
 };
+
+mod six;
 
 /// Size of the frames of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct BenchOptions {
     pub packets: u64,
     /// Packets a second that are offered; unless given, as many as are taken.
     pub rate: Option<u64>,
+    /// Over IPv6.
+    pub ipv6: bool,
     /// Seed of the traffic.
     pub seed: u64,
     /// Draw a progress bar.
@@ -94,8 +98,15 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
     let (destinations, routes) = {
         let (mut rig, _) = rig::Rig::new(config, machine.pool, 1, leniency)?;
         Routes(options).prepare(&mut rig.router)?;
-        (destinations(config, &rig.router, options), rig.router.routes().rib().len())
+        match options.ipv6 {
+            true => (six::destinations(&rig.router, options), rig.router.routes6().rib().len()),
+            false => {
+                let found = destinations(&rig.router, options);
+                (found.into_iter().map(IpAddr::V4).collect(), rig.router.routes().rib().len())
+            }
+        }
     };
+    let destinations: Vec<IpAddr> = destinations;
     for size in &options.sizes {
         let arena = frames(options, *size, destinations.clone())?;
         let rounds = options.packets.div_ceil(arena.entries.len() as u64).max(1);
@@ -148,6 +159,9 @@ struct Routes<'a>(&'a BenchOptions);
 impl Beside for Routes<'_> {
     fn prepare(&mut self, router: &mut Router) -> Result<(), ReplayError> {
         setup::load_routes(&self.0.config, router)?;
+        if self.0.ipv6 {
+            return six::prepare(self.0, router);
+        }
         // Behind the neighbour of the last port, where packets of the first one go anyway.
         let port = self.0.config.ports.last().map(|port| port.name.to_string());
         let subnet = self.0.config.ports.last().and_then(|port| port.addresses.first());
@@ -165,8 +179,7 @@ impl Beside for Routes<'_> {
 }
 
 /// An address for each flow, or fewer, each behind a route of the router.
-fn destinations(config: &Config, router: &Router, options: &BenchOptions) -> Vec<Ipv4Addr> {
-    let _ = config;
+fn destinations(router: &Router, options: &BenchOptions) -> Vec<Ipv4Addr> {
     let rib = router.routes().rib();
     let mut nets: Vec<(bool, u32, u8)> = Vec::new();
     for (table_id, prefix) in rib.prefixes() {
@@ -198,14 +211,9 @@ fn destinations(config: &Config, router: &Router, options: &BenchOptions) -> Vec
 fn frames(
     options: &BenchOptions,
     size: Size,
-    destinations: Vec<Ipv4Addr>,
+    destinations: Vec<IpAddr>,
 ) -> Result<Arena, ReplayError> {
-    let port = &options.config.ports[0];
     let facts = rig::facts(&options.config);
-    let own = port.addresses.first().map(|address| **address);
-    let subnet = own.unwrap_or_else(|| Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 1), 16));
-    let sources = subnet.hosts().filter(|host| Some(*host) != own.map(|own| own.addr()));
-    let sources: Vec<_> = sources.take(200).collect();
     let spec = TrafficSpec {
         sizes: match size {
             Size::Fixed(size) => Sizes::Fixed(size),
@@ -213,7 +221,7 @@ fn frames(
         },
         flows: options.flows,
         seed: options.seed,
-        src: Addresses::from(sources),
+        src: if options.ipv6 { six::sources(&options.config) } else { sources(&options.config) },
         dst: Addresses::from(destinations),
         src_mac: MacAddr::new([0x02, 0x57, 0, 0, 0, 1]),
         dst_mac: facts[0].mac,
@@ -232,6 +240,15 @@ fn frames(
         })
         .collect();
     Ok(Arena::of(&frames))
+}
+
+/// Hosts behind the first port.
+fn sources(config: &Config) -> Addresses {
+    let port = &config.ports[0];
+    let own = port.addresses.first().map(|address| **address);
+    let subnet = own.unwrap_or_else(|| Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 1), 16));
+    let sources = subnet.hosts().filter(|host| Some(*host) != own.map(|own| own.addr()));
+    Addresses::from(sources.take(200).collect::<Vec<_>>())
 }
 
 /// The processor, as the kernel names it.

@@ -202,6 +202,8 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
         let (step, end) = step(packet, parsed, cx);
         match step {
             On(further) => parsed = further,
+            // Of what was inside nothing is known yet.
+            Leave(edge @ (INNER6 | INNER4)) => return edge,
             Leave(edge) => {
                 parsed.note(packet);
                 return edge;
