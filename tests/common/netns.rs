@@ -37,6 +37,11 @@ impl Namespace {
         namespace
     }
 
+    /// What the test calls it.
+    pub(crate) fn label(&self) -> &'static str {
+        self.label
+    }
+
     /// What `ip link ... netns` takes to mean this namespace.
     pub(crate) fn path(&self) -> PathBuf {
         format!("/proc/{}/fd/{}", std::process::id(), self.fd.as_raw_fd()).into()

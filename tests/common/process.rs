@@ -46,6 +46,16 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("ask for the process").is_none()
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until `answers` does, which may take a little itself; panics if the process ends.
     pub(crate) fn wait_until(&mut self, mut answers: impl FnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);

@@ -233,6 +233,25 @@ families! {
         rules_inverted: corpus::rules::inverted();
     }
     open {
+    six_tuned_hop_limit: corpus::six_tunables::tuned("six-tuned-hop-limit", &[("net.ipv6.conf.lan.hop_limit", "7")]), "IPv6 is being built";
+    six_tuned_hop_limit_all: corpus::six_tunables::tuned("six-tuned-hop-limit-all", &[("net.ipv6.conf.default.hop_limit", "9")]), "IPv6 is being built";
+    six_tuned_mtu: corpus::six_tunables::tuned("six-tuned-mtu", &[("net.ipv6.conf.wan.mtu", "1299")]), "IPv6 is being built";
+    six_tuned_mtu_lan: corpus::six_tunables::tuned("six-tuned-mtu-lan", &[("net.ipv6.conf.lan.mtu", "1280")]), "IPv6 is being built";
+    six_tuned_multicast_frames: corpus::six_tunables::tuned("six-tuned-multicast-frames", &[("net.ipv6.conf.lan.drop_unicast_in_l2_multicast", "1")]), "IPv6 is being built";
+    six_tuned_class_of_discovery: corpus::six_tunables::tuned("six-tuned-class-of-discovery", &[("net.ipv6.conf.lan.ndisc_tclass", "184")]), "IPv6 is being built";
+    six_tuned_pieces_of_discovery: corpus::six_tunables::tuned("six-tuned-pieces-of-discovery", &[("net.ipv6.conf.lan.suppress_frag_ndisc", "0")]), "IPv6 is being built";
+    six_tuned_target_address_always: corpus::six_tunables::tuned("six-tuned-target-address-always", &[("net.ipv6.conf.lan.force_tllao", "1")]), "IPv6 is being built";
+    six_tuned_reset_labels: corpus::six_tunables::tuned("six-tuned-reset-labels", &[("net.ipv6.flowlabel_reflect", "2")]), "IPv6 is being built";
+    six_tuned_echo_labels: corpus::six_tunables::tuned("six-tuned-echo-labels", &[("net.ipv6.flowlabel_reflect", "4")]), "IPv6 is being built";
+    six_tuned_stable_address: corpus::six_tunables::tuned("six-tuned-stable-address", &[("net.ipv6.conf.default.addr_gen_mode", "2"), ("net.ipv6.conf.default.stable_secret", "2001:db8::5ec7:e7")]), "IPv6 is being built";
+    six_tuned_no_autolabel: corpus::six_tunables::tuned("six-tuned-no-autolabel", &[("net.ipv6.auto_flowlabels", "2")]), "IPv6 is being built";
+    six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]), "IPv6 is being built";
+    six_tuned_segments_all: corpus::six_tunables::tuned("six-tuned-segments-all", &[("net.ipv6.conf.all.seg6_enabled", "1")]), "IPv6 is being built";
+    six_tuned_policy_off: corpus::six_tunables::tuned("six-tuned-policy-off", &[("net.ipv6.conf.lan.disable_policy", "1")]), "IPv6 is being built";
+    six_duplicates: corpus::six_tunables::duplicates("six-duplicates", &[]), "IPv6 is being built";
+    six_duplicates_plain: corpus::six_tunables::duplicates("six-duplicates-plain", &[("net.ipv6.conf.lan.enhanced_dad", "0"), ("net.ipv6.conf.all.enhanced_dad", "0")]), "IPv6 is being built";
+    six_duplicates_thrice: corpus::six_tunables::duplicates("six-duplicates-thrice", &[("net.ipv6.conf.lan.dad_transmits", "3")]), "IPv6 is being built";
+    six_duplicates_optimistic: corpus::six_tunables::duplicates("six-duplicates-optimistic", &[("net.ipv6.conf.lan.optimistic_dad", "1")]), "IPv6 is being built";
     six_groups_forced: corpus::six_groups::forced(), "IPv6 is being built";
     six_groups_version_1: corpus::six_groups::first_version(), "IPv6 is being built";
     six_groups: corpus::six_groups::family(), "IPv6 is being built";

@@ -110,7 +110,8 @@ impl Outcome {
     ///   clear. Pieces of one packet must still agree;
     /// - times written into ICMP timestamp replies and the timestamp option;
     /// - of IPv6 packets that the router makes itself, the identification of pieces, and the flow
-    ///   label where there is one that is not the given packet's.
+    ///   label where there is one that is not the given packet's; the nonce of questions for
+    ///   duplicates.
     ///
     /// A checksum over such a field is replaced only if it was right.
     pub(crate) fn normalised(&self, given: &[u8]) -> Self {
@@ -197,6 +198,11 @@ fn normalise_ip6(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
     while let (HOP_BY_HOP | ROUTING | DST_OPTIONS, Some(words)) = (next, packet.get(at + 1)) {
         let len = usize::from(*words) * 8 + 8;
         (next, at) = (packet[at], at + len);
+    }
+    // A question whether an address is another's has a number for none but itself (RFC 7527).
+    if next == ICMP6 && packet[8..24] == [0; 16] && packet[at..].len() == 32 && packet[at] == 135 {
+        packet[at + 2..at + 4].fill(0);
+        packet[at + 26..].fill(0);
     }
     if next == FRAGMENT && packet.len() >= at + 8 {
         let id = token(&packet[at + 4..at + 8], ids);

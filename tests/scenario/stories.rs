@@ -1,6 +1,7 @@
 //! What people on the hosts see, told for any router.
 
 use crate::common::netns::Namespace;
+use crate::common::process::Process;
 use crate::router::Router;
 use crate::world::{World, on};
 
@@ -132,21 +133,10 @@ fn iperf(world: &World, options: &str) -> Transfer {
     }
 }
 
-/// What iperf3 tells of a transfer between alice and another machine.
-fn iperf_report(
-    world: &World,
-    (machine, address): (&Namespace, &str),
-    options: &str,
-) -> serde_json::Value {
-    let server = machine.enter(|| {
-        std::process::Command::new("iperf3")
-            .args(["-s", "-1", "-J"])
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-    });
-    let mut server = server.expect("start the iperf3 server");
+/// A server for one transfer, which listens when this returns.
+pub(crate) fn iperf_server(machine: &Namespace) -> Process {
+    let server =
+        Process::spawn(machine, std::process::Command::new("iperf3").args(["-s", "-1", "-J"]));
     let listening = || on(machine, "ss -H -l -t -n sport = :5201").contains("LISTEN");
     for _ in 0..100 {
         if listening() {
@@ -154,9 +144,18 @@ fn iperf_report(
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+    server
+}
+
+/// What iperf3 tells of a transfer between alice and another machine.
+pub(crate) fn iperf_report(
+    world: &World,
+    (machine, address): (&Namespace, &str),
+    options: &str,
+) -> serde_json::Value {
+    let server = iperf_server(machine);
     let client = on(&world.alice, &format!("iperf3 -J -c {address} {options}"));
-    let _ = server.kill();
-    let _ = server.wait();
+    drop(server);
     // Behind the command, and before what it warns of.
     let (from, to) = (client.text.find('{'), client.text.rfind('}'));
     let json = from.zip(to).map_or("", |(from, to)| &client.text[from..=to]);

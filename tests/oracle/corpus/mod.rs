@@ -33,6 +33,7 @@ pub(crate) mod six_receive;
 pub(crate) mod six_redirect;
 pub(crate) mod six_routes;
 pub(crate) mod six_routing;
+pub(crate) mod six_tunables;
 pub(crate) mod six_vlan;
 pub(crate) mod six_vrf;
 pub(crate) mod source;

@@ -1,0 +1,308 @@
+//! Hosts that learn from the router's advertisements, the router that learns from others', and those
+//! who mean no good.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::common::netns::Namespace;
+use crate::common::process::{Process, write};
+use crate::plan::Kind;
+use crate::six::{ADDRESSES, Six, Told, enable, link_local};
+use crate::stories::iperf_server;
+use crate::world::{World, on};
+
+/// What a Linux router advertises by radvd; Wagonway's configuration says the same in `ADVERTISED`.
+const RADVD: &str = "
+interface lan {
+    AdvSendAdvert on;
+    MinRtrAdvInterval 3;
+    MaxRtrAdvInterval 4;
+    AdvOtherConfigFlag on;
+    AdvLinkMTU 1480;
+    AdvReachableTime 30000;
+    AdvRetransTimer 1500;
+    AdvCurHopLimit 61;
+    AdvDefaultLifetime 1800;
+    AdvDefaultPreference high;
+    prefix 2001:db8:1::/64 { AdvValidLifetime 86400; AdvPreferredLifetime 14400; };
+    prefix 2001:db8:1:5::/64 { AdvOnLink on; AdvAutonomous off; };
+    route 2001:db8:aa::/48 { AdvRoutePreference low; AdvRouteLifetime 600; };
+    RDNSS 2001:db8:1::53 2001:db8:1::54 { AdvRDNSSLifetime 1200; };
+    DNSSL example.net lab.example.net { AdvDNSSLLifetime 1200; };
+};
+interface dmz {
+    AdvSendAdvert on;
+    MinRtrAdvInterval 3;
+    MaxRtrAdvInterval 4;
+    prefix 2001:db8:3::/64 { };
+};
+";
+
+/// The same in the words of Wagonway's configuration.
+const ADVERTISED: [(&str, &str); 2] = [("lan", ""), ("dmz", "")];
+
+/// Starts radvd on a machine with this configuration.
+fn radvd(machine: &Namespace, config: &str) -> Process {
+    let config: PathBuf = write(config);
+    let pid = config.with_extension("pid");
+    let mut command = Command::new("radvd");
+    command.arg("-n").arg("-m").arg("stderr").arg("-C").arg(&config).arg("-p").arg(pid);
+    Process::spawn(machine, &mut command)
+}
+
+/// A router that advertises, and radvd where Linux needs it.
+fn advertising(kind: Kind, world: &World) -> (Six<'_>, Option<Process>) {
+    let told = Told { port_lines: &ADVERTISED, ..Told::default() };
+    let router = Six::start_unasked(kind, world, told);
+    let radvd = (kind == Kind::Linux).then(|| radvd(&world.router, RADVD));
+    (router, radvd)
+}
+
+/// A host that believes routers.
+fn believe(machine: &Namespace) {
+    enable(machine, &["eth0"]);
+    machine.sysctl("net.ipv6.conf.eth0.accept_dad", "1");
+    machine.sysctl("net.ipv6.conf.eth0.accept_ra", "1");
+    machine.sysctl("net.ipv6.conf.eth0.accept_ra_rt_info_max_plen", "64");
+    machine.ip("link set eth0 down");
+    machine.ip("link set eth0 up");
+}
+
+/// Waits until a host has made itself an address that begins so, and gives it.
+fn made(router: &mut Six<'_>, host: &Namespace, begin: &str) -> String {
+    let mut found = String::new();
+    router.until(&format!("an address of {begin}"), |_| {
+        let shown = on(host, "ip -6 -o addr show dev eth0 -tentative scope global").text;
+        let mut words = shown.split_whitespace().filter(|word| word.starts_with(begin));
+        found = words.next().and_then(|word| word.split('/').next()).unwrap_or("").to_owned();
+        !found.is_empty()
+    });
+    found
+}
+
+/// [8.67] to [8.74]: hosts configure themselves and reach each other.
+pub(crate) fn hosts_configure_themselves(kind: Kind) {
+    let world = World::new();
+    let (mut router, _radvd) = advertising(kind, &world);
+    believe(&world.alice);
+    believe(&world.dave);
+    let alice = made(&mut router, &world.alice, "2001:db8:1:");
+    let dave = made(&mut router, &world.dave, "2001:db8:3:");
+    let own = |host: &Namespace| link_local(host, "eth0").trim_start_matches("fe80::").to_owned();
+    assert!(alice.ends_with(&own(&world.alice)), "{alice}");
+    let gateway = link_local(&world.router, "lan");
+    let routes = on(&world.alice, "ip -6 route show dev eth0");
+    routes.expect(&format!("default via {gateway} proto ra metric 1024"));
+    routes.expect("mtu 1480").expect("hoplimit 61").expect("pref high");
+    routes.expect(&format!("2001:db8:aa::/48 via {gateway} proto ra")).expect("pref low");
+    routes.expect("2001:db8:1:5::/64 proto kernel");
+    on(&world.alice, &format!("ping -6 -n -c 5 -i 0.1 -W 2 {dave}")).expect(" 0% packet loss");
+    on(&world.dave, &format!("ping -6 -n -c 5 -i 0.1 -W 2 {alice}")).expect(" 0% packet loss");
+    let read = |name: &str| {
+        on(&world.alice, &format!("cat /proc/sys/net/ipv6/{name}"))
+            .text
+            .lines()
+            .nth(1)
+            .map(str::to_owned)
+    };
+    assert_eq!(read("conf/eth0/mtu").as_deref(), Some("1480"));
+    assert_eq!(read("conf/eth0/hop_limit").as_deref(), Some("61"));
+    assert_eq!(read("neigh/eth0/retrans_time_ms").as_deref(), Some("1500"));
+    assert_eq!(read("neigh/eth0/base_reachable_time_ms").as_deref(), Some("30000"));
+}
+
+/// [8.71]: every field as the one who asked reads it.
+pub(crate) fn every_field_of_an_advertisement_is_read(kind: Kind) {
+    let world = World::new();
+    let (mut router, _radvd) = advertising(kind, &world);
+    enable(&world.alice, &["eth0"]);
+    let mut said = on(&world.alice, "true");
+    router.until("an advertisement", |_| {
+        said = on(&world.alice, "rdisc6 -n -1 -r 1 -w 1000 eth0");
+        said.ok
+    });
+    let squeezed: Vec<String> = said
+        .text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let gateway = link_local(&world.router, "lan");
+    let mac = on(&world.router, "ip -br link show lan").text;
+    let mac = mac
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split_whitespace().nth(2))
+        .expect("a MAC")
+        .to_uppercase();
+    for line in [
+        "Hop limit : 61 ( 0x3d)",
+        "Stateful address conf. : No",
+        "Stateful other conf. : Yes",
+        "Mobile home agent : No",
+        "Router preference : high",
+        "Neighbor discovery proxy : No",
+        "Router lifetime : 1800 (0x00000708) seconds",
+        "Reachable time : 30000 (0x00007530) milliseconds",
+        "Retransmit time : 1500 (0x000005dc) milliseconds",
+        "Prefix : 2001:db8:1::/64",
+        "Prefix : 2001:db8:1:5::/64",
+        "On-link : Yes",
+        "Autonomous address conf.: Yes",
+        "Autonomous address conf.: No",
+        "Valid time : 86400 (0x00015180) seconds",
+        "Pref. time : 14400 (0x00003840) seconds",
+        "Route : 2001:db8:aa::/48",
+        "Route preference : low",
+        "Route lifetime : 600 (0x00000258) seconds",
+        "Recursive DNS server : 2001:db8:1::53",
+        "Recursive DNS server : 2001:db8:1::54",
+        "DNS servers lifetime : 1200 (0x000004b0) seconds",
+        "DNS search list : example.net lab.example.net",
+        "DNS search list lifetime: 1200 (0x000004b0) seconds",
+        "MTU : 1480 bytes (valid)",
+        &format!("Source link-layer address: {mac}"),
+        &format!("from {gateway}"),
+    ] {
+        assert!(squeezed.iter().any(|told| told == line), "no {line:?} in:\n{}", said.text);
+    }
+}
+
+/// [8.76] to [8.84]: a router that believes another.
+pub(crate) fn a_router_learns_from_another(kind: Kind) {
+    let world = World::six();
+    let own: Vec<_> = ADDRESSES.into_iter().filter(|(port, _)| *port != "wan").collect();
+    let told = Told {
+        sysctls: &[
+            ("net.ipv6.conf.wan.accept_ra", "2"),
+            ("net.ipv6.conf.wan.accept_ra_rt_info_max_plen", "64"),
+        ],
+        addresses: Some(&own),
+        ..Told::default()
+    };
+    let mut router = Six::start_unasked(kind, &world, told);
+    let _radvd = radvd(
+        &world.bob,
+        "interface eth0 {
+            AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; AdvCurHopLimit 60;
+            prefix 2001:db8:2::/64 { AdvValidLifetime 7200; AdvPreferredLifetime 1800; };
+            route 2001:db8:bb::/48 { };
+        };",
+    );
+    let bob = link_local(&world.bob, "eth0");
+    router.until("a default route", |router| {
+        router.ip("-6 route show default").contains(&format!("default via {bob} dev wan proto ra"))
+    });
+    router.until("an address", |router| {
+        let shown = router.ip("-6 addr show dev wan scope global");
+        shown.contains("inet6 2001:db8:2:") && !shown.contains("tentative")
+    });
+    router.ip("-6 route show 2001:db8:bb::/48").expect(&format!("via {bob} dev wan proto ra"));
+    router.ip("-6 route show 2001:db8:2::/64").expect("dev wan proto kernel");
+    // Alice is served by what the router learned.
+    world.bob.ip("addr add 2001:db8:cc::1/128 dev lo nodad");
+    let own = link_local(&world.router, "wan");
+    world.bob.ip(&format!("route replace 2001:db8:1::/64 via {own} dev eth0"));
+    on(&world.alice, "ping -6 -n -c 5 -i 0.1 -W 2 2001:db8:cc::1").expect(" 0% packet loss");
+}
+
+/// [8.68], [7.160]: the address that a neighbour has already is not taken.
+pub(crate) fn a_duplicate_address_is_not_taken(kind: Kind) {
+    let world = World::six();
+    let mut router = Six::start(kind, &world, Told::default());
+    world.alice.ip("addr add 2001:db8:1::66/64 dev eth0 nodad");
+    if kind == Kind::Linux {
+        world.router.sysctl("net.ipv6.conf.lan.accept_dad", "1");
+    }
+    assert!(router.ip("-6 addr add 2001:db8:1::66/64 dev lan").ok);
+    router.ip("-6 addr show dev lan").expect("2001:db8:1::66/64").expect("tentative");
+    router.until("the duplicate", |router| router.ip("-6 addr show dev lan").contains("dadfailed"));
+    // One that is free is taken when nobody has spoken up.
+    assert!(router.ip("-6 addr add 2001:db8:1::67/64 dev lan").ok);
+    router.until("the free one", |router| {
+        !router.ip("-6 addr show dev lan to 2001:db8:1::67").contains("tentative")
+    });
+    on(&world.alice, "ping -6 -n -c 3 -i 0.1 -W 2 2001:db8:1::67").expect(" 0% packet loss");
+    on(&world.bob, "ping -6 -n -c 1 -W 2 2001:db8:1::66").expect(" 0% packet loss");
+}
+
+/// Memory that a process has now, in KiB.
+fn resident(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
+}
+
+/// Runs a tool of the thc-ipv6 collection for so long at the most.
+fn attack(machine: &Namespace, words: &str, limit: Duration) {
+    let mut words = words.split_whitespace();
+    let tool = words.next().expect("a tool");
+    let mut process = Process::spawn(machine, Command::new(format!("atk6-{tool}")).args(words));
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline && process.is_running() {
+        sleep(Duration::from_millis(50));
+    }
+    if process.is_running() {
+        process.signal(Signal::INT);
+        sleep(Duration::from_millis(100));
+    }
+}
+
+/// The router stays up, keeps its memory, and others lose nothing, while one host attacks it.
+pub(crate) fn attacks_do_not_disturb_others(kind: Kind) {
+    let world = World::six();
+    let router = Six::start(kind, &world, Told::default());
+    let before = router.process_id().map(|id| resident(&id));
+    let _server = iperf_server(&world.dave);
+    let mut flow = Process::spawn(
+        &world.bob,
+        Command::new("iperf3").args([
+            "-6",
+            "-J",
+            "-u",
+            "-b",
+            "5M",
+            "-l",
+            "1200",
+            "-t",
+            "75",
+            "-c",
+            "2001:db8:3::10",
+        ]),
+    );
+    let target = "eth0 2001:db8:1::1";
+    let few = Duration::from_secs(3);
+    for case in 1..=7 {
+        attack(&world.alice, &format!("denial6 {target} {case}"), few / 2);
+    }
+    for options in [
+        "-1", "-1 -I", "-1 -F", "-1 -S", "-1 -D", "-1 -H", "-1 -J", "-2", "-3", "-4", "-5", "-6",
+        "-7", "-8", "-9",
+    ] {
+        attack(&world.alice, &format!("fuzz_ip6 -a {options} {target}"), few / 2);
+    }
+    for flood in
+        ["flood_advertise6", "flood_solicitate6", "flood_router26", "flood_mld26", "flood_rs6"]
+    {
+        attack(&world.alice, &format!("{flood} eth0"), few / 2);
+    }
+    attack(&world.alice, &format!("implementation6 -p {target}"), few * 4);
+    let status = flow.ends_within(Duration::from_secs(90));
+    assert!(status.success(), "{}", flow.log());
+    let report: serde_json::Value = serde_json::from_str(&flow.log()).expect("a report");
+    let sum = &report["end"]["sum"];
+    let number = |name: &str| sum[name].as_u64().unwrap_or_else(|| panic!("{name} in {report}"));
+    let (lost, all) = (number("lost_packets"), number("packets"));
+    println!("{lost} of {all} packets lost");
+    assert!(all > 30_000 && lost * 1000 < all, "{lost} of {all} packets lost");
+    on(&world.bob, "ping -6 -n -c 3 -i 0.1 -W 2 2001:db8:1::1").expect(" 0% packet loss");
+    on(&world.alice, "ping -6 -n -c 3 -i 0.1 -W 2 2001:db8:1::1").expect(" 0% packet loss");
+    if let (Some(id), Some(before)) = (router.process_id(), before) {
+        let after = resident(&id);
+        println!("{before} KiB before, {after} KiB after");
+        assert!(after < before + 64 * 1024, "{before} KiB grew to {after}");
+    }
+}
