@@ -91,6 +91,16 @@ impl LinuxRouter {
         found
     }
 
+    /// Counters of IPv6 in `/proc/net/snmp6`, as `Icmp6InMsgs`.
+    pub(crate) fn counters6(&self) -> BTreeMap<String, u64> {
+        let output = self.namespace.output("cat", &["/proc/net/snmp6"]);
+        let text = String::from_utf8(output.stdout).expect("text");
+        let pairs = text.lines().filter_map(|line| line.split_once(char::is_whitespace));
+        pairs
+            .filter_map(|(name, value)| Some((name.to_owned(), value.trim().parse().ok()?)))
+            .collect()
+    }
+
     /// The same, not relying on that.
     pub(crate) fn play_with_sentinels(&self, family: &Family) -> Vec<Outcome> {
         self.wires.play_with_sentinels(&family.steps)

@@ -325,6 +325,9 @@ fn sentinels_tell_the_same_as_the_kernels_promptness() {
         corpus::link::vlan(),
         corpus::arp::resolve(),
         corpus::mtu::small("mtu-68", 68),
+        record::expected(corpus::six_local::echo()),
+        record::expected(corpus::six_nd::solicitations()),
+        record::expected(corpus::six_icmp::errors()),
     ] {
         let prompt = ask_linux(&family);
         let behind = LinuxRouter::new(&family.topology).play_with_sentinels(&family);
@@ -366,6 +369,45 @@ fn icmp_is_counted_as_linux_counts_it() {
         let answers = as_linux.get("IcmpMsgOutType0").copied();
         as_linux.extend(answers.map(|count| ("IcmpOutEchoReps".to_owned(), count)));
         assert_eq!(linux, as_linux, "family {}", family.name);
+        assert!(linux.values().sum::<u64>() > 20, "family {} counts something", family.name);
+    }
+}
+
+/// The same of IPv6, by the names in `/proc/net/snmp6`.
+#[test]
+#[ignore = "IPv6 is being built"]
+fn ipv6_is_counted_as_linux_counts_it() {
+    need_root!("oracle::ipv6_is_counted_as_linux_counts_it");
+    for family in [
+        corpus::six_receive::family(),
+        corpus::six_options::family(),
+        corpus::six_routing::family(),
+        corpus::six_fragments::family(),
+        corpus::six_headers::family(),
+        corpus::six_forward::family(),
+        corpus::six_forward::sizes(),
+        corpus::six_local::echo(),
+        corpus::six_icmp::types(),
+        corpus::six_icmp::errors(),
+        corpus::six_icmp::received(),
+        corpus::six_nd::solicitations(),
+    ] {
+        let mut family = record::expected(family);
+        // What it says of itself while it starts is not to be told by a second word.
+        let once = "net.ipv6.conf.default.mldv2_unsolicited_report_interval";
+        family.topology = family.topology.sysctl(once, "1");
+        let router = LinuxRouter::new(&family.topology);
+        let before = router.counters6();
+        router.play(&family);
+        let mut linux = router.counters6();
+        for (name, count) in &mut linux {
+            *count -= before.get(name).copied().unwrap_or(0);
+        }
+        linux.retain(|name, count| {
+            *count > 0 && (name.starts_with("Ip6") || name.starts_with("Icmp6"))
+        });
+        let wagonway = wagonway::counters(&family, &["Ip6", "Icmp6"]);
+        assert_eq!(linux, wagonway, "family {}", family.name);
         assert!(linux.values().sum::<u64>() > 20, "family {} counts something", family.name);
     }
 }
