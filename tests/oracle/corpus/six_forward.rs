@@ -1,4 +1,5 @@
-//! Forwarding: hop limits, routes of all types, scopes, sizes, and frames for others.
+//! Forwarding: hop limits, routes of all types, scopes, sizes, and frames for others: [8.94], [8.103]
+//! to [8.119], [8.123].
 
 use std::net::Ipv6Addr;
 

@@ -1,4 +1,4 @@
-//! Fragments on their way and for the router itself.
+//! Fragments on their way and for the router itself: [8.51] to [8.57].
 
 use std::time::Duration;
 

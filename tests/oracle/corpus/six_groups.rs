@@ -1,4 +1,4 @@
-//! Groups that the router is in, asked for and told of (RFC 3810, RFC 2710).
+//! Groups that the router is in, asked for and told of (RFC 3810, RFC 2710): [8.130] to [8.156].
 
 use std::net::Ipv6Addr;
 use std::time::Duration;

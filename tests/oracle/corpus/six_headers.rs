@@ -1,4 +1,5 @@
-//! What follows the headers: chains, numbers nobody knows, and what the router takes itself.
+//! What follows the headers: chains, numbers nobody knows, and what the router takes itself: [8.28] to
+//! [8.37], [8.58], [8.59], [8.96] to [8.101].
 
 use super::Family;
 use super::six::{ALL_NODES, FAR6, LAN6, LAN6_HOST, LAN6_LINK, LAN6_NEAR, WAN6_HOST, ip6};

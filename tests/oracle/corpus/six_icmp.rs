@@ -1,4 +1,4 @@
-//! ICMPv6 that comes in, and which errors go out about what.
+//! ICMPv6 that comes in, and which errors go out about what: [3.66] to [3.91].
 
 use super::Family;
 use super::six::{

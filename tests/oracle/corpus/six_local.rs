@@ -1,4 +1,4 @@
-//! What the router takes as its own, and echoes.
+//! What the router takes as its own, and echoes: [8.6], [8.11], [8.12], [8.17], [8.18], [8.125], [8.128].
 
 use std::net::Ipv6Addr;
 

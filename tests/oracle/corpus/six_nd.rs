@@ -1,4 +1,5 @@
-//! Neighbour discovery: questions answered, answers believed, neighbours found and lost.
+//! Neighbour discovery: questions answered, answers believed, neighbours found and lost: [7.128] to
+//! [7.156].
 
 use std::net::Ipv6Addr;
 use std::time::Duration;

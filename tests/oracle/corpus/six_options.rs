@@ -1,4 +1,5 @@
-//! Hop-by-hop and destination options: padding, unknown ones, alerts and jumbograms.
+//! Hop-by-hop and destination options: padding, unknown ones, alerts and jumbograms: [8.30], [8.38] to
+//! [8.45], [8.60], [8.61].
 
 use super::Family;
 use super::six::{

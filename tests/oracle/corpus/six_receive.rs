@@ -1,4 +1,5 @@
-//! What IPv6 is received at all: versions, lengths, and addresses of every type and scope.
+//! What IPv6 is received at all: versions, lengths, and addresses of every type and scope: [8.1] to
+//! [8.22], [8.89] to [8.91], [8.107].
 
 use super::Family;
 use super::six::{ALL_NODES, LAN6, LAN6_HOST, WAN6_HOST, framed, ip6, ping, through};

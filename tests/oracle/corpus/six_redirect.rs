@@ -1,4 +1,5 @@
-//! Redirects, sent and received, and what those who say that packets are too big change.
+//! Redirects, sent and received, and what those who say that packets are too big change: [8.112],
+//! [8.120] to [8.124].
 
 use std::net::Ipv6Addr;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Routes and rules of IPv6: sources, metrics, tables, several next hops, and objects.
+//! Routes and rules of IPv6: sources, metrics, tables, several next hops, and objects: [8.169] to
+//! [8.177].
 
 use std::net::Ipv6Addr;
 

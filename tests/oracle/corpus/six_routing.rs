@@ -1,4 +1,4 @@
-//! Routing headers, old and new.
+//! Routing headers, old and new: [8.46] to [8.50].
 
 use std::net::Ipv6Addr;
 

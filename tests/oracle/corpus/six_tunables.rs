@@ -1,4 +1,4 @@
-//! The same packets under one tunable after another.
+//! The same packets under one tunable after another, and duplicates of addresses: [7.157] to [7.162].
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
