@@ -146,6 +146,10 @@ struct ReplayArgs {
     /// A neighbour that is not known is asked for, and does not answer.
     #[arg(long)]
     strict_neighbours: bool,
+    /// The router asks for duplicates of its addresses and tells which groups it listens to, as a live
+    /// one does.
+    #[arg(long)]
+    strict_hosts: bool,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -442,6 +446,7 @@ fn run_replay(args: ReplayArgs) -> Result<ExitCode, Failed> {
         workers: args.workers,
         strict_mac: args.strict_mac,
         strict_neighbours: args.strict_neighbours,
+        strict_hosts: args.strict_hosts,
         routes_auto: args.routes == Routes::Auto,
         batch: args.ip_batch.map(batch_of).transpose()?,
         commands: args.commands.map(batch_of).transpose()?,

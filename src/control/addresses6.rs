@@ -1,7 +1,7 @@
-//! IPv6 addresses of interfaces, with the routes that come of them.
+//! IPv6 addresses of interfaces, and IPv6 on an interface that comes or goes.
 //!
-//! - obeys: RFC 4291, RFC 4862; `addrconf_add_dev`, `__ipv6_ifa_notify`: a host route in the local
-//!   table, the prefix route with metric 256, and the subnet-router anycast address of a router
+//! - obeys: RFC 4291, RFC 4862; `addrconf_notify`, `inet6_addr_add`, `inet6_addr_del`; what becomes of an
+//!   address is in `ndisc`
 
 use std::net::Ipv6Addr;
 
@@ -9,41 +9,82 @@ use ipnet::Ipv6Net;
 
 use super::{AddressError, Router};
 use crate::{
-    packet::ndisc,
+    graph::Nanos,
+    ndisc::{self, FOREVER, Flags, NewAddress},
     port::table::{AddrFlags, IfaceAddr6},
-    route::{
-        control::{RouteError, Verb},
-        hops::HopSpec,
-        spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table},
-        table::Attrs,
-    },
+    route::{control::Verb, hops::HopSpec, spec::RouteType, table::Attrs},
 };
 
 /// Metric of routes that come of addresses (`IP6_RT_PRIO_ADDRCONF`).
-const PRIO_ADDRCONF: u32 = 256;
+pub(super) const PRIO_ADDRCONF: u32 = 256;
+const SECOND: Nanos = 1_000_000_000;
+
+fn groups() -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)
+}
+
+/// An address as stated, for the machine that keeps it.
+fn stated(own: &IfaceAddr6, now: Nanos) -> NewAddress {
+    let left = |until: Option<Nanos>| match until {
+        None => FOREVER,
+        Some(at) => u32::try_from(at.saturating_sub(now) / SECOND).unwrap_or(FOREVER),
+    };
+    let is = |flag: AddrFlags| own.flags.any(flag);
+    NewAddress {
+        address: own.local.addr(),
+        len: own.local.prefix_len(),
+        flags: Flags {
+            nodad: is(AddrFlags::NODAD),
+            home: is(AddrFlags::HOMEADDRESS),
+            mngtmpaddr: is(AddrFlags::MANAGETEMPADDR),
+            noprefixroute: is(AddrFlags::NOPREFIXROUTE),
+            ..Flags::default()
+        },
+        valid: left(own.valid_until),
+        preferred: left(own.preferred_until),
+        metric: own.metric,
+    }
+}
+
+impl From<ndisc::AddressError> for AddressError {
+    fn from(error: ndisc::AddressError) -> Self {
+        match error {
+            ndisc::AddressError::Exists => Self::Exists6,
+            ndisc::AddressError::NotFound => Self::NotFound6,
+            other => Self::Refused6(other),
+        }
+    }
+}
 
 impl Router {
-    /// Gives an interface an IPv6 address, with the routes that come of it.
+    /// Gives an interface an IPv6 address; it is usable when nobody else turns out to have it.
     ///
     /// # Errors
-    /// When the interface is not there or has the address, or the routes do not fit.
+    /// When the interface is not there or has the address, or it cannot be.
     pub fn add_address6(&mut self, name: &str, own: IfaceAddr6) -> Result<(), AddressError> {
+        self.state_address6(name, own, |host, now, new| host.add(now, new))
+    }
+
+    /// Sets lifetimes and flags of an address anew (`ip addr change`).
+    ///
+    /// # Errors
+    /// When the interface is not there or does not have the address, or it cannot be.
+    pub fn change_address6(&mut self, name: &str, own: IfaceAddr6) -> Result<(), AddressError> {
+        self.state_address6(name, own, |host, now, new| host.change(now, new))
+    }
+
+    fn state_address6(
+        &mut self,
+        name: &str,
+        own: IfaceAddr6,
+        state: impl FnOnce(&mut ndisc::Interface, Nanos, NewAddress) -> Result<(), ndisc::AddressError>,
+    ) -> Result<(), AddressError> {
         let place = self.find(name).ok_or_else(|| AddressError::NoDevice(name.into()))?;
-        let iface = &mut self.ifaces[place];
-        let same = |other: &IfaceAddr6| other.local.addr() == own.local.addr();
-        if iface.addresses6.iter().any(same) {
-            return Err(AddressError::Exists6);
-        }
-        iface.addresses6.push(own.clone());
-        // The widest scope first, and the youngest of one scope before the others
-        // (`ipv6_link_dev_addr`).
-        iface.addresses6.sort_by_key(|own| own.local.addr().is_unicast_link_local());
-        let (index, up) = (iface.index, iface.up);
-        self.links_changed();
-        if up {
-            self.routes_of_address6(index, &own, Verb::Append)?;
-        }
-        self.choose_groups6(index);
+        let (index, now) = (self.ifaces[place].index, self.now);
+        let machines = self.own(index).ok_or_else(|| AddressError::NoDevice(name.into()))?;
+        state(&mut machines.host, now, stated(&own, now))?;
+        self.note_address6(index, &own);
+        self.apply_host(now, index);
         Ok(())
     }
 
@@ -53,14 +94,15 @@ impl Router {
     /// When the interface is not there or does not have the address.
     pub fn delete_address6(&mut self, name: &str, local: Ipv6Net) -> Result<(), AddressError> {
         let place = self.find(name).ok_or_else(|| AddressError::NoDevice(name.into()))?;
-        let addresses = &mut self.ifaces[place].addresses6;
-        let at =
-            addresses.iter().position(|own| own.local == local).ok_or(AddressError::NotFound6)?;
-        let own = addresses.remove(at);
-        let index = self.ifaces[place].index;
-        let _ = self.routes_of_address6(index, &own, Verb::Delete);
-        self.links_changed();
-        self.choose_groups6(index);
+        let iface = &self.ifaces[place];
+        if iface.addresses6.iter().all(|own| own.local != local) {
+            return Err(AddressError::NotFound6);
+        }
+        let (index, now) = (iface.index, self.now);
+        if let Some(machines) = self.own(index) {
+            machines.host.remove(now, local.addr())?;
+        }
+        self.apply_host(now, index);
         Ok(())
     }
 
@@ -69,45 +111,44 @@ impl Router {
     pub(super) fn start_six(&mut self, index: u16) {
         let Some(place) = self.ifaces.iter().position(|iface| iface.index == index) else { return };
         let iface = &self.ifaces[place];
-        if iface.conf6.disable_ipv6 || iface.vrf_table.is_some() {
-            return;
+        let (is_vrf, disabled) = (iface.vrf_table.is_some(), iface.conf6.disable_ipv6);
+        let now = self.now;
+        self.refresh_host(index);
+        if !is_vrf && !disabled && self.ifaces[place].link6 == 0 {
+            self.ifaces[place].link6 = self.link_hop6(index);
+            if let Some(route) = self.owned6(index, groups(), RouteType::Multicast) {
+                let _ = self.kernel_route(Verb::Append, route);
+            }
         }
-        let own = ndisc::link_local(iface.mac);
-        let any = iface.addresses6.iter().any(|own| own.local.addr().is_unicast_link_local());
-        let name = iface.name.clone();
-        if !any {
-            let local = Ipv6Net::new_assert(own, 64);
-            self.ifaces[place]
-                .addresses6
-                .push(IfaceAddr6 { proto: 3, ..IfaceAddr6::permanent(local) });
+        if let Some(machines) = self.own(index) {
+            machines.host.handle_up(now);
+            if !is_vrf {
+                machines.igmp.handle_up(now);
+                if !disabled {
+                    machines.mld.handle_up(now);
+                }
+            }
         }
-        self.ifaces[place].link6 = self.link_hop6(index);
-        let groups = Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8);
-        let route = self.owned6(&name, index, groups, RouteType::Multicast);
-        let _ = self.kernel_route(Verb::Append, route);
-        for own in self.ifaces[place].addresses6.clone() {
-            // Room for an interface's own few routes is taken for granted here.
-            let _ = self.routes_of_address6(index, &own, Verb::Append);
-        }
-        self.choose_groups6(index);
+        self.apply_host(now, index);
     }
 
-    /// IPv6 ends on an interface that goes down: its link-local address goes with its routes.
+    /// IPv6 ends on an interface that goes down: its addresses go with their routes, as in Linux.
     pub(super) fn stop_six(&mut self, index: u16) {
         let Some(place) = self.ifaces.iter().position(|iface| iface.index == index) else { return };
-        let name = self.ifaces[place].name.clone();
-        for own in self.ifaces[place].addresses6.clone() {
-            let _ = self.routes_of_address6(index, &own, Verb::Delete);
+        let now = self.now;
+        if let Some(machines) = self.own(index) {
+            machines.host.handle_down(now);
+            machines.mld.handle_down();
+            machines.igmp.handle_down();
         }
-        let groups = Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8);
-        let route = self.owned6(&name, index, groups, RouteType::Multicast);
-        let _ = self.kernel_route(Verb::Delete, route);
+        self.apply_host(now, index);
         let hop = std::mem::take(&mut self.ifaces[place].link6);
         if hop != 0 {
+            if let Some(route) = self.owned6(index, groups(), RouteType::Multicast) {
+                let _ = self.kernel_route(Verb::Delete, route);
+            }
             self.hops.release(hop);
         }
-        self.ifaces[place].addresses6.retain(|own| !own.local.addr().is_unicast_link_local());
-        self.choose_groups6(index);
     }
 
     /// The hop of destinations on an interface's link; 0 where there is no room.
@@ -122,84 +163,5 @@ impl Router {
             attrs: Attrs::default(),
         };
         self.hops.acquire(spec, &links).unwrap_or(0)
-    }
-
-    fn owned6(&self, name: &str, index: u16, dst: Ipv6Net, kind: RouteType) -> RouteSpec {
-        let (own_table, metric) = match kind {
-            RouteType::Local | RouteType::Anycast => (table::LOCAL, 0),
-            RouteType::Multicast => (table::LOCAL, PRIO_ADDRCONF),
-            _ => (table::MAIN, PRIO_ADDRCONF),
-        };
-        let hop = NextHopSpec { via: None, dev: Some(name.to_owned()), weight: 1, onlink: false };
-        RouteSpec {
-            kind,
-            table: self.vrf_table_of(index).unwrap_or(own_table),
-            metric,
-            proto: proto::KERNEL,
-            scope: Some(scope::UNIVERSE),
-            ..RouteSpec::through(dst, hop)
-        }
-    }
-
-    /// The routes of an address: local, connected, and anycast.
-    fn routes_of_address6(
-        &mut self,
-        index: u16,
-        own: &IfaceAddr6,
-        verb: Verb,
-    ) -> Result<(), RouteError> {
-        let Some(iface) = self.ifaces.iter().find(|iface| iface.index == index) else {
-            return Ok(());
-        };
-        let (name, forwarding) = (iface.name.clone(), iface.conf6.forwarding);
-        let (local, net) = (own.local, own.local.trunc());
-        let host = Ipv6Net::from(local.addr());
-        self.kernel_route(verb, self.owned6(&name, index, host, RouteType::Local))?;
-        // Another address may want the same prefix route.
-        let shared = verb == Verb::Delete
-            && self.ifaces.iter().any(|iface| {
-                let others = iface.addresses6.iter().filter(|other| other.local != own.local);
-                iface.index == index && others.into_iter().any(|other| other.local.trunc() == net)
-            });
-        if shared {
-            return Ok(());
-        }
-        if !own.flags.any(AddrFlags::NOPREFIXROUTE) && local.prefix_len() < 128 {
-            let mut route = self.owned6(&name, index, net, RouteType::Unicast);
-            if own.metric != 0 {
-                route.metric = own.metric;
-            }
-            self.kernel_route(verb, route)?;
-        }
-        if forwarding && local.prefix_len() < 127 {
-            let anycast = Ipv6Net::from(net.network());
-            self.kernel_route(verb, self.owned6(&name, index, anycast, RouteType::Anycast))?;
-        }
-        Ok(())
-    }
-
-    /// The groups that an interface listens to: all nodes, all routers, and those of its addresses
-    /// (RFC 4291 section 2.8).
-    pub(super) fn choose_groups6(&mut self, index: u16) {
-        let Some(iface) = self.ifaces.iter_mut().find(|iface| iface.index == index) else {
-            return;
-        };
-        let group = |scope: u16, last: u16| Ipv6Addr::new(0xff00 | scope, 0, 0, 0, 0, 0, 0, last);
-        let mut groups = vec![group(1, 1), group(2, 1)];
-        if iface.conf6.forwarding {
-            groups.extend([group(1, 2), group(2, 2), group(5, 2)]);
-        }
-        for own in &iface.addresses6 {
-            groups.push(ndisc::solicited_node(own.local.addr()));
-            if iface.conf6.forwarding && own.local.prefix_len() < 127 {
-                groups.push(ndisc::solicited_node(own.local.network()));
-            }
-        }
-        groups.sort_unstable();
-        groups.dedup();
-        if iface.groups6 != groups {
-            iface.groups6 = groups;
-            self.links_changed();
-        }
     }
 }

@@ -53,6 +53,7 @@ impl Router {
             addresses6: Vec::new(),
             conf6: spec.conf6,
             groups6: Vec::new(),
+            groups4: Vec::new(),
             link6: 0,
         });
         self.ifaces.sort_by_key(|iface| iface.index);

@@ -9,6 +9,7 @@ mod addresses6;
 mod events;
 mod explain;
 pub mod families;
+mod hosts;
 mod ifaces;
 mod learned;
 mod links;

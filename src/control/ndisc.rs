@@ -1,92 +1,227 @@
-//! Neighbour discovery.
+//! Messages of the link that workers left to us: neighbours, routers, and who listens to which group.
 //!
-//! - takes: solicitations and advertisements that workers left to us while some route has such a
-//!   gateway
-//! - gives: questions in the name of the interface's link-local address, and answers for that address
-//! - obeys: RFC 4861 section 7.2, RFC 5549; the NUD machine is that of ARP
+//! - takes: neighbour discovery, MLD and IGMP
+//! - gives: what neighbours' entries, addresses and groups are told, and answers
+//! - obeys: RFC 4861, RFC 5549; what a message means is in `ndisc::decide`, in the kernel's order
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::Router;
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Nanos, Reason},
-    neighbour::control::Key,
+    ndisc::{
+        Conf,
+        decide::{self, Arrival, Asked, Target, Told, Update},
+    },
+    neighbour::control::{Key, State},
     packet::{
-        MacAddr,
-        ndisc::{Advertisement, Neighbour, group_mac, link_local, solicited_node},
+        MacAddr, igmp, mld,
+        ndisc::{
+            Message, Neighbour, Redirect, RouterAdvertisement, RouterSolicitation, group_mac,
+            solicited_node,
+        },
     },
     worker::{Entry, Injected},
 };
 
 impl Router {
-    /// A worker left a packet about an IPv6 neighbour.
+    /// A worker left a message of neighbour discovery or of MLD.
     pub(super) fn handle_nd(&mut self, now: Nanos, packet: Packet) {
-        let index = packet.iface();
-        let heard = Neighbour::parse(packet.data().get(packet.l3()..).unwrap_or_default());
-        let own = self.ifaces.iter().find(|iface| iface.index == index).map(|iface| iface.mac);
-        let (Some(heard), Some(mac)) = (heard, own) else {
-            return self.discard(packet, Reason::NdMalformed);
-        };
-        let key = |address: Ipv6Addr| Key { iface: index, address: address.into() };
-        match heard.advertisement {
-            Some(says) => {
-                if let (key, Some(mac)) = (key(heard.target), heard.mac) {
-                    let known = self.neighbours.get(key).and_then(|entry| entry.mac);
-                    // Another address than the known one counts only where it says that it does.
-                    if says.overrides || known.is_none_or(|known| known == mac) {
-                        let confirmed = says.solicited;
-                        self.neighbours.handle_hint(now, key, mac, confirmed, true);
-                    }
-                }
-                self.act(now);
+        let (index, flags) = (packet.iface(), packet.flags());
+        let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
+        let known = self.ifaces.iter().any(|iface| iface.index == index && iface.up);
+        if !known {
+            return self.discard(packet, Reason::LinkDown);
+        }
+        let to_group = flags.any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST));
+        match Message::parse(bytes) {
+            Ok(Message::Neighbour(heard)) => {
+                let arrival = Arrival {
+                    unicast_frame: !to_group,
+                    looped: false,
+                    delayed: false,
+                    may_delay: false,
+                };
+                self.handle_neighbour(now, index, &heard, arrival);
             }
-            None => {
-                if let (key, Some(mac)) = (key(heard.src), heard.mac) {
-                    self.neighbours.handle_request(now, key, mac);
-                }
-                self.act(now);
-                if heard.target == link_local(mac) {
-                    self.advertise(index, mac, &heard);
-                }
+            Ok(Message::RouterSolicitation(heard)) => {
+                self.handle_router_solicitation(now, index, &heard);
             }
+            Ok(Message::RouterAdvertisement(heard)) => self.handle_router(now, index, &heard),
+            Ok(Message::Redirect(heard)) => self.handle_redirect6(now, index, &heard),
+            Err(_) => match mld::Message::parse(bytes) {
+                Some(heard) => self.handle_mld(now, index, &heard, to_group),
+                None => return self.discard(packet, Reason::NdMalformed),
+            },
+        }
+        self.act(now);
+        self.discard(packet, Reason::LocalDone);
+    }
+
+    /// A worker left an IGMP message.
+    pub(super) fn handle_igmp(&mut self, now: Nanos, packet: Packet) {
+        let (index, flags) = (packet.iface(), packet.flags());
+        let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
+        let to_group = flags.any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST));
+        if let (Some(heard), Some(own)) = (igmp::Message::parse(bytes), self.own(index)) {
+            match heard {
+                igmp::Message::Query(query) => own.igmp.handle_query(now, &query),
+                // A report to one station alone has not been heard by the querier.
+                igmp::Message::Report { group, .. } if to_group => own.igmp.handle_report(group),
+                _ => {}
+            }
+            self.apply_host(now, index);
         }
         self.discard(packet, Reason::LocalDone);
     }
 
-    /// Answers a solicitation.
-    fn advertise(&mut self, index: u16, mac: MacAddr, asked: &Neighbour) {
-        let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-        let (dst, solicited) = match asked.src.is_unspecified() {
-            true => (all_nodes, false),
-            false => (asked.src, true),
-        };
-        let to = asked.mac.filter(|_| solicited).unwrap_or_else(|| group_mac(dst));
-        let says = Advertisement { router: true, solicited, overrides: true };
-        let answer = Neighbour {
-            src: asked.target,
-            dst,
-            target: asked.target,
-            mac: Some(mac),
-            nonce: None,
-            advertisement: Some(says),
-        };
-        self.send_link(index, to, &[0x86, 0xdd], &answer.to_bytes());
+    fn handle_mld(&mut self, now: Nanos, index: u16, heard: &mld::Message, to_group: bool) {
+        let Some(own) = self.own(index) else { return };
+        match heard {
+            mld::Message::Query(query) => own.mld.handle_query(now, query),
+            mld::Message::Report { group, .. } if to_group => own.mld.handle_report(*group),
+            _ => {}
+        }
+        self.apply_host(now, index);
+    }
+
+    fn conf6(&mut self, index: u16) -> Conf {
+        self.own(index).map_or_else(Conf::default, |own| own.host.conf().clone())
+    }
+
+    /// What an address is to an interface.
+    fn target(&mut self, index: u16, address: Ipv6Addr) -> Target {
+        let Some(own) = self.own(index) else { return Target::Other };
+        match own.host.address(address) {
+            Some(known) => Target::Own {
+                tentative: known.flags.tentative,
+                optimistic: known.flags.optimistic,
+                nonce: known.nonce(),
+            },
+            None if own.host.is_anycast(address) => Target::Anycast,
+            None => Target::Other,
+        }
+    }
+
+    fn handle_neighbour(&mut self, now: Nanos, index: u16, heard: &Neighbour, arrival: Arrival) {
+        let target = self.target(index, heard.target);
+        let conf = self.conf6(index);
+        let Some(mac) = self.mac_of(index) else { return };
+        if heard.advertisement.is_some() {
+            let nets = self.own(index).map(|own| own.host.addresses()).unwrap_or_default();
+            let on_link = nets.iter().any(|own| own.network().contains(&heard.src));
+            match decide::advertisement(heard, target, arrival, mac, on_link, &conf) {
+                Told::Ignore | Told::Conflict => {}
+                Told::Duplicate => self.note_duplicate(now, index, heard.target),
+                Told::Update(update) => self.update_neighbour(now, index, &update),
+            }
+            return;
+        }
+        match decide::solicitation(heard, target, arrival, &conf) {
+            Asked::Ignore | Asked::OwnProbe | Asked::Later => {}
+            Asked::Duplicate => self.note_duplicate(now, index, heard.target),
+            Asked::Defend(answer) => {
+                if let Some(src) = self.answers_from(index, &answer) {
+                    let packet = answer.packet(src, mac);
+                    self.send_six(now, index, &packet.to_bytes());
+                }
+            }
+            Asked::Reply { update, answer } => {
+                self.update_neighbour(now, index, &update);
+                let key = Key { iface: index, address: heard.src.into() };
+                // Who is not known in the end is not answered.
+                if self.neighbours.get(key).is_some()
+                    && let Some(src) = self.answers_from(index, &answer)
+                {
+                    let packet = answer.packet(src, mac);
+                    self.send_six(now, index, &packet.to_bytes());
+                }
+            }
+        }
+    }
+
+    /// Whom an answer comes from: the target, or for others an address of the interface.
+    fn answers_from(&mut self, index: u16, answer: &decide::Answer) -> Option<Ipv6Addr> {
+        if answer.own {
+            return Some(answer.target);
+        }
+        let host = &self.hosts.of.get(&index)?.host;
+        host.source(index, answer.dst, &self.hosts.labels)
+    }
+
+    fn mac_of(&self, index: u16) -> Option<MacAddr> {
+        self.ifaces.iter().find(|iface| iface.index == index).map(|iface| iface.mac)
+    }
+
+    fn note_duplicate(&mut self, now: Nanos, index: u16, address: Ipv6Addr) {
+        if let Some(own) = self.own(index) {
+            own.host.handle_duplicate(now, address);
+        }
+        self.apply_host(now, index);
+    }
+
+    fn handle_router_solicitation(&mut self, now: Nanos, index: u16, heard: &RouterSolicitation) {
+        let conf = self.conf6(index);
+        if let Some(update) = decide::router_solicitation(heard, &conf) {
+            self.update_neighbour(now, index, &update);
+        }
+        if let Some(advertiser) = self.own(index).and_then(|own| own.advertiser.as_mut()) {
+            advertiser.handle_solicitation(now, heard);
+        }
+    }
+
+    fn handle_router(&mut self, now: Nanos, index: u16, heard: &RouterAdvertisement) {
+        if let Some(own) = self.own(index) {
+            // A station that cannot be told where it is has been heard all the same.
+            let _ = own.host.handle_advertisement(now, heard);
+        }
+        self.apply_host(now, index);
+    }
+
+    fn handle_redirect6(&mut self, now: Nanos, index: u16, heard: &Redirect) {
+        let conf = self.conf6(index);
+        if let Some(update) = decide::redirect(heard, &conf) {
+            self.update_neighbour(now, index, &update);
+        }
+    }
+
+    /// Tells a neighbour's entry what was heard of it.
+    pub(super) fn update_neighbour(&mut self, now: Nanos, index: u16, update: &Update) {
+        let key = Key { iface: index, address: update.address.into() };
+        let known = self.neighbours.get(key).map(|entry| (entry.state, entry.mac));
+        let Some(mac) = update.mac else { return };
+        match known {
+            Some((State::Failed, _)) if update.unless_failed => {}
+            // Another address than the known one counts only where it says that it does.
+            Some((_, Some(before))) if before != mac && !update.overrides => {}
+            Some(_) => self.neighbours.handle_hint(now, key, mac, update.reachable, true),
+            None if update.create => self.neighbours.handle_request(now, key, mac),
+            None => {}
+        }
+        self.act(now);
     }
 
     /// Asks for an IPv6 neighbour, all stations that may be it or the one at `mac`.
     pub(super) fn solicit_six(&mut self, index: u16, target: Ipv6Addr, mac: Option<MacAddr>) {
-        let Some(iface) = self.ifaces.iter().find(|iface| iface.index == index) else { return };
-        let (own, group) = (iface.mac, solicited_node(target));
-        let asked = Neighbour {
-            src: link_local(own),
-            dst: if mac.is_some() { target } else { group },
-            target,
-            mac: Some(own),
-            nonce: None,
-            advertisement: None,
+        let key = Key { iface: index, address: IpAddr::V6(target) };
+        // In the name that the packet bears, where it is one of this interface.
+        let bears = self.neighbours.first_waiting(key).and_then(|packet| {
+            let ip = packet.data().get(packet.l3()..)?;
+            (ip.first()? >> 4 == 6).then_some(())?;
+            Some(Ipv6Addr::from(*ip.get(8..24)?.first_chunk::<16>()?))
+        });
+        let Some(mine) = self.mac_of(index) else { return };
+        let Some(own) = self.own(index) else { return };
+        let usable = |src: &Ipv6Addr| {
+            own.host.address(*src).is_some_and(|own| !own.flags.tentative || own.flags.optimistic)
         };
-        let to = mac.unwrap_or_else(|| group_mac(group));
+        let source = bears.filter(usable);
+        let link_local = own.host.link_local();
+        let Some(asked) = decide::question(target, mac.is_some(), source, link_local, mine) else {
+            return;
+        };
+        let to = mac.unwrap_or_else(|| group_mac(solicited_node(target)));
         self.send_link(index, to, &[0x86, 0xdd], &asked.to_bytes());
     }
 

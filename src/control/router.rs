@@ -9,7 +9,10 @@ use std::{
 use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
-use super::{events::Events, families::Kept, learned::Memory, martians::Martians, probe::Probes};
+use super::{
+    events::Events, families::Kept, hosts::Hosts, learned::Memory, martians::Martians,
+    probe::Probes,
+};
 use crate::{
     dpdk::{mbuf::Packet, mempool::Pool},
     graph::{MAX_IFACES, Nanos, Reason, trace::Session},
@@ -112,6 +115,9 @@ pub enum AddressError {
     /// The same of IPv6.
     #[error("RTNETLINK answers: Cannot assign requested address")]
     NotFound6,
+    /// It cannot be so.
+    #[error("RTNETLINK answers: {0}")]
+    Refused6(crate::ndisc::AddressError),
     /// Its routes could not be made.
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -159,6 +165,7 @@ pub struct Router {
     pub(super) routes: RouteControl,
     pub(super) routes6: RouteControl<u128>,
     pub(super) objects: Nexthops,
+    pub(super) hosts: Hosts,
     pub(super) events: Events,
     pub(super) rules: Vec<RuleSpec>,
     pub(super) rules6: Vec<RuleSpec>,
@@ -255,6 +262,7 @@ impl Router {
             routes,
             routes6,
             objects: Nexthops::default(),
+            hosts: Hosts { seed, ..Hosts::default() },
             events: Events::default(),
             rules: super::rules::initial(false),
             rules6: super::rules::initial(true),
@@ -509,6 +517,7 @@ impl Router {
         match punted.kind {
             PuntKind::Arp => self.handle_arp(now, punted.packet),
             PuntKind::Nd => self.handle_nd(now, punted.packet),
+            PuntKind::Igmp => self.handle_igmp(now, punted.packet),
             PuntKind::Learn => {
                 self.hear(now, &punted.packet);
                 self.handle_error(now, punted.packet);
@@ -536,6 +545,7 @@ impl Router {
         self.now = self.now.max(now);
         self.neighbours.poll(now);
         self.act(now);
+        self.poll_hosts(now);
         self.poll_probes(now);
         self.expire_exceptions(now);
         self.objects.poll(now, &mut self.hops);
@@ -545,7 +555,8 @@ impl Router {
     /// When [`Router::poll`] has something to do.
     pub fn next_deadline(&self) -> Option<Nanos> {
         let objects = self.objects.next_deadline();
-        [self.neighbours.next_deadline(), self.next_exception(), objects, self.next_probe()]
+        let hosts = self.hosts.next_deadline();
+        [self.neighbours.next_deadline(), self.next_exception(), objects, self.next_probe(), hosts]
             .into_iter()
             .flatten()
             .min()

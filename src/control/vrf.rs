@@ -57,6 +57,7 @@ impl Router {
             addresses6: Vec::new(),
             conf6: IfaceConf6::default(),
             groups6: Vec::new(),
+            groups4: Vec::new(),
             link6: 0,
         });
         self.ifaces.sort_by_key(|iface| iface.index);

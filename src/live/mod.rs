@@ -203,7 +203,7 @@ impl Live {
             &facts,
             machine.pool,
             Arc::clone(&epochs),
-            Leniency::default(),
+            Leniency { speaks: true, ..Leniency::default() },
             seed(),
         )?;
         setup::load_routes(config, &mut router)?;

@@ -209,9 +209,7 @@ impl Interface {
         }
         let address = new.address;
         self.insert(now, new)?;
-        if !new.flags.noprefixroute {
-            self.connect(now, address);
-        }
+        self.connect(now, address);
         self.begin(now, address);
         if new.flags.mngtmpaddr {
             self.manage_temporary(now, address, new.valid, new.preferred, true);
@@ -244,7 +242,7 @@ impl Interface {
         if new.flags.noprefixroute && connected {
             let known = self.addresses[place].clone();
             self.disconnect(&known, Some(new.address));
-        } else if !new.flags.noprefixroute {
+        } else {
             self.connect(now, new.address);
         }
         if !tentative {
@@ -309,9 +307,12 @@ impl Interface {
     }
 
     /// The route to an address's network, which ends with it.
-    fn connect(&mut self, now: Nanos, address: Ipv6Addr) {
+    pub(super) fn connect(&mut self, now: Nanos, address: Ipv6Addr) {
         let Some(place) = self.position(address) else { return };
         let known = &self.addresses[place];
+        if !self.up || known.flags.noprefixroute || known.len == 128 {
+            return;
+        }
         let expires = (known.valid != FOREVER).then(|| known.at(known.valid).max(now));
         let (network, metric) = (known.network(), known.metric);
         self.set_route(RouteKind::Connected, network, None, metric, expires, Default::default());

@@ -239,6 +239,7 @@ impl Interface {
         let waiting: Vec<Ipv6Addr> = waiting.map(|known| known.address).collect();
         self.make_link_local(now);
         for address in waiting {
+            self.connect(now, address);
             self.begin(now, address);
         }
     }
@@ -255,10 +256,14 @@ impl Interface {
         for (address, stays) in all {
             if stays { self.suspend(address) } else { self.delete(address) }
         }
-        while let Some(route) = self.routes.iter().position(|r| r.kind != RouteKind::Connected) {
-            let route = self.routes.remove(route);
+        for route in std::mem::take(&mut self.routes) {
             self.actions.push(Action::DeleteRoute(route));
         }
+    }
+
+    /// The device has another link-layer address.
+    pub fn set_mac(&mut self, mac: MacAddr) {
+        self.mac = mac;
     }
 
     /// Replaces the tunables.

@@ -237,6 +237,8 @@ pub struct Iface {
     pub conf6: IfaceConf6,
     /// IPv6 groups that it listens to, in order.
     pub groups6: Vec<Ipv6Addr>,
+    /// IPv4 groups that it listens to, in order.
+    pub groups4: Vec<Ipv4Addr>,
     /// The hop of IPv6 destinations on its link, 0 while it has none.
     pub link6: u32,
 }

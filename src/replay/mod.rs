@@ -55,6 +55,8 @@ pub struct Options {
     pub strict_mac: bool,
     /// Neighbours must be known.
     pub strict_neighbours: bool,
+    /// Links have hosts and routers that hear the router.
+    pub strict_hosts: bool,
     /// Every destination in the captures gets a route over the ports.
     pub routes_auto: bool,
     /// Commands of iproute2 before the first packet.
@@ -150,7 +152,11 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
     }
     let machine = machine(config, workers, arena.longest())?;
     let pool = machine.pool;
-    let leniency = Leniency { any_mac: !options.strict_mac, stand_in: !options.strict_neighbours };
+    let leniency = Leniency {
+        any_mac: !options.strict_mac,
+        stand_in: !options.strict_neighbours,
+        speaks: options.strict_hosts,
+    };
     let total = arena.entries.len() as u64 * options.repeat;
     let bar = bar(total, options.progress);
     let script = options.commands.as_ref().map(commands::read).transpose()?.unwrap_or_default();

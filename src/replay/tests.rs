@@ -217,7 +217,8 @@ fn a_million_damaged_frames_are_all_accounted_for_and_what_leaves_is_sound() {
     let (config, sound) = (world(), sound_frames(2000));
     let machine = machine_for(&config);
     let mut random = Random::new(7);
-    for leniency in [Leniency { any_mac: true, stand_in: true }, Leniency::default()] {
+    for leniency in [Leniency { any_mac: true, stand_in: true, speaks: false }, Leniency::default()]
+    {
         let mut world = World::new(&config, &machine, 2, leniency);
         let mut now = world.lockstep.now();
         for _ in 0..500_000 {
@@ -260,7 +261,7 @@ fn a_packet_with_router_alert_is_offered_to_those_who_look_and_then_forwarded() 
 fn every_header_cut_at_every_byte_ends_with_a_reason() {
     let config = world();
     let machine = machine_for(&config);
-    let leniency = Leniency { any_mac: true, stand_in: true };
+    let leniency = Leniency { any_mac: true, stand_in: true, speaks: false };
     let mut world = World::new(&config, &machine, 1, leniency);
     let mut count = 0;
     for frame in sound_frames(300) {

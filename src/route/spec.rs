@@ -41,6 +41,8 @@ pub mod proto {
     pub const BOOT: u8 = 3;
     /// Installed by the administrator.
     pub const STATIC: u8 = 4;
+    /// Installed by a router advertisement.
+    pub const RA: u8 = 9;
 }
 
 /// Route scope numbers of `/etc/iproute2/rt_scopes` (`RT_SCOPE_*`).

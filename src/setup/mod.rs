@@ -126,6 +126,9 @@ pub struct Leniency {
     pub any_mac: bool,
     /// A neighbour that nobody has set gets an address of its own instead of being asked for.
     pub stand_in: bool,
+    /// Links have hosts and routers that hear the router: it asks for duplicates and routers, and tells
+    /// which groups it listens to.
+    pub speaks: bool,
 }
 
 /// Builds the router of `config`; `facts` has one entry for each of its ports. The routes of a route
@@ -148,6 +151,7 @@ pub fn router(
         fib_groups: config.limits.fib_groups,
     };
     let mut router = Router::new(&limits, epochs, pool, leniency.any_mac, leniency.stand_in, seed);
+    router.set_speaks(leniency.speaks);
     apply_sysctls(config, &mut router);
     router.set_clamp_mss(config.tcp.clamp_mss);
     for (port, fact) in config.ports.iter().zip(facts) {

@@ -52,7 +52,8 @@ impl Tables {
     pub fn owns6(&self, iface: u16, address: u128) -> bool {
         let Some(own) = self.ifaces.get(iface) else { return false };
         let has = |iface: &Iface| {
-            iface.addresses6.iter().any(|own| own.local.addr().to_bits() == address)
+            let is = |own: &IfaceAddr6| own.local.addr().to_bits() == address && own.is_usable();
+            iface.addresses6.iter().any(is)
         };
         if address::is_link_local(address) {
             return has(own);

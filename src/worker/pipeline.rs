@@ -85,6 +85,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Reassemble::delivery(reassembly)),
         Box::new(Icmp4Input),
         Box::new(TcpReset),
+        Box::new(Punt::igmp(Arc::clone(&punt))),
         Box::new(Punt::learn(Arc::clone(&punt))),
         Box::new(Source::forwarding()),
         Box::new(ClampMss),

@@ -86,6 +86,7 @@ mod tests {
             addresses6: Vec::new(),
             conf6: IfaceConf6::default(),
             groups6: Vec::new(),
+            groups4: Vec::new(),
             link6: 0,
             vrf: 0,
             vrf_table: None,

@@ -36,8 +36,6 @@ const NOT_JOINED: u8 = 7;
 const LOG: u8 = 8;
 const OPTIONS: u8 = 9;
 
-/// 224.0.0.1: every multicast host is in it [4.31].
-const ALL_SYSTEMS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 const IGMP: u8 = 2;
 
 /// What kind of destination it is, as far as the address alone says.
@@ -53,14 +51,22 @@ pub(super) enum Way {
     MartianDestination,
 }
 
-/// The address checks of `ip_route_input`, before any table is asked.
-pub(super) fn way(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, ours: bool, localnet: bool) -> Way {
+/// The address checks of `ip_route_input`, before any table is asked; `joined` where the destination is a
+/// group that the interface listens to.
+pub(super) fn way(
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    protocol: u8,
+    joined: bool,
+    ours: bool,
+    localnet: bool,
+) -> Way {
     let loopback = |address| !localnet && ipv4::is_loopback(address);
     let (source, destination) = (src.to_bits(), dst.to_bits());
     if ipv4::is_multicast(destination) {
         let zero_ok = ipv4::is_local_multicast(destination) || protocol == IGMP;
         return match () {
-            () if dst != ALL_SYSTEMS => Way::NotJoined,
+            () if !joined => Way::NotJoined,
             () if ipv4::is_multicast(source) || ipv4::is_limited_broadcast(source) => {
                 Way::MartianSource
             }
@@ -109,7 +115,8 @@ fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, bool, Way)
     let found = tables.ifaces.get(iface);
     let conf = found.map_or_else(Default::default, |iface| iface.conf);
     let ours = found.is_some_and(|iface| tables.denies_source(iface, src));
-    let way = way(src, dst, header.protocol(), ours, conf.route_localnet);
+    let joined = found.is_some_and(|iface| iface.groups4.binary_search(&dst).is_ok());
+    let way = way(src, dst, header.protocol(), joined, ours, conf.route_localnet);
     Ok((total, !header.option_bytes().is_empty(), way))
 }
 
@@ -187,7 +194,7 @@ mod tests {
     use super::*;
 
     fn of(src: [u8; 4], dst: [u8; 4]) -> Way {
-        way(src.into(), dst.into(), 17, src == [192, 0, 2, 1], false)
+        way(src.into(), dst.into(), 17, dst == [224, 0, 0, 1], src == [192, 0, 2, 1], false)
     }
 
     #[test]

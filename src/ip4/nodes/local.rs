@@ -2,7 +2,7 @@
 //!
 //! - takes: IPv4 packets whose destination is this router's, broadcast, or a group it has joined
 //! - gives: fragments to `ip4-reassemble-local`, from where they come back whole; ICMP to
-//!   `icmp4-input`, TCP without a listener to `tcp-reset`, errors to `icmp4-error`
+//!   `icmp4-input`, IGMP to `igmp-input`, TCP without a listener to `tcp-reset`, errors to `icmp4-error`
 //! - obeys: RFC 1122 sections 3.2.2.1 and 4.1.3.1; ledger 3.41, 3.42, 4.28; TTL is not looked at [3.50]
 
 use crate::{
@@ -32,6 +32,7 @@ const BROADCAST: u8 = 8;
 const HEADER: u8 = 9;
 const MARTIAN: u8 = 10;
 const DONE: u8 = 11;
+const GROUPS: u8 = 12;
 
 const IGMP: u8 = 2;
 
@@ -77,7 +78,8 @@ fn choose(ip: &Ipv4View<'_>, broadcast: bool) -> (u8, Cause) {
         protocol::ICMP => (ICMP, Cause::None),
         protocol::UDP => udp(ip, broadcast),
         protocol::TCP => (tcp(ip, broadcast), Cause::None),
-        // Linux always takes group messages, and so says nothing about them.
+        // Whatever it says, nobody is told.
+        IGMP if ip.payload().len() >= 8 => (GROUPS, Cause::None),
         IGMP => (DONE, Cause::None),
         _ if broadcast => (BROADCAST, Cause::None),
         _ => (ERROR, Cause::ProtocolUnreachable),
@@ -130,6 +132,7 @@ impl Node<Tables> for Ip4Local {
             Edge::Drop(Reason::IpHeader),
             Edge::Drop(Reason::MartianSource),
             Edge::Drop(Reason::LocalDone),
+            Edge::To("igmp-input"),
         ]
     }
 

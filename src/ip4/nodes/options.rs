@@ -146,7 +146,7 @@ fn reroute(packet: &mut Packet, address: Ipv4Addr, cx: &Cx<'_, Tables>) -> Resul
     let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
     let flow = Flow { dst: address.to_bits(), ..Flow::of(bytes, iface, vrf) };
     let localnet = tables.ifaces.get(iface).is_some_and(|iface| iface.conf.route_localnet);
-    if input::way(flow.src.into(), address, flow.protocol, false, localnet) != Way::Route {
+    if input::way(flow.src.into(), address, flow.protocol, false, false, localnet) != Way::Route {
         return Err(SOURCE_ROUTE);
     }
     let index = tables.route(&flow);

@@ -1,4 +1,4 @@
-//! `arp-input`, `nd-input`, `ip4-resolve` and `ip6-resolve`: hand packets to the management core.
+//! `arp-input`, `nd-input`, `igmp-input`, `ip4-resolve` and `ip6-resolve`: hand packets to the management core.
 //!
 //! - takes: packets about neighbours, and packets whose neighbour's address is not known
 //! - gives: the packet, through a bounded ring that nobody waits for; drops when it is full
@@ -24,6 +24,8 @@ pub enum PuntKind {
     Arp,
     /// Read this packet about an IPv6 neighbour.
     Nd,
+    /// Read this IGMP message.
+    Igmp,
     /// Find the neighbour for this packet: on [`Packet::iface`], at this address.
     Resolve(IpAddr),
     /// Learn from this ICMP error about a packet of the router's own.
@@ -57,6 +59,11 @@ impl Punt {
     /// `nd-input`.
     pub fn nd(ring: Arc<ArrayQueue<Punted>>) -> Self {
         Self { name: "nd-input", kind: Some(PuntKind::Nd), ring }
+    }
+
+    /// `igmp-input`.
+    pub fn igmp(ring: Arc<ArrayQueue<Punted>>) -> Self {
+        Self { name: "igmp-input", kind: Some(PuntKind::Igmp), ring }
     }
 
     /// `icmp4-learn`.

@@ -36,6 +36,7 @@ fn four(batch: Option<IpBatch>, commands: Option<IpBatch>) -> Result<ReplayRepor
         workers: None,
         strict_mac: true,
         strict_neighbours: true,
+        strict_hosts: false,
         routes_auto: false,
         batch,
         commands,

@@ -25,9 +25,14 @@ pub(super) struct Lab {
 
 impl Lab {
     pub(super) fn new(machine: &Machine, workers: usize, words: &str) -> Self {
+        let leniency = Leniency { any_mac: true, stand_in: true, speaks: false };
+        Self::with(machine, workers, words, leniency)
+    }
+
+    pub(super) fn with(machine: &Machine, workers: usize, words: &str, leniency: Leniency) -> Self {
         let config = Config::parse("world.toml", &format!("{WORLD}{words}")).unwrap();
         let sent = Arc::<Mutex<Sent>>::default();
-        let (pool, leniency) = (machine.pool, Leniency { any_mac: true, stand_in: true });
+        let pool = machine.pool;
         let lockstep = Lockstep::new(&config, pool, workers, leniency, 0, &sent).unwrap();
         Self { lockstep, sent, pool }
     }
@@ -43,7 +48,7 @@ impl Lab {
         self.lockstep.receive(0, frame);
     }
 
-    fn wait(&mut self, time: Nanos) {
+    pub(super) fn wait(&mut self, time: Nanos) {
         let now = self.lockstep.now() + time;
         self.lockstep.advance(now);
     }
@@ -384,7 +389,8 @@ fn forwarding(machine: &Machine, fragments: usize) -> (f64, u64, u64) {
         }
     }
     let (arena, config) = (Arena::of(&frames), world());
-    let (pool, leniency) = (machine.pool, Leniency { any_mac: true, stand_in: true });
+    let (pool, leniency) =
+        (machine.pool, Leniency { any_mac: true, stand_in: true, speaks: false });
     let (rounds, bar) = (40, bar(0, false));
     let one = Play { config: &config, pool, workers: 1, leniency, rounds, pace: None, bar };
     struct Quiet;
