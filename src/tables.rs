@@ -108,6 +108,8 @@ pub struct Tables {
     pub tries6: Arc<Tries<u128>>,
     /// Which tables of IPv6 to ask; `None` for `fib6` alone.
     pub policy6: Option<Arc<Policy<u128>>>,
+    /// Labels of IPv6 prefixes, by which sources are chosen (`ip addrlabel`).
+    pub labels: Arc<crate::ndisc::select::Labels>,
     /// What the indices stand for.
     pub hops: Arc<HopTable>,
     /// What was learned about single destinations.

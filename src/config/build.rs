@@ -56,6 +56,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
     let rules = policy::rules(&file.rule, &names, errors);
     let routes = routes(&file, &names, &vrfs, errors);
     let neighbours = neighbours(&file, &names, errors);
+    let advertise = super::advertise::advertise(&file.advertise, &names, errors);
     let workers = workers(&file.workers, errors);
     let beside = Path::new(&source.name).parent().unwrap_or(Path::new(""));
     let route_file =
@@ -77,6 +78,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         routes,
         route_file,
         neighbours,
+        advertise,
         sysctls,
     })
 }

@@ -7,9 +7,11 @@
 //! Whether devices, cores and memory are there is found out at start; errors of that time can point
 //! into the file too ([`Config::error`]).
 
+mod advertise;
 mod build;
 mod docs;
 mod error;
+mod host;
 mod policy;
 mod route;
 mod route_file;
@@ -27,6 +29,7 @@ use std::{
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+pub use advertise::Advertise;
 pub use docs::manual;
 pub use error::{ConfigError, ConfigErrors, Source, suggest};
 pub use route::Neighbour;
@@ -81,6 +84,8 @@ pub struct Config {
     pub route_file: Option<At<PathBuf>>,
     /// Neighbours that need no question.
     pub neighbours: Vec<At<Neighbour>>,
+    /// What hosts of links are told.
+    pub advertise: Vec<Advertise>,
     /// A value for every tunable.
     pub sysctls: Sysctls,
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
+    advertise::AdvertiseTable,
     policy::{NexthopTable, RuleTable, VrfTable},
     route::{NeighbourTable, RouteTable},
     section::section,
@@ -53,6 +54,8 @@ section! {
         routes "routes": RoutesTable = RoutesTable::empty();
         /// Neighbours that need no question. One table for each.
         neighbour "neighbour": Vec<At<NeighbourTable>> = Some(Vec::new());
+        /// What hosts of a link are told, in the words of radvd. One table for each interface.
+        advertise "advertise": Vec<At<AdvertiseTable>> = Some(Vec::new());
         /// Tunables by their names in /proc/sys, in quotes.
         sysctl "sysctl": SysctlTable = Some(SysctlTable::default());
     }

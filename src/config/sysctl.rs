@@ -112,6 +112,22 @@ sysctls! {
         "Nothing depends on it, as in Linux since 4.17.";
     IpfragMaxDist = "net.ipv4.ipfrag_max_dist", 0..=INT, 64, linux 64,
         "Fragments of one sender that may come between two of one datagram; with more in between it starts anew. 0 for no limit.";
+    IgmpMaxMemberships = "net.ipv4.igmp_max_memberships", 0..=INT, 20, linux 20,
+        "Most groups that one owner listens to on an interface.";
+    IgmpMaxMsf = "net.ipv4.igmp_max_msf", 0..=INT, 10, linux 10,
+        "Most sources in a filter of an IPv4 group.";
+    IgmpQrv = "net.ipv4.igmp_qrv", 1..=INT, 2, linux 2,
+        "How often changes of IPv4 groups are told.";
+    IgmpLinkLocalMcastReports = "net.ipv4.igmp_link_local_mcast_reports", 0..=1, 1, linux 1,
+        "Tell of groups in 224.0.0.0/24 as well.";
+    MldMaxMsf = "net.ipv6.mld_max_msf", 0..=INT, 64, linux 64,
+        "Most sources in a filter of an IPv6 group.";
+    MldQrv = "net.ipv6.mld_qrv", 1..=INT, 2, linux 2,
+        "How often changes of IPv6 groups are told.";
+    IdgenRetries = "net.ipv6.idgen_retries", 0..=255, 3, linux 3,
+        "How often another address of the same secret is tried where one is a duplicate.";
+    IdgenDelay = "net.ipv6.idgen_delay", 0..=INT, 1, linux 1,
+        "Seconds before that.";
     NeighBaseReachableTimeMs = "net.ipv4.neigh.default.base_reachable_time_ms", 1..=INT, 30_000, linux 30_000,
         "Milliseconds for which a neighbour that answered counts as reachable, in the mean.";
     NeighRetransTimeMs = "net.ipv4.neigh.default.retrans_time_ms", 1..=INT, 1000, linux 1000,
@@ -290,6 +306,12 @@ conf_sysctls! {
             "Make the next address of a subnet primary when the primary one is deleted.";
         DropUnicastInL2Multicast = "drop_unicast_in_l2_multicast", 0..=1, Or, all 0, default 0,
             "Drop unicast packets for the router that came in broadcast or multicast frames.";
+        ForceIgmpVersion = "force_igmp_version", 0..=3, Max, all 0, default 0,
+            "Speak IGMPv1 (1) or IGMPv2 (2); 0 and 3 for what the link speaks.";
+        Igmpv2UnsolicitedReportInterval = "igmpv2_unsolicited_report_interval", 0..=INT, Alone, all 10_000, default 10_000,
+            "Most milliseconds between reports of a new group in IGMPv1 and IGMPv2.";
+        Igmpv3UnsolicitedReportInterval = "igmpv3_unsolicited_report_interval", 0..=INT, Alone, all 1000, default 1000,
+            "The same in IGMPv3.";
     }
     "ipv6" {
         Forwarding6 = "forwarding", 0..=1, Own, all 0, default 0,
@@ -378,6 +400,16 @@ conf_sysctls! {
             "Tell the link-layer address in answers to unicast questions too.";
         ForceMldVersion = "force_mld_version", 0..=2, Max, all 0, default 0,
             "Speak this version of multicast listener discovery; 0 for what the link speaks.";
+        Mldv1UnsolicitedReportInterval = "mldv1_unsolicited_report_interval", 0..=INT, Alone, all 10_000, default 10_000,
+            "Most milliseconds to the second report of a new group in MLDv1.";
+        Mldv2UnsolicitedReportInterval = "mldv2_unsolicited_report_interval", 0..=INT, Alone, all 1000, default 1000,
+            "The same in MLDv2.";
+        RaHonorPioLife = "ra_honor_pio_life", 0..=1, Alone, all 0, default 0,
+            "Believe lifetimes of prefixes even below two hours.";
+        RaHonorPioPflag = "ra_honor_pio_pflag", 0..=1, Alone, all 0, default 0,
+            "Make no addresses of prefixes that are for delegation (RFC 9762).";
+        RegenMinAdvance = "regen_min_advance", 0..=INT, Alone, all 2, default 2,
+            "Least seconds before its end at which a temporary address gets a successor.";
     }
 }
 
@@ -614,6 +646,8 @@ impl Sysctls {
             seg6_enabled: on(ConfSysctl::Seg6Enabled),
             drop_unicast_in_l2_multicast: on(ConfSysctl::DropUnicastInL2Multicast6),
             proxy_ndp: on(ConfSysctl::ProxyNdp),
+            prefers_temporary: of(ConfSysctl::UseTempaddr) >= 2,
+            use_optimistic: on(ConfSysctl::UseOptimistic),
         }
     }
 

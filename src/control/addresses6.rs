@@ -18,6 +18,8 @@ use crate::{
 /// Metric of routes that come of addresses (`IP6_RT_PRIO_ADDRCONF`).
 pub(super) const PRIO_ADDRCONF: u32 = 256;
 const SECOND: Nanos = 1_000_000_000;
+/// Least MTU of a link of IPv6.
+const MIN_MTU: u16 = crate::packet::ipv6::MIN_MTU;
 
 fn groups() -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)
@@ -62,6 +64,12 @@ impl Router {
     /// # Errors
     /// When the interface is not there or has the address, or it cannot be.
     pub fn add_address6(&mut self, name: &str, own: IfaceAddr6) -> Result<(), AddressError> {
+        if let Some(place) = self.find(name)
+            && self.ifaces[place].link6 != 0
+        {
+            let index = self.ifaces[place].index;
+            self.with_mld(index, |mld, now| mld.rejoin(now));
+        }
         self.state_address6(name, own, |host, now, new| host.add(now, new))
     }
 
@@ -111,7 +119,8 @@ impl Router {
     pub(super) fn start_six(&mut self, index: u16) {
         let Some(place) = self.ifaces.iter().position(|iface| iface.index == index) else { return };
         let iface = &self.ifaces[place];
-        let (is_vrf, disabled) = (iface.vrf_table.is_some(), iface.conf6.disable_ipv6);
+        let small = iface.mtu < MIN_MTU && iface.vrf_table.is_none();
+        let (is_vrf, disabled) = (iface.vrf_table.is_some(), iface.conf6.disable_ipv6 || small);
         let now = self.now;
         self.refresh_host(index);
         if !is_vrf && !disabled && self.ifaces[place].link6 == 0 {
@@ -121,7 +130,9 @@ impl Router {
             }
         }
         if let Some(machines) = self.own(index) {
-            machines.host.handle_up(now);
+            if !disabled {
+                machines.host.handle_up(now);
+            }
             if !is_vrf {
                 machines.igmp.handle_up(now);
                 if !disabled {

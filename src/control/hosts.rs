@@ -5,7 +5,11 @@
 //! - gives: packets, routes, and the addresses and groups that workers know
 //! - obeys: RFC 4861, RFC 4862; the machines are in `ndisc` and `multicast`, this is their hands
 
-use std::{collections::BTreeMap, net::Ipv6Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use ipnet::Ipv6Net;
 
@@ -20,7 +24,7 @@ use crate::{
     },
     neighbour::control::Key,
     packet::{MacAddr, generate::Random, igmp, ndisc},
-    port::table::{AddrFlags, Iface, IfaceAddr6},
+    port::table::{AddrFlags, GroupFilter, Iface, IfaceAddr6},
     route::{
         control::Verb,
         spec::{NextHopSpec, Pref, RouteSpec, RouteType, proto, scope, table},
@@ -31,6 +35,20 @@ const SECOND: Nanos = 1_000_000_000;
 /// Ethertypes.
 const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xdd];
+
+/// Who listens for the operator.
+const OPERATOR: multicast::Owner = multicast::Owner(0);
+
+/// A change of what is listened to that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GroupError {
+    /// No such interface.
+    #[error("Cannot find device \"{0}\"")]
+    NoDevice(String),
+    /// What the socket call would have said.
+    #[error("RTNETLINK answers: {0}")]
+    Refused(#[from] multicast::Error),
+}
 
 /// The machines of one interface.
 pub(super) struct Own {
@@ -44,7 +62,6 @@ pub(super) struct Own {
     routes: Vec<Route>,
     /// Who made an address, and the other end of its link.
     notes: BTreeMap<Ipv6Addr, (Option<Ipv6Addr>, u8)>,
-    identification: u16,
 }
 
 /// The machines of all interfaces.
@@ -53,7 +70,7 @@ pub(super) struct Hosts {
     /// Links have hosts and routers that hear us. In a replay they have none, unless it says so.
     pub(super) speaks: bool,
     pub(super) of: BTreeMap<u16, Own>,
-    pub(super) labels: Labels,
+    pub(super) labels: Arc<Labels>,
     pub(super) seed: u64,
 }
 
@@ -97,7 +114,6 @@ impl Own {
             base: Conf::default(),
             routes: Vec::new(),
             notes: BTreeMap::new(),
-            identification: random.next_u64() as u16,
         };
         for group in ALL_NODES {
             own.mld.hold(0, group);
@@ -200,9 +216,64 @@ impl Router {
         done
     }
 
+    /// The operator listens to a group on an interface, from everybody or from one source more.
+    ///
+    /// # Errors
+    /// When the interface is not there, or in the words of the socket calls.
+    pub fn join_group(
+        &mut self,
+        name: &str,
+        group: IpAddr,
+        source: Option<IpAddr>,
+    ) -> Result<(), GroupError> {
+        let index = self.index_of(name)?;
+        let done = match (group, source) {
+            (IpAddr::V4(group), None) => {
+                self.with_igmp(index, |igmp, now| igmp.join(now, OPERATOR, group))
+            }
+            (IpAddr::V6(group), None) => {
+                self.with_mld(index, |mld, now| mld.join(now, OPERATOR, group))
+            }
+            (IpAddr::V4(group), Some(IpAddr::V4(source))) => {
+                self.with_igmp(index, |igmp, now| igmp.join_source(now, OPERATOR, group, source))
+            }
+            (IpAddr::V6(group), Some(IpAddr::V6(source))) => {
+                self.with_mld(index, |mld, now| mld.join_source(now, OPERATOR, group, source))
+            }
+            _ => Some(Err(multicast::Error::Invalid)),
+        };
+        Ok(done.unwrap_or(Err(multicast::Error::NotAvailable))?)
+    }
+
+    /// The operator listens to a group no more.
+    ///
+    /// # Errors
+    /// When the interface is not there, or the group is not listened to.
+    pub fn leave_group(&mut self, name: &str, group: IpAddr) -> Result<(), GroupError> {
+        let index = self.index_of(name)?;
+        let done = match group {
+            IpAddr::V4(group) => {
+                self.with_igmp(index, |igmp, now| igmp.leave(now, OPERATOR, group))
+            }
+            IpAddr::V6(group) => self.with_mld(index, |mld, now| mld.leave(now, OPERATOR, group)),
+        };
+        Ok(done.unwrap_or(Err(multicast::Error::NotAvailable))?)
+    }
+
+    fn index_of(&self, name: &str) -> Result<u16, GroupError> {
+        let iface = self.iface(name).ok_or_else(|| GroupError::NoDevice(name.to_owned()))?;
+        Ok(iface.index)
+    }
+
     /// Labels of prefixes (`ip addrlabel`).
-    pub fn labels(&mut self) -> &mut Labels {
-        &mut self.hosts.labels
+    pub fn labels(&self) -> &Labels {
+        &self.hosts.labels
+    }
+
+    /// Changes labels of prefixes.
+    pub fn with_labels<T>(&mut self, change: impl FnOnce(&mut Labels) -> T) -> T {
+        self.dirty = true;
+        change(Arc::make_mut(&mut self.hosts.labels))
     }
 
     /// Tells hosts of an interface what holds there, or no more.
@@ -373,19 +444,12 @@ impl Router {
                 (link_address(&packet), IPV6, packet)
             }));
         }
-        let id = &mut own.identification;
-        let ids: Vec<u16> = four
-            .iter()
-            .map(|_| {
-                *id = id.wrapping_add(1);
-                *id
-            })
-            .collect();
         let address = self.ifaces.iter().find(|iface| iface.index == index);
         let address = address.and_then(|iface| iface.select_address(igmp::ALL_HOSTS));
         let address = address.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED);
-        packets.extend(four.iter().zip(ids).map(|(out, id)| {
-            let packet = Igmp::packet(out, address, id);
+        packets.extend(four.iter().map(|out| {
+            // What may not be cut needs no identification.
+            let packet = Igmp::packet(out, address, 0);
             let [a, b, c, d] = [packet[16], packet[17], packet[18], packet[19]];
             (MacAddr::of_ipv4_group([a, b, c, d].into()), IPV4, packet)
         }));
@@ -523,13 +587,28 @@ impl Router {
         groups6.sort_unstable();
         let mut groups4: Vec<_> = own.igmp.groups().iter().map(|group| group.address).collect();
         groups4.sort_unstable();
-        let changed =
-            iface.addresses6 != addresses || iface.groups6 != groups6 || iface.groups4 != groups4;
+        let six = own.mld.groups().iter().filter_map(filter);
+        let filters: Vec<GroupFilter> =
+            six.chain(own.igmp.groups().iter().filter_map(filter)).collect();
+        let changed = iface.addresses6 != addresses
+            || iface.groups6 != groups6
+            || iface.groups4 != groups4
+            || iface.filters != filters;
         if changed {
-            (iface.addresses6, iface.groups6, iface.groups4) = (addresses, groups6, groups4);
+            (iface.addresses6, iface.groups6) = (addresses, groups6);
+            (iface.groups4, iface.filters) = (groups4, filters);
             self.links_changed();
         }
     }
+}
+
+/// What workers must know of a group that is not wanted from everybody.
+fn filter<A: Copy + Eq + Into<IpAddr>>(group: &multicast::Group<A>) -> Option<GroupFilter> {
+    let others = group.excludes > 0;
+    let odd = group.sources.iter().filter(|source| group.permits(source.address) != others);
+    let sources: Vec<IpAddr> = odd.map(|source| source.address.into()).collect();
+    let plain = others && sources.is_empty();
+    (!plain).then(|| GroupFilter { group: group.address.into(), others, sources })
 }
 
 /// The link-layer address of a packet to a group.

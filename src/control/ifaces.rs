@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// Least MTU of a link of IPv6.
+const MIN_MTU6: u16 = crate::packet::ipv6::MIN_MTU;
+
 impl Router {
     /// Adds an interface, down and without addresses. Gives its index.
     ///
@@ -54,6 +57,7 @@ impl Router {
             conf6: spec.conf6,
             groups6: Vec::new(),
             groups4: Vec::new(),
+            filters: Vec::new(),
             link6: 0,
         });
         self.ifaces.sort_by_key(|iface| iface.index);
@@ -207,9 +211,18 @@ impl Router {
         if mtu < 68 {
             return Err(LinkError::SmallMtu);
         }
-        self.ifaces[place].mtu = mtu;
-        let index = self.ifaces[place].index;
+        let before = std::mem::replace(&mut self.ifaces[place].mtu, mtu);
+        let (index, up) = (self.ifaces[place].index, self.ifaces[place].up);
         self.refresh_hops(index);
+        match (before >= MIN_MTU6, mtu >= MIN_MTU6) {
+            // What is too small for IPv6 has none (`addrconf_notify`).
+            (true, false) if up => {
+                self.stop_six(index);
+                self.with_igmp(index, |igmp, now| igmp.handle_up(now));
+            }
+            (false, true) if up => self.start_six(index),
+            _ => self.refresh_host(index),
+        }
         self.links_changed();
         self.tell_link(index);
         Ok(())

@@ -24,6 +24,7 @@ mod vrf;
 
 pub use events::{Event, News, What};
 pub use explain::{Explanation, Query};
+pub use hosts::GroupError;
 pub use learned::Learned;
 pub use router::{AddressError, IfaceSpec, Limits, LinkError, NeighbourError, Router};
 pub use rules::RuleError;

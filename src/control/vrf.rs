@@ -58,6 +58,7 @@ impl Router {
             conf6: IfaceConf6::default(),
             groups6: Vec::new(),
             groups4: Vec::new(),
+            filters: Vec::new(),
             link6: 0,
         });
         self.ifaces.sort_by_key(|iface| iface.index);

@@ -13,6 +13,7 @@ mod addr;
 pub mod batch;
 mod error;
 mod link;
+mod maddr;
 mod metrics;
 mod monitor;
 pub mod names;
@@ -30,6 +31,7 @@ pub use addr::{AddrCommand, AddrFilter, AddrFlags, AddrSpec, Broadcast};
 pub use batch::parse_batch;
 pub use error::{Fact, ParseError};
 pub use link::{LinkChange, LinkCommand, LinkFilter, Master, VlanProtocol, VlanSpec};
+pub use maddr::MaddrCommand;
 pub use monitor::MonitorCommand;
 pub use neigh::{NeighCommand, NeighFilter, NeighSpec, NudState};
 pub use nexthop::{BucketFilter, NexthopCommand, NexthopFilter, ResilientWords};
@@ -65,6 +67,8 @@ pub enum Action {
     Rule(RuleCommand),
     /// `ip nexthop ...`
     Nexthop(NexthopCommand),
+    /// `ip maddress ...`
+    Maddr(MaddrCommand),
     /// `ip vrf ...`
     Vrf(VrfCommand),
     /// `ip monitor ...`
@@ -77,7 +81,7 @@ pub enum Action {
 const OBJECTS: &[(&str, Option<Object>)] = &[
     ("address", Some(Object::Address)),
     ("addrlabel", None),
-    ("maddress", None),
+    ("maddress", Some(Object::Maddr)),
     ("route", Some(Object::Route)),
     ("rule", Some(Object::Rule)),
     ("neighbor", Some(Object::Neigh)),
@@ -143,6 +147,7 @@ fn read_action(words: &mut Words<'_>) -> Parse<Action> {
         Some(Object::Link) => link::read(words).map(Action::Link),
         Some(Object::Rule) => rule::read(words).map(Action::Rule),
         Some(Object::Nexthop) => nexthop::read(words).map(Action::Nexthop),
+        Some(Object::Maddr) => maddr::read(words).map(Action::Maddr),
         Some(Object::Vrf) => vrf::read(words).map(Action::Vrf),
         Some(Object::Monitor) => monitor::read(words).map(Action::Monitor),
         None => words.unsupported(*name),

@@ -17,6 +17,8 @@ pub enum Object {
     Rule,
     /// Next-hop objects.
     Nexthop,
+    /// Groups that interfaces listen to.
+    Maddr,
     /// VRFs.
     Vrf,
     /// Changes as they are made.
@@ -30,7 +32,7 @@ pub struct Usage(pub Option<Object>);
 const IP: &str = "\
 Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }
        ip [ -force ] -batch filename
-where  OBJECT := { address | link | monitor | neighbour | nexthop | route | rule | vrf }
+where  OBJECT := { address | link | maddress | monitor | neighbour | nexthop | route | rule | vrf }
        OPTIONS := { -4 | -br[ief] | -d[etails] | -f[amily] inet | -h[uman-readable] |
                     -j[son] | -N[umeric] | -o[neline] | -p[retty] | -s[tatistics] }";
 
@@ -115,6 +117,9 @@ GROUP := [ <id[,weight]>/<id[,weight]>/... ]
 TYPE := { mpath | resilient }
 TYPE_ARGS := [ buckets BUCKETS ] [ idle_timer IDLE ] [ unbalanced_timer UNBALANCED ]";
 
+const MADDR: &str = "\
+Usage: ip maddr show [ dev STRING ]";
+
 const VRF: &str = "\
 Usage:\tip vrf show [NAME] ...";
 
@@ -132,6 +137,7 @@ impl fmt::Display for Usage {
             Some(Object::Neigh) => NEIGH,
             Some(Object::Rule) => RULE,
             Some(Object::Nexthop) => NEXTHOP,
+            Some(Object::Maddr) => MADDR,
             Some(Object::Vrf) => VRF,
             Some(Object::Monitor) => MONITOR,
         })

@@ -86,6 +86,8 @@ impl From<BindError> for LiveError {
 
 /// How often the management core looks at its rings.
 const TICK: Duration = Duration::from_millis(1);
+/// Most time for the last packets.
+const FAREWELL: Duration = Duration::from_millis(100);
 /// How often the links are looked at unasked.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -302,8 +304,19 @@ impl Live {
         }
     }
 
+    /// Hosts are told that the router goes, and workers are given the time to send that.
+    fn say_farewell(&mut self) {
+        self.router.cease(self.clock.now());
+        self.pump();
+        let began = Instant::now();
+        while self.crew.waiting().1 > 0 && began.elapsed() < FAREWELL {
+            std::thread::sleep(TICK);
+        }
+    }
+
     /// Ends the workers, then the ports.
     fn stop(mut self) -> Result<(), LiveError> {
+        self.say_farewell();
         let mut failed = None;
         for running in self.running.drain(..) {
             match running.stop() {

@@ -141,9 +141,14 @@ impl<P: Protocol> Host<P> {
 
     /// The interface is up; what is listened to is told anew.
     pub fn handle_up(&mut self, now: Nanos) {
-        if self.up {
-            return;
+        if !self.up {
+            self.rejoin(now);
         }
+    }
+
+    /// Tells all that is listened to anew, as if the interface had just come up: Linux does so for each
+    /// address that it is given (`ipv6_find_idev`).
+    pub fn rejoin(&mut self, now: Nanos) {
         self.up = true;
         self.timing = Self::first_timing(&self.knobs);
         self.older = [0; 2];

@@ -1,6 +1,6 @@
 //! What crosses to the workers: interfaces and their addresses.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -126,6 +126,10 @@ pub struct IfaceConf6 {
     pub drop_unicast_in_l2_multicast: bool,
     /// `proxy_ndp`.
     pub proxy_ndp: bool,
+    /// `use_tempaddr` 2: temporary addresses go before others.
+    pub prefers_temporary: bool,
+    /// `use_optimistic`.
+    pub use_optimistic: bool,
 }
 
 impl Default for IfaceConf6 {
@@ -141,6 +145,8 @@ impl Default for IfaceConf6 {
             seg6_enabled: false,
             drop_unicast_in_l2_multicast: false,
             proxy_ndp: false,
+            prefers_temporary: false,
+            use_optimistic: false,
         }
     }
 }
@@ -200,6 +206,17 @@ impl Default for IfaceConf {
     }
 }
 
+/// A group from which not all sources are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupFilter {
+    /// The group.
+    pub group: IpAddr,
+    /// Sources that are not named are wanted.
+    pub others: bool,
+    /// Sources for which it is the other way round.
+    pub sources: Vec<IpAddr>,
+}
+
 /// An interface: a port, or a VLAN on one.
 #[derive(Clone, Debug)]
 pub struct Iface {
@@ -239,6 +256,8 @@ pub struct Iface {
     pub groups6: Vec<Ipv6Addr>,
     /// IPv4 groups that it listens to, in order.
     pub groups4: Vec<Ipv4Addr>,
+    /// Those of its groups that are not wanted from everybody.
+    pub filters: Vec<GroupFilter>,
     /// The hop of IPv6 destinations on its link, 0 while it has none.
     pub link6: u32,
 }
@@ -259,6 +278,16 @@ impl Iface {
     /// Routes may lead out by it.
     pub fn serves(&self) -> bool {
         self.up && (self.carrier || !self.conf.ignore_linkdown)
+    }
+
+    /// Whether packets to a group that it listens to are wanted from a source.
+    pub fn admits(&self, group: impl Into<IpAddr>, source: impl Into<IpAddr>) -> bool {
+        if self.filters.is_empty() {
+            return true;
+        }
+        let (group, source) = (group.into(), source.into());
+        let filter = self.filters.iter().find(|filter| filter.group == group);
+        filter.is_none_or(|filter| filter.others != filter.sources.contains(&source))
     }
 
     /// Largest IPv6 packet.

@@ -27,6 +27,7 @@ use crate::{
 mod changes;
 mod clamp;
 mod fragments;
+mod hosts;
 mod six;
 
 /// Three ports, one of them with VLANs; routes of every kind; a path of smaller MTU.

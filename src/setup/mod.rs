@@ -24,6 +24,7 @@ use crate::{
     graph::Nanos,
     icmp::table::LimitRules,
     ip4::table::{ReassemblyRoom, ReassemblyRules},
+    multicast::Knobs,
     neighbour::control::{Rules, State},
     packet::MacAddr,
     port::table::IfaceAddr6,
@@ -211,6 +212,11 @@ pub fn router(
             .route(Verb::Add, route)
             .map_err(|error| config.error(route.place(), error.to_string(), None))?;
     }
+    for advertise in &config.advertise {
+        if let Some(index) = router.iface(&advertise.dev).map(|iface| iface.index) {
+            router.set_advertising(index, Some(advertise.settings.clone()));
+        }
+    }
     router.commit();
     Ok(router)
 }
@@ -296,12 +302,25 @@ fn add_port(
         };
         router
             .add_iface(spec)
-            .and_then(|_| router.set_group(name, group))
+            .and_then(|index| {
+                apply_host_conf(config, router, index, name);
+                router.set_group(name, group)
+            })
             .and_then(|()| router.set_up(name, up))
             .map_err(|error| config.error(name.place(), error.to_string(), None))?;
     }
     router.set_carrier(fact.number, fact.carrier);
     Ok(())
+}
+
+/// Gives an interface its tunables as a host, before it comes up.
+fn apply_host_conf(config: &Config, router: &mut Router, index: u16, name: &str) {
+    let sysctls = &config.sysctls;
+    router.set_host_conf(index, sysctls.host_conf(name));
+    let (mld_knobs, igmp_knobs) = (sysctls.mld_knobs(name), sysctls.igmp_knobs(name));
+    router.with_mld(index, |mld, _| mld.set_knobs(Knobs { mtu: mld.knobs().mtu, ..mld_knobs }));
+    router
+        .with_igmp(index, |igmp, _| igmp.set_knobs(Knobs { mtu: igmp.knobs().mtu, ..igmp_knobs }));
 }
 
 /// Makes a VRF and puts its interfaces into it, before they have addresses.

@@ -4,8 +4,9 @@ use std::net::Ipv6Addr;
 
 use super::Tables;
 use crate::{
+    ndisc::select::{self, Candidate, Wanted},
     packet::ipv6::address,
-    port::table::{Iface, IfaceAddr6},
+    port::table::{AddrFlags, Iface, IfaceAddr6},
     route::{
         family::Fib,
         policy::{Flow, Sources},
@@ -122,30 +123,31 @@ impl Tables {
     /// The address that the router's own packets to `dst` carry when an interface stands for their way
     /// (RFC 6724 section 5).
     pub fn source_at6(&self, iface: u16, dst: u128) -> Option<Ipv6Addr> {
-        let iface = self.ifaces.get(iface)?;
-        let vrf = iface.own_vrf();
-        let wanted = address::scope_of(dst);
-        let on = |iface: &Iface, only_global: bool| {
-            let fits = |own: &&IfaceAddr6| {
-                let bits = own.local.addr().to_bits();
-                own.is_usable() && !(only_global && address::is_link_local(bits))
-            };
-            let key = |own: &&IfaceAddr6| {
-                let bits = own.local.addr().to_bits();
-                let scope = address::scope_of(bits);
-                // The same scope, else the smallest that is wider, else the widest there is; then the
-                // longest common prefix.
-                let near = if scope >= wanted { (1, u8::MAX - scope) } else { (0, scope) };
-                (bits == dst, near, (bits ^ dst).leading_zeros().min(64))
-            };
-            let best = iface.addresses6.iter().filter(fits).max_by_key(key);
-            best.map(|own| own.local.addr())
-        };
-        let wide = wanted > address::scope::LINK_LOCAL;
-        let others = || {
-            let same = self.ifaces.iter().filter(|other| other.up && other.own_vrf() == vrf);
-            same.filter_map(|other| on(other, true)).next()
-        };
-        on(iface, wide).or_else(|| if wide { others() } else { None }).or_else(|| on(iface, false))
+        let way = self.ifaces.get(iface)?;
+        let vrf = way.own_vrf();
+        let there = |iface: &&Iface| iface.up && iface.own_vrf() == vrf;
+        let candidates = self.ifaces.iter().filter(there).flat_map(|iface| {
+            let usable = iface.addresses6.iter().filter(|own| own.is_usable());
+            usable.map(|own| candidate(iface, own))
+        });
+        let wanted = Wanted { dst: Ipv6Addr::from_bits(dst), iface: way.index };
+        select::source(candidates, wanted, &self.labels)
+    }
+}
+
+/// An address as the rules of source selection see it.
+fn candidate(iface: &Iface, own: &IfaceAddr6) -> Candidate {
+    let is = |flag: AddrFlags| own.flags.any(flag);
+    Candidate {
+        address: own.local.addr(),
+        len: own.local.prefix_len(),
+        iface: iface.index,
+        tentative: is(AddrFlags::TENTATIVE),
+        optimistic: is(AddrFlags::OPTIMISTIC),
+        uses_optimistic: iface.conf6.use_optimistic,
+        deprecated: is(AddrFlags::DEPRECATED),
+        temporary: is(AddrFlags::TEMPORARY),
+        home: is(AddrFlags::HOMEADDRESS),
+        prefers_temporary: iface.conf6.prefers_temporary,
     }
 }

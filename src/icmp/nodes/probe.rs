@@ -87,6 +87,7 @@ mod tests {
             conf6: IfaceConf6::default(),
             groups6: Vec::new(),
             groups4: Vec::new(),
+            filters: Vec::new(),
             link6: 0,
             vrf: 0,
             vrf_table: None,

@@ -115,7 +115,11 @@ fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, bool, Way)
     let found = tables.ifaces.get(iface);
     let conf = found.map_or_else(Default::default, |iface| iface.conf);
     let ours = found.is_some_and(|iface| tables.denies_source(iface, src));
-    let joined = found.is_some_and(|iface| iface.groups4.binary_search(&dst).is_ok());
+    let joined = found.is_some_and(|iface| {
+        let listens = iface.groups4.binary_search(&dst).is_ok();
+        // Of what IGMP says no source is refused (`ip_check_mc_rcu`).
+        listens && (header.protocol() == IGMP || iface.admits(dst, src))
+    });
     let way = way(src, dst, header.protocol(), joined, ours, conf.route_localnet);
     Ok((total, !header.option_bytes().is_empty(), way))
 }

@@ -5,6 +5,7 @@
 //! - obeys: the output of iproute2 6.1, blanks at line ends included; differential tests compare
 
 mod link;
+mod maddr;
 mod neigh;
 mod nexthop;
 mod out;
@@ -17,6 +18,7 @@ pub use link::{
     AddrView, LinkDetails, LinkView, iff, show_address_event, show_addresses, show_link_event,
     show_links,
 };
+pub use maddr::{MaddrView, show_groups};
 pub use neigh::{NeighStats, NeighView, show_neighbours};
 pub use nexthop::{BucketView, NexthopView, ResilientView, show_nexthop_buckets, show_nexthops};
 pub use route::{NextHopView, RouteGetView, RouteView, show_route_get, show_routes};

@@ -37,8 +37,7 @@ pub(super) fn prepare(options: &BenchOptions, router: &mut Router) -> Result<(),
     };
     let dev = config.ports.last().map(|port| port.name.to_string());
     for dst in synth::prefixes6(options.routes.unwrap_or(0) as usize, options.seed) {
-        let hop =
-            NextHopSpec { via: Some(via.into()), dev: dev.clone(), weight: 1, onlink: true };
+        let hop = NextHopSpec { via: Some(via.into()), dev: dev.clone(), weight: 1, onlink: true };
         router
             .route(Verb::Append, &RouteSpec::through(dst, hop))
             .map_err(|error| fail(format!("route to {dst}: {error}"), None))?;

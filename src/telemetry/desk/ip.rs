@@ -64,6 +64,7 @@ impl Desk<'_> {
             Action::Neigh(neigh) => self.neigh(neigh, options),
             Action::Rule(rule) => self.rule(rule, options),
             Action::Nexthop(nexthop) => self.nexthop(nexthop, options),
+            Action::Maddr(maddr) => self.maddr(maddr, options),
             Action::Vrf(vrf) => self.vrf(vrf, options),
             Action::Monitor(_) | Action::Batch(_) => Err(Refused::unsupported()),
         }

@@ -6,6 +6,7 @@
 
 mod direct;
 mod ip;
+mod maddr;
 mod monitor;
 mod neigh;
 mod policy;
