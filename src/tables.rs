@@ -7,7 +7,9 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 mod own;
 mod six;
+mod sources;
 pub use own::Here;
+pub use sources::Unbelievable;
 
 use crate::{
     graph::trace::Session,

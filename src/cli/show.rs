@@ -151,10 +151,31 @@ fn routes(rows: &[RouteRow]) -> String {
 }
 
 fn neighbours(rows: &[NeighbourRow]) -> String {
-    let mut table = Table::new(&["address", "interface", "link-layer address", "state"]);
+    let mut table = Table::new(&[
+        "address",
+        "interface",
+        "link-layer address",
+        "state",
+        ">timer",
+        ">used",
+        ">confirmed",
+        ">updated",
+        ">probes",
+        ">waiting",
+    ]);
     for row in rows {
         let lladdr = row.lladdr.clone().unwrap_or_else(|| "-".into());
-        table.row([row.dst.clone(), row.dev.clone(), lladdr, row.state.join(" ")]);
+        let words: Vec<&str> = row.state.iter().chain(&row.flags).map(String::as_str).collect();
+        let timer = row.timer.map_or_else(|| "-".into(), |left| format!("{left:.1} s"));
+        let mut cells = vec![row.dst.clone(), row.dev.clone(), lladdr, words.join(" "), timer];
+        // A proxy entry is never used.
+        let ages = [row.used, row.confirmed, row.updated].map(|age| match row.state.is_empty() {
+            true => "-".into(),
+            false => format!("{age} s"),
+        });
+        cells.extend(ages);
+        cells.extend([row.probes.to_string(), row.waiting.to_string()]);
+        table.row(cells);
     }
     or(&table, "no neighbours")
 }

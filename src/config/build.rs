@@ -48,7 +48,12 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
     let vrfs = policy::vrfs(&file.vrf, &mut names, errors);
     check_addresses(&ports, &vrfs, errors);
     for (name, _) in &file.sysctl.numbers {
-        if let Ok(super::SysctlName::Interface(interface, _)) = super::SysctlName::find(name) {
+        let interface = match super::SysctlName::find(name) {
+            Ok(super::SysctlName::Interface(interface, _)) => Some(interface),
+            Ok(super::SysctlName::Neigh(neigh)) => neigh.dev,
+            _ => None,
+        };
+        if let Some(interface) = interface {
             names.known(&interface, name.place(), errors);
         }
     }

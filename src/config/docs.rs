@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use super::{
+    neigh::{self, NeighName, NeighWhat},
     section::{KeyDoc, SectionDoc},
     sections::File,
     sysctl::{ConfSysctl, FIXED, FIXED_CONF, Sysctl},
     value::Value,
 };
+use crate::neighbour::control::{Family, Neighbours};
 
 const HEAD: &str = "\
 <!-- Written by `WAGONWAY_UPDATE_DOCS=1 cargo test --lib config::`; edit src/config instead. -->
@@ -114,6 +116,27 @@ fn sysctls(out: &mut String, help: &str) {
                 },
                 sysctl.combine().help(),
                 sysctl.help()
+            ),
+        );
+    }
+    let tables = Neighbours::<()>::new(usize::MAX, 0);
+    for (word, what) in neigh::all() {
+        let value = |family| NeighName { family, dev: None, what }.value(&tables, None);
+        let (four, six) = (value(Family::Arp), value(Family::Ndisc));
+        let default = match what {
+            NeighWhat::Thresh(_) => String::new(),
+            _ if four == six => format!("`{four}`"),
+            _ => format!("`{four}`; IPv6 `{six}`"),
+        };
+        let dev = if what.is_of_table() { "default" } else { "IFACE" };
+        let range = what.range();
+        put(
+            out,
+            format_args!(
+                "| `net.ipv4.neigh.{dev}.{word}`, `net.ipv6...` | {} to {} | {default} | {} |",
+                range.start(),
+                range.end(),
+                what.help()
             ),
         );
     }

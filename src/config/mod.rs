@@ -12,6 +12,7 @@ mod build;
 mod docs;
 mod error;
 mod host;
+mod neigh;
 mod policy;
 mod route;
 mod route_file;
@@ -32,6 +33,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 pub use advertise::Advertise;
 pub use docs::manual;
 pub use error::{ConfigError, ConfigErrors, Source, suggest};
+pub use neigh::{NeighName, NeighWhat};
 pub use route::Neighbour;
 pub use route_file::each_route;
 pub use sections::{

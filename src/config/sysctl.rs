@@ -17,9 +17,10 @@ use toml::{
 
 use super::{
     error::suggest,
+    neigh::NeighName,
     value::{At, Errors, Value, integer},
 };
-use crate::port::table::{IfaceConf, IfaceConf6};
+use crate::port::table::{ArpConf, IfaceConf, IfaceConf6};
 
 macro_rules! sysctls {
     ($($Name:ident = $name:literal, $range:expr, $default:literal, linux $linux:literal, $help:literal;)+) => {
@@ -128,22 +129,6 @@ sysctls! {
         "How often another address of the same secret is tried where one is a duplicate.";
     IdgenDelay = "net.ipv6.idgen_delay", 0..=INT, 1, linux 1,
         "Seconds before that.";
-    NeighBaseReachableTimeMs = "net.ipv4.neigh.default.base_reachable_time_ms", 1..=INT, 30_000, linux 30_000,
-        "Milliseconds for which a neighbour that answered counts as reachable, in the mean.";
-    NeighRetransTimeMs = "net.ipv4.neigh.default.retrans_time_ms", 1..=INT, 1000, linux 1000,
-        "Milliseconds between two questions for a neighbour.";
-    NeighDelayFirstProbeTime = "net.ipv4.neigh.default.delay_first_probe_time", 0..=INT, 5, linux 5,
-        "Seconds to wait before a stale neighbour in use is asked again.";
-    NeighGcStaleTime = "net.ipv4.neigh.default.gc_stale_time", 0..=INT, 60, linux 60,
-        "Seconds after which a stale neighbour that nothing uses may be forgotten.";
-    NeighLocktime = "net.ipv4.neigh.default.locktime", 0..=INT, 100, linux 100,
-        "Hundredths of a second for which a new link-layer address is not replaced by another.";
-    NeighMcastSolicit = "net.ipv4.neigh.default.mcast_solicit", 0..=INT, 3, linux 3,
-        "Most broadcast questions for a neighbour before it counts as failed.";
-    NeighUcastSolicit = "net.ipv4.neigh.default.ucast_solicit", 0..=INT, 3, linux 3,
-        "Most questions to a neighbour's old address before it counts as failed.";
-    NeighUnresQlenBytes = "net.ipv4.neigh.default.unres_qlen_bytes", 0..=INT, 212_992, linux 212_992,
-        "Most bytes of packets that wait for one neighbour's address.";
     Ip6MaxHbhOptsNumber = "net.ipv6.max_hbh_opts_number", -INT..=INT, 8, linux 8,
         "Most options, padding not counted, in hop-by-hop headers; below zero that many that are known and no other.";
     Ip6MaxHbhLength = "net.ipv6.max_hbh_length", 0..=INT, 2_147_483_647, linux 2_147_483_647,
@@ -306,6 +291,26 @@ conf_sysctls! {
             "Make the next address of a subnet primary when the primary one is deleted.";
         DropUnicastInL2Multicast = "drop_unicast_in_l2_multicast", 0..=1, Or, all 0, default 0,
             "Drop unicast packets for the router that came in broadcast or multicast frames.";
+        ArpAnnounce = "arp_announce", 0..=2, Max, all 0, default 0,
+            "Source of ARP requests: that of the packet that waits (0), where the target's subnet holds it (1), or the best one for the target (2).";
+        ArpIgnore = "arp_ignore", 0..=8, Max, all 0, default 0,
+            "Requests answered: for all own addresses (0), those of the interface (1), the same from senders in their subnet (2), those of wider scope than host (3), none (8).";
+        ArpAccept = "arp_accept", 0..=2, Max, all 0, default 0,
+            "Make entries of announcements and unasked replies of strangers: no (0), yes (1), of senders in a subnet of the interface (2).";
+        ArpFilter = "arp_filter", 0..=1, Or, all 0, default 0,
+            "Answer only senders that are reached by the interface on which they ask.";
+        ArpNotify = "arp_notify", 0..=1, Max, all 0, default 0,
+            "Announce the interface's addresses when it comes up.";
+        ProxyArp = "proxy_arp", 0..=1, Or, all 0, default 0,
+            "Answer for addresses that are reached by another interface.";
+        ProxyArpPvlan = "proxy_arp_pvlan", 0..=1, Or, all 0, default 0,
+            "Answer for addresses that are reached by the same interface (RFC 3069).";
+        MediumId = "medium_id", -1..=INT, Alone, all 0, default 0,
+            "Links of one number are one medium, between which proxy_arp does not answer; 0 for one of its own, -1 for no answers.";
+        DropGratuitousArp = "drop_gratuitous_arp", 0..=1, Or, all 0, default 0,
+            "Drop announcements.";
+        ArpEvictNocarrier = "arp_evict_nocarrier", 0..=1, And, all 1, default 1,
+            "Forget neighbours, but for permanent ones, when the link is lost.";
         ForceIgmpVersion = "force_igmp_version", 0..=3, Max, all 0, default 0,
             "Speak IGMPv1 (1) or IGMPv2 (2); 0 and 3 for what the link speaks.";
         Igmpv2UnsolicitedReportInterval = "igmpv2_unsolicited_report_interval", 0..=INT, Alone, all 10_000, default 10_000,
@@ -414,23 +419,11 @@ conf_sysctls! {
 }
 
 /// Names under `net.ipv4.` that the router does not act upon, with the value that says what it does.
-pub(super) const FIXED: &[(&str, i64)] = &[
-    ("fib_multipath_use_neigh", 0),
-    ("fwmark_reflect", 0),
-    ("ip_no_pmtu_disc", 0),
-    ("neigh.default.app_solicit", 0),
-    ("neigh.default.mcast_resolicit", 0),
-];
+pub(super) const FIXED: &[(&str, i64)] =
+    &[("fib_multipath_use_neigh", 0), ("fwmark_reflect", 0), ("ip_no_pmtu_disc", 0)];
 
 /// The same under `net.ipv4.conf.IFACE.`.
-pub(super) const FIXED_CONF: &[(&str, i64)] = &[
-    ("arp_accept", 0),
-    ("arp_announce", 0),
-    ("arp_filter", 0),
-    ("arp_ignore", 0),
-    ("mc_forwarding", 0),
-    ("proxy_arp", 0),
-];
+pub(super) const FIXED_CONF: &[(&str, i64)] = &[("mc_forwarding", 0)];
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -443,6 +436,8 @@ pub enum SysctlName {
     Default(ConfSysctl),
     /// Of one interface.
     Interface(String, ConfSysctl),
+    /// Of a neighbour table.
+    Neigh(NeighName),
     /// Nothing that the router acts upon; this value says what it does anyway.
     Fixed(i64),
 }
@@ -503,6 +498,7 @@ pub struct Sysctls {
     all: BTreeMap<ConfSysctl, i64>,
     default: BTreeMap<ConfSysctl, i64>,
     interface: BTreeMap<(String, ConfSysctl), i64>,
+    neigh: BTreeMap<NeighName, i64>,
     icmp6_ratemask: [u64; 4],
 }
 
@@ -532,6 +528,7 @@ impl Default for Sysctls {
             all: BTreeMap::new(),
             default: BTreeMap::new(),
             interface: BTreeMap::new(),
+            neigh: BTreeMap::new(),
             icmp6_ratemask: crate::icmp6::table::Rules::default().ratemask,
         }
     }
@@ -629,6 +626,24 @@ impl Sysctls {
             ignore_linkdown: on(ConfSysctl::IgnoreRoutesWithLinkdown),
             promote_secondaries: on(ConfSysctl::PromoteSecondaries),
             drop_unicast_in_l2_multicast: on(ConfSysctl::DropUnicastInL2Multicast),
+            arp: self.arp_conf(interface),
+        }
+    }
+
+    fn arp_conf(&self, interface: &str) -> ArpConf {
+        let on = |sysctl| self.of_interface(interface, sysctl) != 0;
+        let level = |sysctl| self.of_interface(interface, sysctl) as u8;
+        ArpConf {
+            announce: level(ConfSysctl::ArpAnnounce),
+            ignore: level(ConfSysctl::ArpIgnore),
+            accept: level(ConfSysctl::ArpAccept),
+            filter: on(ConfSysctl::ArpFilter),
+            notify: on(ConfSysctl::ArpNotify),
+            proxy: on(ConfSysctl::ProxyArp),
+            proxy_pvlan: on(ConfSysctl::ProxyArpPvlan),
+            medium: self.of_interface(interface, ConfSysctl::MediumId) as i32,
+            drop_gratuitous: on(ConfSysctl::DropGratuitousArp),
+            evict_nocarrier: on(ConfSysctl::ArpEvictNocarrier),
         }
     }
 
@@ -658,6 +673,7 @@ impl Sysctls {
             SysctlName::All(sysctl) => self.all(*sysctl),
             SysctlName::Default(sysctl) => self.own("", *sysctl),
             SysctlName::Interface(interface, sysctl) => self.own(interface, *sysctl),
+            SysctlName::Neigh(name) => self.neigh.get(name).copied().unwrap_or_default(),
             SysctlName::Fixed(only) => *only,
         }
     }
@@ -695,9 +711,17 @@ impl Sysctls {
             SysctlName::Interface(interface, sysctl) => {
                 self.interface.insert((interface, sysctl), value);
             }
+            SysctlName::Neigh(name) => {
+                self.neigh.insert(name, value);
+            }
             SysctlName::Fixed(_) => {}
         }
         Ok(which)
+    }
+
+    /// Values of the neighbour tables that are set, defaults before those of interfaces.
+    pub fn neigh(&self) -> impl Iterator<Item = (&NeighName, i64)> {
+        self.neigh.iter().map(|(name, value)| (name, *value))
     }
 
     /// Interfaces that have a value of their own.
@@ -714,6 +738,7 @@ impl SysctlName {
             Self::All(sysctl) | Self::Default(sysctl) | Self::Interface(_, sysctl) => {
                 sysctl.range()
             }
+            Self::Neigh(name) => name.what.range(),
             Self::Fixed(only) => *only..=*only,
         }
     }
@@ -731,6 +756,9 @@ impl SysctlName {
         };
         if let Some(sysctl) = Sysctl::ALL.iter().find(|sysctl| sysctl.name() == plain) {
             return Ok(Self::Global(*sysctl));
+        }
+        if let Some(name) = plain.strip_prefix("net.").and_then(NeighName::find) {
+            return Ok(Self::Neigh(name));
         }
         let (family, below) = match plain.strip_prefix("net.ipv6.") {
             Some(below) => ("ipv6", below),
@@ -773,7 +801,10 @@ fn known_names() -> Vec<String> {
         ["all", "default"]
             .map(|which| format!("net.{}.conf.{which}.{}", sysctl.family(), sysctl.name()))
     });
-    global.chain(conf).collect()
+    let neigh = super::neigh::all().flat_map(|(word, _)| {
+        ["ipv4", "ipv6"].map(|family| format!("net.{family}.neigh.default.{word}"))
+    });
+    global.chain(conf).chain(neigh).collect()
 }
 
 /// The `[sysctl]` table as written: names, values and their places.
@@ -945,8 +976,8 @@ mod tests {
     #[test]
     fn a_value_that_would_not_be_obeyed_is_refused() {
         let mut sysctls = Sysctls::default();
-        assert_eq!(sysctls.set("net.ipv4.conf.all.proxy_arp", 0), Ok(SysctlName::Fixed(0)));
-        let refused = sysctls.set("net.ipv4.conf.wan.proxy_arp", 1).unwrap_err();
+        assert_eq!(sysctls.set("net.ipv4.conf.all.mc_forwarding", 0), Ok(SysctlName::Fixed(0)));
+        let refused = sysctls.set("net.ipv4.conf.wan.mc_forwarding", 1).unwrap_err();
         assert!(refused.to_string().contains("can only be 0"), "{refused}");
         let refused = sysctls.set("net.ipv4.ip_default_ttl", 0).unwrap_err();
         assert!(refused.to_string().contains("must be 1 to 255"), "{refused}");

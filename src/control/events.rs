@@ -5,11 +5,11 @@
 //!
 //! - obeys: `rtnetlink(7)`; what the kernel tells and what it passes over in silence
 
-use std::{collections::VecDeque, net::IpAddr, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::Router;
 use crate::{
-    neighbour::control::State,
+    neighbour::control::{EntryFlags, Key, State},
     packet::MacAddr,
     port::table::{Iface, IfaceAddr},
     route::{
@@ -51,14 +51,16 @@ pub enum What {
     },
     /// A neighbour.
     Neighbour {
-        /// Interface.
-        iface: u16,
-        /// Its address.
-        address: IpAddr,
+        /// Interface and address.
+        key: Key,
         /// Its link-layer address.
         mac: Option<MacAddr>,
         /// Its state.
         state: State,
+        /// Its marks.
+        flags: EntryFlags,
+        /// Nobody knows it, and those who watch are asked (`app_solicit`).
+        missed: bool,
     },
     /// A rule.
     Rule(RuleSpec),

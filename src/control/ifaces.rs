@@ -4,6 +4,7 @@
 
 use super::{IfaceSpec, LinkError, Router, events::What, families::Kept, links::View};
 use crate::{
+    neighbour::control::Family,
     port::table::{Iface, IfaceConf},
     route::{
         control::{RouteControl, Verb, World},
@@ -61,6 +62,7 @@ impl Router {
             link6: 0,
         });
         self.ifaces.sort_by_key(|iface| iface.index);
+        self.neighbours.add_device(index, None);
         self.links_changed();
         self.tell_link(index);
         Ok(index)
@@ -85,8 +87,8 @@ impl Router {
         self.delete_nexthops_by(index);
         self.flush_where(|_, _, info| info.nexthops.iter().any(|hop| hop.iface == index));
         self.flush_of::<u128>(|_, _, info| info.nexthops.iter().any(|hop| hop.iface == index));
-        self.neighbours.handle_link_down(index, false);
-        self.act(0);
+        self.neighbours.remove_device(index);
+        self.act(self.now);
         let gone = self.ifaces.remove(place);
         self.links_changed();
         self.tell(true, |_| Some(What::Link(gone)));
@@ -124,6 +126,9 @@ impl Router {
             }
             self.start_six(index);
             self.follow_link(index);
+            if self.ifaces[place].conf.arp.notify {
+                self.announce(index);
+            }
         } else {
             self.follow_link(index);
             let down: Vec<u16> =
@@ -137,8 +142,8 @@ impl Router {
             self.stop_six(index);
             self.flush_of::<u128>(|_, _, info| by(info));
             self.delete_nexthops_by(index);
-            self.neighbours.handle_link_down(index, false);
-            self.act(0);
+            self.neighbours.handle_link_down(index);
+            self.act(self.now);
         }
         if up {
             for vlan in &vlans {
@@ -197,9 +202,22 @@ impl Router {
                 self.delete_nexthops_by(index);
             }
             self.follow_link(index);
+            if !carrier {
+                self.evict(index);
+            }
             self.links_changed();
             self.tell_link(index);
         }
+    }
+
+    /// Without a link nobody answers: neighbours are forgotten, but for those set by hand.
+    fn evict(&mut self, index: u16) {
+        let own = self.ifaces.iter().find(|iface| iface.index == index);
+        if own.is_some_and(|iface| iface.conf.arp.evict_nocarrier) {
+            self.neighbours.handle_carrier_loss(index, Family::Arp);
+        }
+        self.neighbours.handle_carrier_loss(index, Family::Ndisc);
+        self.act(self.now);
     }
 
     /// Sets the MTU.

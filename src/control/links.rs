@@ -32,9 +32,9 @@ impl Egress for View<'_> {
         })
     }
 
-    fn neighbour(&self, iface: u16, address: IpAddr) -> Option<MacAddr> {
+    fn neighbour(&self, iface: u16, address: IpAddr) -> Option<(MacAddr, bool)> {
         let entry = self.neighbours.get(Key { iface, address })?;
-        entry.mac.filter(|_| entry.state.is_valid())
+        Some((entry.valid_mac()?, entry.is_watched()))
     }
 }
 

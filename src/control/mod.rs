@@ -6,6 +6,7 @@
 
 mod addresses;
 mod addresses6;
+mod arp;
 mod events;
 mod explain;
 pub mod families;
@@ -26,5 +27,6 @@ pub use events::{Event, News, What};
 pub use explain::{Explanation, Query};
 pub use hosts::GroupError;
 pub use learned::Learned;
+pub use neighbours::NeighbourSpec;
 pub use router::{AddressError, IfaceSpec, Limits, LinkError, NeighbourError, Router};
 pub use rules::RuleError;

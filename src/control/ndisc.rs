@@ -14,7 +14,7 @@ use crate::{
         Conf,
         decide::{self, Arrival, Asked, Target, Told, Update},
     },
-    neighbour::control::{Key, State},
+    neighbour::control::{Family, Key, State, UpdateFlags, Var},
     packet::{
         MacAddr, igmp, mld,
         ndisc::{
@@ -27,7 +27,8 @@ use crate::{
 
 impl Router {
     /// A worker left a message of neighbour discovery or of MLD.
-    pub(super) fn handle_nd(&mut self, now: Nanos, packet: Packet) {
+    /// With `delayed` it has waited for the answer of a proxy.
+    pub(super) fn handle_nd(&mut self, now: Nanos, packet: Packet, delayed: bool) {
         let (index, flags) = (packet.iface(), packet.flags());
         let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
         let known = self.ifaces.iter().any(|iface| iface.index == index && iface.up);
@@ -35,15 +36,20 @@ impl Router {
             return self.discard(packet, Reason::LinkDown);
         }
         let to_group = flags.any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST));
+        let params = self.neighbours.params(Some(index), Family::Ndisc);
         match Message::parse(bytes) {
             Ok(Message::Neighbour(heard)) => {
                 let arrival = Arrival {
                     unicast_frame: !to_group,
                     looped: false,
-                    delayed: false,
-                    may_delay: false,
+                    delayed,
+                    may_delay: params.get(Var::ProxyDelay) != 0,
                 };
-                self.handle_neighbour(now, index, &heard, arrival);
+                let target = heard.target.into();
+                if self.handle_neighbour(now, index, &heard, arrival) {
+                    self.neighbours.delay(now, index, Family::Ndisc, target, packet);
+                    return self.act(now);
+                }
             }
             Ok(Message::RouterSolicitation(heard)) => {
                 self.handle_router_solicitation(now, index, &heard);
@@ -92,7 +98,9 @@ impl Router {
 
     /// What an address is to an interface.
     fn target(&mut self, index: u16, address: Ipv6Addr) -> Target {
+        let proxy = self.neighbours.proxy(index, address.into());
         let Some(own) = self.own(index) else { return Target::Other };
+        let proxies = own.host.conf().proxy_ndp;
         match own.host.address(address) {
             Some(known) => Target::Own {
                 tentative: known.flags.tentative,
@@ -100,14 +108,24 @@ impl Router {
                 nonce: known.nonce(),
             },
             None if own.host.is_anycast(address) => Target::Anycast,
-            None => Target::Other,
+            None => match proxy.filter(|_| proxies) {
+                Some(entry) => Target::Proxy { router: entry.router },
+                None => Target::Other,
+            },
         }
     }
 
-    fn handle_neighbour(&mut self, now: Nanos, index: u16, heard: &Neighbour, arrival: Arrival) {
+    /// True when a question is to be looked at again after a while.
+    fn handle_neighbour(
+        &mut self,
+        now: Nanos,
+        index: u16,
+        heard: &Neighbour,
+        arrival: Arrival,
+    ) -> bool {
         let target = self.target(index, heard.target);
         let conf = self.conf6(index);
-        let Some(mac) = self.mac_of(index) else { return };
+        let Some(mac) = self.mac_of(index) else { return false };
         if heard.advertisement.is_some() {
             let nets = self.own(index).map(|own| own.host.addresses()).unwrap_or_default();
             let on_link = nets.iter().any(|own| own.network().contains(&heard.src));
@@ -116,10 +134,11 @@ impl Router {
                 Told::Duplicate => self.note_duplicate(now, index, heard.target),
                 Told::Update(update) => self.update_neighbour(now, index, &update),
             }
-            return;
+            return false;
         }
         match decide::solicitation(heard, target, arrival, &conf) {
-            Asked::Ignore | Asked::OwnProbe | Asked::Later => {}
+            Asked::Later => return true,
+            Asked::Ignore | Asked::OwnProbe => {}
             Asked::Duplicate => self.note_duplicate(now, index, heard.target),
             Asked::Defend(answer) => {
                 if let Some(src) = self.answers_from(index, &answer) {
@@ -128,6 +147,7 @@ impl Router {
                 }
             }
             Asked::Reply { update, answer } => {
+                self.neighbours.count_probe(Family::Ndisc, heard.dst.is_multicast());
                 self.update_neighbour(now, index, &update);
                 let key = Key { iface: index, address: heard.src.into() };
                 // Who is not known in the end is not answered.
@@ -139,6 +159,7 @@ impl Router {
                 }
             }
         }
+        false
     }
 
     /// Whom an answer comes from: the target, or for others an address of the interface.
@@ -189,16 +210,22 @@ impl Router {
     /// Tells a neighbour's entry what was heard of it.
     pub(super) fn update_neighbour(&mut self, now: Nanos, index: u16, update: &Update) {
         let key = Key { iface: index, address: update.address.into() };
-        let known = self.neighbours.get(key).map(|entry| (entry.state, entry.mac));
-        let Some(mac) = update.mac else { return };
+        let known = self.neighbours.lookup(key).map(|entry| entry.state);
         match known {
-            Some((State::Failed, _)) if update.unless_failed => {}
-            // Another address than the known one counts only where it says that it does.
-            Some((_, Some(before))) if before != mac && !update.overrides => {}
-            Some(_) => self.neighbours.handle_hint(now, key, mac, update.reachable, true),
-            None if update.create => self.neighbours.handle_request(now, key, mac),
-            None => {}
+            Some(State::Failed) if update.unless_failed => return,
+            None if !update.create || !self.neighbours.create(now, key) => return,
+            _ => {}
         }
+        let flags = UpdateFlags {
+            overrides: update.overrides,
+            weak: update.weak,
+            overrides_router: update.router.is_some(),
+            router: update.router.unwrap_or(false),
+            ..UpdateFlags::default()
+        };
+        let state = if update.reachable { State::Reachable } else { State::Stale };
+        // What is the administrator's, or lacks an address, stays as it is.
+        let _ = self.neighbours.update(now, key, update.mac, state, flags);
         self.act(now);
     }
 
@@ -206,7 +233,7 @@ impl Router {
     pub(super) fn solicit_six(&mut self, index: u16, target: Ipv6Addr, mac: Option<MacAddr>) {
         let key = Key { iface: index, address: IpAddr::V6(target) };
         // In the name that the packet bears, where it is one of this interface.
-        let bears = self.neighbours.first_waiting(key).and_then(|packet| {
+        let bears = self.neighbours.hint(key).and_then(|packet| {
             let ip = packet.data().get(packet.l3()..)?;
             (ip.first()? >> 4 == 6).then_some(())?;
             Some(Ipv6Addr::from(*ip.get(8..24)?.first_chunk::<16>()?))

@@ -1,9 +1,10 @@
 //! Neighbours of the management core: asked for, learned, and put where workers find them.
 //!
-//! - obeys: RFC 826; ledger 1.31; the NUD machine is `neighbour/control.rs`
+//! - obeys: ledger 1.31, 7.60, 7.75 to 7.81; the machine is `neighbour/control.rs`, what is said on
+//!   the wire `arp.rs` and `ndisc.rs`
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -14,15 +15,10 @@ use crate::{
     icmp::table::Cause,
     icmp6::table::Cause6,
     neighbour::{
-        arp::{Facts, Learn, consider},
-        control::{Action, Key, State},
+        control::{Action, EntryFlags, Key, Lost, Proxied, Refusal, State, UpdateFlags},
         table::NeighbourTables,
     },
-    packet::{
-        MacAddr,
-        arp::{ArpSpec, ArpView},
-    },
-    port::table::Iface,
+    packet::MacAddr,
     route::{
         control::Verb,
         hops::{Change, HopSpec},
@@ -30,6 +26,27 @@ use crate::{
     },
     worker::{Entry, Injected},
 };
+
+/// A neighbour as the administrator states it.
+#[derive(Clone, Copy, Debug)]
+pub struct NeighbourSpec {
+    /// Link-layer address; without one that which is known.
+    pub mac: Option<MacAddr>,
+    /// State.
+    pub state: State,
+    /// Marks, and whether it is only to be used.
+    pub flags: UpdateFlags,
+    /// Who says so (`RTPROT_*`).
+    pub protocol: u8,
+}
+
+impl NeighbourSpec {
+    /// A neighbour for good.
+    pub fn permanent(mac: MacAddr) -> Self {
+        let flags = UpdateFlags::default();
+        Self { mac: Some(mac), state: State::Permanent, flags, protocol: 0 }
+    }
+}
 
 /// True for a packet of IPv6, whatever its neighbour's address is of.
 fn is_six(packet: &Packet) -> bool {
@@ -46,35 +63,101 @@ impl Router {
         verb: Verb,
         dev: &str,
         address: IpAddr,
-        mac: MacAddr,
-        state: State,
+        spec: &NeighbourSpec,
         now: Nanos,
     ) -> Result<(), NeighbourError> {
-        let iface = self.iface(dev).ok_or_else(|| NeighbourError::NoDevice(dev.into()))?.index;
-        let key = Key { iface, address };
-        match (verb, self.neighbours.get(key).is_some()) {
-            (Verb::Add, true) => return Err(NeighbourError::Exists),
-            (Verb::Change, false) => return Err(NeighbourError::NotFound),
-            _ => {}
-        }
-        if !self.neighbours.set(now, key, mac, state) {
-            return Err(NeighbourError::Full(self.neighbours.rules().limit));
-        }
+        let key = self.neighbour_key(dev, address)?;
+        let verb = match verb {
+            Verb::Add => (true, true, false),
+            Verb::Change => (false, false, true),
+            Verb::Append | Verb::Prepend => (true, false, false),
+            _ => (true, false, true),
+        };
+        let NeighbourSpec { mac, state, flags, protocol } = *spec;
+        let done = self.neighbours.administer(now, key, mac, state, flags, protocol, verb);
         self.act(now);
-        Ok(())
+        done.map_err(|refusal| self.refused(refusal))
     }
 
     /// Forgets a neighbour.
     ///
     /// # Errors
     /// When the interface or the neighbour is not there.
-    pub fn delete_neighbour(&mut self, dev: &str, address: IpAddr) -> Result<(), NeighbourError> {
-        let iface = self.iface(dev).ok_or_else(|| NeighbourError::NoDevice(dev.into()))?.index;
-        if !self.neighbours.delete(Key { iface, address }) {
-            return Err(NeighbourError::NotFound);
-        }
-        self.act(0);
+    pub fn delete_neighbour(
+        &mut self,
+        dev: &str,
+        address: IpAddr,
+        now: Nanos,
+    ) -> Result<(), NeighbourError> {
+        let key = self.neighbour_key(dev, address)?;
+        let there = self.neighbours.delete(now, key);
+        self.act(now);
+        if there { Ok(()) } else { Err(NeighbourError::NotFound) }
+    }
+
+    /// Answers for an address on an interface, or with `None` on all.
+    ///
+    /// # Errors
+    /// When the interface is not there, or an IPv6 address has none.
+    pub fn add_proxy(
+        &mut self,
+        dev: Option<&str>,
+        address: IpAddr,
+        entry: Proxied,
+    ) -> Result<(), NeighbourError> {
+        let iface = self.proxy_iface(dev, address)?;
+        self.neighbours.add_proxy(iface, address, entry);
         Ok(())
+    }
+
+    /// Answers no more.
+    ///
+    /// # Errors
+    /// When there is no such entry.
+    pub fn delete_proxy(
+        &mut self,
+        dev: Option<&str>,
+        address: IpAddr,
+    ) -> Result<(), NeighbourError> {
+        let iface = self.proxy_iface(dev, address)?;
+        self.neighbours.delete_proxy(iface, address).map_err(|refusal| self.refused(refusal))
+    }
+
+    fn proxy_iface(
+        &self,
+        dev: Option<&str>,
+        address: IpAddr,
+    ) -> Result<Option<u16>, NeighbourError> {
+        match dev {
+            Some(dev) => self.neighbour_key(dev, address).map(|key| Some(key.iface)),
+            None if address.is_ipv6() => Err(NeighbourError::Invalid),
+            None => Ok(None),
+        }
+    }
+
+    fn neighbour_key(&self, dev: &str, address: IpAddr) -> Result<Key, NeighbourError> {
+        let iface = self.iface(dev).ok_or_else(|| NeighbourError::NoDevice(dev.into()))?.index;
+        Ok(Key { iface, address })
+    }
+
+    fn refused(&self, refusal: Refusal) -> NeighbourError {
+        match refusal {
+            Refusal::NotFound => NeighbourError::NotFound,
+            Refusal::Exists => NeighbourError::Exists,
+            Refusal::Full => NeighbourError::Full(self.neighbours.limit()),
+            Refusal::NoAddress => NeighbourError::NoAddress,
+            Refusal::Permanent => NeighbourError::Managed,
+            Refusal::Locked => NeighbourError::Invalid,
+        }
+    }
+
+    /// A worker has used a hop whose neighbour is in doubt.
+    pub fn note_used(&mut self, now: Nanos, hop: u32) {
+        if let Some(HopSpec::Via { iface, gateway: Some(address), .. }) = self.hops.spec(hop) {
+            let key = Key { iface: *iface, address: *address };
+            self.neighbours.note_used(now, key);
+            self.act(now);
+        }
     }
 
     /// Ends a packet that the management core holds.
@@ -87,56 +170,95 @@ impl Router {
         *self.dropped.entry(reason).or_default() += 1;
     }
 
-    /// Does what the neighbour table wants done.
-    pub(super) fn act(&mut self, _now: Nanos) {
-        for action in self.neighbours.take_actions() {
-            match action {
-                Action::Solicit(key, mac) => self.solicit(key, mac),
-                Action::Tell { key: Key { iface, address }, mac, state, deleted } => {
-                    self.tell(deleted, |_| Some(What::Neighbour { iface, address, mac, state }));
-                }
-                Action::Resolved(key, mac) => self.resolved(key, mac),
-                Action::Unresolved(key) => self.unresolved(key),
-                Action::Release(key, packets) => {
-                    for mut packet in packets {
-                        let hop = match is_six(&packet) == key.address.is_ipv6() {
-                            true => self.neighbour_hop(key),
-                            false => self.crossed_hop(key),
-                        };
-                        match hop {
-                            Some(hop) => {
-                                packet.set_hop(hop);
-                                let six = is_six(&packet);
-                                let entry = if six { Entry::Output6 } else { Entry::Output };
-                                self.injected.push(Injected { entry, packet });
-                            }
-                            None => self.drop_packet(packet, Reason::NeighbourTableFull),
-                        }
-                    }
-                }
-                Action::Fail(_, packets) => {
-                    for mut packet in packets {
-                        if packet.flags().any(Flags::LOCAL_OUT) {
-                            self.probe_failed(&packet);
-                            self.drop_packet(packet, Reason::NeighbourFailed);
-                            continue;
-                        }
-                        let entry = if is_six(&packet) {
-                            packet.set_note(Cause6::NeighbourFailed.note());
-                            Entry::Error6
-                        } else {
-                            packet.set_note(Cause::NeighbourFailed.note());
-                            Entry::Error
-                        };
-                        self.injected.push(Injected { entry, packet });
-                    }
-                }
-                Action::Drop(packets) => {
-                    for packet in packets {
-                        self.drop_packet(packet, Reason::NeighbourQueueFull);
-                    }
+    /// Does what the neighbour tables want done.
+    pub(super) fn act(&mut self, now: Nanos) {
+        loop {
+            let actions = self.neighbours.take_actions();
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                self.act_on(now, action);
+            }
+        }
+    }
+
+    fn act_on(&mut self, now: Nanos, action: Action<Packet>) {
+        match action {
+            Action::Solicit { key, mac, attempt: _ } => {
+                self.solicits.fetch_add(1, Ordering::Relaxed);
+                match key.address {
+                    IpAddr::V4(target) => self.solicit(key, target, mac),
+                    IpAddr::V6(target) => self.solicit_six(key.iface, target, mac),
                 }
             }
+            Action::Ask(key) => {
+                let (state, flags) = (State::None, EntryFlags::default());
+                self.tell(false, |_| {
+                    Some(What::Neighbour { key, mac: None, state, flags, missed: true })
+                });
+            }
+            Action::Tell { key, mac, state, flags, deleted } => {
+                self.tell(deleted, |_| {
+                    Some(What::Neighbour { key, mac, state, flags, missed: false })
+                });
+            }
+            Action::Resolved(key, _) => self.resolved(key),
+            Action::Unresolved(key) => self.unresolved(key),
+            Action::Watch(key, _) => self.refresh_neighbour(key),
+            Action::Release(key, packets) => self.release(key, packets),
+            Action::Fail(_, packets) => self.fail(packets),
+            Action::Drop(why, packets) => {
+                let reason = match why {
+                    Lost::QueueFull => Reason::NeighbourQueueFull,
+                    Lost::TableFull => Reason::NeighbourTableFull,
+                    Lost::ProxyQueueFull => Reason::ProxyQueueFull,
+                    Lost::Unasked => Reason::NeighbourFailed,
+                    Lost::Flushed => Reason::NeighbourDead,
+                };
+                for packet in packets {
+                    self.drop_packet(packet, reason);
+                }
+            }
+            Action::Redo(packet) => {
+                // ARP begins with the hardware type, IPv6 with its version.
+                match is_six(&packet) {
+                    true => self.handle_nd(now, packet, true),
+                    false => self.handle_arp(now, packet, true),
+                }
+            }
+        }
+    }
+
+    fn release(&mut self, key: Key, packets: Vec<Packet>) {
+        for mut packet in packets {
+            let six = is_six(&packet);
+            match self.hop_to(key, six) {
+                Some(hop) => {
+                    packet.set_hop(hop);
+                    let entry = if six { Entry::Output6 } else { Entry::Output };
+                    self.injected.push(Injected { entry, packet });
+                }
+                None => self.drop_packet(packet, Reason::NeighbourTableFull),
+            }
+        }
+    }
+
+    fn fail(&mut self, packets: Vec<Packet>) {
+        for mut packet in packets {
+            if packet.flags().any(Flags::LOCAL_OUT) {
+                self.probe_failed(&packet);
+                self.drop_packet(packet, Reason::NeighbourFailed);
+                continue;
+            }
+            let entry = if is_six(&packet) {
+                packet.set_note(Cause6::NeighbourFailed.note());
+                Entry::Error6
+            } else {
+                packet.set_note(Cause::NeighbourFailed.note());
+                Entry::Error
+            };
+            self.injected.push(Injected { entry, packet });
         }
     }
 
@@ -145,11 +267,7 @@ impl Router {
         self.hop_to(key, key.address.is_ipv6())
     }
 
-    /// The same for packets of the other family (RFC 5549).
-    fn crossed_hop(&mut self, key: Key) -> Option<u32> {
-        self.hop_to(key, !key.address.is_ipv6())
-    }
-
+    /// The same for packets of IPv6 or IPv4, whatever the neighbour's address is of (RFC 5549).
     fn hop_to(&mut self, key: Key, six: bool) -> Option<u32> {
         if let Some(hop) = self.on_link.get(&(key, six)) {
             return Some(*hop);
@@ -173,12 +291,17 @@ impl Router {
         Some(hop)
     }
 
-    fn resolved(&mut self, key: Key, _mac: MacAddr) {
-        let Some(hop) = self.neighbour_hop(key) else { return };
+    /// Hops to a neighbour are written anew after its address, or what is thought of it, has changed.
+    fn refresh_neighbour(&mut self, key: Key) {
         let view = View { ifaces: &self.ifaces, neighbours: &self.neighbours };
         for hop in self.gateways.get(&key).into_iter().flatten() {
             self.hops.refresh(*hop, &view);
         }
+    }
+
+    fn resolved(&mut self, key: Key) {
+        let Some(hop) = self.neighbour_hop(key) else { return };
+        self.refresh_neighbour(key);
         if !self.neighbour_table.set(key.iface, key.address, hop, &mut self.neighbour_slots) {
             self.rebuild_neighbour_table();
         }
@@ -199,10 +322,7 @@ impl Router {
 
     fn unresolved(&mut self, key: Key) {
         self.neighbour_table.set(key.iface, key.address, 0, &mut self.neighbour_slots);
-        let view = View { ifaces: &self.ifaces, neighbours: &self.neighbours };
-        for hop in self.gateways.get(&key).into_iter().flatten() {
-            self.hops.refresh(*hop, &view);
-        }
+        self.refresh_neighbour(key);
         let gone = [false, true].map(|six| self.on_link.remove(&(key, six)));
         for hop in gone.into_iter().flatten() {
             self.hops.release(hop);
@@ -215,81 +335,5 @@ impl Router {
             }
         }
         self.dirty = true;
-    }
-
-    /// Sends an ARP packet on an interface.
-    fn send_arp(&mut self, index: u16, to: MacAddr, arp: &ArpSpec) {
-        self.send_link(index, to, &[0x08, 0x06], &arp.to_bytes());
-    }
-
-    fn solicit(&mut self, key: Key, mac: Option<MacAddr>) {
-        let target = match key.address {
-            IpAddr::V4(target) => target,
-            IpAddr::V6(target) => {
-                self.solicits.fetch_add(1, Ordering::Relaxed);
-                return self.solicit_six(key.iface, target, mac);
-            }
-        };
-        let Some(iface) = self.ifaces.iter().find(|iface| iface.index == key.iface) else { return };
-        // `arp_announce` 0: in the name that the packet bears, when the router itself made it.
-        let bears = self.neighbours.first_waiting(key).and_then(|packet| {
-            let ip = packet.data().get(packet.l3()..)?;
-            Some(Ipv4Addr::from(*ip.get(12..16)?.first_chunk::<4>()?))
-        });
-        let vrf = iface.own_vrf();
-        // The VRF's own address goes before those of the others in it (`inet_select_addr`).
-        let same = || {
-            let all = || self.ifaces.iter().filter(move |other| other.own_vrf() == vrf);
-            all().filter(|own| own.vrf_table.is_some()).chain(all())
-        };
-        let own = |address: &Ipv4Addr| {
-            same().flat_map(|iface| &iface.addresses).any(|own| own.local.addr() == *address)
-        };
-        let any = || same().find_map(|other| other.select_address(target));
-        let chosen = || iface.select_address(target).or_else(any);
-        let Some(source) = bears.filter(own).or_else(chosen) else { return };
-        let arp = ArpSpec::request(iface.mac, source, target);
-        self.solicits.fetch_add(1, Ordering::Relaxed);
-        self.send_arp(key.iface, mac.unwrap_or(MacAddr::new([0xff; 6])), &arp);
-    }
-
-    /// A worker left an ARP packet.
-    pub(super) fn handle_arp(&mut self, now: Nanos, packet: Packet) {
-        let (index, l3) = (packet.iface(), packet.l3());
-        let Some(iface) = self.ifaces.iter().find(|iface| iface.index == index) else {
-            return self.drop_packet(packet, Reason::LinkDown);
-        };
-        let Ok(arp) = ArpView::new_checked(packet.data().get(l3..).unwrap_or_default()) else {
-            return self.drop_packet(packet, Reason::ArpMalformed);
-        };
-        // The local table is asked before that of the VRF.
-        let same = |own: &&Iface| own.own_vrf() == iface.own_vrf() || own.own_vrf() == 0;
-        let local = |address: Ipv4Addr| {
-            let mut all = self.ifaces.iter().filter(same).flat_map(|own| &own.addresses);
-            all.any(|own| own.local.addr() == address)
-        };
-        let unicast = !packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST));
-        let facts = Facts {
-            target_local: local(arp.target_ip()),
-            sender_local: local(arp.sender_ip()),
-            unicast,
-        };
-        let verdict = consider(&arp, facts);
-        let key = Key { iface: index, address: arp.sender_ip().into() };
-        let (mac, ours) = (arp.sender_mac(), iface.mac);
-        let reply = ArpSpec::reply(ours, arp.target_ip(), mac, arp.sender_ip());
-        match verdict.learn {
-            Learn::No => {}
-            Learn::Create => self.neighbours.handle_request(now, key, mac),
-            Learn::Update { confirmed, gratuitous } => {
-                self.neighbours.handle_hint(now, key, mac, confirmed, gratuitous);
-            }
-        }
-        // What waited for the sender goes before the answer to it, as from the kernel.
-        self.act(now);
-        if verdict.reply {
-            self.send_arp(index, mac, &reply);
-        }
-        self.drop_packet(packet, Reason::LocalDone);
     }
 }

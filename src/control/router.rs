@@ -18,7 +18,7 @@ use crate::{
     graph::{MAX_IFACES, Nanos, Reason, trace::Session},
     icmp::{expected::Expected, table::Limits as IcmpLimits},
     neighbour::{
-        control::{Action, Key, Neighbours, Rules, State},
+        control::{Action, Key, Neighbours, State},
         nodes::{PuntKind, Punted},
         table::NeighbourTables,
     },
@@ -138,6 +138,15 @@ pub enum NeighbourError {
     /// The table is full.
     #[error("all {0} neighbours are in use; raise `limits.neighbours`")]
     Full(usize),
+    /// Its link-layer address is neither given nor known.
+    #[error("Error: No link layer address given.")]
+    NoAddress,
+    /// A permanent entry needs no keeping.
+    #[error("Error: Invalid NTF_* flag for permanent entry.")]
+    Managed,
+    /// A proxy for an IPv6 address has an interface.
+    #[error("RTNETLINK answers: Invalid argument")]
+    Invalid,
 }
 
 /// What was ever added by hand, so that the addresses of interfaces no longer tell alone which sources
@@ -227,7 +236,6 @@ impl Router {
         let routes = RouteControl::<u32>::new(limits.routes, limits.fib_groups);
         let routes6 = RouteControl::<u128>::new(limits.routes, limits.fib_groups);
         let hops = Hops::new(limits.nexthops);
-        let rules = Rules { limit: limits.neighbours, ..Rules::default() };
         let neighbour_table = Arc::new(NeighbourTables::new(64));
         let icmp_limits = Arc::new(IcmpLimits::default());
         let ifaces = Arc::new(Ifaces::default());
@@ -282,7 +290,7 @@ impl Router {
             hops,
             plain_hops: HashMap::new(),
             gateways: HashMap::new(),
-            neighbours: Neighbours::new(rules, seed),
+            neighbours: Neighbours::new(limits.neighbours, seed),
             on_link: HashMap::new(),
             neighbour_table,
             neighbour_slots: [0; 2],
@@ -346,6 +354,11 @@ impl Router {
         &self.neighbours
     }
 
+    /// Neighbours, to set their parameters.
+    pub fn neighbours_mut(&mut self) -> &mut Neighbours<Packet> {
+        &mut self.neighbours
+    }
+
     /// Packets that the management core ended, by reason.
     pub fn dropped(&self) -> &HashMap<Reason, u64> {
         &self.dropped
@@ -357,10 +370,8 @@ impl Router {
     }
 
     /// Changes tunables.
-    pub fn set_tunables(&mut self, change: impl FnOnce(&mut Tunables, &mut Rules)) {
-        let mut rules = *self.neighbours.rules();
-        change(&mut self.tunables, &mut rules);
-        self.neighbours.set_rules(rules);
+    pub fn set_tunables(&mut self, change: impl FnOnce(&mut Tunables)) {
+        change(&mut self.tunables);
         self.dirty = true;
     }
 
@@ -484,7 +495,7 @@ impl Router {
                 self.note_hop_change(change);
             }
         }
-        self.act(0);
+        self.act(self.now);
     }
 
     fn note_hop_change(&mut self, change: Change) {
@@ -493,7 +504,7 @@ impl Router {
                 let key = Key { iface, address };
                 self.gateways.entry(key).or_default().push(hop);
                 if self.stand_in && self.neighbours.get(key).is_none() {
-                    self.neighbours.set(0, key, stand_in_mac(address), State::Noarp);
+                    self.neighbours.set(self.now, key, stand_in_mac(address), State::Noarp);
                 }
             }
             Change::Added(..) => {}
@@ -516,8 +527,8 @@ impl Router {
     /// A worker left a packet to us.
     pub fn handle_punt(&mut self, now: Nanos, punted: Punted) {
         match punted.kind {
-            PuntKind::Arp => self.handle_arp(now, punted.packet),
-            PuntKind::Nd => self.handle_nd(now, punted.packet),
+            PuntKind::Arp => self.handle_arp(now, punted.packet, false),
+            PuntKind::Nd => self.handle_nd(now, punted.packet, false),
             PuntKind::Igmp => self.handle_igmp(now, punted.packet),
             PuntKind::Learn => {
                 self.hear(now, &punted.packet);
@@ -585,7 +596,7 @@ impl Router {
             self.neighbours.remove(key);
         }
         for action in self.neighbours.take_actions() {
-            if let Action::Fail(_, packets) = action {
+            if let Action::Fail(_, packets) | Action::Drop(_, packets) = action {
                 for packet in packets {
                     self.drop_packet(packet, Reason::Shutdown);
                 }

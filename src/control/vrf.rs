@@ -61,6 +61,7 @@ impl Router {
             filters: Vec::new(),
             link6: 0,
         });
+        self.neighbours.add_device(index, None);
         self.ifaces.sort_by_key(|iface| iface.index);
         let leads = |rule: &RuleSpec| rule.l3mdev && rule.priority == Some(RULE_PRIORITY);
         for any in [RuleSpec::lookup(0), RuleSpec::lookup6(0)] {
@@ -141,13 +142,13 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::NeighbourSpec;
     use crate::{
         control::{IfaceSpec, Limits},
         dpdk::{
             eal::{Eal, EalOptions, Huge},
             mempool::Pool,
         },
-        neighbour::control::State,
         packet::Flow,
         publish::Epochs,
         route::{
@@ -259,7 +260,8 @@ mod tests {
     fn an_interface_takes_its_routes_along_and_leaves_its_neighbours_behind() {
         let (mut router, _eal) = router();
         let (mac, address) = (MacAddr::new([2, 9, 9, 9, 9, 9]), Ipv4Addr::new(203, 0, 113, 9));
-        router.set_neighbour(Verb::Add, "out", address.into(), mac, State::Permanent, 0).unwrap();
+        let spec = NeighbourSpec::permanent(mac);
+        router.set_neighbour(Verb::Add, "out", address.into(), &spec, 0).unwrap();
         router.set_master("out", Some("red")).unwrap();
         router.commit();
         assert!(has(&router, 10, [203, 0, 113, 0], 24) && has(&router, 10, [203, 0, 113, 1], 32));

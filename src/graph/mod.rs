@@ -8,12 +8,14 @@
 //! - costs: two stores a packet, and about 100 cycles a frame and node (`benches/engine.rs`)
 
 mod dispatch;
+mod marks;
 mod reason;
 mod snmp;
 mod stats;
 pub mod trace;
 
 pub use dispatch::Graph;
+pub use marks::Marks;
 pub use reason::{REASONS, Reason};
 pub use snmp::{SNMPS, Snmp};
 pub use stats::{Count, IfaceCounts, InputStats, MAX_EDGES, MAX_IFACES, NodeStats, Stats};

@@ -49,6 +49,10 @@ reasons! {
     LinkDown = "link_down" [],
     /// The ARP packet is not one for IPv4 over Ethernet, or is cut short.
     ArpMalformed = "arp_malformed" [],
+    /// Not answered: the sender is reached by another interface (`arp_filter`).
+    ArpFilter = "arp_filter" [ArpFilter],
+    /// Too many questions wait for a proxy's answer already (`proxy_qlen`).
+    ProxyQueueFull = "proxy_queuefull" [],
     /// The packet about an IPv6 neighbour fails the checks of RFC 4861.
     NdMalformed = "nd_malformed" [],
     /// IPv4 header cut short, of wrong version or of impossible length.
@@ -225,6 +229,8 @@ reasons! {
     NeighbourFailed = "neigh_failed" [],
     /// The queue of packets waiting for the next hop's address is full.
     NeighbourQueueFull = "neigh_queuefull" [],
+    /// The next hop was forgotten, with its link or by the administrator, before it answered.
+    NeighbourDead = "neigh_dead" [],
     /// The neighbour table is full.
     NeighbourTableFull = "neigh_tablefull" [],
     /// The management core is behind: its ring is full.

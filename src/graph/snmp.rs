@@ -44,6 +44,7 @@ snmp! {
         OutTransmits = "OutTransmits" "IPv4 packets handed to an interface, forwarded or made here, before they were cut.",
     }
     "TcpExt" {
+        ArpFilter = "ArpFilter" "ARP requests not answered because the sender is reached by another interface.",
         IPReversePathFilter = "IPReversePathFilter" "Packets whose source is not reached by the interface they came in by.",
     }
     "IpExt" {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{REASONS, Reason, SNMPS};
+use super::{Marks, REASONS, Reason, SNMPS};
 
 /// Most edges of a node.
 pub const MAX_EDGES: usize = 32;
@@ -148,6 +148,8 @@ pub struct Stats {
     pub idle_cycles: Count,
     /// Cycles of the idle ones spent asleep.
     pub asleep_cycles: Count,
+    /// Hops used whose neighbour is in doubt.
+    pub marks: Marks,
 }
 
 impl Stats {
@@ -173,6 +175,7 @@ impl Stats {
             busy_cycles: Count::default(),
             idle_cycles: Count::default(),
             asleep_cycles: Count::default(),
+            marks: Marks::default(),
         }
     }
 

@@ -125,6 +125,12 @@ pub enum Fact {
     /// A `nexthop` without anything after it.
     #[error("Error: unexpected end of line after \"nexthop\"")]
     NexthopEmpty,
+    /// A word that has to be there is not.
+    #[error("Error: argument \"{0}\" is required")]
+    ArgumentRequired(&'static str),
+    /// `ip ntable change` without anything to change.
+    #[error("Not enough information: changeable attributes required.")]
+    NtableNothing,
     /// An address command without a device.
     #[error("Not enough information: \"dev\" argument is required.")]
     DevRequired,

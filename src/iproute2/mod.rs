@@ -3,7 +3,8 @@
 //!
 //! - takes: words, as a shell splits them or as a batch file writes them ([`batch`])
 //! - gives: a [`Command`] for the management core, or the error that `ip` would print
-//! - obeys: `ip(8)`, `ip-link(8)`, `ip-address(8)`, `ip-route(8)`, `ip-neighbour(8)`, `ip-rule(8)`,
+//! - obeys: `ip(8)`, `ip-link(8)`, `ip-address(8)`, `ip-route(8)`, `ip-neighbour(8)`, `ip-ntable(8)`,
+//!   `ip-rule(8)`,
 //!   `ip-nexthop(8)`, `ip-vrf(8)`, `ip-monitor(8)`
 //!
 //! Parsing is pure: whether a device exists is the executor's to say. A word that iproute2 knows and
@@ -19,6 +20,7 @@ mod monitor;
 pub mod names;
 mod neigh;
 mod nexthop;
+mod ntable;
 mod options;
 mod route;
 mod rule;
@@ -35,6 +37,7 @@ pub use maddr::MaddrCommand;
 pub use monitor::MonitorCommand;
 pub use neigh::{NeighCommand, NeighFilter, NeighSpec, NudState};
 pub use nexthop::{BucketFilter, NexthopCommand, NexthopFilter, ResilientWords};
+pub use ntable::{NtableCommand, NtableFilter, NtableParam, NtableSpec, NtableThreshold};
 pub use options::Options;
 pub use route::{PrefixFilter, RouteCommand, RouteFilter, RouteGet, parse_route_words};
 pub use rule::{RuleCommand, RuleFilter, RulePattern};
@@ -63,6 +66,8 @@ pub enum Action {
     Route(RouteCommand),
     /// `ip neighbour ...`
     Neigh(NeighCommand),
+    /// `ip ntable ...`
+    Ntable(NtableCommand),
     /// `ip rule ...`
     Rule(RuleCommand),
     /// `ip nexthop ...`
@@ -86,8 +91,8 @@ const OBJECTS: &[(&str, Option<Object>)] = &[
     ("rule", Some(Object::Rule)),
     ("neighbor", Some(Object::Neigh)),
     ("neighbour", Some(Object::Neigh)),
-    ("ntable", None),
-    ("ntbl", None),
+    ("ntable", Some(Object::Ntable)),
+    ("ntbl", Some(Object::Ntable)),
     ("link", Some(Object::Link)),
     ("l2tp", None),
     ("fou", None),
@@ -144,6 +149,7 @@ fn read_action(words: &mut Words<'_>) -> Parse<Action> {
         Some(Object::Address) => addr::read(words).map(Action::Addr),
         Some(Object::Route) => route::read(words).map(Action::Route),
         Some(Object::Neigh) => neigh::read(words).map(Action::Neigh),
+        Some(Object::Ntable) => ntable::read(words).map(Action::Ntable),
         Some(Object::Link) => link::read(words).map(Action::Link),
         Some(Object::Rule) => rule::read(words).map(Action::Rule),
         Some(Object::Nexthop) => nexthop::read(words).map(Action::Nexthop),

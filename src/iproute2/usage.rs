@@ -13,6 +13,8 @@ pub enum Object {
     Route,
     /// Neighbour entries.
     Neigh,
+    /// Parameters of neighbour tables.
+    Ntable,
     /// Rules of policy routing.
     Rule,
     /// Next-hop objects.
@@ -32,7 +34,8 @@ pub struct Usage(pub Option<Object>);
 const IP: &str = "\
 Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }
        ip [ -force ] -batch filename
-where  OBJECT := { address | link | maddress | monitor | neighbour | nexthop | route | rule | vrf }
+where  OBJECT := { address | link | maddress | monitor | neighbour | nexthop | ntable | route | rule |
+                   vrf }
        OPTIONS := { -4 | -br[ief] | -d[etails] | -f[amily] inet | -h[uman-readable] |
                     -j[son] | -N[umeric] | -o[neline] | -p[retty] | -s[tatistics] }";
 
@@ -91,6 +94,17 @@ Usage: ip neigh { add | del | change | replace } { ADDR [ lladdr LLADDR ] [ nud 
 STATE := { delay | failed | incomplete | noarp | none | permanent | probe | reachable |
            stale }";
 
+const NTABLE: &str = "\
+Usage: ip ntable change name NAME [ dev DEV ]
+        [ thresh1 VAL ] [ thresh2 VAL ] [ thresh3 VAL ] [ gc_int MSEC ]
+        [ PARMS ]
+Usage: ip ntable show [ dev DEV ] [ name NAME ]
+PARMS := [ base_reachable MSEC ] [ retrans MSEC ] [ gc_stale MSEC ]
+         [ delay_probe MSEC ] [ queue LEN ]
+         [ app_probes VAL ] [ ucast_probes VAL ] [ mcast_probes VAL ]
+         [ anycast_delay MSEC ] [ proxy_delay MSEC ] [ proxy_queue LEN ]
+         [ locktime MSEC ]";
+
 const RULE: &str = "\
 Usage: ip rule { add | del } SELECTOR ACTION
        ip rule flush
@@ -135,6 +149,7 @@ impl fmt::Display for Usage {
             Some(Object::Address) => ADDRESS,
             Some(Object::Route) => ROUTE,
             Some(Object::Neigh) => NEIGH,
+            Some(Object::Ntable) => NTABLE,
             Some(Object::Rule) => RULE,
             Some(Object::Nexthop) => NEXTHOP,
             Some(Object::Maddr) => MADDR,

@@ -209,7 +209,7 @@ impl Live {
             seed(),
         )?;
         setup::load_routes(config, &mut router)?;
-        let crew = Crew::new(workers);
+        let mut crew = Crew::new(workers);
         let clock = Clock::new(tsc_hz());
         if let Some(batch) = batch {
             let done = Desk::bare(&mut router, &machine.pool, clock.now()).whole_batch(batch);
@@ -249,6 +249,7 @@ impl Live {
                 crew.inject(index),
                 clock.wall_offset(),
             );
+            crew.watch(Arc::clone(worker.stats()));
             stats.push(Arc::clone(worker.stats()));
             let core = cores.get(index).copied();
             let name = format!("worker-{index}");

@@ -151,6 +151,48 @@ impl Default for IfaceConf6 {
     }
 }
 
+/// Tunables of ARP on an interface, `net.ipv4.conf.DEV.*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArpConf {
+    /// `arp_announce`.
+    pub announce: u8,
+    /// `arp_ignore`.
+    pub ignore: u8,
+    /// `arp_accept`.
+    pub accept: u8,
+    /// `arp_filter`.
+    pub filter: bool,
+    /// `arp_notify`.
+    pub notify: bool,
+    /// `proxy_arp`.
+    pub proxy: bool,
+    /// `proxy_arp_pvlan`.
+    pub proxy_pvlan: bool,
+    /// `medium_id`.
+    pub medium: i32,
+    /// `drop_gratuitous_arp`.
+    pub drop_gratuitous: bool,
+    /// `arp_evict_nocarrier`.
+    pub evict_nocarrier: bool,
+}
+
+impl Default for ArpConf {
+    fn default() -> Self {
+        Self {
+            announce: 0,
+            ignore: 0,
+            accept: 0,
+            filter: false,
+            notify: false,
+            proxy: false,
+            proxy_pvlan: false,
+            medium: 0,
+            drop_gratuitous: false,
+            evict_nocarrier: true,
+        }
+    }
+}
+
 /// `net.ipv4.conf.IFACE.*` as it is in force, that of `conf.all` considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IfaceConf {
@@ -182,6 +224,8 @@ pub struct IfaceConf {
     pub promote_secondaries: bool,
     /// `drop_unicast_in_l2_multicast`.
     pub drop_unicast_in_l2_multicast: bool,
+    /// Those of ARP.
+    pub arp: ArpConf,
 }
 
 impl Default for IfaceConf {
@@ -202,6 +246,7 @@ impl Default for IfaceConf {
             ignore_linkdown: false,
             promote_secondaries: false,
             drop_unicast_in_l2_multicast: false,
+            arp: ArpConf::default(),
         }
     }
 }

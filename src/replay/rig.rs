@@ -105,6 +105,7 @@ impl Rig {
         self.shape = graph.shape();
         let reader = self.router.reader();
         let worker = Worker::new(graph, reader, epochs.guard(index), pool, inject, wall_offset);
+        self.crew.watch(Arc::clone(worker.stats()));
         self.stats.push(Arc::clone(worker.stats()));
         self.workers.push(worker);
     }

@@ -28,6 +28,7 @@ mod changes;
 mod clamp;
 mod fragments;
 mod hosts;
+mod neighbours;
 mod six;
 
 /// Three ports, one of them with VLANs; routes of every kind; a path of smaller MTU.
@@ -394,7 +395,7 @@ impl Beside for Busy {
             _ if self.turns > 1 => router.delete_address("lan", net).unwrap(),
             _ => {}
         }
-        router.set_tunables(|tunables, _| tunables.default_ttl = 64 + (self.turns % 8) as u8);
+        router.set_tunables(|tunables| tunables.default_ttl = 64 + (self.turns % 8) as u8);
         let inputs = vec![vec!["replay".to_owned()]; stats.len()];
         let (dropped, counted) = (router.dropped(), router.counts());
         let tally = Tally { stats, inputs: &inputs, shape: &[], dropped, counted };

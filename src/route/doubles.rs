@@ -23,7 +23,7 @@ impl Egress for Up {
         })
     }
 
-    fn neighbour(&self, _: u16, _: IpAddr) -> Option<MacAddr> {
+    fn neighbour(&self, _: u16, _: IpAddr) -> Option<(MacAddr, bool)> {
         None
     }
 }

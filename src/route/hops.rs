@@ -74,8 +74,8 @@ pub struct EgressFacts {
 pub trait Egress {
     /// An interface.
     fn egress(&self, iface: u16) -> Option<EgressFacts>;
-    /// Where a neighbour is, if that is known.
-    fn neighbour(&self, iface: u16, address: IpAddr) -> Option<MacAddr>;
+    /// Where a neighbour is, if that is known, and whether that is in doubt.
+    fn neighbour(&self, iface: u16, address: IpAddr) -> Option<(MacAddr, bool)>;
 }
 
 /// No hop or bucket is left.
@@ -415,10 +415,10 @@ impl Hops {
             return;
         }
         let mac = match kind {
-            HopKind::Broadcast => Some(MacAddr::new([0xff; 6])),
+            HopKind::Broadcast => Some((MacAddr::new([0xff; 6]), false)),
             _ => gateway.and_then(|gateway| links.neighbour(*iface, gateway)),
         };
-        if let Some(mac) = mac {
+        if let Some((mac, _)) = mac {
             self.table.set_header(index, mac.octets(), facts.mac.octets(), facts.vlan, six);
         }
         let out = HopOut {
@@ -426,6 +426,7 @@ impl Hops {
             resolved: mac.is_some(),
             tagged: facts.vlan.is_some(),
             resilient: false,
+            suspect: mac.is_some_and(|(_, suspect)| suspect),
             port: facts.port,
             iface: *iface,
             mtu: mtu.map_or(facts.mtu, |mtu| mtu.min(facts.mtu)),
@@ -545,7 +546,7 @@ mod tests {
             None
         }
 
-        fn neighbour(&self, _: u16, _: IpAddr) -> Option<MacAddr> {
+        fn neighbour(&self, _: u16, _: IpAddr) -> Option<(MacAddr, bool)> {
             None
         }
     }

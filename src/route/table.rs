@@ -85,6 +85,8 @@ pub struct HopOut {
     pub tagged: bool,
     /// The use of a group's buckets is noted.
     pub resilient: bool,
+    /// The neighbour is in doubt: the hop's use is noted.
+    pub suspect: bool,
     /// DPDK port.
     pub port: u16,
     /// Interface.
@@ -99,6 +101,7 @@ impl HopOut {
             | (self.resolved as u64) << 8
             | (self.tagged as u64) << 9
             | (self.resilient as u64) << 10
+            | (self.suspect as u64) << 11
             | (self.port as u64) << 16
             | (self.iface as u64) << 32
             | (self.mtu as u64) << 48
@@ -111,6 +114,7 @@ impl HopOut {
             resolved: bits & 1 << 8 != 0,
             tagged: bits & 1 << 9 != 0,
             resilient: bits & 1 << 10 != 0,
+            suspect: bits & 1 << 11 != 0,
             port: (bits >> 16) as u16,
             iface: (bits >> 32) as u16,
             mtu: (bits >> 48) as u16,
@@ -412,6 +416,7 @@ mod tests {
             resolved: true,
             tagged: true,
             resilient: false,
+            suspect: true,
             port: 3,
             iface: 700,
             mtu: 9000,

@@ -48,7 +48,7 @@ impl Egress for Nowhere {
         None
     }
 
-    fn neighbour(&self, _: u16, _: IpAddr) -> Option<MacAddr> {
+    fn neighbour(&self, _: u16, _: IpAddr) -> Option<(MacAddr, bool)> {
         None
     }
 }

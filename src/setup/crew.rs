@@ -25,6 +25,7 @@ pub struct Crew {
     punts: Vec<Arc<ArrayQueue<Punted>>>,
     injects: Vec<Arc<ArrayQueue<Injected>>>,
     backlog: VecDeque<Injected>,
+    stats: Vec<Arc<Stats>>,
     next: usize,
     in_turn: bool,
 }
@@ -36,6 +37,7 @@ impl Crew {
             punts: (0..workers).map(|_| Arc::new(ArrayQueue::new(PUNT_DEPTH))).collect(),
             injects: (0..workers).map(|_| Arc::new(ArrayQueue::new(INJECT_DEPTH))).collect(),
             backlog: VecDeque::new(),
+            stats: Vec::new(),
             next: 0,
             in_turn: true,
         }
@@ -46,6 +48,11 @@ impl Crew {
     pub fn inject_in_order(&mut self) {
         self.in_turn = false;
         self.next = 0;
+    }
+
+    /// Reads the marks that a worker leaves in its books.
+    pub fn watch(&mut self, stats: Arc<Stats>) {
+        self.stats.push(stats);
     }
 
     /// The ring on which worker `index` leaves packets to the management core.
@@ -70,6 +77,9 @@ impl Crew {
     /// changed, and gives the workers what comes of it. Gives the number of packets moved.
     pub fn pump(&mut self, router: &mut Router, now: Nanos) -> usize {
         let mut moved = 0;
+        for stats in &self.stats {
+            stats.marks.take(|hop| router.note_used(now, hop));
+        }
         for ring in &self.punts {
             for _ in 0..PUNT_BUDGET {
                 let Some(punted) = ring.pop() else { break };

@@ -16,7 +16,7 @@ pub use crew::{Crew, received, unaccounted};
 
 use crate::{
     config::{Config, ConfigErrors, Cores, Sysctl},
-    control::{IfaceSpec, Limits, Router},
+    control::{IfaceSpec, Limits, NeighbourSpec, Router},
     dpdk::{
         eal::{Eal, EalError, EalOptions, Huge},
         mempool::{LARGE_ROOM, Pool, PoolError},
@@ -25,7 +25,6 @@ use crate::{
     icmp::table::LimitRules,
     ip4::table::{ReassemblyRoom, ReassemblyRules},
     multicast::Knobs,
-    neighbour::control::{Rules, State},
     packet::MacAddr,
     port::table::IfaceAddr6,
     publish::Epochs,
@@ -161,6 +160,7 @@ pub fn router(
     for vrf in &config.vrfs {
         add_vrf(&mut router, config, vrf)?;
     }
+    apply_neigh(config, &mut router);
     // A port that goes into a VRF takes its VLANs down and up with it, whatever is said of them.
     for vlan in config.ports.iter().flat_map(|port| &port.vlans) {
         router
@@ -194,7 +194,7 @@ pub fn router(
     for neighbour in &config.neighbours {
         let (address, mac) = (neighbour.address, neighbour.lladdr);
         router
-            .set_neighbour(Verb::Add, &neighbour.dev, address, mac, State::Permanent, 0)
+            .set_neighbour(Verb::Add, &neighbour.dev, address, &NeighbourSpec::permanent(mac), 0)
             .map_err(|error| config.error(neighbour.place(), error.to_string(), None))?;
     }
     for nexthop in &config.nexthops {
@@ -228,7 +228,7 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
     // The reader of the file holds every value to its range, which fits the types below.
     let number = |sysctl| u32::try_from(get(sysctl)).unwrap_or(u32::MAX);
     let nanos = |sysctl, unit: Nanos| u64::try_from(get(sysctl)).unwrap_or(0).saturating_mul(unit);
-    router.set_tunables(|tunables, rules| {
+    router.set_tunables(|tunables| {
         *tunables = Tunables {
             echo_ignore_all: on(Sysctl::IcmpEchoIgnoreAll),
             echo_ignore_broadcasts: on(Sysctl::IcmpEchoIgnoreBroadcasts),
@@ -265,20 +265,19 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
             six: six::tunables(config),
             destination_cache: config.cache.destinations,
         };
-        *rules = Rules {
-            reachable_time: nanos(Sysctl::NeighBaseReachableTimeMs, 1_000_000),
-            retrans_time: nanos(Sysctl::NeighRetransTimeMs, 1_000_000),
-            delay_first_probe: nanos(Sysctl::NeighDelayFirstProbeTime, 1_000_000_000),
-            gc_stale_time: nanos(Sysctl::NeighGcStaleTime, 1_000_000_000),
-            locktime: nanos(Sysctl::NeighLocktime, 10_000_000),
-            mcast_solicit: number(Sysctl::NeighMcastSolicit),
-            ucast_solicit: number(Sysctl::NeighUcastSolicit),
-            unres_qlen_bytes: number(Sysctl::NeighUnresQlenBytes) as usize,
-            limit: rules.limit,
-        };
     });
     let least = number(Sysctl::RouteMinPmtu).min(u32::from(u16::MAX)) as u16;
     router.set_path_rules(least, nanos(Sysctl::RouteMtuExpires, 1_000_000_000));
+}
+
+/// Gives the neighbour tables their tunables, when all interfaces are there.
+fn apply_neigh(config: &Config, router: &mut Router) {
+    for (name, value) in config.sysctls.neigh() {
+        let iface = name.dev.as_ref().map(|dev| router.iface(dev).map(|iface| iface.index));
+        if iface != Some(None) {
+            name.apply(router.neighbours_mut(), iface.flatten(), value);
+        }
+    }
 }
 
 fn add_port(
@@ -383,6 +382,7 @@ pub fn cores(config: &Config, workers: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::neighbour::control::{Family, Var};
 
     #[test]
     fn every_tunable_of_the_file_reaches_the_router() {
@@ -404,8 +404,10 @@ mod tests {
             "net.ipv4.icmp_msgs_burst" = 3
             "net.ipv4.fib_multipath_hash_policy" = 1
             "net.ipv4.neigh.default.retrans_time_ms" = 10
-            "net.ipv4.neigh.default.mcast_solicit" = 5
+            "net.ipv4.neigh.default.mcast_solicit" = 4
             "net.ipv4.neigh.default.unres_qlen_bytes" = 4096
+            "net.ipv6.neigh.default.gc_thresh2" = 9
+            "net.ipv4.neigh.b.mcast_solicit" = 5
             "net.ipv4.conf.b.forwarding" = 0
             [[port]]
             name = "a"
@@ -429,9 +431,11 @@ mod tests {
         let icmp =
             LimitRules { ratelimit_ms: 250, ratemask: 1, msgs_per_sec: 7, msgs_burst: 3, seed: 9 };
         assert_eq!(is.icmp, icmp);
-        let rules = router.neighbours().rules();
-        assert_eq!((rules.retrans_time, rules.mcast_solicit), (10_000_000, 5));
-        assert_eq!(rules.unres_qlen_bytes, 4096);
+        let b = router.iface("b").unwrap().index;
+        let params = router.neighbours().params(Some(b), Family::Arp);
+        assert_eq!(params.time(Var::RetransTime), 10_000_000);
+        assert_eq!((params.get(Var::McastSolicit), params.get(Var::UnresQlenBytes)), (5, 4096));
+        assert_eq!(router.neighbours().thresholds(Family::Ndisc).thresh2, 9);
         assert!(
             router.iface("a").unwrap().conf.forwarding
                 && !router.iface("b").unwrap().conf.forwarding

@@ -220,7 +220,7 @@ pub struct CounterRow {
 }
 
 /// A neighbour, as in `ip -j neigh`: `show neighbours`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NeighbourRow {
     /// Address.
     pub dst: String,
@@ -231,6 +231,27 @@ pub struct NeighbourRow {
     pub lladdr: Option<String>,
     /// `REACHABLE`, `STALE`, ...
     pub state: Vec<String>,
+    /// `router`, `proxy`, `managed`, `extern_learn`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// Seconds since a packet used it while it was in doubt.
+    #[serde(default)]
+    pub used: u64,
+    /// Seconds since it was known to answer.
+    #[serde(default)]
+    pub confirmed: u64,
+    /// Seconds since it changed.
+    #[serde(default)]
+    pub updated: u64,
+    /// Seconds until its timer runs out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timer: Option<f64>,
+    /// Questions without an answer.
+    #[serde(default)]
+    pub probes: u32,
+    /// Packets that wait for it.
+    #[serde(default)]
+    pub waiting: u64,
 }
 
 /// A next hop of a route with several, as in `ip -j route`.

@@ -192,6 +192,32 @@ families! {
     arp: corpus::arp::family();
     resolve: corpus::arp::resolve();
     resolve_failure: corpus::arp::failure();
+    arp_ignore_1: corpus::tunables::ignore_1();
+    arp_ignore_2: corpus::tunables::ignore_2();
+    arp_ignore_3: corpus::tunables::ignore_3();
+    arp_ignore_5: corpus::tunables::ignore_5();
+    arp_announce_0: corpus::tunables::announce_0();
+    arp_announce_1: corpus::tunables::announce_1();
+    arp_announce_2: corpus::tunables::announce_2();
+    arp_accept_1: corpus::tunables::accept_1();
+    arp_accept_2: corpus::tunables::accept_2();
+    arp_filter: corpus::tunables::filter();
+    arp_strict: corpus::tunables::strict();
+    arp_no_gratuitous: corpus::tunables::no_gratuitous();
+    arp_proxy: corpus::tunables::proxy();
+    arp_proxy_all: corpus::tunables::proxy_all();
+    arp_proxy_pvlan: corpus::tunables::proxy_pvlan();
+    arp_proxy_pvlan_all: corpus::tunables::proxy_pvlan_all();
+    arp_proxy_medium: corpus::tunables::proxy_medium();
+    arp_proxy_no_medium: corpus::tunables::proxy_no_medium();
+    arp_proxy_entries: corpus::tunables::proxy_entries();
+    arp_notify: corpus::tunables::notify();
+    neigh_states: corpus::neigh::states();
+    neigh_heard: corpus::neigh::heard();
+    neigh_silent: corpus::neigh::silent();
+    neigh_queue: corpus::neigh::queue();
+    neigh_deleted: corpus::neigh::deleted();
+    neigh_verbs: corpus::neigh::verbs();
     pmtu: corpus::pmtu::family();
     options: corpus::options::family();
     options_malformed: corpus::options::malformed();
@@ -228,6 +254,13 @@ families! {
     vrf_tunables: corpus::vrf::tunables();
     }
     replayed {
+        arp_ignore_8: corpus::tunables::ignore_8();
+        arp_proxy_host: corpus::tunables::proxy_host();
+        arp_proxy_delay: corpus::tunables::proxy_delay();
+        neigh_probed: corpus::neigh::probed();
+        neigh_aged: corpus::neigh::aged();
+        neigh_solicits: corpus::neigh::solicits();
+        neigh_application: corpus::neigh::asks_application();
         icmp_quiet: corpus::icmp::quiet();
         icmp_limited: corpus::icmp::limited();
         rules_inverted: corpus::rules::inverted();

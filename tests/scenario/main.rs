@@ -42,6 +42,8 @@ macro_rules! all_stories {
             story! { $module $router: tracepath_finds_the_narrow_places }
             story! { $module $router: hosts_are_told_what_is_wrong }
             story! { $module $router: arp_works_both_ways }
+            story! { $module $router: a_host_that_changes_its_address_is_followed }
+            story! { $module $router: a_proxy_joins_two_links }
             story! { $module $router: tcp_runs_at_a_gigabit }
         }
     };

@@ -8,14 +8,19 @@ use crate::world::{PORTS, ROUTES, World, on};
 /// Something that routes between the router's cables until dropped.
 pub(crate) trait Router: Sized {
     /// Starts it; packets are forwarded when this returns.
-    fn start(world: &World) -> Self;
+    fn start(world: &World) -> Self {
+        Self::start_with(world, &[])
+    }
+
+    /// The same with these tunables.
+    fn start_with(world: &World, sysctls: &[(&str, &str)]) -> Self;
 }
 
 /// The kernel of this machine, which shows that the stories are true ones.
 pub(crate) struct Linux;
 
 impl Router for Linux {
-    fn start(world: &World) -> Self {
+    fn start_with(world: &World, sysctls: &[(&str, &str)]) -> Self {
         for (port, address, mtu) in PORTS {
             world.router.ip(&format!("link set {port} mtu {mtu}"));
             world.router.ip(&format!("addr add {address} brd + dev {port}"));
@@ -24,6 +29,9 @@ impl Router for Linux {
             world.router.ip(&format!("route add {route}"));
         }
         world.router.sysctl("net.ipv4.ip_forward", "1");
+        for (name, value) in sysctls {
+            world.router.sysctl(name, value);
+        }
         Self
     }
 }
@@ -55,8 +63,14 @@ impl Driver for AfXdp {
 }
 
 impl<D: Driver> Router for Wagonway<D> {
-    fn start(world: &World) -> Self {
-        let config = configuration(D::NAME, &instance());
+    fn start_with(world: &World, sysctls: &[(&str, &str)]) -> Self {
+        let mut config = configuration(D::NAME, &instance());
+        if !sysctls.is_empty() {
+            put(&mut config, format_args!("\n[sysctl]"));
+        }
+        for (name, value) in sysctls {
+            put(&mut config, format_args!("\"{name}\" = {value}"));
+        }
         let mut process = Process::start(&world.router, &config);
         process.wait_until(|| on(&world.alice, "ping -n -c 1 -W 1 10.1.0.1").ok);
         Self { process, driver: std::marker::PhantomData }

@@ -201,3 +201,46 @@ pub(crate) fn tcp_runs_at_a_gigabit<R: Router>() {
         );
     }
 }
+
+/// [7.44], [7.122]: a host changes its card while packets flow, and says so; no more is lost than may
+/// wait for one neighbour.
+pub(crate) fn a_host_that_changes_its_address_is_followed<R: Router>() {
+    let world = World::new();
+    let _router = R::start(&world);
+    world.bob.sysctl("net.ipv4.conf.eth0.arp_notify", "1");
+    on(&world.alice, "ping -n -c 2 -i 0.05 -W 2 192.0.2.10").expect(" 0% packet loss");
+    let said = std::thread::scope(|scope| {
+        let pings = scope.spawn(|| on(&world.alice, "ping -n -c 400 -i 0.01 -W 2 192.0.2.10"));
+        for n in 1..=3 {
+            std::thread::sleep(std::time::Duration::from_millis(800));
+            world.bob.ip(&format!("link set eth0 address 02:bb:00:00:00:0{n}"));
+        }
+        pings.join().expect("a ping that ends")
+    });
+    let received = said.text.split(", ").find_map(|part| part.strip_suffix(" received"));
+    let received: u32 = received.and_then(|count| count.parse().ok()).expect("a number received");
+    assert!(received >= 370, "{}", said.text);
+    on(&world.carol, "ping -n -c 2 -i 0.05 -W 2 10.1.0.10").expect(" 0% packet loss");
+}
+
+/// [7.113], [7.118]: hosts that take two links for one reach each other through the router.
+pub(crate) fn a_proxy_joins_two_links<R: Router>() {
+    let world = World::new();
+    let _router = R::start_with(
+        &world,
+        &[("net.ipv4.conf.lan.proxy_arp", "1"), ("net.ipv4.conf.dmz.proxy_arp", "1")],
+    );
+    world.alice.ip("route del default");
+    world.alice.ip("route add 198.51.100.0/24 dev eth0");
+    world.dave.ip("route del default");
+    world.dave.ip("route add 10.1.0.0/24 dev eth0");
+    // The answer may take its 0.8 s, on either side.
+    on(&world.alice, "ping -n -c 4 -i 1 -W 3 198.51.100.10").expect(" 0% packet loss");
+    let known = on(&world.alice, "ip neigh show 198.51.100.10");
+    let router = on(&world.router, "cat /sys/class/net/lan/address");
+    let mac = router.text.lines().nth(1).expect("an address");
+    known.expect(mac);
+    on(&world.dave, "ping -n -c 2 -i 0.1 -W 3 10.1.0.10").expect(" 0% packet loss");
+    let arping = on(&world.alice, "arping -c 1 -w 3 -I eth0 198.51.100.77");
+    arping.expect("from 198.51.100.77");
+}

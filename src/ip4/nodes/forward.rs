@@ -56,7 +56,7 @@ const DF: u8 = 0x40;
 #[derive(Clone, Copy)]
 struct Rewrite {
     out: HopOut,
-    /// Frames leave without a tag, and where to is known.
+    /// Frames leave without a tag, and where to is known beyond doubt.
     plain: bool,
     head: [u8; 8],
     tail: [u8; 8],
@@ -68,7 +68,8 @@ impl Rewrite {
     fn read(hop: Hop<'_>) -> Self {
         let out = hop.out();
         let (head, tail) = hop.header();
-        Self { out, plain: out.resolved & !out.tagged, head, tail, tag: hop.tag() }
+        let plain = out.resolved & !out.tagged & !out.suspect;
+        Self { out, plain, head, tail, tag: hop.tag() }
     }
 }
 
@@ -222,6 +223,9 @@ fn dress(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
         }
     }
     packet.set_port(rewrite.out.port);
+    if rewrite.out.suspect {
+        cx.stats.marks.leave(packet.hop());
+    }
     SEND
 }
 

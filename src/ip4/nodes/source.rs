@@ -11,13 +11,11 @@ use crate::{
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     neighbour::table::martian,
     packet::ipv4,
-    port::table::IfaceAddr,
-    route::{
-        policy::Flow,
-        table::{Hop, HopKind},
-    },
+    route::policy::Flow,
     tables::Tables,
 };
+
+pub(crate) use crate::tables::Unbelievable;
 
 /// The node.
 pub struct Source {
@@ -43,24 +41,6 @@ const RP_FILTER: u8 = 1;
 const MARTIAN: u8 = 2;
 const LOG: u8 = 3;
 
-/// Why a source is not believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unbelievable {
-    /// It is reached by another interface.
-    ReversePath,
-    /// It is no unicast address.
-    Martian,
-}
-
-/// True when a next hop of the route leaves by the interface.
-fn uses(cx: &Cx<'_, Tables>, hop: Hop<'_>, iface: u16) -> bool {
-    let hops = &cx.tables.hops;
-    match hop.kind() {
-        HopKind::Group => hops.members(hop).any(|member| hops.get(member).out().iface == iface),
-        _ => hop.out().iface == iface,
-    }
-}
-
 /// Checks a packet's source against the routes. Gives whether it is on the link of the interface by
 /// which the packet came.
 pub(crate) fn validate(
@@ -68,55 +48,10 @@ pub(crate) fn validate(
     cx: &Cx<'_, Tables>,
     out_iface: u16,
 ) -> Result<bool, Unbelievable> {
-    let tables = cx.tables;
     let index = packet.iface();
-    let Some(iface) = tables.ifaces.get(index) else { return Ok(false) };
+    let vrf = cx.tables.ifaces.get(index).map_or(0, |iface| iface.vrf);
     let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
-    let forth = Flow::of(bytes, out_iface, iface.vrf);
-    let back = Flow { src: forth.dst, dst: forth.src, mark: 0, ..forth };
-    // DHCP clients have no address yet.
-    if back.dst == 0 {
-        return Ok(false);
-    }
-    let strictness = iface.conf.rp_filter;
-    let last_resort = match strictness {
-        0 => Ok(false),
-        _ => Err(Unbelievable::ReversePath),
-    };
-    let hop = tables.hops.get(tables.route(&back));
-    match hop.kind() {
-        HopKind::NoRoute | HopKind::Throw | HopKind::Vrf => return last_resort,
-        HopKind::Blackhole | HopKind::Unreachable | HopKind::NetUnreachable | HopKind::Prohibit => {
-            return last_resort;
-        }
-        HopKind::Local if iface.conf.accept_local => {
-            let here = |own: &IfaceAddr| own.local.addr().to_bits() == back.dst;
-            return match iface.addresses.iter().any(here) {
-                true => Ok(true),
-                false if strictness == 1 => Err(Unbelievable::ReversePath),
-                false => Ok(false),
-            };
-        }
-        HopKind::Local | HopKind::Broadcast | HopKind::Invalid => {
-            return Err(Unbelievable::Martian);
-        }
-        HopKind::Neighbour
-        | HopKind::Link
-        | HopKind::Group
-        | HopKind::Choice
-        | HopKind::Sources => {}
-    }
-    let on_link = hop.kind() == HopKind::Link;
-    if uses(cx, hop, index) {
-        return Ok(on_link);
-    }
-    if iface.addresses.is_empty() {
-        return last_resort;
-    }
-    match strictness {
-        1 => Err(Unbelievable::ReversePath),
-        _ => Ok(false),
-    }
+    cx.tables.validate_source(index, &Flow::of(bytes, out_iface, vrf))
 }
 
 /// Whether a packet with impossible addresses is to be logged; notes for what.

@@ -51,7 +51,7 @@ const HEAD: usize = 54;
 #[derive(Clone, Copy)]
 struct Rewrite {
     out: HopOut,
-    /// Frames leave without a tag, and where to is known.
+    /// Frames leave without a tag, and where to is known beyond doubt.
     plain: bool,
     head: [u8; 8],
     tail: [u8; 8],
@@ -63,7 +63,8 @@ impl Rewrite {
     fn read(hop: Hop<'_>) -> Self {
         let out = hop.out();
         let (head, tail) = hop.header();
-        Self { out, plain: out.resolved & !out.tagged, head, tail, tag: hop.tag() }
+        let plain = out.resolved & !out.tagged & !out.suspect;
+        Self { out, plain, head, tail, tag: hop.tag() }
     }
 
     /// Largest packet: no link may carry less than 1280 bytes (RFC 8200 section 5).
@@ -167,6 +168,9 @@ fn dress(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
         }
     }
     packet.set_port(rewrite.out.port);
+    if rewrite.out.suspect {
+        cx.stats.marks.leave(packet.hop());
+    }
     SEND
 }
 

@@ -8,6 +8,7 @@ mod link;
 mod maddr;
 mod neigh;
 mod nexthop;
+mod ntable;
 mod out;
 mod route;
 mod rule;
@@ -21,6 +22,7 @@ pub use link::{
 pub use maddr::{MaddrView, show_groups};
 pub use neigh::{NeighStats, NeighView, show_neighbours};
 pub use nexthop::{BucketView, NexthopView, ResilientView, show_nexthop_buckets, show_nexthops};
+pub use ntable::{NtableView, show_ntables};
 pub use route::{NextHopView, RouteGetView, RouteView, show_route_get, show_routes};
 pub use rule::{RuleView, show_rules};
 pub use stats::{LinkStats, RxStats, TxStats};

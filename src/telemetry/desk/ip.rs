@@ -62,6 +62,7 @@ impl Desk<'_> {
             Action::Addr(addr) => self.addr(addr, options),
             Action::Route(route) => self.route(route, options),
             Action::Neigh(neigh) => self.neigh(neigh, options),
+            Action::Ntable(ntable) => self.ntable(ntable, options),
             Action::Rule(rule) => self.rule(rule, options),
             Action::Nexthop(nexthop) => self.nexthop(nexthop, options),
             Action::Maddr(maddr) => self.maddr(maddr, options),

@@ -148,7 +148,11 @@ impl<'a> Desk<'a> {
             Show::Interfaces => rows(self.interface_rows()),
             Show::Routes(query) => self.routes(&query),
             Show::Neighbours => rows(self.neighbour_rows()),
-            Show::Counters => rows(self.tally().counters()),
+            Show::Counters => {
+                let mut all = self.tally().counters();
+                all.extend(self.neighbour_counters());
+                rows(all)
+            }
             Show::Drops => rows(self.tally().drops()),
             Show::Graph => rows(self.tally().nodes()),
             Show::Workers => rows(self.tally().workers(self.workers)),

@@ -11,7 +11,6 @@ use crate::{
         self, Action, MonitorCommand, NeighFilter, NudState, Options, RouteFilter,
         show::{self, LinkStats},
     },
-    neighbour::control::Key,
 };
 
 /// How often a watcher is looked after.
@@ -92,9 +91,11 @@ impl Desk<'_> {
                 let filter = RouteFilter { table: None, ..RouteFilter::default() };
                 ("[ROUTE]", show::show_routes([&view], &filter, options))
             }
-            What::Neighbour { iface, address, mac, state } if wanted.neigh && by(*iface) => {
-                let key = Key { iface: *iface, address: *address };
-                let view = self.neigh_view(key, *mac, *state);
+            What::Neighbour { key, mac, state, flags, missed } if wanted.neigh && by(key.iface) => {
+                let view = self.neigh_view(*key, *mac, *state, *flags);
+                if *missed {
+                    return Some(format!("miss {} dev {} \n", view.dst, view.dev));
+                }
                 let filter = NeighFilter { nud: Some(NudState(0xff)), ..NeighFilter::default() };
                 ("[NEIGH]", show::show_neighbours([&view], &filter, options))
             }

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::{Desk, DeviceFacts};
 use crate::{
+    graph::Nanos,
     iproute2::{Options, names, show},
-    neighbour::control::State,
+    neighbour::control::{Family, Stats},
     port::table::Iface,
     route::{
         nexthops::ObjectKind,
@@ -15,8 +16,8 @@ use crate::{
         spec::{RouteType, proto, scope, table},
     },
     telemetry::report::{
-        AddressRow, ExceptionRow, InterfaceKind, InterfaceRow, MemoryRow, NeighbourRow, NextHopRow,
-        NexthopRow, RouteRow, RuleRow, ShareRow, ViaRow, VrfRow,
+        AddressRow, CounterRow, ExceptionRow, InterfaceKind, InterfaceRow, MemoryRow, NeighbourRow,
+        NextHopRow, NexthopRow, RouteRow, RuleRow, ShareRow, ViaRow, VrfRow,
     },
 };
 
@@ -95,15 +96,55 @@ impl Desk<'_> {
     }
 
     pub(super) fn neighbour_rows(&self) -> Vec<NeighbourRow> {
-        let mut entries: Vec<_> = self.router.neighbours().iter().collect();
+        let neighbours = self.router.neighbours();
+        let mut entries: Vec<_> = neighbours.iter().collect();
         entries.sort_by_key(|(key, _)| **key);
-        let rows = entries.into_iter().map(|(key, entry)| NeighbourRow {
-            dst: key.address.to_string(),
-            dev: self.name(key.iface),
-            lladdr: entry.mac.filter(|_| entry.state != State::Incomplete).map(|m| m.to_string()),
-            state: vec![entry.state.name().to_owned()],
+        let seconds = |age: Nanos| age / 1_000_000_000;
+        let words = |all: &[(&str, bool)]| {
+            all.iter().filter(|(_, on)| *on).map(|(word, _)| (*word).to_owned()).collect()
+        };
+        let rows = entries.into_iter().map(|(key, entry)| {
+            let ages = entry.ages(self.now);
+            let left = |at: Nanos| at.saturating_sub(self.now) as f64 / 1e9;
+            NeighbourRow {
+                dst: key.address.to_string(),
+                dev: self.name(key.iface),
+                lladdr: entry.valid_mac().map(|mac| mac.to_string()),
+                state: vec![entry.state.name().to_owned()],
+                flags: words(&[
+                    ("router", entry.flags.router),
+                    ("managed", entry.flags.managed),
+                    ("extern_learn", entry.flags.ext_learned),
+                ]),
+                used: seconds(ages.used),
+                confirmed: seconds(ages.confirmed),
+                updated: seconds(ages.updated),
+                timer: entry.deadline().map(left),
+                probes: entry.probes,
+                waiting: entry.waiting() as u64,
+            }
         });
-        rows.collect()
+        let proxies = neighbours.proxies().map(|(iface, dst, entry)| NeighbourRow {
+            dst: dst.to_string(),
+            dev: iface.map_or_else(|| "*".to_owned(), |iface| self.name(iface)),
+            flags: words(&[("proxy", true), ("router", entry.router)]),
+            ..NeighbourRow::default()
+        });
+        rows.chain(proxies).collect()
+    }
+
+    /// What the neighbour tables count (`/proc/net/stat/arp_cache`).
+    pub(super) fn neighbour_counters(&self) -> Vec<CounterRow> {
+        let of = |family: Family| {
+            let stats = self.router.neighbours().stats(family).all();
+            stats.into_iter().zip(Stats::HELP).map(move |((name, value), help)| CounterRow {
+                group: family.table().to_owned(),
+                name: name.to_owned(),
+                value,
+                help: help.to_owned(),
+            })
+        };
+        Family::ALL.into_iter().flat_map(of).collect()
     }
 
     /// Rows of the routes of one prefix in a table.

@@ -11,6 +11,7 @@ pub(crate) mod links;
 pub(crate) mod local;
 pub(crate) mod martian;
 pub(crate) mod mtu;
+pub(crate) mod neigh;
 pub(crate) mod objects;
 pub(crate) mod options;
 pub(crate) mod pieces;
@@ -38,6 +39,7 @@ pub(crate) mod six_vlan;
 pub(crate) mod six_vrf;
 pub(crate) mod source;
 pub(crate) mod ttl;
+pub(crate) mod tunables;
 pub(crate) mod vrf;
 
 use std::net::{IpAddr, Ipv4Addr};
