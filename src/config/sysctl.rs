@@ -321,6 +321,8 @@ conf_sysctls! {
     "ipv6" {
         Forwarding6 = "forwarding", 0..=1, Own, all 0, default 0,
             "Forward IPv6 packets that come in by this interface.";
+        ForceForwarding = "force_forwarding", 0..=1, Own, all 0, default 0,
+            "Forward packets that come in by this interface though `all` says not to.";
         DisableIpv6 = "disable_ipv6", 0..=1, Own, all 0, default 0,
             "Have nothing to do with IPv6.";
         HopLimit = "hop_limit", 1..=255, Alone, all 64, default 64,
@@ -653,6 +655,8 @@ impl Sysctls {
         let of = |sysctl| self.of_interface(interface, sysctl);
         IfaceConf6 {
             forwarding: on(ConfSysctl::Forwarding6),
+            // Of IPv6 what an interface itself says makes it a router or a host, and no more.
+            transit: self.all(ConfSysctl::Forwarding6) != 0 || on(ConfSysctl::ForceForwarding),
             disable_ipv6: on(ConfSysctl::DisableIpv6),
             hop_limit: of(ConfSysctl::HopLimit) as u8,
             mtu: of(ConfSysctl::Mtu6) as u16,

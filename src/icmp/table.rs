@@ -161,6 +161,8 @@ const BURST: u32 = 6;
 const ROUTE_ERROR_COST: u32 = 1000;
 const ROUTE_ERROR_BURST: u32 = 5000;
 const MS: u64 = 1_000_000;
+/// Allowance that a target starts with at most, in ms.
+const UNKNOWN: u32 = 60_000;
 /// A second, and the least time after which the credit for all targets grows, in ms.
 const SECOND: u32 = 1000;
 const STEP: u32 = 20;
@@ -344,7 +346,8 @@ impl Limits {
     }
 }
 
-/// Takes `cost` ms from the allowance of a target, of which at most `most` may have gathered.
+/// Takes `cost` ms from the allowance of a target, of which at most `most` may have gathered. A target
+/// that is not known counts as one that got nothing for a minute, as in the kernel (`inet_getpeer`).
 fn take(targets: &[AtomicU64], target: u32, now: Nanos, cost: u32, most: u32) -> bool {
     let now = (now / MS) as u32;
     let key = u64::from(target) << 32;
@@ -365,7 +368,7 @@ fn take(targets: &[AtomicU64], target: u32, now: Nanos, cost: u32, most: u32) ->
             longest.unwrap_or(&ways[0])
         });
         let old = way.load(Ordering::Relaxed);
-        let gathered = if found.is_some() { tokens(old).min(most) } else { most };
+        let gathered = if found.is_some() { tokens(old).min(most) } else { most.min(UNKNOWN) };
         let (left, allowed) = match gathered.checked_sub(cost) {
             Some(left) => (left, true),
             None => (gathered, false),
@@ -467,6 +470,9 @@ mod tests {
         assert_eq!((sent(1, 7, 0), sent(1, 8, 0), sent(1, 7, 600 * MS)), (6, 6, 0));
         assert_eq!(sent(1, 7, 2600 * MS), 2);
         assert_eq!((sent(2, 7, 0), sent(129, 7, 0)), (20, 20), "too big and echoes are not");
+        let rare = Rules { ratelimit_ms: 100_000, ..six };
+        let never = limits.allow6((&RULES, &rare), 1, 9, 0);
+        assert_eq!(never, Verdict::TargetLimited, "a minute is all that is given at first");
         let off = Rules { ratelimit_ms: 0, ..six };
         assert_eq!(limits.allow6((&RULES, &off), 1, 7, 2600 * MS), Verdict::Allowed);
         let ids: std::collections::HashSet<u32> =

@@ -110,6 +110,8 @@ impl AddrFlags {
 pub struct IfaceConf6 {
     /// `forwarding`.
     pub forwarding: bool,
+    /// Packets that come in by it may leave by others: `forwarding` of `all`, or `force_forwarding`.
+    pub transit: bool,
     /// `disable_ipv6`.
     pub disable_ipv6: bool,
     /// `hop_limit` of the router's own packets.
@@ -137,6 +139,7 @@ impl Default for IfaceConf6 {
     fn default() -> Self {
         Self {
             forwarding: true,
+            transit: true,
             disable_ipv6: false,
             hop_limit: 64,
             mtu: 0,
@@ -404,7 +407,7 @@ impl Ifaces {
                         flags,
                         any_mac,
                         up: iface.up,
-                        six: iface.up && iface.conf6.forwarding && !iface.conf6.disable_ipv6,
+                        six: iface.up && iface.conf6.transit && !iface.conf6.disable_ipv6,
                     };
                 }
             }

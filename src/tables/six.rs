@@ -86,6 +86,10 @@ impl Tables {
     pub fn output_hop6(&self, flow: &Flow<u128>, iface: u16) -> Option<u32> {
         if address::needs_interface(flow.dst) {
             let own = self.ifaces.get(iface)?;
+            // Of all that could be of one link, the first /64 alone has a route there.
+            if address::is_link_local(flow.dst) && flow.dst >> 64 != 0xfe80 << 48 {
+                return None;
+            }
             let known = self.neighbours.six.get(iface, Ipv6Addr::from_bits(flow.dst));
             return Some(if known == 0 { own.link6 } else { known }).filter(|hop| *hop != 0);
         }

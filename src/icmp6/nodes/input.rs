@@ -130,7 +130,8 @@ fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<(), u8> {
 }
 
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
-    let at = usize::from(Parsed::of(packet).at);
+    let parsed = Parsed::of(packet);
+    let at = usize::from(parsed.at);
     let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
     let Ok(ip) = Ipv6View::new_quoted(bytes) else { return TRUNCATED };
     let message = bytes.get(at..).unwrap_or_default();
@@ -148,6 +149,8 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
             Err(edge) => edge,
         },
         kind if is_error(kind) => heard(message, |own| cx.tables.owns6(packet.iface(), own)),
+        // Neighbours have no need of fragments, and who forges has (RFC 6980, `suppress_frag_ndisc`).
+        kind if is_neighbour_discovery(kind) && parsed.fragmented => IGNORED,
         kind if is_neighbour_discovery(kind) || is_listener_discovery(kind) => ND,
         _ => CONSUMED,
     }

@@ -64,7 +64,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
         Err(edge) => edge,
         Ok((len, way)) => {
             packet.truncate(l3 + len);
-            let forwards = cx.tables.ifaces.get(iface).is_some_and(|own| own.conf6.forwarding);
+            let forwards = cx.tables.ifaces.get(iface).is_some_and(|own| own.conf6.transit);
             let link = packet.flags().without(Flags::NO_FORWARD);
             packet.begin(
                 iface,

@@ -15,6 +15,7 @@ use crate::{
     ip6::table::Parsed,
     packet::{
         checksum, icmp6,
+        ipv4::protocol,
         ipv6::{
             Ipv6View, field,
             fragment::{self, FragmentHeader},
@@ -50,8 +51,8 @@ const TCP_CHECKSUM: u8 = 16;
 const NOT_TAKEN: u8 = 17;
 const DONE: u8 = 18;
 
-/// Names of UDP-Lite and its least coverage.
-const UDPLITE: u8 = crate::packet::ipv4::protocol::UDPLITE;
+/// UDP-Lite, whose length field tells how much of it the checksum covers.
+const UDPLITE: u8 = protocol::UDPLITE;
 
 /// What becomes of a packet after one of its headers.
 pub(super) enum Step {
@@ -75,8 +76,8 @@ fn check_udp(ip: &Ipv6View<'_>, segment: &[u8], lite: bool) -> Result<usize, u8>
         return Err(UDP_MALFORMED);
     }
     let len = if lite { segment.len() } else { covered };
-    let protocol = if lite { UDPLITE } else { next_header::UDP };
-    let pseudo = checksum::pseudo_header6(ip.src(), ip.dst(), protocol, len as u32);
+    let number = if lite { UDPLITE } else { next_header::UDP };
+    let pseudo = checksum::pseudo_header6(ip.src(), ip.dst(), number, len as u32);
     let sum = checksum::add(pseudo, checksum::sum(&segment[..covered]));
     if head[6..8] == [0, 0] || sum != 0xffff { Err(UDP_CHECKSUM) } else { Ok(len) }
 }
@@ -186,7 +187,8 @@ fn step(packet: &mut Packet, parsed: Parsed, cx: &Cx<'_, Tables>) -> (Step, Opti
         next_header::ROUTING => only(route(packet, parsed, foreign, cx)),
         next_header::DESTINATION => only(destination(bytes, parsed, cx)),
         next_header::FRAGMENT => only(piece(bytes, parsed, cx)),
-        next_header::NONE => only(Leave(DONE)),
+        // Linux always takes messages of PIM, and says nothing about them.
+        next_header::NONE | protocol::PIM => only(Leave(DONE)),
         next_header::ICMPV6 => only(Leave(ICMP)),
         next_header::TCP => only(tcp(&ip, rest, foreign)),
         next_header::UDP => udp(&ip, rest, false, group),

@@ -32,7 +32,7 @@ const NOT_JOINED: u8 = 5;
 /// The hop of a packet whose destination is of one link, or `None` where it is the router's.
 fn on_link(packet: &Packet, dst: u128, cx: &Cx<'_, Tables>) -> Option<u32> {
     let iface = packet.iface();
-    if cx.tables.owns6(iface, dst) {
+    if cx.tables.owns6(iface, dst) || cx.tables.is_anycast6(iface, dst) {
         return None;
     }
     let known = cx.tables.neighbours.six.get(iface, Ipv6Addr::from_bits(dst));
@@ -75,9 +75,6 @@ fn other(packet: &mut Packet, mut index: u32, dst: u128, cx: &Cx<'_, Tables>) ->
     }
     packet.set_hop(index);
     let mut hop = hops.get(index);
-    if packet.flags().any(Flags::NO_FORWARD) && hop.kind() != HopKind::Local {
-        return FORWARDING_OFF;
-    }
     if hop.kind() == HopKind::Group {
         let ip = packet.data().get(packet.l3()..).unwrap_or_default();
         let hash = path_hash6(ip, &cx.tables.tunables.multipath);
@@ -89,6 +86,10 @@ fn other(packet: &mut Packet, mut index: u32, dst: u128, cx: &Cx<'_, Tables>) ->
         hop = hops.get(index);
     }
     let cause = match hop.kind() {
+        // Asked for once a way is found: who has none is told so by hosts too.
+        HopKind::Neighbour | HopKind::Link if packet.flags().any(Flags::NO_FORWARD) => {
+            return FORWARDING_OFF;
+        }
         HopKind::Neighbour => return FORWARD,
         HopKind::Link => {
             let known = cx.tables.neighbours.six.get(hop.out().iface, Ipv6Addr::from_bits(dst));
