@@ -21,6 +21,9 @@ use crate::{
     packet::{MacAddr, ndisc::Preference},
 };
 
+/// Routes of an interface; what a flood of advertisements tells beyond them is not believed.
+const MOST_ROUTES: usize = 1024;
+
 /// Where a route of an interface comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteKind {
@@ -336,6 +339,7 @@ impl Interface {
                     self.actions.push(Action::SetRoute(route));
                 }
             }
+            None if self.routes.len() >= MOST_ROUTES => {}
             None => {
                 self.routes.push(route);
                 self.actions.push(Action::SetRoute(route));

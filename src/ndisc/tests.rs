@@ -443,6 +443,23 @@ fn default_routers_are_taken_by_the_tunables() {
     assert!(default(Conf { accept_ra_from_local: true, ..plain }, &own).is_some());
 }
 
+/// A flood of advertisements takes no more than its share.
+#[test]
+fn what_routers_tell_is_bounded() {
+    let mut story = Story::up(Conf { use_tempaddr: 2, ..Conf::default() });
+    let info = Prefix::new(ip("2001:db8:1::"), 64).info;
+    for n in 0..5000 {
+        let prefix = Ipv6Addr::new(0x2001, 0xdb8, n, 0, 0, 0, 0, 0);
+        let src = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, n);
+        let item = Item::Prefix(PrefixInfo { prefix, ..info });
+        let heard = RouterAdvertisement { src, ..advertisement(vec![item], 1800) };
+        story.host.handle_advertisement(story.now, &heard).unwrap();
+        story.host.take_actions();
+    }
+    let (addresses, routes) = (story.host.addresses().len(), story.host.routes().len());
+    assert!(addresses <= 17 && routes <= 1024, "{addresses} {routes}");
+}
+
 /// A host that becomes a router forgets its routers and takes up anycast addresses. [8.75] [8.12]
 #[test]
 fn a_router_has_no_router_and_the_anycast_addresses_of_its_networks() {

@@ -43,7 +43,41 @@ interface dmz {
 ";
 
 /// The same in the words of Wagonway's configuration.
-const ADVERTISED: [(&str, &str); 2] = [("lan", ""), ("dmz", "")];
+const ADVERTISED: [(&str, &str); 2] = [
+    (
+        "lan",
+        r#"
+[[advertise]]
+dev = "lan"
+min-interval = 3
+max-interval = 4
+other-config = true
+mtu = 1480
+reachable-time = 30000
+retrans-timer = 1500
+hop-limit = 61
+lifetime = 1800
+preference = "high"
+prefix = [
+    { prefix = "2001:db8:1::/64", valid-lifetime = 86400, preferred-lifetime = 14400 },
+    { prefix = "2001:db8:1:5::/64", on-link = true, autonomous = false },
+]
+route = [{ prefix = "2001:db8:aa::/48", preference = "low", lifetime = 600 }]
+rdnss = [{ servers = ["2001:db8:1::53", "2001:db8:1::54"], lifetime = 1200 }]
+dnssl = [{ domains = ["example.net", "lab.example.net"], lifetime = 1200 }]
+"#,
+    ),
+    (
+        "dmz",
+        r#"
+[[advertise]]
+dev = "dmz"
+min-interval = 3
+max-interval = 4
+prefix = [{ prefix = "2001:db8:3::/64" }]
+"#,
+    ),
+];
 
 /// Starts radvd on a machine with this configuration.
 fn radvd(machine: &Namespace, config: &str) -> Process {
