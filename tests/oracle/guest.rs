@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use crate::common::guest::{self, Guest};
 use crate::corpus::Family;
+use crate::linux::FORWARDING;
 use crate::outcome::{Outcome, Said};
 use crate::topology::{Port, Topology};
 use crate::wires::Wires;
@@ -42,7 +43,7 @@ impl GuestRouter {
         };
         let (special, general): (Vec<_>, Vec<_>) =
             topology.sysctls.iter().partition(|(name, _)| of_one(name));
-        for (name, value) in general {
+        for (name, value) in general.into_iter().filter(|(name, _)| name != FORWARDING) {
             guest.sysctl(name, value);
         }
         for vrf in &topology.vrfs {
@@ -61,7 +62,8 @@ impl GuestRouter {
             }
             guest.ip(&format!("link set {name} mtu {mtu} up"));
         }
-        for (name, value) in special {
+        let forwarding = topology.sysctls.iter().filter(|(name, _)| name == FORWARDING);
+        for (name, value) in forwarding.chain(special) {
             guest.sysctl(name, value);
         }
         guest.ip_batch(&topology.ip_batch());

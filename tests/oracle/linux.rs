@@ -10,6 +10,9 @@ use crate::outcome::{Outcome, Said};
 use crate::topology::{Port, Topology, colons};
 use crate::wires::{Wires, carrier_of};
 
+/// Makes a router of IPv6 of a host.
+pub(crate) const FORWARDING: &str = "net.ipv6.conf.all.forwarding";
+
 /// A Linux router with a wire in each port.
 pub(crate) struct LinuxRouter {
     namespace: Namespace,
@@ -24,12 +27,14 @@ impl LinuxRouter {
             namespace.sysctl("net.ipv6.conf.all.disable_ipv6", "0");
             namespace.sysctl("net.ipv6.conf.default.disable_ipv6", "0");
         }
-        // Before the interfaces exist, so that they inherit `default`.
+        // Before the interfaces exist, so that they inherit `default`; but a router of IPv6 joins all its
+        // groups on those alone that are there when it becomes one.
         let of_port = |name: &str| {
             let of = |port: &Port, kind| name.contains(&format!(".{kind}.{}.", port.name));
             topology.ports.iter().any(|port| of(port, "conf") || of(port, "neigh"))
         };
-        for (name, value) in topology.sysctls.iter().filter(|(name, _)| !of_port(name)) {
+        let late = |name: &str| of_port(name) || name == FORWARDING;
+        for (name, value) in topology.sysctls.iter().filter(|(name, _)| !late(name)) {
             namespace.sysctl(name, value);
         }
         let mut wires = Wires::new(topology.chatty);
@@ -42,7 +47,9 @@ impl LinuxRouter {
             namespace.ip(&format!("link set {} address {}", port.name, colons(port.mac)));
             namespace.ip(&format!("link set {} mtu {} up", port.name, port.mtu));
         }
-        for (name, value) in topology.sysctls.iter().filter(|(name, _)| of_port(name)) {
+        let forwarding = topology.sysctls.iter().filter(|(name, _)| name == FORWARDING);
+        let special = topology.sysctls.iter().filter(|(name, _)| of_port(name));
+        for (name, value) in forwarding.chain(special) {
             namespace.sysctl(name, value);
         }
         namespace.ip_batch(&topology.ip_batch());

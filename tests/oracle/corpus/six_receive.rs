@@ -249,8 +249,8 @@ pub(crate) fn crossed_echo() -> Family {
         ("icmp6 128/0", "icmp6 129/0"),
         [
             // begin six-scopes-echo
-            "rrwwrnnw.wwwww..rrr....rw", // 2001:db8:1::10
-            "rrssrnns.sssss..rrr....rs", // fe80::10
+            "rrwwrnnw.wwwww..rrr.r..rw", // 2001:db8:1::10
+            "rrssrnns.sssss..rrr.r..rs", // fe80::10
             "RR..R....................", // ::
             ".........................", // ::1
             "RRwwRNNw.wwwww..........w", // ::ffff:10.1.0.10
