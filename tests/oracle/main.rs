@@ -273,6 +273,8 @@ families! {
     six_options_limits: corpus::six_options::limits();
     six_options: corpus::six_options::family();
     six_receive: corpus::six_receive::family();
+    six_headers: corpus::six_headers::family();
+    six_segments: corpus::six_routing::segments_on();
     }
     replayed {
         arp_ignore_8: corpus::tunables::ignore_8();
@@ -342,8 +344,6 @@ families! {
     six_small_link: corpus::six_forward::small(), "IPv6 is being built";
     six_sizes: corpus::six_forward::sizes(), "IPv6 is being built";
     six_link_local: corpus::six_forward::scopes(), "IPv6 is being built";
-    six_headers: corpus::six_headers::family(), "IPv6 is being built";
-    six_segments: corpus::six_routing::segments_on(), "IPv6 is being built";
     six_scopes: corpus::six_receive::crossed_udp(), "IPv6 is being built";
     six_scopes_echo: corpus::six_receive::crossed_echo(), "IPv6 is being built";
     }
