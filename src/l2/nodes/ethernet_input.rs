@@ -46,13 +46,15 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let Ok(ethernet) = EthernetView::new_checked(packet.data()) else {
         return TRUNCATED;
     };
-    let (tag, ethertype, l3) = (peeled.tags().first().copied(), peeled.ethertype, peeled.offset);
+    let (tag, kind, l3) = (peeled.tags().first().copied(), peeled.ethertype, peeled.offset);
     if peeled.tags().len() > 1 {
         return UNKNOWN_VLAN;
     }
     let dst = ethernet.dst();
     if let Some(tag) = tag.filter(|tag| tag.tci.vid() != 0) {
-        let Some(sub) = ifaces.vlan(port, tag.tci.vid()) else {
+        // A VLAN of 802.1Q does not hear frames with a service tag (802.1ad) of its number.
+        let sub = ifaces.vlan(port, tag.tci.vid()).filter(|_| tag.tpid == ethertype::VLAN);
+        let Some(sub) = sub else {
             return UNKNOWN_VLAN;
         };
         if !sub.up {
@@ -73,7 +75,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let forwarding = if iface.conf.forwarding { Flags(0) } else { Flags::NO_FORWARD };
     let index = iface.index;
     packet.begin(index, l3 as u8, link.with(forwarding));
-    match ethertype {
+    match kind {
         ethertype::IPV4 => IP4,
         ethertype::ARP => ARP,
         ethertype::IPV6 => IP6,
