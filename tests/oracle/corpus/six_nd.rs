@@ -332,7 +332,10 @@ pub(crate) fn resolve() -> Family {
 
 /// What the neighbours' states become.
 pub(crate) fn states() -> Family {
-    let mut f = Family::six("six-neighbour-states");
+    // Nobody is asked a second time, and none doubted, while this takes its time.
+    let mut f = Family::six("six-neighbour-states")
+        .with("net.ipv6.neigh.wan.retrans_time_ms", "60000")
+        .with("net.ipv6.neigh.wan.delay_first_probe_time", "60");
     let mut last = 0x100;
     let known = [0x02, 0xdd, 0, 0, 0, 1];
     let states = ["incomplete", "reachable", "stale", "permanent", "noarp"];
