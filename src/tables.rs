@@ -9,6 +9,7 @@ mod own;
 mod six;
 mod sources;
 pub use own::Here;
+pub use six::source_of;
 pub use sources::Unbelievable;
 
 use crate::{

@@ -22,7 +22,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 
 use self::ask::{Ask, AskError};
@@ -191,7 +191,11 @@ enum What {
     /// The routing table.
     Routes {
         /// Only this prefix and those within it; for an address, the routes that cover it.
-        prefix: Option<Ipv4Net>,
+        #[arg(value_parser = prefix_or_address)]
+        prefix: Option<IpNet>,
+        /// Routes of IPv6, where no prefix tells the family.
+        #[arg(short = '6', long = "inet6")]
+        six: bool,
         /// Routing table: its number, or main, local, default; main unless given.
         #[arg(long, value_name = "N", value_parser = table)]
         table: Option<u32>,
@@ -313,6 +317,11 @@ fn protocol(text: &str) -> Result<u8, String> {
         "udp" => Ok(17),
         _ => text.parse().map_err(|_| "write a number up to 255, or icmp, igmp, tcp, udp".into()),
     }
+}
+
+fn prefix_or_address(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| "write a prefix or an address".into())
 }
 
 fn table(text: &str) -> Result<u32, String> {
@@ -538,9 +547,11 @@ fn ask(at: &Where) -> Result<Ask, Failed> {
 fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
     let show = match &args.what {
         What::Interfaces => Show::Interfaces,
-        What::Routes { prefix, table, limit } => {
-            let address = prefix.filter(|prefix| prefix.prefix_len() == 32);
+        What::Routes { prefix, six, table, limit } => {
+            let host = |prefix: &IpNet| prefix.prefix_len() == prefix.max_prefix_len();
+            let address = prefix.filter(host);
             Show::Routes(RouteQuery {
+                six: *six,
                 within: prefix.filter(|_| address.is_none()),
                 covering: address.map(|address| address.addr()),
                 table: *table,

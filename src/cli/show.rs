@@ -122,6 +122,7 @@ fn routes(rows: &[RouteRow]) -> String {
                 words.push(format!("{word} {value}"));
             }
         };
+        pair("from", &row.from);
         pair("tos", &row.tos);
         pair("nhid", &row.nhid.map(|id| id.to_string()));
         pair("via", &row.gateway);

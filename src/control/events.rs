@@ -7,14 +7,17 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use ipnet::IpNet;
+
 use super::Router;
 use crate::{
     neighbour::control::{EntryFlags, Key, State},
-    packet::MacAddr,
-    port::table::{Iface, IfaceAddr},
+    packet::{Bits, MacAddr},
+    port::table::{Iface, IfaceAddr, IfaceAddr6},
     route::{
+        control::RouteNote,
         nexthops::Object,
-        rib::{Nexthop, Prefix, RouteInfo},
+        rib::{Nexthop, RouteInfo},
         spec::RuleSpec,
     },
 };
@@ -38,10 +41,12 @@ pub enum What {
     Link(Iface),
     /// An address of an interface.
     Address(Iface, IfaceAddr),
+    /// The same of IPv6.
+    Address6(Iface, IfaceAddr6),
     /// A route.
     Route {
         /// Its prefix.
-        prefix: Prefix,
+        prefix: IpNet,
         /// Its TOS.
         tos: u8,
         /// The rest of it.
@@ -126,6 +131,7 @@ impl Router {
 
     fn tell_watchers(&mut self, wanted: bool) {
         self.routes.journal = wanted.then(Vec::new);
+        self.routes6.journal = wanted.then(Vec::new);
         self.neighbours.tell(wanted);
     }
 
@@ -171,16 +177,24 @@ impl Router {
         }
         let mut ids = self.objects.groups_with(id);
         ids.push(id);
-        let Self { routes, objects, .. } = self;
+        let Self { routes, routes6, objects, .. } = self;
         routes.note_routes(objects, |info| ids.contains(&info.nhid));
+        routes6.note_routes(objects, |info| ids.contains(&info.nhid));
         self.tell_routes();
     }
 
     /// Tells the changes of routes that were noted since the last time.
     fn tell_routes(&mut self) {
-        let Some(journal) = &mut self.routes.journal else { return };
-        for (deleted, prefix, tos, info, nexthops) in std::mem::take(journal) {
-            self.events.push(Event { deleted, what: What::Route { prefix, tos, info, nexthops } });
+        let four = self.routes.journal.as_mut().map(std::mem::take).unwrap_or_default();
+        let six = self.routes6.journal.as_mut().map(std::mem::take).unwrap_or_default();
+        let all = four.into_iter().map(told).chain(six.into_iter().map(told));
+        for event in all {
+            self.events.push(event);
         }
     }
+}
+
+/// A change of a route as it is told.
+fn told<B: Bits>((deleted, prefix, tos, info, nexthops): RouteNote<B>) -> Event {
+    Event { deleted, what: What::Route { prefix: prefix.net(), tos, info, nexthops } }
 }

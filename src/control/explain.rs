@@ -3,27 +3,29 @@
 
 use std::{
     fmt::Write as _,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv6Addr},
 };
 
-use super::Router;
+use super::{Router, families::Kept};
 use crate::{
     neighbour::control::Key,
     packet::{Bits, ipv4::Ipv4Spec},
     route::{
         multipath::path_hash,
-        policy::Flow,
+        multipath6::path_hash6,
+        policy::{Flow, dscp_mask},
         rib::{Alias, Prefix},
         spec::{RouteType, RuleAction, RuleSpec, table},
         table::HopKind,
     },
+    tables::source_of,
 };
 
 /// A packet whose way is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Query {
+pub struct Query<B = u32> {
     /// Its fields; interfaces are filled in.
-    pub flow: Flow,
+    pub flow: Flow<B>,
     /// Interface by which it comes, 0 for a packet of the router's own.
     pub iif: u16,
     /// Interface by which it has to leave, 0 for any.
@@ -32,11 +34,11 @@ pub struct Query {
 
 /// The way found.
 #[derive(Clone, Debug)]
-pub struct Explanation {
+pub struct Explanation<B = u32> {
     /// What the packet meets.
     pub kind: RouteType,
     /// Prefix of the route.
-    pub prefix: Prefix,
+    pub prefix: Prefix<B>,
     /// The route; `None` where a rule alone decides.
     pub alias: Option<Alias>,
     /// Interface.
@@ -69,7 +71,7 @@ impl Router {
         self.ifaces.iter().find(|iface| iface.index == index).map_or(0, |iface| iface.own_vrf())
     }
 
-    fn rule_fits(&self, rule: &RuleSpec, flow: &Flow) -> bool {
+    fn rule_fits<B: Kept>(&self, rule: &RuleSpec, flow: &Flow<B>) -> bool {
         let index = |name: &str| match self.iface(name) {
             Some(iface) => Some(iface.index),
             None if name == "lo" => Some(0),
@@ -85,7 +87,7 @@ impl Router {
         };
         let all = rule.from.contains(&flow.src.address())
             && rule.to.contains(&flow.dst.address())
-            && (rule.tos == 0 || rule.tos >> 2 == flow.tos >> 2 & 7)
+            && (rule.tos == 0 || rule.tos >> 2 == flow.tos >> 2 & dscp_mask::<B>())
             && (rule.fwmask == 0 || flow.mark & rule.fwmask == rule.fwmark & rule.fwmask)
             && rule.iif.as_ref().is_none_or(|name| is(name, flow.iif))
             && rule.oif.as_ref().is_none_or(|name| is(name, flow.oif))
@@ -97,23 +99,38 @@ impl Router {
     }
 
     /// The route of one table for a flow, with its prefix.
-    fn route_in(&self, table_id: u32, flow: &Flow, oif: u16) -> Option<(Prefix, Alias)> {
-        let routes = self.routes();
-        let rib = routes.rib();
+    fn route_in<B: Kept>(
+        &self,
+        table_id: u32,
+        flow: &Flow<B>,
+        oif: u16,
+    ) -> Option<(Prefix<B>, Alias)> {
+        let rib = B::routes(self).rib();
         let fits = |alias: &&Alias| {
             let Some(info) = rib.info(alias.info) else { return false };
             let by = |oif| self.objects.of(info).iter().any(|hop| hop.iface == oif);
             info.table == table_id
                 && !rib.is_dead(alias.info)
                 && (alias.tos == 0 || alias.tos >> 2 == flow.tos >> 2 & 7)
-                && (oif == 0 || info.kind != RouteType::Unicast || by(oif))
+                && info.src.is_none_or(|src| src.contains(&flow.src.address()))
+                && (oif == 0 || info.kind != RouteType::Unicast && !B::SIX || by(oif))
         };
-        rib.matches(table_id, flow.dst)
-            .find_map(|(prefix, aliases)| Some((prefix, *aliases.iter().find(fits)?)))
+        // Beside routes for some sources one for all is passed over.
+        let sourced = |aliases: &[Alias]| {
+            let infos = aliases.iter().filter_map(|alias| rib.info(alias.info));
+            infos.into_iter().any(|info| info.table == table_id && info.src.is_some())
+        };
+        rib.matches(table_id, flow.dst).find_map(|(prefix, aliases)| {
+            let some = sourced(aliases);
+            let of_source = |alias: &&Alias| {
+                !some || rib.info(alias.info).is_some_and(|info| info.src.is_some())
+            };
+            Some((prefix, *aliases.iter().filter(of_source).find(fits)?))
+        })
     }
 
     /// The way of a packet, and why it is that.
-    pub fn explain(&self, query: &Query) -> Option<Explanation> {
+    pub fn explain<B: Kept>(&self, query: &Query<B>) -> Option<Explanation<B>> {
         let from = if query.iif != 0 { query.iif } else { query.oif };
         let vrf = self.vrf_of(from);
         let flow = Flow { iif: query.iif, oif: query.oif, vrf, ..query.flow };
@@ -121,7 +138,7 @@ impl Router {
         let oif = if query.oif == vrf { 0 } else { query.oif };
         let mut story = String::new();
         let mut from_priority = 0;
-        for rule in self.rules() {
+        for rule in B::rules(self) {
             let priority = rule.priority.unwrap_or_default();
             if priority < from_priority || !self.rule_fits(rule, &flow) {
                 continue;
@@ -129,7 +146,7 @@ impl Router {
             let ends = |kind, story: String| {
                 Some(Explanation {
                     kind,
-                    prefix: Prefix::of(0, 0),
+                    prefix: Prefix::of(B::default(), 0),
                     alias: None,
                     iface: 0,
                     gateway: None,
@@ -148,7 +165,7 @@ impl Router {
                     continue;
                 }
                 RuleAction::Goto(target) => {
-                    if self.rules().iter().any(|other| other.priority == Some(target)) {
+                    if B::rules(self).iter().any(|other| other.priority == Some(target)) {
                         tell(&format!("goto {target}"));
                         from_priority = target;
                     } else {
@@ -179,7 +196,7 @@ impl Router {
                 let _ = writeln!(story, "    rule {priority}: table {name} has no route");
                 continue;
             };
-            let info = self.routes().rib().info(alias.info)?;
+            let info = B::routes(self).rib().info(alias.info)?;
             if info.kind == RouteType::Throw {
                 let _ = writeln!(story, "    rule {priority}: table {name} throws");
                 continue;
@@ -192,12 +209,17 @@ impl Router {
                 let _ = writeln!(story, "    rule {priority}: table {name} is suppressed");
                 continue;
             }
-            let net = Ipv4Addr::from_bits(prefix.bits);
-            let _ =
-                writeln!(story, "    rule {priority}: table {name}, route {net}/{}", prefix.len);
+            let net = prefix.net();
+            let _ = writeln!(story, "    rule {priority}: table {name}, route {net}");
             return Some(self.follow(&flow, prefix, alias, story));
         }
         None
+    }
+
+    /// The address that a packet of the router's own to `dst` comes from when it leaves by `iface`.
+    pub fn source6(&self, dst: Ipv6Addr, iface: u16) -> Option<Ipv6Addr> {
+        let way = self.ifaces.iter().find(|own| own.index == iface)?;
+        source_of(way, self.ifaces.iter(), dst.to_bits(), self.labels())
     }
 
     /// Where a hop leads, in the words of `ip route`.
@@ -214,32 +236,59 @@ impl Router {
         }
     }
 
+    /// By what a flow chooses among next hops.
+    fn hash_of<B: Kept>(&self, flow: &Flow<B>) -> u32 {
+        let ports = [flow.sport.to_be_bytes(), flow.dport.to_be_bytes()].concat();
+        match (flow.src.address(), flow.dst.address()) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let mut header = [0; 28];
+                let spec = Ipv4Spec {
+                    tos: flow.tos,
+                    id: 0,
+                    fragment_word: 0,
+                    ttl: 64,
+                    protocol: flow.protocol,
+                    src,
+                    dst,
+                    options: &[],
+                    payload_len: 8,
+                };
+                // A header of this size always fits.
+                let _ = spec.emit(&mut header);
+                header[20..24].copy_from_slice(&ports);
+                path_hash(&header, &self.tunables().multipath)
+            }
+            (src, dst) => {
+                let bits = |address: IpAddr| u128::of(address).unwrap_or(0).to_be_bytes();
+                let mut header = [0; 48];
+                header[0] = 0x60;
+                header[5] = 8;
+                header[6] = flow.protocol;
+                header[7] = 64;
+                header[8..24].copy_from_slice(&bits(src));
+                header[24..40].copy_from_slice(&bits(dst));
+                header[40..44].copy_from_slice(&ports);
+                path_hash6(&header, &self.tunables().multipath)
+            }
+        }
+    }
+
     /// From the route to the neighbour.
-    fn follow(&self, flow: &Flow, prefix: Prefix, alias: Alias, mut story: String) -> Explanation {
-        let routes = self.routes();
+    fn follow<B: Kept>(
+        &self,
+        flow: &Flow<B>,
+        prefix: Prefix<B>,
+        alias: Alias,
+        mut story: String,
+    ) -> Explanation<B> {
+        let routes = B::routes(self);
         let info = routes.rib().info(alias.info);
         let kind = info.map_or(RouteType::Throw, |info| info.kind);
         let hops = self.hops().table();
         let mut index = routes.rib().hop(alias.info);
         let mut hop = hops.get(index);
         if hop.kind() == HopKind::Group {
-            let mut header = [0; 28];
-            let spec = Ipv4Spec {
-                tos: flow.tos,
-                id: 0,
-                fragment_word: 0,
-                ttl: 64,
-                protocol: flow.protocol,
-                src: flow.src.into(),
-                dst: flow.dst.into(),
-                options: &[],
-                payload_len: 8,
-            };
-            // A header of this size always fits.
-            let _ = spec.emit(&mut header);
-            header[20..22].copy_from_slice(&flow.sport.to_be_bytes());
-            header[22..24].copy_from_slice(&flow.dport.to_be_bytes());
-            let hash = path_hash(&header, &self.tunables().multipath);
+            let hash = self.hash_of(flow);
             let members: Vec<u32> = hops.members(hop).collect();
             index = hops.member(hop, hash);
             hop = hops.get(index);

@@ -28,6 +28,7 @@ pub struct Parts<'a, B: Family> {
     neighbours: &'a Neighbours<crate::dpdk::mbuf::Packet>,
     hops: &'a mut crate::route::hops::Hops,
     objects: &'a crate::route::nexthops::Nexthops,
+    now: u64,
 }
 
 impl<'a, B: Family> Parts<'a, B> {
@@ -37,15 +38,16 @@ impl<'a, B: Family> Parts<'a, B> {
         change: impl FnOnce(&mut RouteControl<B>, &mut World<'_>) -> T,
     ) -> T {
         let links = &View { ifaces: self.ifaces, neighbours: self.neighbours };
-        let mut world = World { links, hops: self.hops, objects: self.objects };
+        let Self { hops, objects, now, .. } = self;
+        let mut world = World { links, hops, objects, now };
         change(self.routes, &mut world)
     }
 }
 
 macro_rules! parts {
     ($router:expr, $routes:ident) => {{
-        let Router { $routes: routes, objects, hops, ifaces, neighbours, .. } = $router;
-        Parts { routes, ifaces, neighbours, hops, objects }
+        let Router { $routes: routes, objects, hops, ifaces, neighbours, now, .. } = $router;
+        Parts { routes, ifaces, neighbours, hops, objects, now: *now }
     }};
 }
 

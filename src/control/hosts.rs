@@ -395,8 +395,14 @@ impl Router {
             Action::Anycast(address, there) => {
                 self.host_route(index, address, RouteType::Anycast, there);
             }
-            Action::Receive(address) => self.host_route(index, address, RouteType::Local, true),
-            Action::Refuse(address) => self.host_route(index, address, RouteType::Local, false),
+            Action::Receive(address) => {
+                self.host_route(index, address, RouteType::Local, true);
+                self.peer_route(index, address, true);
+            }
+            Action::Refuse(address) => {
+                self.host_route(index, address, RouteType::Local, false);
+                self.peer_route(index, address, false);
+            }
             Action::Tell(_) => {}
             Action::Gone(gone) => {
                 own.notes.remove(&gone.address);
@@ -498,6 +504,14 @@ impl Router {
         let Some(spec) = self.owned6(index, Ipv6Net::from(address), kind) else { return };
         // Room for an interface's own few routes is taken for granted here.
         let _ = self.kernel_route(verb, spec);
+    }
+
+    /// A route to the other end of the link, where an address says who that is.
+    fn peer_route(&mut self, index: u16, address: Ipv6Addr, there: bool) {
+        let noted = self.hosts.of.get(&index).and_then(|own| own.notes.get(&address));
+        if let Some((Some(peer), _)) = noted.copied() {
+            self.host_route(index, peer, RouteType::Unicast, there);
+        }
     }
 
     fn set_host_route(&mut self, now: Nanos, index: u16, route: Route) {

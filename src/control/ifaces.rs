@@ -156,11 +156,11 @@ impl Router {
     /// Routes and groups by an interface that came or went, or whose link did.
     pub(super) fn follow_link(&mut self, index: u16) {
         self.refresh_hops(index);
-        let Self { routes, routes6, objects, hops, ifaces, neighbours, .. } = self;
+        let Self { routes, routes6, objects, hops, ifaces, neighbours, now, .. } = self;
         let links = &View { ifaces, neighbours };
         hops.heal(index, links);
         objects.heal(index, links, hops);
-        let mut world = World { links, hops, objects };
+        let mut world = World { links, hops, objects, now: *now };
         routes.handle_link_change(index, &mut world);
         routes6.handle_link_change(index, &mut world);
         self.dirty = true;

@@ -110,10 +110,10 @@ pub enum AddressError {
     #[error("Error: ipv4: Address not found.")]
     NotFound,
     /// The same of IPv6.
-    #[error("RTNETLINK answers: File exists")]
+    #[error("Error: ipv6: address already assigned.")]
     Exists6,
     /// The same of IPv6.
-    #[error("RTNETLINK answers: Cannot assign requested address")]
+    #[error("Error: ipv6: address not found.")]
     NotFound6,
     /// It cannot be so.
     #[error("RTNETLINK answers: {0}")]
@@ -471,6 +471,15 @@ impl Router {
         Ok(())
     }
 
+    /// Takes away all routes of IPv6 for which `gone` says so; gives their number.
+    pub fn flush_routes6(&mut self, gone: impl Fn(Prefix<u128>, &RouteInfo) -> bool) -> usize {
+        self.routes6.tells_flushed = true;
+        let count = self.flush_of::<u128>(|_, prefix, info| gone(prefix, info));
+        self.routes6.tells_flushed = false;
+        self.dirty = true;
+        count
+    }
+
     /// Takes away all routes for which `gone` says so; gives their number.
     pub fn flush_routes(
         &mut self,
@@ -482,6 +491,17 @@ impl Router {
         self.routes.tells_flushed = false;
         self.dirty = true;
         count
+    }
+
+    /// Takes the routes of IPv6 away whose time is over.
+    fn expire_routes(&mut self, now: Nanos) {
+        if self.routes6.next_expiry().is_none_or(|end| end > now) {
+            return;
+        }
+        self.routes6.tells_flushed = true;
+        self.flush_of::<u128>(|_, _, info| info.expires.is_some_and(|end| end <= now));
+        self.routes6.tells_flushed = false;
+        self.dirty = true;
     }
 
     pub(super) fn note_hop_changes(&mut self) {
@@ -560,6 +580,7 @@ impl Router {
         self.poll_hosts(now);
         self.poll_probes(now);
         self.expire_exceptions(now);
+        self.expire_routes(now);
         self.objects.poll(now, &mut self.hops);
         self.poll_reclaim();
     }
@@ -567,8 +588,9 @@ impl Router {
     /// When [`Router::poll`] has something to do.
     pub fn next_deadline(&self) -> Option<Nanos> {
         let objects = self.objects.next_deadline();
-        let hosts = self.hosts.next_deadline();
-        [self.neighbours.next_deadline(), self.next_exception(), objects, self.next_probe(), hosts]
+        let (hosts, routes) = (self.hosts.next_deadline(), self.routes6.next_expiry());
+        let neighbours = self.neighbours.next_deadline();
+        [neighbours, self.next_exception(), objects, self.next_probe(), hosts, routes]
             .into_iter()
             .flatten()
             .min()

@@ -1,14 +1,14 @@
 //! `ip address`: addresses of interfaces as the operator writes them.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::error::Fact;
 use super::link::Master;
 use super::names;
 use super::usage::{Object, Usage};
-use super::words::{Parse, Prefix, Words, abbreviates, c_number, named_number};
+use super::words::{Inet, Parse, Prefix, Words, abbreviates, c_number, named_number};
 use crate::route::spec::scope;
 
 /// What `ip address` is asked to do.
@@ -47,9 +47,9 @@ pub enum Broadcast {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddrSpec {
     /// The router's own address; `None` only when deleting by label or peer.
-    pub local: Option<Ipv4Addr>,
+    pub local: Option<IpAddr>,
     /// Address at the other end of a point-to-point link; the same as `local` without one.
-    pub peer: Option<Ipv4Addr>,
+    pub peer: Option<IpAddr>,
     /// Length of the prefix that lies on the link (of `peer` if there is one).
     pub prefixlen: u8,
     /// Broadcast address, `+` and `-` worked out.
@@ -62,36 +62,66 @@ pub struct AddrSpec {
     pub dev: String,
     /// Metric of the prefix route.
     pub metric: Option<u32>,
-    /// No prefix route.
-    pub noprefixroute: bool,
+    /// Flags that were said (`IFA_F_*`).
+    pub flags: u32,
+    /// An anycast address, of which the router has one with others.
+    pub anycast: Option<IpAddr>,
     /// Seconds that the address is valid; `None` is forever.
     pub valid_lft: Option<u32>,
     /// Seconds that the address is preferred; `None` is forever.
     pub preferred_lft: Option<u32>,
 }
 
-/// Flags of addresses that a filter asks for: `Some(false)` is the word with a dash.
+/// Flags of addresses by their words (`IFA_F_*`), in the order of printing.
+pub const FLAG_WORDS: &[(&str, u32)] = &[
+    ("secondary", 0x01),
+    ("temporary", 0x01),
+    ("nodad", 0x02),
+    ("optimistic", 0x04),
+    ("dadfailed", 0x08),
+    ("home", 0x10),
+    ("deprecated", 0x20),
+    ("tentative", 0x40),
+    ("permanent", 0x80),
+    ("mngtmpaddr", 0x100),
+    ("noprefixroute", 0x200),
+    ("autojoin", 0x400),
+    ("stable-privacy", 0x800),
+];
+/// `permanent`
+pub const PERMANENT: u32 = 0x80;
+/// `noprefixroute`
+pub const NOPREFIXROUTE: u32 = 0x200;
+/// What can be said of a new address, and whether it is a matter of IPv6 alone.
+const SETTABLE: &[(&str, u32, bool)] = &[
+    ("nodad", 0x02, true),
+    ("optimistic", 0x04, true),
+    ("home", 0x10, true),
+    ("mngtmpaddr", 0x100, true),
+    ("noprefixroute", NOPREFIXROUTE, false),
+    ("autojoin", 0x400, false),
+];
+
+/// Flags of addresses that a filter asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AddrFlags {
-    /// `permanent` or, as its opposite, `dynamic`.
-    pub permanent: Option<bool>,
-    /// `secondary` or, as its opposite, `primary`.
-    pub secondary: Option<bool>,
-    /// `deprecated`
-    pub deprecated: Option<bool>,
-    /// `noprefixroute`
-    pub noprefixroute: Option<bool>,
+    /// Flags that must be set (`IFA_F_*`).
+    pub set: u32,
+    /// Flags that must not be set.
+    pub clear: u32,
 }
 
 /// Which addresses `show` and `flush` take; `None` takes all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddrFilter {
+    /// The family.
+    pub family: Inet,
     /// The interface.
     pub dev: Option<String>,
     /// Scope.
     pub scope: Option<u8>,
     /// Address inside this prefix.
-    pub to: Option<Ipv4Net>,
+    pub to: Option<IpNet>,
     /// Label; `*` and `?` are wild.
     pub label: Option<String>,
     /// Only interfaces that are up.
@@ -108,7 +138,8 @@ pub struct AddrFilter {
 
 pub(super) fn read(words: &mut Words<'_>) -> Parse<AddrCommand> {
     let Some(verb) = words.take() else {
-        return Ok(AddrCommand::Show(AddrFilter::default()));
+        let family = words.family();
+        return Ok(AddrCommand::Show(AddrFilter { family, ..AddrFilter::default() }));
     };
     let is = |full: &str| abbreviates(verb, full);
     if is("add") {
@@ -137,7 +168,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<AddrCommand> {
 
 /// The broadcast word before the prefix is known.
 enum BroadcastWord {
-    Address(Option<Ipv4Addr>),
+    Address(Option<IpAddr>),
     HostOnes,
     HostZeros,
 }
@@ -150,7 +181,8 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
     let mut scope_given = None;
     let mut dev: Option<&str> = None;
     let mut metric = None;
-    let mut noprefixroute = false;
+    let (mut flags, mut only_six) = (0, None);
+    let mut anycast = None;
     let mut valid_lft: Option<Option<u32>> = None;
     let mut preferred_lft: Option<Option<u32>> = None;
     while let Some(word) = words.take() {
@@ -172,7 +204,10 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
                 }
             });
         } else if word == "anycast" {
-            return words.unsupported("anycast");
+            let value = words.value()?;
+            words.once(anycast.is_some(), "anycast", value)?;
+            words.back();
+            anycast = words.address()?;
         } else if word == "scope" {
             scope_given = Some(words.named(names::SCOPES, 0, "invalid scope value.")?);
         } else if word == "dev" {
@@ -189,10 +224,9 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
             let value = words.value()?;
             words.once(preferred_lft.is_some(), "preferred_lft", "preferred_lft")?;
             preferred_lft = Some(read_lifetime(words, value, "preferred_lft value")?);
-        } else if word == "noprefixroute" {
-            noprefixroute = true;
-        } else if matches!(word, "home" | "nodad" | "mngtmpaddr" | "optimistic" | "autojoin") {
-            return words.unsupported(word);
+        } else if let Some((name, flag, six)) = SETTABLE.iter().find(|known| known.0 == word) {
+            flags |= flag;
+            only_six = only_six.or(six.then_some(*name));
         } else {
             let word = if word == "local" { words.value()? } else { word };
             if abbreviates(word, "help") {
@@ -202,6 +236,10 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
             words.back();
             local = Some(words.prefix()?);
         }
+    }
+    // A warning of `ip`, which then does without.
+    if only_six.is_some() && words.family() != Inet::Six {
+        flags &= NOPREFIXROUTE | 0x400;
     }
     let Some(dev) = dev else {
         return words.fail_end(Fact::DevRequired);
@@ -215,11 +253,20 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
     }
     let local_addr = local.and_then(|p| p.addr);
     let peer_addr = peer.and_then(|p| p.addr);
+    let worked_out = matches!(broadcast, Some(BroadcastWord::HostOnes | BroadcastWord::HostZeros));
+    if worked_out && words.family() == Inet::Six {
+        return words.fail_end(Fact::BroadcastOfSix);
+    }
+    if local_addr.is_none() && anycast.is_some() {
+        return words.fail_end(Fact::Kernel("RTNETLINK answers: Invalid argument"));
+    }
     if local_addr.is_none() && !del {
         return words.fail_end(Fact::Kernel("RTNETLINK answers: Operation not supported"));
     }
     let whole = peer.or(local);
-    let wildcard = del && peer.is_none() && local.is_some_and(|p| !p.len_given);
+    let wildcard = del
+        && peer.is_none()
+        && local.is_some_and(|p| !p.len_given && p.addr.is_some_and(|addr| addr.is_ipv4()));
     let spec = AddrSpec {
         local: local_addr,
         peer: peer_addr,
@@ -227,12 +274,13 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
         broadcast: work_out_broadcast(broadcast, whole),
         label,
         scope: scope_given.unwrap_or(match local_addr {
-            Some(addr) if addr.is_loopback() => scope::HOST,
+            Some(IpAddr::V4(addr)) if addr.is_loopback() => scope::HOST,
             _ => scope::UNIVERSE,
         }),
         dev: dev.to_owned(),
         metric,
-        noprefixroute,
+        flags,
+        anycast,
         valid_lft,
         preferred_lft,
     };
@@ -242,15 +290,18 @@ fn read_spec(words: &mut Words<'_>, del: bool) -> Parse<(AddrSpec, bool)> {
 /// `+` sets the host bits of the prefix, `-` clears them; a prefix longer than 30 has no broadcast.
 fn work_out_broadcast(word: Option<BroadcastWord>, prefix: Option<Prefix>) -> Broadcast {
     let ones = match word {
-        None | Some(BroadcastWord::Address(None)) => return Broadcast::None,
-        Some(BroadcastWord::Address(Some(addr))) => return Broadcast::Address(addr),
+        Some(BroadcastWord::Address(Some(IpAddr::V4(addr)))) => return Broadcast::Address(addr),
+        None | Some(BroadcastWord::Address(_)) => return Broadcast::None,
         Some(BroadcastWord::HostOnes) => true,
         Some(BroadcastWord::HostZeros) => false,
     };
     match prefix {
         Some(prefix) if prefix.addr.is_some() && prefix.len <= 30 => {
-            let net = prefix.lenient_net();
-            Broadcast::Address(if ones { net.broadcast() } else { net.network() })
+            match prefix.lenient_net(Inet::Four) {
+                IpNet::V4(net) if ones => Broadcast::Address(net.broadcast()),
+                IpNet::V4(net) => Broadcast::Address(net.network()),
+                IpNet::V6(_) => Broadcast::None,
+            }
         }
         _ => Broadcast::None,
     }
@@ -285,11 +336,6 @@ pub(super) fn read_filter(words: &mut Words<'_>, object: Object) -> Parse<AddrFi
         } else if word == "up" {
             filter.up = true;
         } else if read_flag(word, &mut filter.flags) {
-        } else if matches!(
-            word.strip_prefix('-').unwrap_or(word),
-            "tentative" | "dadfailed" | "temporary" | "home" | "nodad" | "mngtmpaddr" | "autojoin"
-        ) {
-            return words.unsupported(word);
         } else if word == "label" {
             filter.label = Some(words.value()?.to_owned());
         } else if word == "group" {
@@ -313,6 +359,7 @@ pub(super) fn read_filter(words: &mut Words<'_>, object: Object) -> Parse<AddrFi
             filter.dev = Some(word.to_owned());
         }
     }
+    filter.family = words.family();
     Ok(filter)
 }
 
@@ -321,15 +368,18 @@ fn read_flag(word: &str, flags: &mut AddrFlags) -> bool {
         Some(name) => (name, false),
         None => (word, true),
     };
-    let (field, value) = match name {
-        "permanent" => (&mut flags.permanent, on),
-        "dynamic" => (&mut flags.permanent, !on),
-        "secondary" => (&mut flags.secondary, on),
-        "primary" => (&mut flags.secondary, !on),
-        "deprecated" => (&mut flags.deprecated, on),
-        "noprefixroute" => (&mut flags.noprefixroute, on),
-        _ => return false,
+    let (flag, on) = match name {
+        "dynamic" => (PERMANENT, !on),
+        "primary" => (0x01, !on),
+        _ => match FLAG_WORDS.iter().find(|(known, _)| *known == name) {
+            Some((_, flag)) => (*flag, on),
+            None => return false,
+        },
     };
-    *field = Some(value);
+    if on {
+        flags.set |= flag;
+    } else {
+        flags.clear |= flag;
+    }
     true
 }

@@ -30,6 +30,8 @@ impl ParseError {
             | Fact::RouteFlushRequiresArguments
             | Fact::DestinationRequired
             | Fact::LifetimeOrder
+            | Fact::BroadcastOfSix
+            | Fact::LabelArguments(_)
             | Fact::LifetimeZero
             | Fact::BadLladdr(_)
             | Fact::UnknownTypeArgument { .. }
@@ -164,6 +166,9 @@ pub enum Fact {
     /// A lifetime that is over before it begins.
     #[error("valid_lft is zero")]
     LifetimeZero,
+    /// A broadcast address of IPv6.
+    #[error("Broadcast can be set only for IPv4 addresses")]
+    BroadcastOfSix,
     /// A word is not a link layer address.
     #[error("\"{0}\" is invalid lladdr.")]
     BadLladdr(String),
@@ -207,6 +212,12 @@ pub enum Fact {
     /// A word that `ip monitor` does not know.
     #[error("Argument \"{0}\" is unknown, try \"ip monitor help\".")]
     UnknownArgument(String),
+    /// Words of `ip addrlabel` that are too many or too few.
+    #[error("{0}")]
+    LabelArguments(&'static str),
+    /// Labels of IPv4.
+    #[error("RTNETLINK answers: Operation not supported\nDump terminated")]
+    NoLabels,
     /// The kernel would refuse this whatever the state of the router, in its own words.
     #[error("{0}")]
     Kernel(&'static str),

@@ -25,7 +25,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<MaddrCommand> {
             if abbreviates(word, "help") {
                 return words.fail(usage);
             }
-            words.once(dev.is_some(), "dev", name)?;
+            words.once_or_garbage(dev.is_some(), "dev", name)?;
             dev = Some(name.to_owned());
         }
         Ok(MaddrCommand::Show(dev))

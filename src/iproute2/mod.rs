@@ -4,13 +4,13 @@
 //! - takes: words, as a shell splits them or as a batch file writes them ([`batch`])
 //! - gives: a [`Command`] for the management core, or the error that `ip` would print
 //! - obeys: `ip(8)`, `ip-link(8)`, `ip-address(8)`, `ip-route(8)`, `ip-neighbour(8)`, `ip-ntable(8)`,
-//!   `ip-rule(8)`,
-//!   `ip-nexthop(8)`, `ip-vrf(8)`, `ip-monitor(8)`
+//!   `ip-rule(8)`, `ip-nexthop(8)`, `ip-addrlabel(8)`, `ip-maddress(8)`, `ip-vrf(8)`, `ip-monitor(8)`
 //!
 //! Parsing is pure: whether a device exists is the executor's to say. A word that iproute2 knows and
 //! this router does not is an error, never ignored.
 
 mod addr;
+mod addrlabel;
 pub mod batch;
 mod error;
 mod link;
@@ -29,7 +29,10 @@ mod usage;
 mod vrf;
 mod words;
 
-pub use addr::{AddrCommand, AddrFilter, AddrFlags, AddrSpec, Broadcast};
+pub use addr::{
+    AddrCommand, AddrFilter, AddrFlags, AddrSpec, Broadcast, FLAG_WORDS, NOPREFIXROUTE, PERMANENT,
+};
+pub use addrlabel::{LabelCommand, LabelSpec};
 pub use batch::parse_batch;
 pub use error::{Fact, ParseError};
 pub use link::{LinkChange, LinkCommand, LinkFilter, Master, VlanProtocol, VlanSpec};
@@ -44,6 +47,7 @@ pub use rule::{RuleCommand, RuleFilter, RulePattern};
 pub use usage::{Object, Usage};
 pub use vrf::VrfCommand;
 
+pub use words::Inet;
 use words::{Parse, Words, abbreviates};
 
 /// One command line of `ip`.
@@ -76,6 +80,8 @@ pub enum Action {
     Maddr(MaddrCommand),
     /// `ip vrf ...`
     Vrf(VrfCommand),
+    /// `ip addrlabel ...`
+    Label(LabelCommand),
     /// `ip monitor ...`
     Monitor(MonitorCommand),
     /// `ip -batch FILE`; `-` is the standard input.
@@ -85,7 +91,7 @@ pub enum Action {
 /// The objects of iproute2 in the order in which it tries abbreviations.
 const OBJECTS: &[(&str, Option<Object>)] = &[
     ("address", Some(Object::Address)),
-    ("addrlabel", None),
+    ("addrlabel", Some(Object::Label)),
     ("maddress", Some(Object::Maddr)),
     ("route", Some(Object::Route)),
     ("rule", Some(Object::Rule)),
@@ -155,6 +161,7 @@ fn read_action(words: &mut Words<'_>) -> Parse<Action> {
         Some(Object::Nexthop) => nexthop::read(words).map(Action::Nexthop),
         Some(Object::Maddr) => maddr::read(words).map(Action::Maddr),
         Some(Object::Vrf) => vrf::read(words).map(Action::Vrf),
+        Some(Object::Label) => addrlabel::read(words).map(Action::Label),
         Some(Object::Monitor) => monitor::read(words).map(Action::Monitor),
         None => words.unsupported(*name),
     }

@@ -1,13 +1,13 @@
 //! `ip neighbour`: neighbour entries as the operator writes them.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::error::Fact;
 use super::names;
 use super::usage::{Object, Usage};
-use super::words::{Parse, Words, abbreviates, c_number};
+use super::words::{Inet, Parse, Words, abbreviates, c_number};
 
 /// What `ip neighbour` is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum NeighCommand {
     /// Print one entry.
     Get {
         /// Its address.
-        addr: Ipv4Addr,
+        addr: IpAddr,
         /// Its interface.
         dev: String,
         /// Ask for the proxy entry.
@@ -89,7 +89,7 @@ impl NudState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeighSpec {
     /// The neighbour's address.
-    pub addr: Ipv4Addr,
+    pub addr: IpAddr,
     /// The interface behind which it is.
     pub dev: String,
     /// Its Ethernet address.
@@ -115,8 +115,10 @@ pub struct NeighSpec {
 pub struct NeighFilter {
     /// The interface.
     pub dev: Option<String>,
+    /// The family.
+    pub family: Inet,
     /// Address inside this prefix.
-    pub to: Option<Ipv4Net>,
+    pub to: Option<IpNet>,
     /// In one of these states; `None` is iproute2's default: all but `none` and `noarp`.
     pub nud: Option<NudState>,
     /// `nud none` was among the states.
@@ -131,7 +133,8 @@ pub struct NeighFilter {
 
 pub(super) fn read(words: &mut Words<'_>) -> Parse<NeighCommand> {
     let Some(verb) = words.take() else {
-        return Ok(NeighCommand::Show(NeighFilter::default()));
+        let family = words.family();
+        return Ok(NeighCommand::Show(NeighFilter { family, ..NeighFilter::default() }));
     };
     let is = |full: &str| abbreviates(verb, full);
     if is("add") {
@@ -159,11 +162,11 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<NeighCommand> {
 }
 
 fn read_spec(words: &mut Words<'_>) -> Parse<NeighSpec> {
-    let mut dst: Option<Option<Ipv4Addr>> = None;
+    let mut dst: Option<Option<IpAddr>> = None;
     let mut dev: Option<&str> = None;
     let mut lladdr: Option<(usize, &str)> = None;
     let mut spec = NeighSpec {
-        addr: Ipv4Addr::UNSPECIFIED,
+        addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         dev: String::new(),
         lladdr: None,
         nud: NudState::PERMANENT,
@@ -236,7 +239,7 @@ fn read_spec(words: &mut Words<'_>) -> Parse<NeighSpec> {
 }
 
 fn read_get(words: &mut Words<'_>) -> Parse<NeighCommand> {
-    let mut addr: Option<Option<Ipv4Addr>> = None;
+    let mut addr: Option<Option<IpAddr>> = None;
     let mut dev = None;
     let mut proxy = false;
     while let Some(word) = words.take() {
@@ -308,5 +311,6 @@ fn read_filter(words: &mut Words<'_>) -> Parse<NeighFilter> {
             filter.to = words.filter_net()?;
         }
     }
+    filter.family = words.family();
     Ok(filter)
 }

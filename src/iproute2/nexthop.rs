@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::error::Fact;
 use super::names;
 use super::usage::{Object, Usage};
-use super::words::{Gateway, Parse, Words, abbreviates, c_number};
+use super::words::{Parse, Words, abbreviates, c_number};
 use crate::route::spec::{NexthopKind, NexthopSpec, ResilientSpec};
 
 /// What `ip nexthop` is asked to do.
@@ -157,13 +157,12 @@ fn read_words(words: &mut Words<'_>) -> Parse<Read> {
         } else if word == "dev" {
             read.dev = Some(words.value()?.to_owned());
             if read.via.is_none() {
-                words.set_inet();
+                words.set_family(words.family().or_four());
             }
         } else if word == "via" {
             match words.gateway()? {
-                Gateway::V4(Some(via)) => read.via = Some(via.into()),
-                Gateway::V4(None) => read.via_any = true,
-                Gateway::V6(via) => read.via = Some(via.into()),
+                Some(via) => read.via = Some(via),
+                None => read.via_any = true,
             }
         } else if word == "encap" || word == "fdb" {
             return words.unsupported(format!("nexthop {word}"));

@@ -2,13 +2,13 @@
 
 use super::error::Fact;
 use super::usage::Usage;
-use super::words::{Parse, Words, abbreviates};
+use super::words::{Inet, Parse, Words, abbreviates};
 
 /// How a command's output is to look, and how a batch is to be run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// `-4`: IPv4 was asked for by name.
-    pub inet: bool,
+    /// `-4` or `-6`.
+    pub family: Inet,
     /// `-json`
     pub json: bool,
     /// `-pretty`: JSON with line breaks.
@@ -48,14 +48,17 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
         } else if is("family") {
             let family = value(words)?;
             match family {
-                "inet" => options.inet = true,
+                "inet" => options.family = Inet::Four,
+                "inet6" => options.family = Inet::Six,
                 "help" => return words.fail(Fact::Usage(Usage(None))),
-                "inet6" | "mpls" | "bridge" | "link" => return words.unsupported(family),
+                "mpls" | "bridge" | "link" => return words.unsupported(family),
                 _ => return words.wrong(family, "invalid protocol family"),
             }
         } else if name == "4" {
-            options.inet = true;
-        } else if matches!(name, "6" | "0" | "M" | "B") {
+            options.family = Inet::Four;
+        } else if name == "6" {
+            options.family = Inet::Six;
+        } else if matches!(name, "0" | "M" | "B") {
             return words.unsupported(word);
         } else if is("human-readable") || is("human") {
             options.human = true;
@@ -90,9 +93,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<Options> {
             return words.fail(Fact::UnknownOption(word.to_owned()));
         }
     }
-    if options.inet {
-        words.set_inet();
-    }
+    words.set_family(options.family);
     Ok(options)
 }
 

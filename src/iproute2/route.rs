@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
 use super::error::{Fact, ParseError};
 use super::metrics;
 use super::names;
 use super::usage::{Object, Usage};
-use super::words::{Gateway, Parse, Words, abbreviates, c_number, named_number, table_number};
+use super::words::{Inet, Parse, Words, abbreviates, c_number, named_number, table_number};
 use crate::route::spec::{NextHopSpec, Pref, RouteSpec, RouteType, proto, scope, table};
 
 /// What `ip route` is asked to do.
@@ -59,14 +59,21 @@ impl PrefixFilter {
     /// Whether a prefix passes.
     #[must_use]
     pub fn accepts(&self, net: &IpNet) -> bool {
-        self.root.is_none_or(|root| root.contains(net))
-            && self.matching.is_none_or(|inner| net.contains(&inner))
+        // What is of length 0 is of either family.
+        let all = |net: &IpNet| net.prefix_len() == 0;
+        self.root.is_none_or(|root| all(&root) || root.contains(net))
+            && self.matching.is_none_or(|inner| match all(&inner) {
+                true => all(net),
+                false => net.contains(&inner),
+            })
     }
 }
 
 /// Which routes `show` and `flush` take; `None` takes all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteFilter {
+    /// The family.
+    pub family: Inet,
     /// The table; `None` is `table all`, and `main` when nothing is said.
     pub table: Option<u32>,
     /// Only cached routes, of which this router shows none.
@@ -87,11 +94,14 @@ pub struct RouteFilter {
     pub via: Option<IpNet>,
     /// Preferred source inside this prefix.
     pub src: Option<IpNet>,
+    /// Source that packets must have, of IPv6.
+    pub from: PrefixFilter,
 }
 
 impl Default for RouteFilter {
     fn default() -> Self {
         Self {
+            family: Inet::Four,
             table: Some(table::MAIN),
             cached: false,
             dst: PrefixFilter::default(),
@@ -102,6 +112,7 @@ impl Default for RouteFilter {
             dev: None,
             via: None,
             src: None,
+            from: PrefixFilter::default(),
         }
     }
 }
@@ -110,9 +121,9 @@ impl Default for RouteFilter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteGet {
     /// Destination address.
-    pub dst: Ipv4Addr,
+    pub dst: IpAddr,
     /// Source address.
-    pub from: Option<Ipv4Addr>,
+    pub from: Option<IpAddr>,
     /// Interface on which it arrives; without one it is the router's own packet.
     pub iif: Option<String>,
     /// Interface by which it must leave.
@@ -137,7 +148,8 @@ pub struct RouteGet {
 
 pub(super) fn read(words: &mut Words<'_>) -> Parse<RouteCommand> {
     let Some(verb) = words.take() else {
-        return Ok(RouteCommand::Show(RouteFilter::default()));
+        let family = words.family().or_four();
+        return Ok(RouteCommand::Show(RouteFilter { family, ..RouteFilter::default() }));
     };
     let is = |full: &str| abbreviates(verb, full);
     if is("list") || is("show") || is("lst") {
@@ -257,7 +269,7 @@ const SHOWN_FLAGS: &[&str] = &[
 
 fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     let del = form == Form::Delete;
-    let mut dst: Option<Ipv4Net> = None;
+    let mut dst: Option<Option<IpNet>> = None;
     let mut kind: Option<RouteType> = None;
     let mut table_given: Option<u32> = None;
     let mut single = NextHopSpec { weight: 1, ..NextHopSpec::default() };
@@ -265,7 +277,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     let mut vrf = None;
     let mut has_nexthops = false;
     let mut spec = RouteSpec {
-        dst: Ipv4Net::default().into(),
+        dst: words.family().everything(),
         src: None,
         kind: RouteType::Unicast,
         tos: 0,
@@ -288,7 +300,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     while let Some(word) = words.take() {
         let is = |full: &str| abbreviates(word, full);
         if word == "src" {
-            spec.prefsrc = words.address()?.map(IpAddr::V4);
+            spec.prefsrc = words.address()?;
         } else if word == "as" {
             return words.unsupported("as");
         } else if word == "via" {
@@ -298,11 +310,11 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
             via_given = true;
             read_gateway(words, &mut single)?;
         } else if word == "from" {
-            return words.unsupported("from");
+            spec.src = words.filter_net()?;
         } else if word == "tos" || is("dsfield") {
             spec.tos = words.dsfield("\"tos\" value is invalid")?;
         } else if word == "expires" {
-            return words.unsupported("expires");
+            spec.expires = Some(read_expires(words, form)?);
         } else if is("metric") || is("priority") || word == "preference" {
             spec.metric = words.number(u32::MAX, "\"metric\" value is invalid")?;
         } else if word == "scope" {
@@ -330,7 +342,9 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
             vrf = Some(words.value()?.to_owned());
         } else if word == "dev" || word == "oif" {
             single.dev = Some(words.value()?.to_owned());
-        } else if is("pref") || word == "encap" || word == "ttl-propagate" || word == "error" {
+        } else if is("pref") {
+            spec.pref = read_pref(words)?;
+        } else if word == "encap" || word == "ttl-propagate" || word == "error" {
             return words.unsupported(word);
         } else if is("fastopen_no_cookie") {
             return words.unsupported("fastopen_no_cookie");
@@ -361,7 +375,26 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
     if has_nexthops {
         read_nexthops(words, form, &mut nexthops)?;
     }
-    spec.dst = dst.into();
+    let six = words.family() == Inet::Six;
+    let everything = words.family().everything();
+    spec.dst = match dst {
+        Some(dst) if dst.prefix_len() == 0 => everything,
+        Some(dst) => dst,
+        None => everything,
+    };
+    if six {
+        // Scopes are a matter of IPv4: what is said of one is forgotten.
+        spec.scope = (!del).then_some(scope::UNIVERSE);
+        if std::mem::take(&mut spec.tos) != 0 && !del {
+            return words.fail_end(Fact::Kernel(
+                "Error: Invalid dsfield (tos): option not available for IPv6.",
+            ));
+        }
+        spec.metrics.retain(|(name, _)| *name != "realms");
+    } else {
+        // The kernel takes these for IPv4 and passes over them.
+        (spec.src, spec.expires, spec.pref) = (None, None, Pref::Medium);
+    }
     spec.kind = kind.unwrap_or_default();
     spec.table = match (table_given, spec.kind) {
         (Some(table), _) if table != 0 => table,
@@ -395,10 +428,7 @@ fn read_spec(words: &mut Words<'_>, form: Form) -> Parse<Read> {
 
 /// The gateway of a next hop; the later word counts.
 fn read_gateway(words: &mut Words<'_>, hop: &mut NextHopSpec) -> Parse<()> {
-    hop.via = match words.gateway()? {
-        Gateway::V4(via) => via.map(IpAddr::V4),
-        Gateway::V6(via) => Some(IpAddr::V6(via)),
-    };
+    hop.via = words.gateway()?;
     Ok(())
 }
 
@@ -417,6 +447,14 @@ fn agree(words: &Words<'_>, single: &NextHopSpec, first: &NextHopSpec) -> Parse<
 
 /// What the kernel says of next hops that do not fit the type.
 fn accept_nexthops(words: &Words<'_>, spec: &RouteSpec) -> Parse<()> {
+    if words.family() == Inet::Six {
+        let other = |hop: &NextHopSpec| hop.via.is_some_and(|via| via.is_ipv4());
+        return if spec.nexthops.iter().any(other) {
+            words.fail_end(Fact::Kernel("Error: IPv6 does not support RTA_VIA attribute."))
+        } else {
+            Ok(())
+        };
+    }
     let none_taken = matches!(
         spec.kind,
         RouteType::Blackhole | RouteType::Unreachable | RouteType::Prohibit | RouteType::Throw
@@ -431,6 +469,36 @@ fn accept_nexthops(words: &Words<'_>, spec: &RouteSpec) -> Parse<()> {
         return words.fail_end(Fact::Kernel("Error: Egress device not specified."));
     }
     Ok(())
+}
+
+/// Seconds, which `ip route show` writes with their unit.
+fn read_expires(words: &mut Words<'_>, form: Form) -> Parse<u32> {
+    let word = words.value()?;
+    let digits = match form {
+        Form::Shown => word.strip_suffix("sec").unwrap_or(word),
+        _ => word,
+    };
+    match c_number(digits, 0).and_then(|n| u32::try_from(n).ok()) {
+        Some(seconds) => Ok(seconds),
+        None => words.wrong(word, "\"expires\" value is invalid"),
+    }
+}
+
+/// Preference among default routers (RFC 4191).
+fn read_pref(words: &mut Words<'_>) -> Parse<Pref> {
+    let word = words.value()?;
+    Ok(match word {
+        "low" => Pref::Low,
+        "medium" => Pref::Medium,
+        "high" => Pref::High,
+        _ => match c_number(word, 0).filter(|n| *n <= 255) {
+            Some(1) => Pref::High,
+            Some(3) => Pref::Low,
+            // The kernel takes what is reserved for the usual.
+            Some(_) => Pref::Medium,
+            None => return words.wrong(word, "\"pref\" value is invalid"),
+        },
+    })
 }
 
 /// The type that a word names, or the name of one that this router does not have; `None` if the
@@ -587,45 +655,62 @@ fn read_filter(words: &mut Words<'_>) -> Parse<ReadFilter> {
         } else if word == "via" {
             read_via_filter(words, &mut filter)?;
         } else if word == "src" {
-            filter.src = words.filter_net()?.map(IpNet::V4);
+            filter.src = read_net(words)?;
         } else if is("from") {
-            return words.unsupported(format!("route show {word}"));
+            read_prefix_filter(words, &mut filter.from)?;
         } else {
-            let word = if is("to") { words.value()? } else { word };
-            let is = |full: &str| abbreviates(word, full);
-            if is("root") {
-                filter.dst.root = words.filter_net()?.map(IpNet::V4);
-            } else if is("match") {
-                filter.dst.matching = words.filter_net()?.map(IpNet::V4);
-            } else {
-                if !is("exact") {
-                    words.back();
-                }
-                let net = words.filter_net()?.map(IpNet::V4);
-                filter.dst = PrefixFilter { root: net, matching: net };
+            if !is("to") {
+                words.back();
             }
+            read_prefix_filter(words, &mut filter.dst)?;
         }
     }
+    filter.family = match (words.family(), filter.table) {
+        (Inet::Any, None) => Inet::Any,
+        (family, _) => family.or_four(),
+    };
     Ok(ReadFilter { filter, vrf })
+}
+
+/// A prefix of a filter; its address does not tell the family to the next one.
+fn read_net(words: &mut Words<'_>) -> Parse<Option<IpNet>> {
+    words.keep_family(|words| words.filter_net())
+}
+
+/// `root`, `match` or `exact`, and a prefix.
+fn read_prefix_filter(words: &mut Words<'_>, filter: &mut PrefixFilter) -> Parse<()> {
+    let word = words.value()?;
+    let is = |full: &str| abbreviates(word, full);
+    if is("root") {
+        filter.root = read_net(words)?;
+    } else if is("match") {
+        filter.matching = read_net(words)?;
+    } else {
+        if !is("exact") {
+            words.back();
+        }
+        let net = read_net(words)?;
+        *filter = PrefixFilter { root: net, matching: net };
+    }
+    Ok(())
 }
 
 /// The gateway that a filter asks for.
 fn read_via_filter(words: &mut Words<'_>, filter: &mut RouteFilter) -> Parse<()> {
     if !matches!(words.peek(), Some("inet6" | "mpls" | "bridge" | "link")) {
         words.skip("inet");
-        filter.via = words.filter_net()?.map(IpNet::V4);
+        filter.via = read_net(words)?;
         return Ok(());
     }
-    if let Gateway::V6(via) = words.gateway()? {
-        filter.via = Some(Ipv6Net::from(via).into());
-    }
+    let via = words.keep_family(|words| words.gateway())?;
+    filter.via = via.map(IpNet::from);
     Ok(())
 }
 
 fn read_get(words: &mut Words<'_>) -> Parse<RouteGet> {
     let mut dst = None;
     let mut get = RouteGet {
-        dst: Ipv4Addr::UNSPECIFIED,
+        dst: Ipv4Addr::UNSPECIFIED.into(),
         from: None,
         iif: None,
         oif: None,
@@ -677,7 +762,8 @@ fn read_get(words: &mut Words<'_>) -> Parse<RouteGet> {
             }
             words.back();
             // A prefix stands for its address; iproute2 warns of the rest.
-            dst = Some(words.prefix()?.addr.unwrap_or(Ipv4Addr::UNSPECIFIED));
+            let everything = words.family().everything().addr();
+            dst = Some(words.prefix()?.addr.unwrap_or(everything));
         }
     }
     match dst {

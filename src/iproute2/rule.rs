@@ -7,7 +7,7 @@ use super::link::is_ifname;
 use super::names;
 use super::route::route_type_number;
 use super::usage::{Object, Usage};
-use super::words::{Parse, Words, abbreviates, c_number, table_number};
+use super::words::{Inet, Parse, Words, abbreviates, c_number, table_number};
 use crate::route::spec::{RuleAction, RuleSpec, table};
 
 /// What `ip rule` is asked to do.
@@ -78,6 +78,8 @@ fn same_action(one: RuleAction, other: RuleAction) -> bool {
 /// Which rules `show` and `flush` take; `None` takes all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleFilter {
+    /// The family.
+    pub family: Inet,
     /// Place.
     pub priority: Option<u32>,
     /// Only rules with `not`.
@@ -147,7 +149,8 @@ impl RuleFilter {
 
 pub(super) fn read(words: &mut Words<'_>) -> Parse<RuleCommand> {
     let Some(verb) = words.take() else {
-        return Ok(RuleCommand::Show(RuleFilter::default()));
+        let family = words.family().or_four();
+        return Ok(RuleCommand::Show(RuleFilter { family, ..RuleFilter::default() }));
     };
     let is = |full: &str| abbreviates(verb, full);
     if is("list") || is("lst") || is("show") {
@@ -180,8 +183,17 @@ pub(super) fn read(words: &mut Words<'_>) -> Parse<RuleCommand> {
     }
 }
 
+/// A prefix of a rule; its address does not tell the family to the next one.
+fn read_net(words: &mut Words<'_>) -> Parse<IpNet> {
+    let family = words.family();
+    Ok(words.keep_family(|words| words.prefix())?.as_written(family))
+}
+
 fn read_spec(words: &mut Words<'_>) -> Parse<RulePattern> {
-    let mut spec = RuleSpec::lookup(table::MAIN);
+    let mut spec = match words.family() {
+        Inet::Six => RuleSpec::lookup6(table::MAIN),
+        _ => RuleSpec::lookup(table::MAIN),
+    };
     let (mut with_table, mut action) = (None, None);
     let mut mask_said = false;
     while let Some(word) = words.take() {
@@ -189,9 +201,9 @@ fn read_spec(words: &mut Words<'_>) -> Parse<RulePattern> {
         if word == "not" {
             spec.invert = true;
         } else if word == "from" {
-            spec.from = words.keep_family(|words| words.prefix())?.as_written().into();
+            spec.from = read_net(words)?;
         } else if word == "to" {
-            spec.to = words.keep_family(|words| words.prefix())?.as_written().into();
+            spec.to = read_net(words)?;
         } else if is("preference") || is("order") || is("priority") {
             spec.priority = Some(words.number(u32::MAX, "preference value is invalid")?);
         } else if word == "tos" || is("dsfield") {
@@ -251,6 +263,16 @@ fn read_spec(words: &mut Words<'_>) -> Parse<RulePattern> {
         (None, None) if spec.l3mdev => RuleAction::Lookup(0),
         (None, None) => RuleAction::Lookup(table::MAIN),
     };
+    if words.family() != Inet::Six {
+        // Without `-6` they are taken for addresses of IPv4 that are too long.
+        let other = |net: IpNet| matches!(net, IpNet::V6(_));
+        if other(spec.from) {
+            return words.fail_end(Fact::Kernel("Error: Invalid source address."));
+        }
+        if other(spec.to) {
+            return words.fail_end(Fact::Kernel("Error: Invalid dst address."));
+        }
+    }
     let (table, with_action) = (with_table.unwrap_or(0), action.is_some());
     Ok(RulePattern { said: spec, table, with_action })
 }
@@ -260,9 +282,10 @@ fn accept(words: &Words<'_>, spec: &RuleSpec) -> Parse<()> {
     let valid = |range: Option<(u16, u16)>| {
         range.is_none_or(|(first, last)| first != 0 && first <= last && last != u16::MAX)
     };
+    let six = words.family() == Inet::Six;
     let refusal = if spec.tos & 3 != 0 {
         "Error: Invalid dsfield (tos): ECN bits must be 0."
-    } else if spec.tos & 0xe0 != 0 {
+    } else if spec.tos & 0xe0 != 0 && !six {
         "Error: Invalid tos."
     } else if !valid(spec.sport) {
         "Error: Invalid sport range."
@@ -342,7 +365,8 @@ fn read_range(words: &mut Words<'_>, what: &'static str, max: u32) -> Parse<(u32
 
 fn read_filter(words: &mut Words<'_>) -> Parse<RuleFilter> {
     let mut filter = RuleFilter::default();
-    words.set_inet();
+    words.set_family(words.family().or_four());
+    filter.family = words.family();
     while let Some(word) = words.take() {
         let is = |full: &str| abbreviates(word, full);
         if is("preference") || is("order") || is("priority") {
@@ -370,7 +394,7 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RuleFilter> {
                 None => return words.wrong(value, "table id value is invalid"),
             }
         } else if is("from") || is("src") {
-            filter.from = words.filter_net()?.map(IpNet::V4);
+            filter.from = words.filter_net()?;
         } else if is("protocol") {
             filter.protocol = words.named_or_all(names::PROTOS, "invalid \"protocol\"")?;
         } else if word == "ipproto" {
@@ -384,7 +408,7 @@ fn read_filter(words: &mut Words<'_>) -> Parse<RuleFilter> {
                 words.value()?;
             }
             words.back();
-            filter.to = words.filter_net()?.map(IpNet::V4);
+            filter.to = words.filter_net()?;
         }
     }
     Ok(filter)

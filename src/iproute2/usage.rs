@@ -23,6 +23,8 @@ pub enum Object {
     Maddr,
     /// VRFs.
     Vrf,
+    /// Labels of IPv6 addresses.
+    Label,
     /// Changes as they are made.
     Monitor,
 }
@@ -34,9 +36,9 @@ pub struct Usage(pub Option<Object>);
 const IP: &str = "\
 Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }
        ip [ -force ] -batch filename
-where  OBJECT := { address | link | maddress | monitor | neighbour | nexthop | ntable | route | rule |
-                   vrf }
-       OPTIONS := { -4 | -br[ief] | -d[etails] | -f[amily] inet | -h[uman-readable] |
+where  OBJECT := { address | addrlabel | link | maddress | monitor | neighbour | nexthop | ntable |
+                   route | rule | vrf }
+       OPTIONS := { -4 | -6 | -br[ief] | -d[etails] | -f[amily] { inet | inet6 } | -h[uman-readable] |
                     -j[son] | -N[umeric] | -o[neline] | -p[retty] | -s[tatistics] }";
 
 const LINK: &str = "\
@@ -53,14 +55,16 @@ Usage: ip link add link DEV [ name ] NAME [ address LLADDR ] [ mtu MTU ]
 
 const ADDRESS: &str = "\
 Usage: ip address { add | change | replace } IFADDR dev DEV [ valid_lft LFT ]
-                  [ preferred_lft LFT ] [ noprefixroute ]
+                  [ preferred_lft LFT ] [ CONFFLAG ... ]
        ip address delete IFADDR dev DEV
        ip address flush [ dev DEV ] [ scope SCOPE ] [ to PREFIX ] [ label LABEL ] [ FLAG ... ]
        ip address show [ [ dev ] DEV ] [ scope SCOPE ] [ to PREFIX ] [ label LABEL ] [ up ]
                   [ FLAG ... ]
 IFADDR := PREFIX | ADDR peer PREFIX [ broadcast { ADDR | + | - } ] [ label LABEL ]
           [ scope SCOPE ] [ metric METRIC ]
-FLAG := [ permanent | dynamic | secondary | primary | noprefixroute ]
+FLAG := [ permanent | dynamic | secondary | primary | temporary | [-]tentative |
+          [-]deprecated | [-]dadfailed | stable-privacy | CONFFLAG ]
+CONFFLAG := [ home | nodad | optimistic | mngtmpaddr | noprefixroute | autojoin ]
 LFT := forever | SECONDS";
 
 const ROUTE: &str = "\
@@ -74,9 +78,10 @@ SELECTOR := [ root PREFIX ] [ match PREFIX ] [ exact PREFIX ] [ table TABLE ] [ 
 ROUTE := [ TYPE ] PREFIX [ tos TOS ] [ table TABLE ] [ proto PROTO ] [ scope SCOPE ]
          [ metric METRIC ] [ src ADDRESS ] [ realms REALM ] [ METRICS ]
          [ vrf NAME ] [ via [ FAMILY ] ADDRESS ] [ dev DEV ] [ onlink ] [ nhid ID ]
-         [ nexthop NH ] ...
+         [ from PREFIX ] [ pref PREF ] [ expires TIME ] [ nexthop NH ] ...
 NH := [ via [ FAMILY ] ADDRESS ] [ dev DEV ] [ weight NUMBER ] [ onlink ]
 FAMILY := [ inet | inet6 ]
+PREF := [ low | medium | high ]
 METRICS := [ mtu [ lock ] NUMBER ] [ advmss NUMBER ] [ rtt TIME ] [ rttvar TIME ]
            [ reordering NUMBER ] [ window NUMBER ] [ cwnd NUMBER ] [ initcwnd NUMBER ]
            [ ssthresh NUMBER ] [ rto_min TIME ] [ hoplimit NUMBER ] [ initrwnd NUMBER ]
@@ -137,6 +142,10 @@ Usage: ip maddr show [ dev STRING ]";
 const VRF: &str = "\
 Usage:\tip vrf show [NAME] ...";
 
+const LABEL: &str = "\
+Usage: ip addrlabel { add | del } prefix PREFIX [ dev DEV ] [ label LABEL ]
+       ip addrlabel [ list | flush | help ]";
+
 const MONITOR: &str = "\
 Usage: ip monitor [ all | OBJECTS ] [ label ] [ dev DEVICE ]
 OBJECTS :=  address | link | neigh | nexthop | route | rule";
@@ -154,6 +163,7 @@ impl fmt::Display for Usage {
             Some(Object::Nexthop) => NEXTHOP,
             Some(Object::Maddr) => MADDR,
             Some(Object::Vrf) => VRF,
+            Some(Object::Label) => LABEL,
             Some(Object::Monitor) => MONITOR,
         })
     }

@@ -3,9 +3,9 @@
 //! Numbers are C's: `0x` is hexadecimal and a leading zero octal, also inside addresses; `10.1/16`
 //! is `10.1.0.0/16`. Differential tests hold these rules against the real `ip`.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::error::{Fact, ParseError};
 use super::names;
@@ -18,28 +18,69 @@ pub(super) fn abbreviates(word: &str, full: &str) -> bool {
     !word.is_empty() && full.starts_with(word)
 }
 
+/// The family that a command is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Inet {
+    /// Not said.
+    #[default]
+    Any,
+    /// `-4`, or an IPv4 address.
+    Four,
+    /// `-6`, or an IPv6 address.
+    Six,
+}
+
+impl Inet {
+    /// The family of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv6() { Self::Six } else { Self::Four }
+    }
+
+    /// Whether something of IPv6, or of IPv4, is meant.
+    #[must_use]
+    pub fn takes(self, six: bool) -> bool {
+        self == Self::Any || self == if six { Self::Six } else { Self::Four }
+    }
+
+    /// This one, or IPv4 when nothing was said.
+    #[must_use]
+    pub fn or_four(self) -> Self {
+        if self == Self::Any { Self::Four } else { self }
+    }
+
+    /// As errors call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any valid",
+            Self::Four => "inet",
+            Self::Six => "inet6",
+        }
+    }
+
+    /// All addresses.
+    pub(super) fn everything(self) -> IpNet {
+        match self {
+            Self::Six => Ipv6Net::default().into(),
+            Self::Any | Self::Four => Ipv4Net::default().into(),
+        }
+    }
+}
+
 /// A cursor over the words of one command.
 #[derive(Clone, Debug)]
 pub(super) struct Words<'a> {
     words: &'a [&'a str],
     at: usize,
-    /// How the family is called in errors: `inet` after `-4` or once an address was read.
-    family: &'static str,
-}
-
-/// A gateway as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gateway {
-    /// `None` for `any` and `all`.
-    V4(Option<Ipv4Addr>),
-    V6(Ipv6Addr),
+    /// What was said with `-4` or `-6`, or told by an address.
+    family: Inet,
 }
 
 /// A prefix as written: the address keeps its host bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Prefix {
     /// `None` for `any` and `all`, which carry no address.
-    pub(super) addr: Option<Ipv4Addr>,
+    pub(super) addr: Option<IpAddr>,
     pub(super) len: u8,
     /// The length was written, not assumed.
     pub(super) len_given: bool,
@@ -47,11 +88,21 @@ pub(super) struct Prefix {
 
 impl<'a> Words<'a> {
     pub(super) fn new(words: &'a [&'a str]) -> Self {
-        Self { words, at: 0, family: "any valid" }
+        Self { words, at: 0, family: Inet::Any }
     }
 
-    pub(super) fn set_inet(&mut self) {
-        self.family = "inet";
+    pub(super) fn family(&self) -> Inet {
+        self.family
+    }
+
+    pub(super) fn set_family(&mut self, family: Inet) {
+        self.family = family;
+    }
+
+    fn learn(&mut self, address: Option<IpAddr>) {
+        if let (Inet::Any, Some(address)) = (self.family, address) {
+            self.family = Inet::of(address);
+        }
     }
 
     pub(super) fn at(&self) -> usize {
@@ -178,39 +229,38 @@ impl<'a> Words<'a> {
     }
 
     /// An address; `None` for `any` and `all`.
-    pub(super) fn address(&mut self) -> Parse<Option<Ipv4Addr>> {
+    pub(super) fn address(&mut self) -> Parse<Option<IpAddr>> {
         let word = self.value()?;
-        self.reject_inet6(word)?;
-        match read_address(word) {
+        match read_address(word, self.family) {
             Some(address) => {
-                if address.is_some() {
-                    self.set_inet();
-                }
+                self.learn(address);
                 Ok(address)
             }
-            None => self.fail(Fact::AddressExpected { family: self.family, word: word.to_owned() }),
+            None => self
+                .fail(Fact::AddressExpected { family: self.family.name(), word: word.to_owned() }),
         }
     }
 
     /// A prefix with its host bits as written.
     pub(super) fn prefix(&mut self) -> Parse<Prefix> {
         let word = self.value()?;
-        self.reject_inet6(word)?;
-        match read_prefix(word) {
+        match read_prefix(word, self.family) {
             Some(prefix) => {
-                if prefix.addr.is_some() {
-                    self.set_inet();
+                // `default` is of either family until something else tells.
+                if word != "default" {
+                    self.learn(prefix.addr);
                 }
                 Ok(prefix)
             }
-            None => self.fail(Fact::PrefixExpected { family: self.family, word: word.to_owned() }),
+            None => self
+                .fail(Fact::PrefixExpected { family: self.family.name(), word: word.to_owned() }),
         }
     }
 
     /// A prefix to compare with; `None` for `any` and `all`, which anything fits.
-    pub(super) fn filter_net(&mut self) -> Parse<Option<Ipv4Net>> {
+    pub(super) fn filter_net(&mut self) -> Parse<Option<IpNet>> {
         let prefix = self.prefix()?;
-        Ok(prefix.addr.map(|_| prefix.lenient_net()))
+        Ok(prefix.addr.map(|_| prefix.lenient_net(self.family)))
     }
 
     /// Reads without learning the family: the address of a rule's prefix does not tell it to the
@@ -261,48 +311,36 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// A gateway, of either family if the family is said, or was not learned before.
-    pub(super) fn gateway(&mut self) -> Parse<Gateway> {
+    /// A gateway, of the family that is said before it, or of the command's; `None` for `any` and
+    /// `all`.
+    pub(super) fn gateway(&mut self) -> Parse<Option<IpAddr>> {
         let family = match self.peek() {
             Some(family @ ("mpls" | "bridge" | "link")) => {
                 self.at += 1;
                 return self.unsupported(format!("via {family}"));
             }
-            Some(family @ ("inet" | "inet6")) => {
-                self.at += 1;
-                Some(family)
-            }
-            _ => None,
+            Some("inet") => Inet::Four,
+            Some("inet6") => Inet::Six,
+            _ => return self.address(),
         };
-        let word = self.value()?;
-        if family == Some("inet6") {
-            return match word.parse() {
-                Ok(address) => Ok(Gateway::V6(address)),
-                Err(_) => {
-                    self.fail(Fact::AddressExpected { family: "inet6", word: word.to_owned() })
-                }
-            };
+        self.at += 1;
+        let own = std::mem::replace(&mut self.family, family);
+        let address = self.address();
+        if own != Inet::Any {
+            self.family = own;
         }
-        if family == Some("inet") {
-            self.set_inet();
-        }
-        if self.family != "inet"
-            && let Ok(address) = word.parse()
-        {
-            return Ok(Gateway::V6(address));
-        }
-        self.back();
-        self.address().map(Gateway::V4)
+        address
     }
 
-    /// A prefix of a route: host bits must be zero, as the kernel demands.
-    pub(super) fn net(&mut self) -> Parse<Ipv4Net> {
+    /// A prefix of a route: of IPv4 the host bits must be zero, as the kernel demands.
+    pub(super) fn net(&mut self) -> Parse<Option<IpNet>> {
         let prefix = self.prefix()?;
-        let net = prefix.lenient_net();
-        if prefix.addr.is_some_and(|addr| addr != net.addr()) {
+        let Some(addr) = prefix.addr else { return Ok(None) };
+        let net = prefix.lenient_net(self.family);
+        if addr.is_ipv4() && addr != net.addr() {
             return self.fail(Fact::Kernel("Error: Invalid prefix for given prefix length."));
         }
-        Ok(net)
+        Ok(Some(net))
     }
 
     /// The bytes of a link layer address.
@@ -313,28 +351,26 @@ impl<'a> Words<'a> {
             Err(part) => self.fail(Fact::BadLladdr(part.to_owned())),
         }
     }
-
-    /// Says clearly that IPv6 addresses are not taken, unless `-4` already makes them errors.
-    fn reject_inet6(&self, word: &str) -> Parse<()> {
-        let host = word.split('/').next().unwrap_or(word);
-        if self.family != "inet" && host.parse::<std::net::Ipv6Addr>().is_ok() {
-            return self.unsupported("inet6");
-        }
-        Ok(())
-    }
 }
 
 impl Prefix {
     /// The prefix with its host bits, as rules keep it.
-    pub(super) fn as_written(&self) -> Ipv4Net {
-        let addr = self.addr.filter(|_| self.len > 0).unwrap_or(Ipv4Addr::UNSPECIFIED);
-        Ipv4Net::new(addr, self.len.min(32)).unwrap_or_default()
+    pub(super) fn as_written(&self, family: Inet) -> IpNet {
+        match self.addr.filter(|_| self.len > 0) {
+            Some(addr) => {
+                IpNet::new(addr, self.len).unwrap_or_else(|_| Inet::of(addr).everything())
+            }
+            None => family.everything(),
+        }
     }
 
     /// The network that contains the address as written.
-    pub(super) fn lenient_net(&self) -> Ipv4Net {
-        let addr = self.addr.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        Ipv4Net::new(addr, self.len.min(32)).map_or_else(|_| Ipv4Net::default(), |net| net.trunc())
+    pub(super) fn lenient_net(&self, family: Inet) -> IpNet {
+        match self.addr {
+            Some(addr) => IpNet::new(addr, self.len)
+                .map_or_else(|_| Inet::of(addr).everything(), |net| net.trunc()),
+            None => family.everything(),
+        }
     }
 }
 
@@ -379,13 +415,18 @@ pub(super) fn table_number(word: &str) -> Option<u32> {
     }
 }
 
-/// The outer option is "is an address", the inner one is `None` for `any` and `all`.
+/// The outer option is "is an address of this family", the inner one is `None` for `any` and `all`.
 #[allow(clippy::option_option, reason = "two different questions")]
-fn read_address(word: &str) -> Option<Option<Ipv4Addr>> {
-    match word {
-        "any" | "all" => Some(None),
-        "default" => Some(Some(Ipv4Addr::UNSPECIFIED)),
-        _ => read_dotted(word).map(Some),
+fn read_address(word: &str, family: Inet) -> Option<Option<IpAddr>> {
+    match (word, family) {
+        ("any" | "all", _) => Some(None),
+        ("default", Inet::Six) => Some(Some(Ipv6Addr::UNSPECIFIED.into())),
+        ("default", _) => Some(Some(Ipv4Addr::UNSPECIFIED.into())),
+        (_, Inet::Any | Inet::Six) if word.contains(':') => {
+            word.parse::<Ipv6Addr>().ok().map(|six| Some(six.into()))
+        }
+        (_, Inet::Any | Inet::Four) => read_dotted(word).map(|four| Some(four.into())),
+        (_, Inet::Six) => None,
     }
 }
 
@@ -399,27 +440,28 @@ fn read_dotted(word: &str) -> Option<Ipv4Addr> {
     parts.next().is_none().then(|| Ipv4Addr::from(octets))
 }
 
-fn read_prefix(word: &str) -> Option<Prefix> {
+fn read_prefix(word: &str, family: Inet) -> Option<Prefix> {
     let (host, len) = match word.split_once('/') {
         Some((host, len)) => (host, Some(len)),
         None => (word, None),
     };
-    let addr = read_address(host)?;
+    let addr = read_address(host, family)?;
     if len.is_some() && (addr.is_none() || host == "default") {
         return None;
     }
+    let longest = if addr.is_some_and(|addr| addr.is_ipv6()) { 128 } else { 32 };
     let given = match len {
-        Some(len) => Some(read_masklen(len)?),
+        Some(len) => Some(read_masklen(len).filter(|len| *len <= longest)?),
         None => None,
     };
-    let len = if addr.is_none() || host == "default" { 0 } else { given.unwrap_or(32) };
+    let len = if addr.is_none() || host == "default" { 0 } else { given.unwrap_or(longest) };
     Some(Prefix { addr, len, len_given: given.is_some() || host == "default" })
 }
 
 /// A prefix length as a number or as a contiguous netmask.
 fn read_masklen(word: &str) -> Option<u8> {
     if let Some(n) = c_number(word, 0) {
-        return u8::try_from(n).ok().filter(|n| *n <= 32);
+        return u8::try_from(n).ok().filter(|n| *n <= 128);
     }
     let mask = u32::from(read_dotted(word)?);
     let len = mask.leading_ones();

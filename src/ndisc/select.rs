@@ -29,12 +29,12 @@ impl Default for Labels {
     fn default() -> Self {
         let rows: [([u16; 8], u8, u32); 10] = [
             ([0, 0, 0, 0, 0, 0, 0, 1], 128, 0),
-            ([0, 0, 0, 0, 0, 0xffff, 0, 0], 96, 4),
             ([0, 0, 0, 0, 0, 0, 0, 0], 96, 3),
+            ([0, 0, 0, 0, 0, 0xffff, 0, 0], 96, 4),
             ([0x2001, 0, 0, 0, 0, 0, 0, 0], 32, 6),
             ([0x2001, 0x10, 0, 0, 0, 0, 0, 0], 28, 7),
-            ([0x2002, 0, 0, 0, 0, 0, 0, 0], 16, 2),
             ([0x3ffe, 0, 0, 0, 0, 0, 0, 0], 16, 12),
+            ([0x2002, 0, 0, 0, 0, 0, 0, 0], 16, 2),
             ([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10, 11),
             ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, 5),
             ([0, 0, 0, 0, 0, 0, 0, 0], 0, 1),
@@ -68,7 +68,11 @@ impl Labels {
             row.2 = label;
             return replace;
         }
-        let before = |row: &(Ipv6Net, Option<u16>, u32)| row.0.prefix_len() > net.prefix_len();
+        // Of one length those of an interface come first, the younger before the older ones.
+        let before = |(other, dev, _): &(Ipv6Net, Option<u16>, u32)| {
+            let (one, len) = (other.prefix_len(), net.prefix_len());
+            one > len || one == len && dev.is_some()
+        };
         let place = self.0.partition_point(before);
         self.0.insert(place, (net, iface, label));
         true

@@ -51,6 +51,9 @@ pub enum RouteError {
     /// There is none to delete.
     #[error("RTNETLINK answers: No such process")]
     NoProcess,
+    /// No route was ever in this table (IPv6).
+    #[error("Error: FIB table does not exist.")]
+    NoTable,
     /// No interface of this name.
     #[error("Cannot find device \"{0}\"")]
     NoDevice(String),
@@ -72,6 +75,36 @@ pub enum RouteError {
     /// No next-hop object of this number.
     #[error("Error: Nexthop id does not exist.")]
     NoObject(u32),
+    /// The gateway is the router itself (IPv6).
+    #[error("Error: Gateway can not be a local address.")]
+    LocalGateway,
+    /// The gateway is no unicast address (IPv6).
+    #[error("Error: Invalid gateway address.")]
+    GatewayAddress,
+    /// The gateway is on no link (IPv6).
+    #[error("RTNETLINK answers: No route to host")]
+    NoWay,
+    /// A link-local gateway without an interface.
+    #[error("Error: Egress device not specified.")]
+    NoEgress,
+    /// A gateway that is said to be on the link of no interface (IPv6).
+    #[error("Error: Nexthop device required for onlink.")]
+    OnlinkWithoutDevice,
+    /// The interface is down (IPv6).
+    #[error("Error: Nexthop device is not up.")]
+    DeviceNotUp,
+    /// The preferred source is not the router's (IPv6).
+    #[error("Error: Invalid source address.")]
+    InvalidSource,
+    /// One of several next hops has no gateway (IPv6).
+    #[error("Error: Device only routes can not be added for IPv6 using the multipath API.")]
+    DeviceOnly,
+    /// A route for some sources through a next-hop object.
+    #[error("Error: Nexthops can not be used with source routing.")]
+    SourceOfObject,
+    /// There is no route to the prefix that could be changed (IPv6).
+    #[error("Error: Can not replace route - no match found.")]
+    NoMatch,
     /// The configured number of routes is reached.
     #[error("all {0} routes are in use; raise `limits.routes`")]
     RoutesFull(usize),
@@ -106,6 +139,8 @@ pub struct World<'a> {
     pub hops: &'a mut Hops,
     /// Next-hop objects, of both families.
     pub objects: &'a Nexthops,
+    /// The router's clock.
+    pub now: u64,
 }
 
 /// The routes of a family and its forwarding tables.
@@ -231,6 +266,9 @@ impl<B: Family> RouteControl<B> {
         world: &mut World<'_>,
     ) -> Result<(), RouteError> {
         let prefix = Prefix::of_net(spec.dst).ok_or(RouteError::Invalid)?;
+        if B::SIX {
+            return self.apply_six(verb, prefix, spec, world);
+        }
         if verb == Verb::Delete {
             let place = self.find_to_delete(prefix, spec, world)?;
             if let Some(alias) = self.rib.get(spec.table, prefix).get(place).copied() {
@@ -263,18 +301,12 @@ impl<B: Family> RouteControl<B> {
             _ => {}
         }
         let replaces = place.filter(|_| matches!(verb, Verb::Replace | Verb::Change));
-        if replaces.is_none() && self.rib.len() >= self.limit {
-            self.refused += 1;
-            return Err(RouteError::RoutesFull(self.limit));
+        if replaces.is_none() {
+            self.check_limit()?;
         }
-        let id = self.share(info, world).inspect_err(|_| self.refused += 1)?;
-        // The forwarding tables' room is proved before anything is changed.
-        if self.rib.get(spec.table, prefix).is_empty()
-            && let Err(full) = self.prove_room(spec.table, prefix, self.rib.hop(id))
-        {
-            self.refused += 1;
-            self.forget_unused(id, world.hops);
-            return Err(full.into());
+        let id = self.share_counted(info, world)?;
+        if self.rib.get(spec.table, prefix).is_empty() {
+            self.prove_or_forget(spec.table, prefix, id, world)?;
         }
         let gone = match replaces {
             Some(place) => self.rib.replace(spec.table, prefix, place, id),
@@ -292,7 +324,43 @@ impl<B: Family> RouteControl<B> {
         Ok(())
     }
 
-    fn note(&mut self, deleted: bool, prefix: Prefix<B>, alias: Alias, objects: &Nexthops) {
+    pub(super) fn check_limit(&mut self) -> Result<(), RouteError> {
+        if self.rib.len() < self.limit {
+            return Ok(());
+        }
+        self.refused += 1;
+        Err(RouteError::RoutesFull(self.limit))
+    }
+
+    pub(super) fn share_counted(
+        &mut self,
+        info: RouteInfo,
+        world: &mut World<'_>,
+    ) -> Result<InfoId, HopsFull> {
+        self.share(info, world).inspect_err(|_| self.refused += 1)
+    }
+
+    /// Proves the forwarding tables' room before anything is changed.
+    pub(super) fn prove_or_forget(
+        &mut self,
+        table_id: u32,
+        prefix: Prefix<B>,
+        id: InfoId,
+        world: &mut World<'_>,
+    ) -> Result<(), FibFull> {
+        self.prove_room(table_id, prefix, self.rib.hop(id)).inspect_err(|_| {
+            self.refused += 1;
+            self.forget_unused(id, world.hops);
+        })
+    }
+
+    pub(super) fn note(
+        &mut self,
+        deleted: bool,
+        prefix: Prefix<B>,
+        alias: Alias,
+        objects: &Nexthops,
+    ) {
         if self.journal.is_none() {
             return;
         }
@@ -334,7 +402,13 @@ impl<B: Family> RouteControl<B> {
         }
     }
 
-    fn delete(&mut self, table_id: u32, prefix: Prefix<B>, place: usize, hops: &mut Hops) {
+    pub(super) fn delete(
+        &mut self,
+        table_id: u32,
+        prefix: Prefix<B>,
+        place: usize,
+        hops: &mut Hops,
+    ) {
         let gone = self.rib.remove(table_id, prefix, place);
         self.refresh(table_id, prefix, hops);
         if let Some(hop) = gone {
@@ -346,7 +420,7 @@ impl<B: Family> RouteControl<B> {
     /// groups share their flows among those that are left [5.62]. `all_usable` says of an interface
     /// whether next hops by it count.
     pub fn handle_link_change(&mut self, iface: u16, world: &mut World<'_>) {
-        let World { links, hops, objects } = world;
+        let World { links, hops, objects, .. } = world;
         let usable = |iface: u16| links.egress(iface).is_none_or(|facts| facts.usable);
         let changed: Vec<(InfoId, bool)> =
             self.rib
@@ -445,7 +519,7 @@ pub(super) fn via_hop(hop: &Nexthop, six: bool, info: Option<&RouteInfo>) -> Hop
 
 /// The hop that carries a route out.
 fn acquire<B: Family>(info: &RouteInfo, world: &mut World<'_>) -> Result<u32, HopsFull> {
-    let World { links, hops, objects } = world;
+    let World { links, hops, objects, .. } = world;
     let links = *links;
     let plain = |kind| HopSpec::Plain(kind);
     if let (RouteType::Unicast, Some(hop)) = (info.kind, objects.hop(info.nhid, B::SIX)) {
@@ -454,7 +528,7 @@ fn acquire<B: Family>(info: &RouteInfo, world: &mut World<'_>) -> Result<u32, Ho
     }
     match info.kind {
         RouteType::Local => hops.acquire(plain(HopKind::Local), links),
-        RouteType::Broadcast => {
+        RouteType::Broadcast if !B::SIX => {
             let iface = info.nexthops.first().map_or(0, |hop| hop.iface);
             hops.acquire(HopSpec::Broadcast { iface, prefsrc: info.prefsrc }, links)
         }
@@ -466,7 +540,8 @@ fn acquire<B: Family>(info: &RouteInfo, world: &mut World<'_>) -> Result<u32, Ho
         RouteType::Anycast if B::SIX => hops.acquire(plain(HopKind::Local), links),
         RouteType::Anycast => hops.acquire(plain(HopKind::Invalid), links),
         RouteType::Multicast if !B::SIX => hops.acquire(plain(HopKind::Invalid), links),
-        RouteType::Unicast | RouteType::Multicast => match &info.nexthops[..] {
+        // Of IPv6 all others are ways, whatever they are called.
+        _ => match &info.nexthops[..] {
             [one] => hops.acquire(via_hop(one, B::SIX, Some(info)), links),
             several => {
                 let mut members = Vec::with_capacity(several.len());

@@ -28,6 +28,8 @@ const ROOT_BITS: u8 = 24;
 const BELOW: usize = 3;
 /// Nodes of a cache line for each of 1 KiB: most routes stand alone.
 const CELLS: u32 = 16;
+/// Nodes of either kind that there is room for, for each group that is configured.
+pub const NODES_A_GROUP: u32 = CELLS + 1;
 
 /// What readers hold.
 pub struct Fib6 {

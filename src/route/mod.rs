@@ -17,6 +17,7 @@ pub mod nexthops;
 pub mod policy;
 mod resolve;
 pub mod rib;
+mod six;
 pub mod spec;
 pub mod synth;
 pub mod table;

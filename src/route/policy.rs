@@ -261,6 +261,11 @@ fn span<B: Family>((bits, len): (B, u8)) -> (B, B) {
     (bits & mask, bits | !mask)
 }
 
+/// Bits of the DSCP that rules look at: of IPv4 those of the old TOS alone.
+pub const fn dscp_mask<B: Bits>() -> u8 {
+    if B::SIX { 0x3f } else { 0x07 }
+}
+
 /// A bit for each number.
 fn bits(numbers: &[u16]) -> Box<[u64]> {
     let words = numbers.iter().max().map_or(0, |most| usize::from(*most) / 64 + 1);
@@ -319,7 +324,7 @@ impl<B: Family> Policy<B> {
         let fields = Fields {
             src: if any(|rule| rule.src.1 != 0) { u32::MAX } else { 0 },
             mark: rules.iter().fold(0, |all, rule| all | rule.mark.1),
-            tos: if any(|rule| rule.tos != 0) { 0x1c } else { 0 },
+            tos: if any(|rule| rule.tos != 0) { dscp_mask::<B>() << 2 } else { 0 },
             protocol: if any(|rule| rule.protocol != 0) { 0xff } else { 0 },
             ports: if any(|rule| rule.sport.is_some() || rule.dport.is_some()) {
                 u32::MAX
@@ -337,7 +342,7 @@ impl<B: Family> Policy<B> {
             dport: ports(|rule| rule.dport),
             iif: ifaces(|rule| rule.iif),
             oif: ifaces(|rule| rule.oif),
-            tos: Direct::new(words, count, 8, |rule, bits| {
+            tos: Direct::new(words, count, usize::from(dscp_mask::<B>()) + 1, |rule, bits| {
                 rules[rule].tos == 0 || usize::from(rules[rule].tos >> 2) == bits
             }),
             protocol: Direct::new(words, count, 256, |rule, number| {
@@ -402,7 +407,7 @@ impl<B: Family> Policy<B> {
             self.dport.set(flow.dport.into()),
             self.iif.set(flow.iif.into()),
             self.oif.set(flow.oif.into()),
-            self.tos.set(usize::from(flow.tos >> 2 & 7)),
+            self.tos.set(usize::from(flow.tos >> 2 & dscp_mask::<B>())),
             self.protocol.set(flow.protocol.into()),
         ];
         let mut start = 0;

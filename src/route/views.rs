@@ -227,11 +227,9 @@ impl<B: Family> RouteControl<B> {
             return Ok(Choice { hop, sources: None });
         }
         let any = Prefix { bits: B::default(), len: 0 };
-        let plain = self.plain_value(view, prefix).map_or(0, |(hop, _)| hop);
-        let otherwise = match plain {
-            0 => self.cover_value(view, prefix).map_or(0, |(_, hop)| hop),
-            hop => hop,
-        };
+        // Beside routes for some sources the kernel does not see one for all: it goes on to shorter
+        // prefixes (`fib6_node_lookup_1`).
+        let otherwise = self.cover_value(view, prefix).map_or(0, |(_, hop)| hop);
         if otherwise != 0 {
             by_source.entry(any).or_insert(otherwise);
         }

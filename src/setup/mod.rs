@@ -476,7 +476,7 @@ mod tests {
         let mail = |flow: &mut Flow| (flow.protocol, flow.dport) = (6, 25);
         assert_eq!(way("lan", [10, 0, 1, 25], &mail), unicast("isp2"));
         assert_eq!(way("guests", [10, 0, 1, 25], &|_| {}), unicast("isp2"));
-        let prohibited = router.explain(&Query {
+        let prohibited = router.explain(&Query::<u32> {
             flow: Flow { src: 0x0a00_0142, dst: 0xcb00_7109, ..Flow::default() },
             iif: index("lan"),
             oif: 0,

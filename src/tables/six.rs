@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use super::Tables;
 use crate::{
-    ndisc::select::{self, Candidate, Wanted},
+    ndisc::select::{self, Candidate, Labels, Wanted},
     packet::ipv6::address,
     port::table::{AddrFlags, Iface, IfaceAddr6},
     route::{
@@ -127,16 +127,25 @@ impl Tables {
     /// The address that the router's own packets to `dst` carry when an interface stands for their way
     /// (RFC 6724 section 5).
     pub fn source_at6(&self, iface: u16, dst: u128) -> Option<Ipv6Addr> {
-        let way = self.ifaces.get(iface)?;
-        let vrf = way.own_vrf();
-        let there = |iface: &&Iface| iface.up && iface.own_vrf() == vrf;
-        let candidates = self.ifaces.iter().filter(there).flat_map(|iface| {
-            let usable = iface.addresses6.iter().filter(|own| own.is_usable());
-            usable.map(|own| candidate(iface, own))
-        });
-        let wanted = Wanted { dst: Ipv6Addr::from_bits(dst), iface: way.index };
-        select::source(candidates, wanted, &self.labels)
+        source_of(self.ifaces.get(iface)?, self.ifaces.iter(), dst, &self.labels)
     }
+}
+
+/// The address that packets to `dst` carry on their way by `way`, of those of `all` (RFC 6724 section
+/// 5).
+pub fn source_of<'a>(
+    way: &Iface,
+    all: impl Iterator<Item = &'a Iface>,
+    dst: u128,
+    labels: &Labels,
+) -> Option<Ipv6Addr> {
+    let there = |iface: &&Iface| iface.up && iface.own_vrf() == way.own_vrf();
+    let candidates = all.filter(there).flat_map(|iface| {
+        let usable = iface.addresses6.iter().filter(|own| own.is_usable());
+        usable.map(|own| candidate(iface, own))
+    });
+    let wanted = Wanted { dst: Ipv6Addr::from_bits(dst), iface: way.index };
+    select::source(candidates, wanted, labels)
 }
 
 /// An address as the rules of source selection see it.

@@ -4,9 +4,9 @@
 //! `{"ok":false,"error":...}`. A long one starts with `{"ok":true,"stream":true}`, goes on with lines
 //! `{"rows":[...]}`, and closes with `{"end":true}` or with an error. Then comes the next request.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,12 +74,15 @@ pub enum Show {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteQuery {
+    /// Routes of IPv6, where nothing else tells the family.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub six: bool,
     /// This prefix and those within it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub within: Option<Ipv4Net>,
+    pub within: Option<IpNet>,
     /// The routes that cover this address, the one in force first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub covering: Option<Ipv4Addr>,
+    pub covering: Option<IpAddr>,
     /// Routing table; `main` unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<u32>,

@@ -280,8 +280,11 @@ pub struct RouteRow {
     /// `blackhole`, `local`, ...; none for a unicast route.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Destination; `default` for 0.0.0.0/0, and no length for a single address.
+    /// Destination; `default` for 0.0.0.0/0 or ::/0, and no length for a single address.
     pub dst: String,
+    /// Source that packets must have, of IPv6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// Type of service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tos: Option<String>,

@@ -18,11 +18,28 @@ pub(crate) struct Outcome {
 const SETUP: &str = "ip link add d0 type veth peer name d1 && ip link set lo up && \
     ip link set d0 up && ip link set d1 up && echo 1 >/proc/sys/net/ipv4/ip_forward && ip addr add 192.0.2.1/24 dev d0 || exit 77\n";
 
+const SETUP_SIX: &str = "echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits && \
+    echo 1 >/proc/sys/net/ipv6/conf/all/forwarding && \
+    ip link add d0 address 02:00:00:00:00:01 type veth peer name d1 address 02:00:00:00:00:02 && \
+    ip link set lo up && ip link set d0 up && ip link set d1 up && \
+    ip addr add 192.0.2.1/24 dev d0 && ip addr add 2001:db8:1::1/64 dev d0 nodad || exit 77\n\
+    for own in 1 2; do until ip -6 route show table local | grep -q \"local fe80::ff:fe00:$own\"; \
+    do sleep 0.01; done; done\n";
+
 /// Runs lines of `ip` one after another in one fresh namespace that has the pair of interfaces
 /// `d0` (192.0.2.1/24, up) and `d1` (up). `None` when this machine cannot do it.
 pub(crate) fn run(lines: &[String]) -> Option<Vec<Outcome>> {
+    run_after(SETUP, lines)
+}
+
+/// The same with 2001:db8:1::1/64 at `d0`, IPv6 forwarded, and no duplicates looked for.
+pub(crate) fn run_six(lines: &[String]) -> Option<Vec<Outcome>> {
+    run_after(SETUP_SIX, lines)
+}
+
+fn run_after(setup: &str, lines: &[String]) -> Option<Vec<Outcome>> {
     let mut script = String::from("LC_ALL=C; export LC_ALL\n");
-    script.push_str(SETUP);
+    script.push_str(setup);
     script.push_str("dir=$(mktemp -d) || exit 77; trap 'rm -r $dir' EXIT\n");
     for line in lines {
         let quoted: Vec<String> =

@@ -1,10 +1,13 @@
 //! `ip link show` and `ip address show`.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{AddrFilter, LinkFilter, Master, Options, VlanProtocol, VlanSpec, names};
+use super::super::{
+    AddrFilter, FLAG_WORDS, Inet, LinkFilter, Master, Options, PERMANENT, VlanProtocol, VlanSpec,
+    names,
+};
 use super::out::{Entry, Listing};
 use super::stats::{self, LinkStats};
 
@@ -52,9 +55,9 @@ const FLAGS: &[(&str, u32)] = &[
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddrView {
     /// The router's own address.
-    pub local: Ipv4Addr,
+    pub local: IpAddr,
     /// The address at the other end, if there is one.
-    pub peer: Option<Ipv4Addr>,
+    pub peer: Option<IpAddr>,
     /// Length of the prefix on the link.
     pub prefixlen: u8,
     /// Metric of the prefix route.
@@ -63,31 +66,28 @@ pub struct AddrView {
     pub broadcast: Option<Ipv4Addr>,
     /// Scope.
     pub scope: u8,
-    /// Not the first of its prefix.
-    pub secondary: bool,
-    /// Past its preferred lifetime.
-    pub deprecated: bool,
-    /// Has no prefix route.
-    pub noprefixroute: bool,
-    /// Name shown beside the address.
-    pub label: String,
+    /// `IFA_F_*`
+    pub flags: u32,
+    /// Name shown beside the address; IPv6 has none.
+    pub label: Option<String>,
     /// Seconds that it is valid; `None` is forever.
     pub valid_lft: Option<u32>,
     /// Seconds that it is preferred; `None` is forever.
     pub preferred_lft: Option<u32>,
 }
 
-impl AddrView {
-    /// Whether `ip address show` prints this address under this filter.
-    fn passes(&self, filter: &AddrFilter) -> bool {
-        let flag = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
-        filter.scope.is_none_or(|scope| scope == self.scope)
-            && filter.to.is_none_or(|net| net.contains(&self.local))
-            && filter.label.as_ref().is_none_or(|label| glob(label, &self.label))
-            && flag(filter.flags.permanent, self.valid_lft.is_none())
-            && flag(filter.flags.secondary, self.secondary)
-            && flag(filter.flags.deprecated, self.deprecated)
-            && flag(filter.flags.noprefixroute, self.noprefixroute)
+impl AddrFilter {
+    /// Whether `ip address show` prints this address of an interface under this filter.
+    #[must_use]
+    pub fn accepts(&self, addr: &AddrView, ifname: &str) -> bool {
+        // What has no label of its own is called like its interface.
+        let label = addr.label.as_deref().unwrap_or(ifname);
+        self.family.takes(addr.local.is_ipv6())
+            && self.scope.is_none_or(|scope| scope == addr.scope)
+            && self.to.is_none_or(|net| net.contains(&addr.local))
+            && self.label.as_ref().is_none_or(|wanted| glob(wanted, label))
+            && addr.flags & self.flags.set == self.flags.set
+            && addr.flags & self.flags.clear == 0
     }
 }
 
@@ -211,12 +211,13 @@ pub fn show_addresses<'a>(
 ) -> String {
     let AddrFilter { dev, up, kind, group, master, .. } = filter.clone();
     let by_link = LinkFilter { dev, up, kind, group, master };
-    // A prefix or `-4` asks for the addresses of a family: what has none is left out, and so is
-    // the hardware.
-    let inet_only = options.inet || filter.to.is_some();
+    // A prefix, `-4` or `-6` asks for the addresses of a family: what has none is left out, and so
+    // is the hardware.
+    let inet_only = filter.family != Inet::Any;
     let mut listing = Listing::new(options);
     for link in links.into_iter().filter(|link| by_link.accepts(link)) {
-        let addrs: Vec<&AddrView> = link.addrs.iter().filter(|a| a.passes(filter)).collect();
+        let addrs: Vec<&AddrView> =
+            link.addrs.iter().filter(|a| filter.accepts(a, &link.ifname)).collect();
         if addrs.is_empty() && (inet_only || filter.label.is_some() || !link.addrs.is_empty()) {
             continue;
         }
@@ -429,7 +430,9 @@ fn print_addr(entry: &mut Entry<'_>, link: &LinkView, addr: &AddrView, options: 
         entry.field("index", link.ifindex, format_args!("{}: {}", link.ifindex, link.ifname));
         entry.json("dev", link.ifname.as_str());
     }
-    entry.field("family", "inet", format_args!("    inet "));
+    let six = addr.local.is_ipv6();
+    let family = if six { "inet6" } else { "inet" };
+    entry.field("family", family, format_args!("    {family} "));
     print_prefix(entry, addr, "");
     if let Some(broadcast) = addr.broadcast {
         entry.field("broadcast", broadcast.to_string(), format_args!("brd {broadcast} "));
@@ -440,16 +443,20 @@ fn print_addr(entry: &mut Entry<'_>, link: &LinkView, addr: &AddrView, options: 
         names::scope(addr.scope).into_owned()
     };
     entry.field("scope", scope.as_str(), format_args!("scope {scope} "));
-    let flags = [
-        ("secondary", addr.secondary),
-        ("deprecated", addr.deprecated),
-        ("dynamic", addr.valid_lft.is_some()),
-        ("noprefixroute", addr.noprefixroute),
-    ];
-    for (word, _) in flags.iter().filter(|(_, on)| *on) {
-        entry.field(word, true, format_args!("{word} "));
+    // One bit means either, by the family.
+    let other = if six { "secondary" } else { "temporary" };
+    for (word, flag) in FLAG_WORDS.iter().filter(|(word, _)| *word != other) {
+        let set = addr.flags & flag != 0;
+        match *flag {
+            PERMANENT if !set => entry.field("dynamic", true, format_args!("dynamic ")),
+            PERMANENT => {}
+            _ if set => entry.field(word, true, format_args!("{word} ")),
+            _ => {}
+        }
     }
-    entry.field("label", addr.label.as_str(), format_args!("{}", addr.label));
+    if let Some(label) = &addr.label {
+        entry.field("label", label.as_str(), format_args!("{label}"));
+    }
     entry.text(format_args!("{}       valid_lft ", entry_line(options)));
     print_lifetime(entry, "valid_life_time", addr.valid_lft);
     entry.text(format_args!(" preferred_lft "));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::super::Options;
+use super::super::{Inet, Options};
 use super::out::Listing;
 use crate::packet::MacAddr;
 
@@ -29,8 +29,8 @@ pub fn show_groups(views: &[MaddrView], options: &Options) -> String {
             let family = if group.is_ipv4() { "inet" } else { "inet6" };
             (family, group.to_string(), *users)
         });
-        let link = link.filter(|_| !options.inet);
-        link.chain(groups.filter(|(family, ..)| !options.inet || *family == "inet")).collect()
+        let link = link.filter(|_| options.family == Inet::Any);
+        link.chain(groups.filter(|(family, ..)| options.family.takes(*family == "inet6"))).collect()
     };
     for view in views {
         let rows = of(view);
@@ -74,7 +74,7 @@ mod tests {
         let text =
             "2:\tlan\n\tlink  33:33:00:00:00:01\n\tinet  224.0.0.1\n\tinet6 ff02::2 users 2\n";
         assert_eq!(show_groups(std::slice::from_ref(&view), &Options::default()), text);
-        let inet = Options { inet: true, ..Options::default() };
+        let inet = Options { family: Inet::Four, ..Options::default() };
         assert_eq!(show_groups(std::slice::from_ref(&view), &inet), "2:\tlan\n\tinet  224.0.0.1\n");
         let json = Options { json: true, ..Options::default() };
         let want = r#"[{"ifindex":2,"ifname":"lan","maddr":[{"link":"33:33:00:00:00:01"},{"family":"inet","address":"224.0.0.1"},{"family":"inet6","address":"ff02::2","users":2}]}]"#;

@@ -63,7 +63,8 @@ impl NeighFilter {
         state
             && self.proxy == neigh.proxy
             && self.dev.as_ref().is_none_or(|dev| *dev == neigh.dev)
-            && self.to.is_none_or(|net| matches!(neigh.dst, IpAddr::V4(dst) if net.contains(&dst)))
+            && self.family.takes(neigh.dst.is_ipv6())
+            && self.to.is_none_or(|net| net.contains(&neigh.dst))
             && self.protocol.is_none_or(|protocol| protocol == neigh.protocol)
             && !(self.unused && neigh.stats.refcnt > 0)
     }

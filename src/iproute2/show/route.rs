@@ -10,7 +10,7 @@ use super::super::metrics::{METRICS, Metric, Unit};
 use super::super::{Options, RouteFilter, names};
 use super::nexthop::{NexthopView, print_nexthop};
 use super::out::{Entry, Json, Listing};
-use crate::route::spec::{RouteSpec, RouteType, scope, table};
+use crate::route::spec::{Pref, RouteSpec, RouteType, scope, table};
 
 /// One next hop of a route with its state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct NextHopView {
 pub struct RouteView {
     /// Destination.
     pub dst: IpNet,
+    /// Source that packets must have, of IPv6.
+    pub src: Option<IpNet>,
     /// What a matching packet meets.
     #[serde(rename = "type", with = "kind")]
     pub kind: RouteType,
@@ -56,6 +58,12 @@ pub struct RouteView {
     pub mtu_locked: bool,
     /// Other metrics as [`RouteSpec::metrics`] keeps them.
     pub metrics: Vec<(String, u32)>,
+    /// Preference among default routers, of IPv6.
+    pub pref: Option<String>,
+    /// Seconds until the route goes, of IPv6.
+    pub expires: Option<u32>,
+    /// Interface by which the packet comes whose way was asked for.
+    pub iif: Option<String>,
     /// Next hops.
     pub nexthops: Vec<NextHopView>,
     /// Next-hop object that the route leads through; 0 for none.
@@ -69,6 +77,10 @@ impl From<&RouteSpec> for RouteView {
     fn from(spec: &RouteSpec) -> Self {
         Self {
             dst: spec.dst,
+            src: spec.src,
+            pref: matches!(spec.dst, IpNet::V6(_)).then(|| pref(spec.pref).to_owned()),
+            expires: spec.expires,
+            iif: None,
             kind: spec.kind,
             tos: spec.tos,
             table: spec.table,
@@ -97,6 +109,16 @@ impl From<&RouteSpec> for RouteView {
     }
 }
 
+/// How iproute2 prints a preference among default routers.
+#[must_use]
+pub fn pref(pref: Pref) -> &'static str {
+    match pref {
+        Pref::Low => "low",
+        Pref::Medium => "medium",
+        Pref::High => "high",
+    }
+}
+
 /// The scope that `ip route add` gives a route when none is said [5.30].
 fn default_scope(spec: &RouteSpec) -> u8 {
     match spec.kind {
@@ -120,7 +142,11 @@ impl RouteFilter {
         // A filter by next hop passes over routes with several, as iproute2 does.
         let dev = single.and_then(|hop| hop.dev.as_deref());
         let via = single.and_then(|hop| hop.via);
+        let from = self.from.root.is_none() && self.from.matching.is_none()
+            || route.src.is_some_and(|src| self.from.accepts(&src));
         !self.cached
+            && from
+            && self.family.takes(is_six(route))
             && self.table.is_none_or(|table| table == route.table)
             && self.dst.accepts(&route.dst)
             && self.tos.is_none_or(|tos| tos == route.tos)
@@ -172,6 +198,13 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
         _ => route.dst.to_string(),
     };
     entry.field("dst", dst.as_str(), format_args!("{dst} "));
+    if let Some(src) = route.src {
+        let src = match src.prefix_len() {
+            len if len == src.max_prefix_len() => src.addr().to_string(),
+            _ => src.to_string(),
+        };
+        entry.field("from", src.as_str(), format_args!("from {src} "));
+    }
     if filter.tos.is_none() {
         print_tos(entry, route.tos, options);
     }
@@ -204,7 +237,7 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
     if let Some(src) = route.prefsrc.filter(|_| filter.src.is_none_or(shown)) {
         entry.field("prefsrc", src.to_string(), format_args!("src {src} "));
     }
-    if route.metric != 0 {
+    if route.metric != 0 || is_six(route) {
         entry.field("metric", route.metric, format_args!("metric {} ", route.metric));
     }
     // Of several the route itself is marked when all of them are.
@@ -212,7 +245,16 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
     let whole = NextHopView { linkdown, ..NextHopView::default() };
     print_flags(entry, single.unwrap_or(&whole));
     print_realms(entry, &route.metrics);
+    if let Some(expires) = route.expires {
+        entry.field("expires", expires, format_args!("expires {expires}sec "));
+    }
     print_metrics(entry, route.mtu, route.mtu_locked, &route.metrics);
+    if let Some(iif) = &route.iif {
+        entry.field("iif", iif.as_str(), format_args!("iif {iif} "));
+    }
+    if let Some(pref) = &route.pref {
+        entry.field("pref", pref.as_str(), format_args!("pref {pref}"));
+    }
     if let Some(info) = route.nh_info.as_ref().filter(|_| options.details) {
         entry.text(format_args!("{}\tnh_info ", entry_break(options)));
         entry.object("nh_info", |entry| print_nexthop(entry, info, options));

@@ -111,7 +111,7 @@ fn print_net(
     net: IpNet,
 ) {
     entry.field(key, net.addr().to_string(), format_args!("{word}{}", net.addr()));
-    if net.prefix_len() != 32 {
+    if net.prefix_len() != net.max_prefix_len() {
         entry.field(len, u32::from(net.prefix_len()), format_args!("/{}", net.prefix_len()));
     }
 }

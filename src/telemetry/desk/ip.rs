@@ -1,22 +1,35 @@
 //! Commands of iproute2, carried out; what they print is as `ip` prints it.
 
-use ipnet::Ipv4Net;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Desk;
 use crate::{
     control::{AddressError, IfaceSpec},
     iproute2::{
         Action, AddrCommand, AddrFilter, AddrSpec, Broadcast, Command, LinkChange, LinkCommand,
-        Options, VlanProtocol, VlanSpec,
+        NOPREFIXROUTE, Options, PERMANENT, VlanProtocol, VlanSpec,
         show::{self, AddrView, LinkDetails, LinkStats, LinkView, iff},
     },
-    port::table::{Iface, IfaceAddr},
+    port::table::{AddrFlags, Iface, IfaceAddr, IfaceAddr6},
     route::spec::scope,
 };
 
 /// MTU of a VRF's interface and its least, as the kernel shows them.
 const VRF_MTU: u32 = 65_575;
 const VRF_MIN_MTU: u32 = 1280;
+
+/// Flags of addresses (`IFA_F_*`).
+const SECONDARY: u32 = 0x01;
+const NODAD: u32 = 0x02;
+const OPTIMISTIC: u32 = 0x04;
+const HOME: u32 = 0x10;
+const DEPRECATED: u32 = 0x20;
+const MNGTMPADDR: u32 = 0x100;
+const AUTOJOIN: u32 = 0x400;
+/// `site` among the scopes of iproute2.
+const SITE: u8 = 200;
 
 /// A command that was not carried out.
 pub(super) struct Refused {
@@ -67,6 +80,7 @@ impl Desk<'_> {
             Action::Nexthop(nexthop) => self.nexthop(nexthop, options),
             Action::Maddr(maddr) => self.maddr(maddr, options),
             Action::Vrf(vrf) => self.vrf(vrf, options),
+            Action::Label(label) => self.label(label, options),
             Action::Monitor(_) | Action::Batch(_) => Err(Refused::unsupported()),
         }
     }
@@ -265,7 +279,12 @@ impl Desk<'_> {
                 ..LinkDetails::default()
             },
             stats,
-            addrs: iface.addresses.iter().map(|own| address_view(iface, own)).collect(),
+            addrs: iface
+                .addresses
+                .iter()
+                .map(|own| address_view(iface, own))
+                .chain(iface.addresses6.iter().map(|own| self.address6_view(own)))
+                .collect(),
         }
     }
 
@@ -287,15 +306,18 @@ impl Desk<'_> {
 
     fn add_address(&mut self, spec: &AddrSpec, replace: bool) -> Done {
         self.known(&spec.dev)?;
+        let local = match spec.local.ok_or_else(Refused::invalid)? {
+            IpAddr::V4(local) => local,
+            IpAddr::V6(local) => return self.add_address6(spec, local, replace),
+        };
         let plain = spec.peer.is_none_or(|peer| Some(peer) == spec.local)
-            && !spec.noprefixroute
+            && spec.flags == 0
             && spec.metric.is_none()
             && spec.valid_lft.is_none()
             && spec.label.as_ref().is_none_or(|label| *label == spec.dev);
         if !plain {
             return Err(Refused::unsupported());
         }
-        let local = spec.local.ok_or_else(Refused::invalid)?;
         let net = Ipv4Net::new(local, spec.prefixlen).map_err(|_| Refused::invalid())?;
         let broadcast = match spec.broadcast {
             Broadcast::None => None,
@@ -308,10 +330,71 @@ impl Desk<'_> {
         }
     }
 
+    fn has_address6(&self, dev: &str, local: Ipv6Addr) -> bool {
+        let iface = self.router.iface(dev);
+        iface.is_some_and(|iface| iface.addresses6.iter().any(|own| own.local.addr() == local))
+    }
+
+    fn add_address6(&mut self, spec: &AddrSpec, local: Ipv6Addr, replace: bool) -> Done {
+        let refused = |message: &str| Err(Refused::new(message));
+        if local.is_unspecified() {
+            return refused("Error: ipv6: Invalid address.");
+        }
+        if local.is_multicast() && spec.flags & AUTOJOIN == 0 {
+            return refused(
+                "Error: ipv6: Cannot assign multicast address without \"IFA_F_MCAUTOJOIN\" flag.",
+            );
+        }
+        if local.is_loopback() {
+            return refused("Error: ipv6: Cannot assign loopback address on this device.");
+        }
+        if spec.flags & !(NOPREFIXROUTE | NODAD | HOME | MNGTMPADDR | OPTIMISTIC) != 0 {
+            return Err(Refused::unsupported());
+        }
+        if spec.flags & MNGTMPADDR != 0 && spec.prefixlen != 64 {
+            return refused(
+                "Error: address with \"mngtmpaddr\" flag must have a prefix length of 64.",
+            );
+        }
+        let until = |seconds: Option<u32>| {
+            seconds.map(|seconds| self.now + u64::from(seconds) * 1_000_000_000)
+        };
+        let forever = if spec.valid_lft.is_none() { PERMANENT } else { 0 };
+        let over = if spec.preferred_lft == Some(0) { DEPRECATED } else { 0 };
+        let own = IfaceAddr6 {
+            local: Ipv6Net::new(local, spec.prefixlen).map_err(|_| Refused::invalid())?,
+            peer: match spec.peer {
+                Some(IpAddr::V6(peer)) if peer != local => Some(peer),
+                _ => None,
+            },
+            flags: AddrFlags(spec.flags | forever | over),
+            preferred_until: until(spec.preferred_lft),
+            valid_until: until(spec.valid_lft),
+            metric: spec.metric.unwrap_or(0),
+            proto: 0,
+        };
+        let done = match replace {
+            true if self.has_address6(&spec.dev, local) => {
+                self.router.change_address6(&spec.dev, own)
+            }
+            _ => self.router.add_address6(&spec.dev, own),
+        };
+        done.map_err(Refused::new)?;
+        Ok(String::new())
+    }
+
     fn delete_address(&mut self, spec: &AddrSpec, wildcard: bool) -> Done {
         let iface = self.known(&spec.dev)?;
+        if let Some(IpAddr::V6(local)) = spec.local {
+            // The length tells, not the peer's address (`inet6_addr_del`).
+            let fits = |own: &Ipv6Net| own.addr() == local && own.prefix_len() == spec.prefixlen;
+            let found = iface.addresses6.iter().map(|own| own.local).find(fits);
+            let net = found.ok_or_else(|| Refused::new(AddressError::NotFound6))?;
+            self.router.delete_address6(&spec.dev, net).map_err(Refused::new)?;
+            return Ok(String::new());
+        }
         let fits = |net: &Ipv4Net| {
-            spec.local.is_none_or(|local| local == net.addr())
+            spec.local.is_none_or(|local| local == IpAddr::V4(net.addr()))
                 && (wildcard || spec.prefixlen == net.prefix_len())
         };
         let found = iface.addresses.iter().map(|own| own.local).find(fits);
@@ -322,34 +405,68 @@ impl Desk<'_> {
 
     fn flush_addresses(&mut self, filter: &AddrFilter) -> Done {
         self.check_dev(filter.dev.as_ref())?;
-        let fits = |net: &Ipv4Net| filter.to.is_none_or(|to| to.contains(&net.addr()));
         let mut found = Vec::new();
         for iface in self.router.ifaces() {
-            if filter.dev.as_ref().is_none_or(|dev| *dev == iface.name) {
-                let own = iface.addresses.iter().map(|own| own.local).filter(fits);
-                found.extend(own.map(|net| (iface.name.clone(), net)));
+            if filter.dev.as_ref().is_some_and(|dev| *dev != iface.name) {
+                continue;
+            }
+            for own in &iface.addresses {
+                if filter.accepts(&address_view(iface, own), &iface.name) {
+                    found.push((iface.name.clone(), IpNet::V4(own.local)));
+                }
+            }
+            for own in &iface.addresses6 {
+                if filter.accepts(&self.address6_view(own), &iface.name) {
+                    found.push((iface.name.clone(), IpNet::V6(own.local)));
+                }
             }
         }
         for (name, net) in found {
-            self.router.delete_address(&name, net).map_err(Refused::new)?;
+            match net {
+                IpNet::V4(net) => self.router.delete_address(&name, net).map_err(Refused::new)?,
+                IpNet::V6(net) => self.router.delete_address6(&name, net).map_err(Refused::new)?,
+            }
         }
         Ok(String::new())
+    }
+
+    /// An IPv6 address as `ip addr show` wants it.
+    pub(super) fn address6_view(&self, own: &IfaceAddr6) -> AddrView {
+        let left = |until: Option<u64>| {
+            until.map(|until| (until.saturating_sub(self.now) / 1_000_000_000) as u32)
+        };
+        let local = own.local.addr();
+        AddrView {
+            local: local.into(),
+            peer: own.peer.map(IpAddr::V6),
+            prefixlen: own.local.prefix_len(),
+            metric: (own.metric != 0).then_some(own.metric),
+            broadcast: None,
+            scope: match local.segments()[0] {
+                _ if local.is_loopback() => scope::HOST,
+                0xfe80..=0xfebf => scope::LINK,
+                0xfec0..=0xfeff => SITE,
+                _ => scope::UNIVERSE,
+            },
+            flags: own.flags.0,
+            label: None,
+            valid_lft: left(own.valid_until),
+            preferred_lft: left(own.preferred_until),
+        }
     }
 }
 
 /// An address as `ip addr show` wants it.
 pub(super) fn address_view(iface: &Iface, own: &IfaceAddr) -> AddrView {
     AddrView {
-        local: own.local.addr(),
+        local: own.local.addr().into(),
         peer: None,
         prefixlen: own.local.prefix_len(),
         metric: None,
         broadcast: own.broadcast,
         scope: scope::UNIVERSE,
-        secondary: own.secondary,
-        deprecated: false,
-        noprefixroute: false,
-        label: iface.name.clone(),
+        flags: PERMANENT | if own.secondary { SECONDARY } else { 0 },
+        label: Some(iface.name.clone()),
         valid_lft: None,
         preferred_lft: None,
     }

@@ -6,16 +6,19 @@
 
 mod direct;
 mod ip;
+mod label;
 mod maddr;
 mod monitor;
 mod neigh;
 mod policy;
 mod probe;
 mod route;
+mod route6;
 mod rows;
 
 use std::{sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,7 +29,7 @@ use super::{
     tally::{Tally, target},
 };
 use crate::{
-    control::Router,
+    control::{Router, families::Kept},
     dpdk::{
         mempool::Pool,
         port::{DeviceStats, Link},
@@ -35,7 +38,7 @@ use crate::{
         Nanos,
         trace::{Filter, Session, Where},
     },
-    iproute2::{self, Options},
+    iproute2::{self, Inet, Options},
     route::rib::{Prefix, shelf},
 };
 
@@ -104,7 +107,7 @@ const TRACE_PAUSE: Duration = Duration::from_millis(20);
 /// Where a long answer goes on.
 pub enum Cursor {
     /// Prefixes of which rows are wanted, the next one, the table, and how many rows are left.
-    Routes(Vec<Prefix>, usize, u32, u64),
+    Routes(Vec<IpNet>, usize, u32, u64),
     /// Commands of a batch, and where the next one starts.
     Batch(Box<Batch>),
     /// What `ip monitor` has to tell, by the number of the watcher.
@@ -166,30 +169,30 @@ impl<'a> Desk<'a> {
     }
 
     fn routes(&mut self, query: &RouteQuery) -> Reply<Cursor> {
-        let rib = self.router.routes().rib();
+        let six = query.six
+            || query.covering.is_some_and(|address| address.is_ipv6())
+            || query.within.is_some_and(|net| matches!(net, IpNet::V6(_)));
+        let prefixes =
+            if six { self.prefixes_for::<u128>(query) } else { self.prefixes_for::<u32>(query) };
         let table = query.table.unwrap_or(crate::route::spec::table::MAIN);
-        let prefixes: Vec<Prefix> = match query.covering {
-            Some(address) => {
-                rib.matches(table, address.to_bits()).map(|(prefix, _)| prefix).collect()
-            }
-            None => {
-                let within = |prefix: &Prefix| {
-                    query.within.is_none_or(|net| {
-                        prefix.len >= net.prefix_len()
-                            && net.contains(&std::net::Ipv4Addr::from_bits(prefix.bits))
-                    })
-                };
-                let here = |(of, prefix)| (of == shelf(table)).then_some(prefix);
-                rib.sorted().into_iter().filter_map(here).filter(within).collect()
-            }
-        };
         let most = query.limit.unwrap_or(u64::MAX);
         self.more_routes(prefixes, 0, table, most)
     }
 
+    fn prefixes_for<B: Kept>(&self, query: &RouteQuery) -> Vec<IpNet> {
+        let rib = B::routes(self.router).rib();
+        let table = query.table.unwrap_or(crate::route::spec::table::MAIN);
+        if let Some(address) = query.covering.and_then(B::of) {
+            return rib.matches(table, address).map(|(prefix, _)| prefix.net()).collect();
+        }
+        let here = |(of, prefix): (u32, Prefix<B>)| (of == shelf(table)).then_some(prefix.net());
+        let within = |net: &IpNet| query.within.is_none_or(|whole| whole.contains(net));
+        rib.sorted().into_iter().filter_map(here).filter(within).collect()
+    }
+
     fn more_routes(
         &mut self,
-        prefixes: Vec<Prefix>,
+        prefixes: Vec<IpNet>,
         from: usize,
         table: u32,
         most: u64,
@@ -197,7 +200,7 @@ impl<'a> Desk<'a> {
         let to = prefixes.len().min(from + ROUTES);
         let mut found = Vec::new();
         for prefix in &prefixes[from..to] {
-            found.extend(self.route_rows(*prefix, table).into_iter().map(value));
+            found.extend(self.route_rows_of(*prefix, table).into_iter().map(value));
         }
         let left = most.saturating_sub(found.len() as u64);
         found.truncate(usize::try_from(most).unwrap_or(usize::MAX));
@@ -255,6 +258,11 @@ impl<'a> Desk<'a> {
             }
             if batch.json.json {
                 words.insert(0, "-json");
+            }
+            match batch.json.family {
+                Inet::Any => {}
+                Inet::Four => words.insert(0, "-4"),
+                Inet::Six => words.insert(0, "-6"),
             }
             let one = self.one_command(&words);
             said.out += &one.out;

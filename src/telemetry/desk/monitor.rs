@@ -2,16 +2,30 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::ip::{Refused, address_view};
 use super::route::view_with;
 use super::{Cursor, Desk, IpOutput, Reply, line, value};
 use crate::{
     control::{Event, What},
     iproute2::{
-        self, Action, MonitorCommand, NeighFilter, NudState, Options, RouteFilter,
+        self, Action, Inet, MonitorCommand, NeighFilter, NudState, Options, RouteFilter,
         show::{self, LinkStats},
     },
 };
+
+/// Whether a change is one of IPv6; `None` for what is of no family.
+fn is_six(what: &What) -> Option<bool> {
+    match what {
+        What::Link(_) | What::Nexthop(..) => None,
+        What::Address(..) => Some(false),
+        What::Address6(..) => Some(true),
+        What::Route { prefix, .. } => Some(matches!(prefix, IpNet::V6(_))),
+        What::Neighbour { key, .. } => Some(key.address.is_ipv6()),
+        What::Rule(rule) => Some(rule.is_six()),
+    }
+}
 
 /// How often a watcher is looked after.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -70,6 +84,9 @@ impl Desk<'_> {
 
     /// A change in the words of `ip`; `None` when the watcher did not ask for it.
     fn event(&self, event: &Event, wanted: &MonitorCommand, options: &Options) -> Option<String> {
+        if !options.family.takes(is_six(&event.what).unwrap_or(options.family == Inet::Six)) {
+            return None;
+        }
         let by = |index: u16| wanted.dev.as_ref().is_none_or(|dev| *dev == self.name(index));
         let (label, text) = match &event.what {
             What::Link(iface) if wanted.link && by(iface.index) => {
@@ -81,14 +98,20 @@ impl Desk<'_> {
                 let address = address_view(iface, own);
                 ("[ADDR]", show::show_address_event(&view, &address, options))
             }
+            What::Address6(iface, own) if wanted.address && by(iface.index) => {
+                let view = self.link_view(iface, LinkStats::default());
+                let address = self.address6_view(own);
+                ("[ADDR]", show::show_address_event(&view, &address, options))
+            }
             What::Route { prefix, tos, info, nexthops }
                 if wanted.route
                     && (wanted.dev.is_none() || nexthops.iter().any(|hop| by(hop.iface))) =>
             {
                 let blackhole = info.nhid != 0 && nexthops.is_empty();
                 let ifaces = self.router.ifaces();
-                let view = view_with(*prefix, *tos, info, nexthops, blackhole, ifaces);
-                let filter = RouteFilter { table: None, ..RouteFilter::default() };
+                let view = view_with(*prefix, *tos, info, nexthops, blackhole, ifaces, self.now);
+                let family = Inet::Any;
+                let filter = RouteFilter { family, table: None, ..RouteFilter::default() };
                 ("[ROUTE]", show::show_routes([&view], &filter, options))
             }
             What::Neighbour { key, mac, state, flags, missed } if wanted.neigh && by(key.iface) => {

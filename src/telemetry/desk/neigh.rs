@@ -1,7 +1,5 @@
 //! `ip neighbour` and `ip ntable`, carried out.
 
-use std::net::IpAddr;
-
 use super::Desk;
 use super::ip::{Done, Refused};
 use crate::{
@@ -40,7 +38,7 @@ impl Desk<'_> {
             NeighCommand::Change(spec) => self.set_neighbour(Verb::Change, spec),
             NeighCommand::Del(spec) => {
                 self.known(&spec.dev)?;
-                let address = IpAddr::from(spec.addr);
+                let address = spec.addr;
                 let done = match spec.proxy {
                     true => self.router.delete_proxy(Some(&spec.dev), address),
                     false => self.router.delete_neighbour(&spec.dev, address, self.now),
@@ -56,8 +54,7 @@ impl Desk<'_> {
             NeighCommand::Get { addr, dev, proxy } => {
                 self.known(dev)?;
                 let mut views = self.neigh_views();
-                let wanted = IpAddr::from(*addr);
-                views.retain(|view| view.dst == wanted && view.dev == *dev && view.proxy == *proxy);
+                views.retain(|view| view.dst == *addr && view.dev == *dev && view.proxy == *proxy);
                 if views.is_empty() {
                     let proxy = if *proxy { "Proxy neighbour" } else { "Neighbour" };
                     return Err(Refused::new(format!("Error: {proxy} entry not found.")));
@@ -75,7 +72,7 @@ impl Desk<'_> {
 
     fn set_neighbour(&mut self, verb: Verb, spec: &NeighSpec) -> Done {
         self.known(&spec.dev)?;
-        let address = IpAddr::from(spec.addr);
+        let address = spec.addr;
         if spec.proxy {
             if spec.managed {
                 return Err(Refused::new("Error: Invalid NTF_* flag combination."));
@@ -236,7 +233,7 @@ impl Desk<'_> {
         let neighbours = self.router.neighbours();
         let mut views = Vec::new();
         for family in Family::ALL {
-            if options.inet && family != Family::Arp {
+            if !options.family.takes(family == Family::Ndisc) {
                 continue;
             }
             let (inet, key_len) = match family {

@@ -4,8 +4,8 @@ use super::Desk;
 use super::ip::{Done, Refused};
 use crate::{
     iproute2::{
-        BucketFilter, LinkChange, Master, NexthopCommand, NexthopFilter, Options, ResilientWords,
-        RuleCommand, RuleFilter, VrfCommand,
+        BucketFilter, Inet, LinkChange, Master, NexthopCommand, NexthopFilter, Options,
+        ResilientWords, RuleCommand, RuleFilter, VrfCommand,
         show::{self, BucketView, NexthopView, ResilientView, RuleView, VrfView},
     },
     route::{
@@ -27,24 +27,27 @@ impl Desk<'_> {
             RuleCommand::Add(spec) => {
                 let mut spec = spec.clone();
                 if spec.action == RuleAction::Lookup(0) && !spec.l3mdev {
-                    spec.action = RuleAction::Lookup(self.free_table());
+                    spec.action = RuleAction::Lookup(self.free_table(spec.is_six()));
                 }
                 self.router.add_rule(&spec).map_err(Refused::new)?;
                 Ok(String::new())
             }
             RuleCommand::Del(pattern) => {
-                self.router.delete_rule(false, |rule| pattern.fits(rule)).map_err(Refused::new)?;
+                let six = pattern.said.is_six();
+                self.router.delete_rule(six, |rule| pattern.fits(rule)).map_err(Refused::new)?;
                 Ok(String::new())
             }
             RuleCommand::Flush(filter) => {
-                while self.router.delete_rule(false, |rule| filter.flushes(rule)).is_ok() {}
+                let six = filter.family == Inet::Six;
+                while self.router.delete_rule(six, |rule| filter.flushes(rule)).is_ok() {}
                 Ok(String::new())
             }
         }
     }
 
     fn show_rules(&self, filter: &RuleFilter, options: &Options) -> String {
-        let rules = self.router.rules().iter().filter(|rule| filter.accepts(rule));
+        let rules = self.router.rules_of(filter.family == Inet::Six).iter();
+        let rules = rules.filter(|rule| filter.accepts(rule));
         show::show_rules(rules.map(|rule| self.rule_view(rule)), options)
     }
 
@@ -54,7 +57,8 @@ impl Desk<'_> {
         };
         let unresolved = match rule.action {
             RuleAction::Goto(target) => {
-                !self.router.rules().iter().any(|other| other.priority == Some(target))
+                let rules = self.router.rules_of(rule.is_six());
+                !rules.iter().any(|other| other.priority == Some(target))
             }
             _ => false,
         };
@@ -67,11 +71,14 @@ impl Desk<'_> {
     }
 
     /// The first table that nothing is in and no rule names, for a rule that names none.
-    fn free_table(&self) -> u32 {
-        let rib = self.router.routes().rib();
-        let named =
-            |table| self.router.rules().iter().any(|rule| rule.action == RuleAction::Lookup(table));
-        (1..253).find(|table| rib.prefix_count(*table) == 0 && !named(*table)).unwrap_or(252)
+    fn free_table(&self, six: bool) -> u32 {
+        let count = |table| match six {
+            true => self.router.routes6().rib().prefix_count(table),
+            false => self.router.routes().rib().prefix_count(table),
+        };
+        let rules = self.router.rules_of(six);
+        let named = |table| rules.iter().any(|rule| rule.action == RuleAction::Lookup(table));
+        (1..253).find(|table| count(*table) == 0 && !named(*table)).unwrap_or(252)
     }
 
     // ---- next-hop objects ----

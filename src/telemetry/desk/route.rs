@@ -1,15 +1,21 @@
 //! `ip route`, carried out.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    cmp::Reverse,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use ipnet::IpNet;
 
 use super::Desk;
 use super::ip::{Done, Refused};
 use crate::{
-    control::Query,
+    control::{Query, families::Kept},
     iproute2::{
-        Options, RouteCommand, RouteFilter, RouteGet,
+        Inet, Options, RouteCommand, RouteFilter, RouteGet,
         show::{self, NextHopView, RouteGetView, RouteView},
     },
+    packet::Bits,
     port::table::Iface,
     route::{
         control::Verb,
@@ -33,21 +39,28 @@ impl Desk<'_> {
             RouteCommand::Show(filter) if filter.cached => return Ok(self.show_cache(options)),
             RouteCommand::Show(filter) => {
                 self.check_filter(filter.dev.as_ref())?;
-                if filter.table.is_some_and(|table| !self.table_exists(table)) {
-                    return Err(no_table("Dump"));
+                self.check_table(filter, "Dump")?;
+                let mut views = Vec::new();
+                if filter.family.takes(false) {
+                    // Of two routes that begin alike the kernel tells the longer one first.
+                    views = self.route_views::<u32, _>(|prefix| (prefix.bits, Reverse(prefix.len)));
                 }
-                let mut prefixes = self.router.routes().rib().sorted();
-                // Of two routes that begin alike the kernel tells the longer one first.
-                prefixes.sort_by_key(|(_, prefix)| (prefix.bits, std::cmp::Reverse(prefix.len)));
-                let views = prefixes.into_iter();
-                let mut views: Vec<_> = views
-                    .flat_map(|(table_id, prefix)| self.route_views(table_id, prefix))
-                    .collect();
-                // Tables come in the order of the kernel's hash of their numbers.
-                views.sort_by_key(|view| (view.table & 0xff, view.table));
+                if filter.family.takes(true) {
+                    // What lies in a prefix comes before it: the kernel tells a node of its tree
+                    // after those below it.
+                    let last = |prefix: &Prefix<u128>| prefix.bits | !u128::mask(prefix.len);
+                    let six =
+                        self.route_views::<u128, _>(|prefix| (last(prefix), Reverse(prefix.len)));
+                    views.extend(six);
+                }
                 return Ok(show::show_routes(&views, filter, options));
             }
-            RouteCommand::Get(get) => return self.get_route(get, options),
+            RouteCommand::Get(get) => {
+                return match get.dst {
+                    IpAddr::V4(dst) => self.get_route(get, dst, options),
+                    IpAddr::V6(dst) => self.get_route6(get, dst, options),
+                };
+            }
             RouteCommand::InVrf { vrf, command } => {
                 let command = self.in_vrf(vrf, command)?;
                 return self.route(&command, options);
@@ -74,14 +87,36 @@ impl Desk<'_> {
         Ok(command)
     }
 
-    fn route_views(&self, table_id: u32, prefix: Prefix) -> Vec<RouteView> {
-        let routes = self.router.routes();
-        let aliases = routes.rib().get(table_id, prefix).iter();
-        let views = aliases.filter_map(|alias| {
-            let info = routes.rib().info(alias.info)?;
-            Some(self.route_view(prefix, alias.tos, info))
-        });
-        views.collect()
+    /// All routes of a family, table by table as the kernel's hash of their numbers has it.
+    fn route_views<B: Kept, K: Ord>(&self, order: impl Fn(&Prefix<B>) -> K) -> Vec<RouteView> {
+        let rib = B::routes(self.router).rib();
+        let mut prefixes = rib.sorted();
+        prefixes.sort_by_key(|(_, prefix)| order(prefix));
+        let mut views = Vec::new();
+        for (table_id, prefix) in prefixes {
+            for alias in rib.get(table_id, prefix) {
+                if let Some(info) = rib.info(alias.info) {
+                    views.push(self.route_view(prefix.net(), alias.tos, info));
+                }
+            }
+        }
+        views.sort_by_key(|view| (view.table & 0xff, view.table));
+        views
+    }
+
+    /// Only tables that have or had routes can be asked for.
+    fn check_table(&self, filter: &RouteFilter, what: &str) -> Result<(), Refused> {
+        let Some(table) = filter.table else { return Ok(()) };
+        let (there, family) = match filter.family {
+            Inet::Six => (self.table_exists::<u128>(table), "ipv6"),
+            _ => (self.table_exists::<u32>(table), "ipv4"),
+        };
+        match there {
+            true => Ok(()),
+            false => Err(Refused::new(format!(
+                "Error: {family}: FIB table does not exist.\n{what} terminated"
+            ))),
+        }
     }
 
     fn flush_routes(&mut self, filter: &RouteFilter) -> Done {
@@ -90,22 +125,28 @@ impl Desk<'_> {
             self.router.forget_exceptions();
             return Ok(String::new());
         }
-        if filter.table.is_some_and(|table| !self.table_exists(table)) {
-            return Err(no_table("Flush"));
-        }
+        self.check_table(filter, "Flush")?;
         let ifaces = self.router.ifaces().to_vec();
         let objects = self.router.objects().clone();
-        let gone = self.router.flush_routes(|_, prefix, info| {
-            filter.accepts(&view(prefix, 0, info, &objects, &ifaces))
-        });
-        if gone == 0 {
+        let now = self.now;
+        let fits = |net: IpNet, info: &RouteInfo| {
+            filter.accepts(&view(net, 0, info, &objects, &ifaces, now))
+        };
+        let mut gone = 0;
+        if filter.family.takes(false) {
+            gone += self.router.flush_routes(|_, prefix, info| fits(prefix.net(), info));
+        }
+        if filter.family.takes(true) {
+            gone += self.router.flush_routes6(|prefix, info| fits(prefix.net(), info));
+        }
+        if gone == 0 && filter.family != Inet::Six {
             return Ok("Nothing to flush.\n".to_owned());
         }
         Ok(String::new())
     }
 
     /// The way that a packet takes, by the tables that forward packets.
-    fn get_route(&mut self, get: &RouteGet, options: &Options) -> Done {
+    fn get_route(&mut self, get: &RouteGet, dst: Ipv4Addr, options: &Options) -> Done {
         let iif = match &get.iif {
             Some(name) => self.known(name)?.index,
             None => 0,
@@ -117,8 +158,8 @@ impl Desk<'_> {
         };
         let query = Query {
             flow: Flow {
-                src: get.from.map_or(0, Ipv4Addr::to_bits),
-                dst: get.dst.to_bits(),
+                src: get.from.and_then(u32::of).unwrap_or(0),
+                dst: dst.to_bits(),
                 mark: get.mark,
                 tos: get.tos,
                 protocol: get.ipproto.unwrap_or_default(),
@@ -146,7 +187,7 @@ impl Desk<'_> {
             && refusal.is_some()
             && iif == 0
         {
-            return Ok(show::show_route_get(&on_link(get, own), options));
+            return Ok(show::show_route_get(&on_link(get, dst, own), options));
         }
         let found = match (refusal, found) {
             (Some(refusal), _) => return Err(refusal),
@@ -164,7 +205,7 @@ impl Desk<'_> {
             return Err(Refused::new("RTNETLINK answers: No route to host"));
         }
         if get.fibmatch {
-            let matched = self.route_view(found.prefix, alias.tos, info);
+            let matched = self.route_view(found.prefix.net(), alias.tos, info);
             // The table is told wherever it is not main.
             let filter = RouteFilter { table: None, ..RouteFilter::default() };
             return Ok(show::show_routes(&[matched], &filter, options));
@@ -173,19 +214,19 @@ impl Desk<'_> {
         let via = found.gateway;
         let towards = match via {
             Some(IpAddr::V4(four)) => four,
-            _ => get.dst,
+            _ => dst,
         };
         let chosen = || own.and_then(|own| own.select_address(towards)).map(IpAddr::V4);
         let local = info.kind == RouteType::Local;
         let prefsrc = match get.from {
             Some(_) => None,
-            None if local => Some(get.dst.into()),
+            None if local => Some(get.dst),
             None => info.prefsrc.or_else(chosen),
         };
         let on_loopback = local || iif != 0 && info.kind == RouteType::Broadcast;
         let view = RouteGetView {
-            dst: get.dst.into(),
-            from: get.from.map(IpAddr::V4),
+            dst: get.dst,
+            from: get.from,
             kind: info.kind,
             tos: get.tos,
             via,
@@ -217,7 +258,7 @@ impl Desk<'_> {
 
     /// What the kernel refuses for the sake of the source.
     fn check_source(&self, get: &RouteGet, query: &Query) -> Result<(), Refused> {
-        let from = get.from.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let from = Ipv4Addr::from_bits(query.flow.src);
         if from.is_multicast() || from.is_broadcast() || get.iif.is_some() && from.is_unspecified()
         {
             return Err(Refused::invalid());
@@ -270,8 +311,8 @@ impl Desk<'_> {
     }
 
     /// Whether the kernel would know a table of this number: one that has or had routes.
-    fn table_exists(&self, id: u32) -> bool {
-        let routes = self.router.routes();
+    fn table_exists<B: Kept>(&self, id: u32) -> bool {
+        let routes = B::routes(self.router);
         matches!(id, table::MAIN | table::LOCAL)
             || routes.trie(id).is_some()
             || routes.rib().prefix_count(id) > 0
@@ -295,7 +336,7 @@ impl Desk<'_> {
                 expires: found.expires.map(|seconds| seconds as u32),
                 mtu: learned.mtu.map(u32::from),
                 mtu_locked: learned.locked,
-                ..way_to(dst)
+                ..way_to(dst.into())
             };
             all.push_str(&show::show_route_get(&view, options));
         }
@@ -303,22 +344,18 @@ impl Desk<'_> {
     }
 
     /// A route as `ip route show` wants it, with its next-hop object.
-    pub(super) fn route_view(&self, prefix: Prefix, tos: u8, info: &RouteInfo) -> RouteView {
-        let mut view = view(prefix, tos, info, self.router.objects(), self.router.ifaces());
+    pub(super) fn route_view(&self, dst: IpNet, tos: u8, info: &RouteInfo) -> RouteView {
+        let (objects, ifaces) = (self.router.objects(), self.router.ifaces());
+        let mut view = view(dst, tos, info, objects, ifaces, self.now);
         view.nh_info = self.nexthop_view(info.nhid);
         view
     }
 }
 
-/// What is said of a table that has never had a route.
-fn no_table(what: &str) -> Refused {
-    Refused::new(format!("Error: ipv4: FIB table does not exist.\n{what} terminated"))
-}
-
 /// The way to a destination of which nothing else is known.
-fn way_to(dst: Ipv4Addr) -> RouteGetView {
+pub(super) fn way_to(dst: IpAddr) -> RouteGetView {
     RouteGetView {
-        dst: dst.into(),
+        dst,
         from: None,
         kind: RouteType::Unicast,
         tos: 0,
@@ -339,14 +376,17 @@ fn way_to(dst: Ipv4Addr) -> RouteGetView {
 
 /// The way of a packet that is bound to an interface and has no route: the destination is taken to
 /// be on the link.
-fn on_link(get: &RouteGet, own: &Iface) -> RouteGetView {
-    let broadcast = get.dst.is_broadcast();
+fn on_link(get: &RouteGet, dst: Ipv4Addr, own: &Iface) -> RouteGetView {
+    let broadcast = dst.is_broadcast();
     RouteGetView {
-        from: get.from.map(IpAddr::V4),
+        from: get.from,
         kind: if broadcast { RouteType::Broadcast } else { RouteType::Unicast },
         tos: get.tos,
         dev: Some(own.name.clone()),
-        prefsrc: get.from.map_or_else(|| own.select_address(get.dst), |_| None).map(IpAddr::V4),
+        prefsrc: match get.from {
+            Some(_) => None,
+            None => own.select_address(dst).map(IpAddr::V4),
+        },
         mark: get.mark,
         uid: Some(get.uid.unwrap_or(0)),
         cache: if broadcast { vec!["local".into(), "brd".into()] } else { Vec::new() },
@@ -356,28 +396,31 @@ fn on_link(get: &RouteGet, own: &Iface) -> RouteGetView {
 
 /// A route as `ip route show` wants it.
 fn view(
-    prefix: Prefix,
+    dst: IpNet,
     tos: u8,
     info: &RouteInfo,
     objects: &Nexthops,
     ifaces: &[Iface],
+    now: u64,
 ) -> RouteView {
     let blackhole = objects.is_blackhole(info.nhid);
-    view_with(prefix, tos, info, &objects.of(info), blackhole, ifaces)
+    view_with(dst, tos, info, &objects.of(info), blackhole, ifaces, now)
 }
 
 /// The same with the next hops that it has, or had.
 pub(super) fn view_with(
-    prefix: Prefix,
+    dst: IpNet,
     tos: u8,
     info: &RouteInfo,
     nexthops: &[Nexthop],
     blackhole: bool,
     ifaces: &[Iface],
+    now: u64,
 ) -> RouteView {
     let find = |index: u16| ifaces.iter().find(|iface| iface.index == index);
+    let six = matches!(dst, IpNet::V6(_));
     // What is the router's own does not hang on a link.
-    let follows = info.kind != RouteType::Local;
+    let follows = info.kind != RouteType::Local && !(six && info.kind == RouteType::Anycast);
     let mut nexthops: Vec<NextHopView> = nexthops
         .iter()
         .map(|hop| NextHopView {
@@ -390,14 +433,23 @@ pub(super) fn view_with(
         })
         .collect();
     let mut kind = info.kind;
+    let loopback =
+        || vec![NextHopView { dev: Some("lo".to_owned()), weight: 1, ..NextHopView::default() }];
     if kind == RouteType::Unicast && blackhole {
         // The kernel shows such a route by what its object does, on the loopback.
         kind = RouteType::Blackhole;
-        nexthops =
-            vec![NextHopView { dev: Some("lo".to_owned()), weight: 1, ..NextHopView::default() }];
+        nexthops = loopback();
+    } else if six && nexthops.is_empty() {
+        // What is refused stands on the loopback.
+        nexthops = loopback();
     }
+    let left = |end: u64| (end.saturating_sub(now) / 1_000_000_000) as u32;
     RouteView {
-        dst: prefix.net(),
+        dst,
+        src: info.src,
+        pref: six.then(|| show::pref(info.pref).to_owned()),
+        expires: info.expires.map(left),
+        iif: None,
         kind,
         tos,
         table: info.table,

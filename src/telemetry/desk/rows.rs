@@ -1,16 +1,18 @@
 //! Rows of the router's tables.
 
-use std::net::{IpAddr, Ipv4Addr};
-
+use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::{Desk, DeviceFacts};
 use crate::{
+    control::families::Kept,
     graph::Nanos,
     iproute2::{Options, names, show},
     neighbour::control::{Family, Stats},
     port::table::Iface,
     route::{
+        family::FibWriter,
+        fib6,
         nexthops::ObjectKind,
         rib::{Prefix, RouteInfo},
         spec::{RouteType, proto, scope, table},
@@ -148,18 +150,26 @@ impl Desk<'_> {
     }
 
     /// Rows of the routes of one prefix in a table.
-    pub(super) fn route_rows(&self, prefix: Prefix, wanted: u32) -> Vec<RouteRow> {
-        let rib = self.router.routes().rib();
+    pub(super) fn route_rows_of(&self, net: IpNet, wanted: u32) -> Vec<RouteRow> {
+        match net {
+            IpNet::V4(_) => self.route_rows::<u32>(net, wanted),
+            IpNet::V6(_) => self.route_rows::<u128>(net, wanted),
+        }
+    }
+
+    fn route_rows<B: Kept>(&self, net: IpNet, wanted: u32) -> Vec<RouteRow> {
+        let Some(prefix) = Prefix::<B>::of_net(net) else { return Vec::new() };
+        let rib = B::routes(self.router).rib();
         let aliases = rib.get(wanted, prefix).iter();
         let infos = aliases.filter_map(|alias| Some((alias.tos, rib.info(alias.info)?)));
         infos
             .filter(|(_, info)| info.table == wanted)
-            .map(|(tos, info)| self.route_row(prefix, tos, info))
+            .map(|(tos, info)| self.route_row(net, tos, info))
             .collect()
     }
 
-    fn route_row(&self, prefix: Prefix, tos: u8, info: &RouteInfo) -> RouteRow {
-        let address = Ipv4Addr::from_bits(prefix.bits);
+    fn route_row(&self, net: IpNet, tos: u8, info: &RouteInfo) -> RouteRow {
+        let six = matches!(net, IpNet::V6(_));
         let mut metrics = Map::new();
         if let Some(mtu) = info.mtu {
             metrics.insert("mtu".into(), Value::from(mtu));
@@ -169,10 +179,13 @@ impl Desk<'_> {
         }
         let nexthops = self.router.objects().of(info);
         let hops = nexthops.iter().map(|hop| NextHopRow {
-            gateway: hop.gateway.filter(IpAddr::is_ipv4).map(|gateway| gateway.to_string()),
+            gateway: hop
+                .gateway
+                .filter(|gateway| gateway.is_ipv6() == six)
+                .map(|gateway| gateway.to_string()),
             via: hop
                 .gateway
-                .filter(IpAddr::is_ipv6)
+                .filter(|gateway| gateway.is_ipv6() && !six)
                 .map(|gateway| ViaRow { family: "inet6".to_owned(), host: gateway.to_string() }),
             dev: Some(self.name(hop.iface)),
             weight: hop.weight,
@@ -183,11 +196,12 @@ impl Desk<'_> {
         let some = |wanted: bool, text: String| wanted.then_some(text);
         RouteRow {
             kind: some(info.kind != RouteType::Unicast, names::route_type(info.kind).into()),
-            dst: match prefix.len {
+            dst: match net.prefix_len() {
                 0 => "default".to_owned(),
-                32 => address.to_string(),
-                len => format!("{address}/{len}"),
+                len if len == net.max_prefix_len() => net.addr().to_string(),
+                _ => net.to_string(),
             },
+            from: info.src.map(|src| src.to_string()),
             tos: some(tos != 0, names::dsfield(tos).into_owned()),
             nhid: (info.nhid != 0).then_some(info.nhid),
             via: single.as_ref().and_then(|hop| hop.via.clone()),
@@ -285,6 +299,7 @@ impl Desk<'_> {
         let (count, room) = (u64::from(self.pool.count()), u64::from(self.pool.data_room()));
         let used = count - u64::from(self.pool.available()).min(count);
         let (groups, fib_bytes) = self.router.routes().fib().usage();
+        let (nodes, node_bytes) = self.router.routes6().fib().usage();
         vec![
             row("packet buffers", used, count, count * room, "devices receive nothing"),
             row(
@@ -300,6 +315,20 @@ impl Desk<'_> {
                 u64::from(limits.fib_groups),
                 fib_bytes,
                 "routes longer than /24 are refused; see limits.fib-groups",
+            ),
+            row(
+                "IPv6 routes",
+                self.router.routes6().rib().len() as u64,
+                limits.routes as u64,
+                0,
+                "more are refused; see limits.routes",
+            ),
+            row(
+                "IPv6 fib nodes",
+                nodes,
+                u64::from(limits.fib_groups) * u64::from(fib6::NODES_A_GROUP),
+                node_bytes,
+                "routes that need a new one are refused; see limits.fib-groups",
             ),
             row(
                 "next hops",

@@ -10,6 +10,7 @@ use crate::{
 
 mod monitor;
 mod policy;
+mod six;
 
 const CONFIG: &str = r#"
 [instance]

@@ -74,7 +74,7 @@ fn a_watcher_is_told_what_ip_monitor_tells_of_the_kernel() {
     let lines: Vec<String> =
         LINES.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
     let Some(linux) = oracle::watch(WORDS, &lines) else { return };
-    let ours = told(&mut World::new(), &format!("monitor {WORDS}"), LINES);
+    let ours = told(&mut World::new(), &format!("-4 monitor {WORDS}"), LINES);
     assert_eq!(ours.err, "");
     let (linux, ours) = (apart(&linux), apart(&ours.out));
     let first = linux.iter().zip(&ours).position(|(linux, ours)| linux != ours);
