@@ -196,7 +196,7 @@ fn a_neighbour_that_moves_under_load_costs_no_more_than_a_queue() {
 
 /// Nanoseconds for each of some packets to a neighbour that is known.
 fn cost(links: &mut Links) -> f64 {
-    const COUNT: u32 = 500;
+    const COUNT: u32 = 100;
     let begun = Instant::now();
     for _ in 0..COUNT {
         links.send(PEER);
@@ -226,7 +226,7 @@ fn a_scan_of_a_million_absent_neighbours_costs_the_others_nothing() {
         for _ in 0..250 {
             for _ in 0..1000 {
                 absent += 1;
-                links.send(Ipv4Addr::from_bits(11 << 24 | 1 << 16 | absent));
+                links.send(Ipv4Addr::from_bits((11 << 24) + (1 << 22) + absent));
             }
             links.wait(MILLISECOND);
             scanned.push(cost(&mut links));
@@ -240,7 +240,7 @@ fn a_scan_of_a_million_absent_neighbours_costs_the_others_nothing() {
     assert_eq!(absent, 1_000_000);
     assert!(router.neighbours().count(Family::Arp) <= router.limits().neighbours);
     assert!(router.neighbours().stats(Family::Arp).table_fulls > 900_000);
-    assert_eq!(links.packets(OTHER), 1 + 4 * 2 * 250 * 500, "none of the others is lost");
+    assert_eq!(links.packets(OTHER), 1 + 4 * 2 * 250 * 100, "none of the others is lost");
     println!("packets to others cost {attempts:.2?} times as much");
     let best = attempts.into_iter().fold(f64::MAX, f64::min);
     assert!(best < 1.10, "packets to others cost {best:.2} times as much");

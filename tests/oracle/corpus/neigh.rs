@@ -112,6 +112,7 @@ pub(crate) fn heard() -> Family {
         if state == "delay" {
             f.lan(format!("used before {what}, number {number}"), &packet(h), "dmz: udp");
         }
+        f.settle(Duration::from_millis(20));
         let mac = if mac { OTHER } else { mac_of(h) };
         let did = if did { format!("dmz: arp reply {DMZ}") } else { "nothing".to_owned() };
         f.add(format!("{state}: {what}"), "dmz", make(mac, h), did);
