@@ -13,7 +13,7 @@ use std::{
 
 use ipnet::Ipv6Net;
 
-use super::Router;
+use super::{Router, events::What};
 use crate::{
     dpdk::mbuf::Flags,
     graph::Nanos,
@@ -403,9 +403,16 @@ impl Router {
                 self.host_route(index, address, RouteType::Local, false);
                 self.peer_route(index, address, false);
             }
-            Action::Tell(_) => {}
+            Action::Tell(address) => {
+                let known = own.host.addresses().iter().find(|known| known.address == address);
+                if let Some(known) = known.map(|known| shown(known, own)) {
+                    self.tell_address6(false, index, known);
+                }
+            }
             Action::Gone(gone) => {
+                let known = shown(&gone, own);
                 own.notes.remove(&gone.address);
+                self.tell_address6(true, index, known);
             }
             Action::SetRoute(route) => self.set_host_route(now, index, route),
             Action::DeleteRoute(route) => self.delete_host_route(index, &route),
@@ -496,6 +503,13 @@ impl Router {
         let key = Key { iface: index, address: address.into() };
         self.neighbours.handle_packet(now, key, made, len);
         self.act(now);
+    }
+
+    fn tell_address6(&mut self, deleted: bool, index: u16, own: IfaceAddr6) {
+        self.tell(deleted, |router| {
+            let iface = router.ifaces.iter().find(|iface| iface.index == index)?;
+            Some(What::Address6(iface.clone(), own))
+        });
     }
 
     /// A route to an address of the router's own.

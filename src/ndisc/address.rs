@@ -310,7 +310,7 @@ impl Interface {
     pub(super) fn connect(&mut self, now: Nanos, address: Ipv6Addr) {
         let Some(place) = self.position(address) else { return };
         let known = &self.addresses[place];
-        if !self.up || known.flags.noprefixroute || known.len == 128 {
+        if !self.up || known.flags.noprefixroute {
             return;
         }
         let expires = (known.valid != FOREVER).then(|| known.at(known.valid).max(now));

@@ -59,6 +59,43 @@ fn addresses_of_ipv6_are_made_and_told_as_by_the_real_ip() {
     compare_six(ADDRESSES);
 }
 
+#[test]
+fn a_watcher_is_told_of_addresses_and_routes_of_ipv6() {
+    let mut world = world();
+    let words = ["-6", "monitor", "label", "all"].map(str::to_owned).to_vec();
+    let Reply::Rows { next, .. } = world.desk().answer(Request::Ip(words)) else {
+        panic!("no watch")
+    };
+    for line in [
+        "addr add 2001:db8:2::1/64 dev d0",
+        "route add 192.0.3.0/24 via 192.0.2.9",
+        "route add 2001:db8:5::/48 via 2001:db8:1::9",
+        "route append 2001:db8:5::/48 via 2001:db8:1::a",
+        "-6 route del 2001:db8:5::/48 via 2001:db8:1::9",
+        "addr del 2001:db8:2::1/64 dev d0",
+    ] {
+        let said = world.ip(line);
+        assert_eq!(said.status, 0, "{line}: {}", said.err);
+    }
+    let Reply::Rows { rows, next, .. } = world.desk().resume(next) else { panic!("no news") };
+    world.desk().abandon(next);
+    let told: String =
+        rows.into_iter().map(|row| serde_json::from_value::<IpOutput>(row).unwrap().out).collect();
+    for line in [
+        "[ADDR]1: d0    inet6 2001:db8:2::1/64 scope global \n",
+        "[ROUTE]local 2001:db8:2::1 dev d0 table local proto kernel metric 0 pref medium\n",
+        "[ROUTE]2001:db8:2::/64 dev d0 proto kernel metric 256 pref medium\n",
+        "[ROUTE]2001:db8:5::/48 via 2001:db8:1::9 dev d0 metric 1024 pref medium\n",
+        "\tnexthop via 2001:db8:1::a dev d0 weight 1 \n",
+        "[ROUTE]Deleted 2001:db8:5::/48 via 2001:db8:1::9 dev d0 metric 1024 pref medium\n",
+        "[ADDR]Deleted 1: d0    inet6 2001:db8:2::1/64 scope global \n",
+        "[ROUTE]Deleted local 2001:db8:2::1 dev d0 table local proto kernel metric 0 pref medium\n",
+    ] {
+        assert!(told.contains(line), "{line} is not in\n{told}");
+    }
+    assert!(!told.contains("192.0.3.0"), "{told}");
+}
+
 const ROUTES: &str = "
 -6 route show dev d0
 -6 route show root 2000::/3
