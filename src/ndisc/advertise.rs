@@ -246,6 +246,8 @@ pub struct Advertiser {
     last: Option<Nanos>,
     next: Option<Nanos>,
     answers: Vec<(Nanos, Ipv6Addr)>,
+    /// The router has said that it goes.
+    ceased: bool,
     random: Random,
     actions: Vec<RouterAdvertisement>,
 }
@@ -263,6 +265,7 @@ impl Advertiser {
             last: None,
             next: None,
             answers: Vec::new(),
+            ceased: false,
             random: Random::new(seed),
             actions: Vec::new(),
         }
@@ -285,6 +288,7 @@ impl Advertiser {
         }
         self.settings = settings;
         self.since = now;
+        self.ceased = false;
         if self.source.is_some() {
             self.start(now);
         }
@@ -297,7 +301,7 @@ impl Advertiser {
 
     /// The link is up and has an address to tell from.
     pub fn handle_up(&mut self, now: Nanos, source: Ipv6Addr) {
-        if self.source != Some(source) {
+        if self.source != Some(source) && !self.ceased {
             self.source = Some(source);
             self.start(now);
         }
@@ -307,7 +311,6 @@ impl Advertiser {
     pub fn handle_down(&mut self) {
         self.source = None;
         self.next = None;
-        self.last = None;
         self.answers.clear();
     }
 
@@ -389,6 +392,7 @@ impl Advertiser {
         if self.source.is_some() && !self.settings.unicast_only {
             self.advertise_all(now, true);
         }
+        self.ceased = true;
         self.handle_down();
     }
 

@@ -656,6 +656,9 @@ fn all_is_told_and_taken_back() {
             .any(|item| *item == Item::Rdnss { lifetime: 0, servers: servers.clone() })
     );
     assert_eq!(router.next_deadline(), None);
+    // Who has said farewell says nothing more.
+    router.handle_up(1001 * SECOND, ip("fe80::ff:fe00:b"));
+    assert_eq!(router.next_deadline(), None);
 }
 
 /// Options that do not fit into one packet go into another.
