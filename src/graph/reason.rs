@@ -217,6 +217,8 @@ reasons! {
     Icmp6NoSession = "icmp6_no_session" [Icmp6InErrors],
     /// An ICMPv6 request that sysctls or limits leave unanswered.
     Icmp6Ignored = "icmp6_ignored" [],
+    /// Multicast to a group that is not wanted from this source.
+    Ip6MulticastSource = "ip6_multicast_source" [Ip6InDiscards],
     /// The ICMPv6 message is shorter than its header.
     Icmp6Truncated = "icmp6_truncated" [Icmp6InErrors],
     /// The ICMPv6 checksum does not match.

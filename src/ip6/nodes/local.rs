@@ -50,6 +50,7 @@ const TCP_MALFORMED: u8 = 15;
 const TCP_CHECKSUM: u8 = 16;
 const NOT_TAKEN: u8 = 17;
 const DONE: u8 = 18;
+const UNWANTED: u8 = 19;
 
 /// UDP-Lite, whose length field tells how much of it the checksum covers.
 const UDPLITE: u8 = protocol::UDPLITE;
@@ -170,6 +171,20 @@ fn has_upper_header(bytes: &[u8], parsed: Parsed) -> bool {
     upper.is_later_fragment() || upper.offset + least <= bytes.len()
 }
 
+/// Whether a packet to a group comes from a source from which the group is not wanted; what is said of
+/// groups themselves is heard from everybody (RFC 3810 section 6) [8.97, 8.155, 8.157].
+fn is_unwanted(
+    iface: u16,
+    ip: &Ipv6View<'_>,
+    number: u8,
+    rest: &[u8],
+    cx: &Cx<'_, Tables>,
+) -> bool {
+    let refused = cx.tables.ifaces.get(iface).is_some_and(|own| !own.admits(ip.dst(), ip.src()));
+    let kind = rest.first().copied().unwrap_or_default();
+    refused && !(number == next_header::ICMPV6 && icmp6::is_listener_discovery(kind))
+}
+
 /// One header of a packet; and where the packet ends, when that is sooner than it is.
 fn step(packet: &mut Packet, parsed: Parsed, cx: &Cx<'_, Tables>) -> (Step, Option<usize>) {
     let flags = packet.flags();
@@ -184,6 +199,11 @@ fn step(packet: &mut Packet, parsed: Parsed, cx: &Cx<'_, Tables>) -> (Step, Opti
     };
     let only = |step: Step| (step, None);
     match number {
+        next_header::ICMPV6 | next_header::TCP | next_header::UDP | UDPLITE
+            if group && is_unwanted(packet.iface(), &ip, number, rest, cx) =>
+        {
+            only(Leave(UNWANTED))
+        }
         next_header::ROUTING => only(route(packet, parsed, foreign, cx)),
         next_header::DESTINATION => only(destination(bytes, parsed, cx)),
         next_header::FRAGMENT => only(piece(bytes, parsed, cx)),
@@ -258,6 +278,7 @@ impl Node<Tables> for Ip6Local {
             Edge::Drop(Reason::TcpChecksum),
             Edge::Drop(Reason::Broadcast),
             Edge::Drop(Reason::LocalDone),
+            Edge::Drop(Reason::Ip6MulticastSource),
         ]
     }
 

@@ -6,7 +6,7 @@ use super::{fragments::Lab, *};
 use crate::{
     ndisc::{Conf, Prefix, Settings},
     packet::{
-        igmp, mld,
+        envelope, igmp, mld,
         ndisc::{
             ALL_NODES, ALL_ROUTERS, Advertisement, Item, Message, Neighbour, PrefixInfo,
             RouterAdvertisement, RouterSolicitation, group_mac, link_local, solicited_node,
@@ -172,6 +172,35 @@ fn queries_are_answered() {
     let src = [10, 0, 0, 1].into();
     assert_eq!(told, [igmp::Message::Report { src, group, first: true }]);
     assert_eq!(sent[0][..6], [1, 0, 0x5e, 1, 2, 3]);
+    lab.finish();
+}
+
+/// A group may be wanted from one source alone; what is said of groups is heard from everybody. [8.155]
+/// [8.157] [8.163]
+#[test]
+fn a_group_is_heard_from_sources_that_are_wanted() {
+    let machine = machine_for(&world());
+    let mut lab = lab(&machine);
+    frames(&mut lab, 10);
+    let group = ip("ff1e::9");
+    lab.router().join_group("lan", group.into(), Some(ip("fe80::9").into())).unwrap();
+    frames(&mut lab, 5);
+    for (src, answered) in [("fe80::9", true), ("fe80::8", false)] {
+        let own = link_local(mac(&mut lab)).to_string();
+        say(&mut lab, &asks(src, &own).to_bytes());
+        frames(&mut lab, 1);
+        let ping = envelope::seal(ip(src), group, 64, vec![128, 0, 0, 0, 0, 1, 0, 1]);
+        say(&mut lab, &ping);
+        let replies = frames(&mut lab, 1).iter().filter(|frame| frame[54] == 129).count();
+        assert_eq!(replies, usize::from(answered), "{src}");
+    }
+    let newer = Newer { suppress: false, robustness: 2, interval: 125, sources: vec![] };
+    let query = Query { src: ip("fe80::8"), group, code: 1000, newer: Some(newer) };
+    say(&mut lab, &mld::Message::Query(query).to_bytes());
+    let told: Vec<_> =
+        frames(&mut lab, 3).iter().filter_map(|f| mld::Message::parse(&f[14..])).collect();
+    let [mld::Message::Records { records, .. }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((records[0].kind, records[0].group), (RecordKind::IsInclude, group));
     lab.finish();
 }
 
