@@ -22,7 +22,7 @@ use crate::{
         Action, Address, Advertiser, Conf, Interface, Parameter, Route, RouteKind, Settings,
         select::Labels,
     },
-    neighbour::control::Key,
+    neighbour::control::{Family, Key, Var},
     packet::{MacAddr, generate::Random, igmp, ndisc},
     port::table::{AddrFlags, GroupFilter, Iface, IfaceAddr6},
     route::{
@@ -32,6 +32,7 @@ use crate::{
 };
 
 const SECOND: Nanos = 1_000_000_000;
+const MILLISECOND: Nanos = 1_000_000;
 /// Ethertypes.
 const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xdd];
@@ -137,7 +138,9 @@ impl Router {
 
     /// The tunables of an interface, with what others say.
     fn conf_of(&self, iface: &Iface, base: Conf) -> Conf {
+        let times = self.neighbours.params(Some(iface.index), Family::Ndisc);
         let conf = Conf {
+            retrans_time: times.get(Var::RetransTime) * MILLISECOND,
             forwarding: iface.conf6.forwarding,
             all_forwarding: iface.conf6.forwarding,
             disable_ipv6: iface.conf6.disable_ipv6,
@@ -429,14 +432,21 @@ impl Router {
 
     fn learn_parameter(&mut self, index: u16, parameter: Parameter) {
         let Some(iface) = self.ifaces.iter_mut().find(|iface| iface.index == index) else { return };
+        let mut times = |var: Var, value: Nanos| {
+            self.neighbours.set_param(Some(index), Family::Ndisc, var, value);
+        };
         match parameter {
             Parameter::HopLimit(limit) => iface.conf6.hop_limit = limit,
             Parameter::Mtu(mtu) => {
                 iface.conf6.mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
                 self.refresh_hops(index);
             }
-            // Times of neighbours are the neighbour tables' to keep.
-            Parameter::ReachableTime(_) | Parameter::RetransTime(_) => return,
+            Parameter::RetransTime(time) => return times(Var::RetransTime, time / MILLISECOND),
+            Parameter::ReachableTime(time) => {
+                times(Var::BaseReachableTime, time / MILLISECOND);
+                // A stale entry stays as long again, twice (`ndisc_router_discovery`).
+                return times(Var::GcStaleTime, 3 * time / SECOND);
+            }
         }
         self.links_changed();
     }

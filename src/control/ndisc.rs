@@ -210,7 +210,9 @@ impl Router {
     /// Tells a neighbour's entry what was heard of it.
     pub(super) fn update_neighbour(&mut self, now: Nanos, index: u16, update: &Update) {
         let key = Key { iface: index, address: update.address.into() };
-        let known = self.neighbours.lookup(key).map(|entry| entry.state);
+        let entry = self.neighbours.lookup(key);
+        let was_router = entry.is_some_and(|entry| entry.flags.router);
+        let known = entry.map(|entry| entry.state);
         match known {
             Some(State::Failed) if update.unless_failed => return,
             None if !update.create || !self.neighbours.create(now, key) => return,
@@ -227,6 +229,13 @@ impl Router {
         // What is the administrator's, or lacks an address, stays as it is.
         let _ = self.neighbours.update(now, key, update.mac, state, flags);
         self.act(now);
+        // Who is no router any more routes nothing (`rt6_clean_tohost`).
+        if was_router && update.router == Some(false) {
+            if let Some(own) = self.own(index) {
+                own.host.forget_routers(|gateway| gateway == update.address);
+            }
+            self.apply_host(now, index);
+        }
     }
 
     /// Asks for an IPv6 neighbour, all stations that may be it or the one at `mac`.

@@ -306,7 +306,12 @@ impl Desk<'_> {
 
     fn add_address(&mut self, spec: &AddrSpec, replace: bool) -> Done {
         self.known(&spec.dev)?;
-        let local = match spec.local.ok_or_else(Refused::invalid)? {
+        let local = spec.local.ok_or_else(Refused::invalid)?;
+        if local.is_multicast() && spec.flags & AUTOJOIN != 0 {
+            self.router.join_group(&spec.dev, local, None).map_err(Refused::new)?;
+            return Ok(String::new());
+        }
+        let local = match local {
             IpAddr::V4(local) => local,
             IpAddr::V6(local) => return self.add_address6(spec, local, replace),
         };
@@ -384,6 +389,11 @@ impl Desk<'_> {
     }
 
     fn delete_address(&mut self, spec: &AddrSpec, wildcard: bool) -> Done {
+        self.known(&spec.dev)?;
+        if let Some(group) = spec.local.filter(IpAddr::is_multicast) {
+            self.router.leave_group(&spec.dev, group).map_err(Refused::new)?;
+            return Ok(String::new());
+        }
         let iface = self.known(&spec.dev)?;
         if let Some(IpAddr::V6(local)) = spec.local {
             // The length tells, not the peer's address (`inet6_addr_del`).
