@@ -339,6 +339,13 @@ impl Limits {
         told
     }
 
+    /// May a redirect go to `target`, or to others for its sake? Takes from the allowance of
+    /// [`Limits::allow6`], as the kernel does (`ip6_forward`, `ndisc_send_redirect`).
+    pub fn allow_redirect6(&self, seed: u32, target: u128, now: Nanos) -> bool {
+        let key = crate::packet::l3_hash6(target, 0, 0, seed);
+        take(&self.targets6, key, now, SECOND, SECOND * BURST)
+    }
+
     /// May an error about the lack of a route go to `target`? Takes from the allowance that
     /// [`Limits::allow`] takes from again, as the kernel does (`ip_error`).
     pub fn allow_route_error(&self, target: Ipv4Addr, now: Nanos) -> bool {
@@ -374,6 +381,10 @@ fn take(targets: &[AtomicU64], target: u32, now: Nanos, cost: u32, most: u32) ->
             None => (gathered, false),
         };
         let new = key | u64::from(now.wrapping_sub(left));
+        // Who has nothing left is only read, however often it is asked for.
+        if new == old {
+            return allowed;
+        }
         if way.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             return allowed;
         }
@@ -473,6 +484,8 @@ mod tests {
         let rare = Rules { ratelimit_ms: 100_000, ..six };
         let never = limits.allow6((&RULES, &rare), 1, 9, 0);
         assert_eq!(never, Verdict::TargetLimited, "a minute is all that is given at first");
+        let told = (0..20).filter(|_| limits.allow_redirect6(RULES.seed, 77, 5 * MS)).count();
+        assert_eq!((told, limits.allow_redirect6(RULES.seed, 77, 1006 * MS)), (6, true));
         let off = Rules { ratelimit_ms: 0, ..six };
         assert_eq!(limits.allow6((&RULES, &off), 1, 7, 2600 * MS), Verdict::Allowed);
         let ids: std::collections::HashSet<u32> =

@@ -42,6 +42,9 @@ pub enum Cause6 {
 }
 
 impl Cause6 {
+    /// In the place of the pointer of a packet that is too big: its sender is to be redirected as well.
+    pub const REDIRECT_TOO: u32 = 1;
+
     /// The note for a packet.
     pub const fn note(self) -> u16 {
         self as u16

@@ -63,6 +63,12 @@ impl Tables {
         self.ifaces.iter().any(|iface| [vrf, 0].contains(&iface.own_vrf()) && has(iface))
     }
 
+    /// Whether somebody may be redirected, or others for the sake of a destination: six times at once,
+    /// and then once a second.
+    pub fn may_redirect6(&self, whom: u128, now: crate::graph::Nanos) -> bool {
+        self.limits.allow_redirect6(self.tunables.icmp.seed, whom, now)
+    }
+
     /// True when the address is one that all routers of a prefix share (RFC 4291 section 2.6.1), and the
     /// router is one of them for what comes by an interface.
     pub fn is_anycast6(&self, iface: u16, address: u128) -> bool {

@@ -2,12 +2,12 @@
 //!
 //! - takes: packets that end here, with a [`Cause6`] noted
 //! - gives: an error to `ip6-output` where the rules allow one; the packet itself is dropped for
-//!   the cause's reason
+//!   the cause's reason, but goes on behind a redirect
 //! - obeys: RFC 4443 section 2.4; `icmp6_send`, in the order of its checks; ledger 3.79 to 3.87
 
 use std::net::Ipv6Addr;
 
-use super::reply;
+use super::{redirect::redirect, reply};
 use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Snmp},
@@ -101,6 +101,30 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     Some(packet)
 }
 
+/// A packet that called for a redirect goes on, and the redirect before it.
+fn go_on(culprit: &mut Packet, cx: &Cx<'_, Tables>, out: &mut Out) {
+    let answer = redirect(culprit, cx);
+    let at = culprit.l3() + ipv6::field::HOP_LIMIT;
+    if let Some(limit) = culprit.data_mut().get_mut(at) {
+        *limit = limit.saturating_sub(1);
+    }
+    cx.count(Snmp::Ip6OutForwDatagrams, 1);
+    let Some(mut first) = answer else { return };
+    std::mem::swap(culprit, &mut first);
+    if let Err(second) = out.emit(SEND, first) {
+        // Without room the sender is told another time.
+        *culprit = second;
+        cx.count(Snmp::Icmp6OutErrors, 1);
+    }
+}
+
+/// Sends what was made, where there is room.
+fn send(answer: Option<Packet>, cx: &Cx<'_, Tables>, out: &mut Out) {
+    if answer.is_some_and(|packet| out.emit(SEND, packet).is_err()) {
+        cx.count(Snmp::Icmp6OutErrors, 1);
+    }
+}
+
 impl Node<Tables> for Icmp6Error {
     fn name(&self) -> &'static str {
         "icmp6-error"
@@ -112,11 +136,18 @@ impl Node<Tables> for Icmp6Error {
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
         for (index, culprit) in frame.iter_mut().enumerate() {
-            if let Some(packet) = answer(culprit, cx)
-                && out.emit(SEND, packet).is_err()
-            {
-                cx.count(Snmp::Icmp6OutErrors, 1);
+            match Cause6::from_note(culprit.note()) {
+                Some(Cause6::Redirect) => {
+                    go_on(culprit, cx, out);
+                    out.set(index, SEND);
+                    continue;
+                }
+                Some(Cause6::TooBig) if culprit.hash() == Cause6::REDIRECT_TOO => {
+                    send(redirect(culprit, cx), cx, out);
+                }
+                _ => {}
             }
+            send(answer(culprit, cx), cx, out);
             out.set(index, DROP);
         }
     }

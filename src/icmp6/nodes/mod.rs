@@ -2,6 +2,7 @@
 
 mod error;
 mod input;
+mod redirect;
 mod reply;
 mod tcp_reset;
 

@@ -62,6 +62,11 @@ pub(super) fn allowed(cx: &Cx<'_, Tables>, kind: u8, target: Ipv6Addr) -> bool {
     false
 }
 
+/// Whether somebody may be redirected, or to somewhere: six times at once, and then once a second.
+pub(super) fn may_redirect(cx: &Cx<'_, Tables>, whom: Ipv6Addr) -> bool {
+    cx.tables.may_redirect6(whom.to_bits(), cx.now)
+}
+
 /// Hop limit of the router's own packets on the way `hop`.
 pub(super) fn hop_limit(cx: &Cx<'_, Tables>, hop: u32) -> u8 {
     let facts = cx.tables.hops.get(hop);

@@ -105,7 +105,7 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
     if TRANSIT && packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST)) {
         return L2_MULTICAST;
     }
-    let iface = packet.iface();
+    let (iface, mut redirects) = (packet.iface(), false);
     let Ok(ip) = Ipv6View::new_quoted(packet.data().get(l3..).unwrap_or_default()) else {
         return NO_ROUTE;
     };
@@ -117,7 +117,10 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
             packet.set_note(Cause6::HopLimit.note());
             return ERROR;
         }
-        if iface != rewrite.out.iface {
+        if iface == rewrite.out.iface {
+            let routed = Parsed::of(packet).source_routed;
+            redirects = !routed && cx.tables.may_redirect6(ip.dst_bits(), cx.now);
+        } else {
             let src = ip.src_bits();
             if src == 0 || address::is_multicast(src) || address::is_loopback(src) {
                 return SCOPE;
@@ -133,6 +136,11 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
             return CUT;
         }
         packet.set_note(Cause6::TooBig.note());
+        packet.set_hash(if redirects { Cause6::REDIRECT_TOO } else { 0 });
+        return ERROR;
+    }
+    if redirects {
+        packet.set_note(Cause6::Redirect.note());
         return ERROR;
     }
     if TRANSIT && let Some(limit) = packet.data_mut().get_mut(l3 + field::HOP_LIMIT) {
