@@ -63,6 +63,17 @@ impl Tables {
         self.ifaces.iter().any(|iface| [vrf, 0].contains(&iface.own_vrf()) && has(iface))
     }
 
+    /// True when the address is the router's in the very VRF of an interface; of link-local ones a VRF
+    /// has none (`ipv6_chk_addr` of a master).
+    pub fn owns6_itself(&self, iface: u16, address: u128) -> bool {
+        let vrf = self.vrf(iface);
+        if address::is_link_local(address) {
+            return vrf == 0 && self.owns6(iface, address);
+        }
+        let has = |own: &IfaceAddr6| own.local.addr().to_bits() == address && own.is_usable();
+        self.ifaces.iter().any(|own| own.own_vrf() == vrf && own.addresses6.iter().any(has))
+    }
+
     /// Whether somebody may be redirected, or others for the sake of a destination: six times at once,
     /// and then once a second.
     pub fn may_redirect6(&self, whom: u128, now: crate::graph::Nanos) -> bool {

@@ -53,7 +53,7 @@ fn meant(culprit: &Packet, ip: &Ipv6View<'_>, cx: &Cx<'_, Tables>) -> Option<Ipv
     let (iface, dst) = (culprit.iface(), ip.dst_bits());
     let own = !address::is_multicast(dst)
         && !culprit.flags().any(many)
-        && (cx.tables.owns6(iface, dst) || cx.tables.is_anycast6(iface, dst));
+        && (cx.tables.owns6_itself(iface, dst) || cx.tables.is_anycast6(iface, dst));
     own.then_some(ip.dst())
 }
 

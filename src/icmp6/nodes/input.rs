@@ -18,7 +18,7 @@ use crate::{
             HEADER_LEN, Icmp6View, fill_checksum, is_error, is_listener_discovery,
             is_neighbour_discovery, ty,
         },
-        ipv6::{self, Ipv6Spec, Ipv6View, extension, field, next_header},
+        ipv6::{self, Ipv6Spec, Ipv6View, address, extension, field, next_header},
     },
     tables::Tables,
 };
@@ -82,6 +82,14 @@ fn echo_source(
         return if rules.echo_ignore_multicast { Err(IGNORED) } else { Ok(None) };
     }
     let anycast = cx.tables.is_anycast6(iface, ip.dst_bits());
+    // From a VRF an address outside is within reach, but nothing comes back from there.
+    if cx.tables.vrf(iface) != 0
+        && !anycast
+        && !address::is_link_local(ip.dst_bits())
+        && !cx.tables.owns6_itself(iface, ip.dst_bits())
+    {
+        return Err(NO_ROUTE);
+    }
     if anycast && rules.echo_ignore_anycast {
         return Err(IGNORED);
     }
