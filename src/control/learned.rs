@@ -23,7 +23,7 @@ use crate::{
     packet::{
         icmp6::{self, Icmp6View},
         ipv4::{self, Ipv4View, protocol},
-        ipv6::{Ipv6View, MIN_MTU},
+        ipv6::{Ipv6View, MIN_MTU, address},
         l3_hash6,
     },
     route::{
@@ -387,7 +387,10 @@ impl Router {
             ..Flow::out(quoted.dst_bits(), vrf)
         };
         let tables = self.current();
-        let index = tables.route6(&flow);
+        let index = match address::is_link_local(flow.dst) {
+            true => tables.ifaces.get(iface).map_or(0, |own| own.link6),
+            false => tables.route6(&flow),
+        };
         let hop = tables.hops.get(index);
         let ways: Vec<u32> = match hop.kind() {
             HopKind::Group => tables.hops.members(hop).collect(),

@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-use crate::{dpdk::mbuf::Flags, packet::mac::MacAddr};
+use crate::{
+    dpdk::mbuf::Flags,
+    packet::{ipv6::MIN_MTU, mac::MacAddr},
+};
 
 /// An address of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -338,6 +341,11 @@ impl Iface {
         filter.is_none_or(|filter| filter.others != filter.sources.contains(&source))
     }
 
+    /// IPv6 is on, which no link has that carries less than 1280 bytes (RFC 8200 section 5).
+    pub fn speaks6(&self) -> bool {
+        !self.conf6.disable_ipv6 && self.mtu >= MIN_MTU
+    }
+
     /// Largest IPv6 packet.
     pub fn mtu6(&self) -> u16 {
         if self.conf6.mtu == 0 { self.mtu } else { self.conf6.mtu.min(self.mtu) }
@@ -407,7 +415,7 @@ impl Ifaces {
                         flags,
                         any_mac,
                         up: iface.up,
-                        six: iface.up && iface.conf6.transit && !iface.conf6.disable_ipv6,
+                        six: iface.up && iface.conf6.transit && iface.speaks6(),
                     };
                 }
             }

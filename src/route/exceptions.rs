@@ -100,7 +100,13 @@ impl Exceptions {
         self.output.get(hop, dst)
     }
 
-    /// The same over IPv6.
+    /// True when there are none of IPv6.
+    #[inline]
+    pub fn no_output6(&self) -> bool {
+        self.output6.0.is_empty()
+    }
+
+    /// The same over IPv6, where it holds for packets in transit as well.
     #[inline]
     pub fn output6(&self, hop: u32, dst: u128) -> Option<u32> {
         self.output6.get(hop, dst)

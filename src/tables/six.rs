@@ -104,10 +104,13 @@ impl Tables {
         if address::needs_interface(flow.dst) {
             let own = self.ifaces.get(iface)?;
             // Of all that could be of one link, the first /64 alone has a route there.
-            if address::is_link_local(flow.dst) && flow.dst >> 64 != 0xfe80 << 48 {
+            if address::is_link_local(flow.dst) && !address::is_on_link(flow.dst) {
                 return None;
             }
             let known = self.neighbours.six.get(iface, Ipv6Addr::from_bits(flow.dst));
+            if let Some(learned) = self.exceptions.output6(own.link6, flow.dst) {
+                return Some(learned);
+            }
             return Some(if known == 0 { own.link6 } else { known }).filter(|hop| *hop != 0);
         }
         let mut index = self.route6(flow);

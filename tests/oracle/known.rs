@@ -12,11 +12,6 @@ pub(crate) const KNOWN: &[Known] = &[
         "Linux 5.19 to 6.14 does not know a VRF by its links; before and since, as here, it does",
     ),
     (
-        "six-headers",
-        "next header 103",
-        "Linux with multicast routing listens to PIM, and says nothing of a packet that is none",
-    ),
-    (
         "six-segments",
         "segments: behind hop-by-hop",
         "Linux forgets the hop-by-hop header and forwards what is no packet of any kind",

@@ -55,15 +55,13 @@ fn about(message: &[u8]) -> Result<u8, u8> {
     Ok(upper.number)
 }
 
-/// What becomes of an error; `ours` tells whether an address is the router's.
-fn heard(message: &[u8], ours: impl Fn(u128) -> bool) -> u8 {
+/// What becomes of an error.
+fn heard(message: &[u8]) -> u8 {
     match about(message) {
         Err(edge) => edge,
-        // The kernel believes what is about messages, which it makes without a socket (`icmpv6_err`).
-        Ok(next_header::ICMPV6) if message[0] == ty::PACKET_TOO_BIG => {
-            let quoted = message.get(HEADER_LEN..).unwrap_or_default();
-            if ours(ipv6::address_at(quoted, field::SRC.start)) { LEARN } else { CONSUMED }
-        }
+        // The kernel believes what is about messages, which it makes without a socket, and does not
+        // ask who is said to have sent them (`icmpv6_err`).
+        Ok(next_header::ICMPV6) if message[0] == ty::PACKET_TOO_BIG => LEARN,
         // The protocols that look for the session that is meant; the router has none.
         Ok(next_header::TCP | next_header::UDP) => NO_SESSION,
         Ok(_) => CONSUMED,
@@ -156,7 +154,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
             Ok(()) => REPLY,
             Err(edge) => edge,
         },
-        kind if is_error(kind) => heard(message, |own| cx.tables.owns6(packet.iface(), own)),
+        kind if is_error(kind) => heard(message),
         // Neighbours have no need of fragments, and who forges has (RFC 6980, `suppress_frag_ndisc`).
         kind if is_neighbour_discovery(kind) && parsed.fragmented => IGNORED,
         kind if is_neighbour_discovery(kind) || is_listener_discovery(kind) => ND,
@@ -207,7 +205,7 @@ mod tests {
             let quote = &quoted[14..14 + len];
             let (src, dst) = (Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
             let frame = FrameBuilder::new().ipv6(src, dst).icmp6_error(kind).payload(quote).build();
-            heard(&frame[54..], |own| own == 1)
+            heard(&frame[54..])
         };
         let message = |quoted: &FrameBuilder, len: usize| say(lost, quoted, len);
         let base = FrameBuilder::new().ipv6(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
@@ -218,8 +216,6 @@ mod tests {
         );
         let too_big = ErrorKind::PacketTooBig { mtu: 1300 };
         assert_eq!(say(too_big, &echo, 60), LEARN);
-        let others = echo.clone().ipv6(Ipv6Addr::from_bits(7), Ipv6Addr::LOCALHOST);
-        assert_eq!(say(too_big, &others, 60), CONSUMED);
         assert_eq!(message(&base.clone().udp(1, 2).payload_len(20), 60), NO_SESSION);
         let behind = base.destination_options(&[]).tcp(1, 2, 2);
         assert_eq!((message(&behind, 56), message(&behind, 55)), (NO_SESSION, BAD_QUOTE));

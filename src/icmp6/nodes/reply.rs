@@ -18,7 +18,7 @@ use crate::{
 pub(super) const LINK_ROOM: usize = 18;
 
 /// The way of an answer from `src`, where that is known, to `dst` about a packet that came by `iface`;
-/// `None` where there is none, as there is to nobody and to the router itself.
+/// `None` where there is none, as there is to the router itself.
 pub(super) fn way(
     cx: &Cx<'_, Tables>,
     src: Option<Ipv6Addr>,
@@ -26,7 +26,7 @@ pub(super) fn way(
     protocol: u8,
     iface: u16,
 ) -> Option<u32> {
-    if dst.is_unspecified() || cx.tables.owns6(iface, dst.to_bits()) {
+    if cx.tables.owns6(iface, dst.to_bits()) {
         return None;
     }
     let flow = Flow {

@@ -135,6 +135,13 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
         if !TRANSIT {
             return CUT;
         }
+        // What the link itself carries goes on to where the way's own MTU is asked for.
+        let link = cx.tables.ifaces.get(rewrite.out.iface).map_or(0, |out| out.mtu6().max(MIN_MTU));
+        if packet.len() - l3 <= usize::from(link)
+            && let Some(limit) = packet.data_mut().get_mut(l3 + field::HOP_LIMIT)
+        {
+            *limit -= 1;
+        }
         packet.set_note(Cause6::TooBig.note());
         packet.set_hash(if redirects { Cause6::REDIRECT_TOO } else { 0 });
         return ERROR;

@@ -24,7 +24,7 @@ const OPTIONS: u8 = 5;
 /// Length of the packet, and the way it goes; or the edge of what is wrong.
 fn check(bytes: &[u8], flags: Flags, iface: u16, cx: &Cx<'_, Tables>) -> Result<(usize, u8), u8> {
     let Some(found) = cx.tables.ifaces.get(iface) else { return Err(HEADER) };
-    if found.conf6.disable_ipv6 {
+    if !found.speaks6() {
         return Err(DISABLED);
     }
     let Ok(header) = Ipv6View::new_quoted(bytes) else { return Err(HEADER) };

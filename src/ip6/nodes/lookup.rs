@@ -35,6 +35,9 @@ fn on_link(packet: &Packet, dst: u128, cx: &Cx<'_, Tables>) -> Option<u32> {
     if cx.tables.owns6(iface, dst) || cx.tables.is_anycast6(iface, dst) {
         return None;
     }
+    if !address::is_on_link(dst) {
+        return Some(0);
+    }
     let known = cx.tables.neighbours.six.get(iface, Ipv6Addr::from_bits(dst));
     Some(match known {
         0 => cx.tables.ifaces.get(iface).map_or(0, |own| own.link6),
@@ -84,6 +87,11 @@ fn other(packet: &mut Packet, mut index: u32, dst: u128, cx: &Cx<'_, Tables>) ->
         index = hops.member(hop, hash);
         packet.set_hop(index);
         hop = hops.get(index);
+    }
+    // What was learned of a path holds for others' packets too (`rt6_find_cached_rt`).
+    if let Some(learned) = cx.tables.exceptions.output6(index, dst) {
+        packet.set_hop(learned);
+        hop = hops.get(learned);
     }
     let cause = match hop.kind() {
         // Asked for once a way is found: who has none is told so by hosts too.
@@ -150,6 +158,7 @@ impl Node<Tables> for Lookup6 {
             }
         }
         let hops = &cx.tables.hops;
+        let learned = !cx.tables.exceptions.no_output6();
         let (mut last, mut plain) = (u32::MAX, false);
         for (number, (packet, index)) in frame.iter_mut().zip(found.iter()).enumerate() {
             packet.set_hop(*index);
@@ -158,6 +167,9 @@ impl Node<Tables> for Lookup6 {
             }
             // A first octet of 0xfe and above is of one link, or a group.
             let near = dst[number] >> 120 >= 0xfe;
+            if learned && let Some(other) = cx.tables.exceptions.output6(*index, dst[number]) {
+                packet.set_hop(other);
+            }
             if !plain || near || packet.flags().any(Flags::NO_FORWARD) {
                 out.set(number, other(packet, *index, dst[number], cx));
             }

@@ -106,6 +106,12 @@ pub const fn is_link_local(bits: u128) -> bool {
     bits >> 118 == 0x3fa
 }
 
+/// Whether a link-local address is of the prefix that every link has a route for: fe80::/64.
+#[inline]
+pub const fn is_on_link(bits: u128) -> bool {
+    bits >> 64 == 0xfe80 << 48
+}
+
 /// Whether an address is `::1`.
 #[inline]
 pub const fn is_loopback(bits: u128) -> bool {
@@ -205,6 +211,12 @@ mod tests {
         }
         assert!(!Kind::Mapped.is_unicast() && !Kind::Unspecified.is_unicast());
         assert!(Kind::Loopback.is_unicast() && Kind::Compatible.is_unicast());
+    }
+
+    #[test]
+    fn of_link_local_addresses_the_first_prefix_has_a_route() {
+        assert!(is_on_link(bits("fe80::1")) && is_on_link(bits("fe80::ffff:0:0:1")));
+        assert!(!is_on_link(bits("fe80:0:0:1::1")) && !is_on_link(bits("fe81::1")));
     }
 
     /// Shows [8.14] to [8.16].
