@@ -129,6 +129,8 @@ sysctls! {
         "How often another address of the same secret is tried where one is a duplicate.";
     IdgenDelay = "net.ipv6.idgen_delay", 0..=INT, 1, linux 1,
         "Seconds before that.";
+    Ip6RouteMtuExpires = "net.ipv6.route.mtu_expires", 1..=INT, 600, linux 600,
+        "Seconds for which a learned path MTU of IPv6 holds.";
     Ip6MaxHbhOptsNumber = "net.ipv6.max_hbh_opts_number", -INT..=INT, 8, linux 8,
         "Most options, padding not counted, in hop-by-hop headers; below zero that many that are known and no other.";
     Ip6MaxHbhLength = "net.ipv6.max_hbh_length", 0..=INT, 2_147_483_647, linux 2_147_483_647,

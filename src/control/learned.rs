@@ -126,6 +126,11 @@ impl Router {
         self.memory.all.iter().map(|((_, dst), learned)| (*dst, learned))
     }
 
+    /// Sets how long a path MTU of IPv6 is believed.
+    pub fn set_path_rules6(&mut self, holds: Nanos) {
+        self.pmtu_holds6 = holds;
+    }
+
     /// Sets `net.ipv4.route.min_pmtu` and how long a path MTU is believed.
     pub fn set_path_rules(&mut self, min_pmtu: u16, holds: Nanos) {
         (self.min_pmtu, self.pmtu_holds) = (min_pmtu, holds);
@@ -404,7 +409,7 @@ impl Router {
             let old = old.unwrap_or(self.hops.table().get(hop).out().mtu);
             if mtu < old {
                 let gateway = known.and_then(|known| known.gateway);
-                self.remember(now, (hop, dst), Some(mtu), false, gateway, self.pmtu_holds);
+                self.remember(now, (hop, dst), Some(mtu), false, gateway, self.pmtu_holds6);
             }
         }
     }

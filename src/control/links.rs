@@ -25,6 +25,7 @@ impl Egress for View<'_> {
         Some(EgressFacts {
             port: iface.port,
             mtu: iface.mtu,
+            mtu6: iface.mtu6(),
             mac: iface.mac,
             vlan: iface.vlan,
             usable: iface.serves(),

@@ -44,6 +44,8 @@ pub enum Cause6 {
 impl Cause6 {
     /// In the place of the pointer of a packet that is too big: its sender is to be redirected as well.
     pub const REDIRECT_TOO: u32 = 1;
+    /// In the same place: it was found too big when its hop limit was to be lowered already.
+    pub const LOWERED: u32 = 2;
 
     /// The note for a packet.
     pub const fn note(self) -> u16 {

@@ -16,6 +16,7 @@ impl Egress for Up {
         Some(EgressFacts {
             port: 0,
             mtu: 1500,
+            mtu6: 1500,
             mac: MacAddr::new([0; 6]),
             vlan: None,
             usable: true,

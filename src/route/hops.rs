@@ -60,6 +60,8 @@ pub struct EgressFacts {
     pub port: u16,
     /// MTU of the interface.
     pub mtu: u16,
+    /// The same for IPv6.
+    pub mtu6: u16,
     /// Its link-layer address.
     pub mac: MacAddr,
     /// VLAN id of a sub-interface.
@@ -421,6 +423,7 @@ impl Hops {
         if let Some((mac, _)) = mac {
             self.table.set_header(index, mac.octets(), facts.mac.octets(), facts.vlan, six);
         }
+        let link_mtu = if six { facts.mtu6 } else { facts.mtu };
         let out = HopOut {
             kind,
             resolved: mac.is_some(),
@@ -429,7 +432,7 @@ impl Hops {
             suspect: mac.is_some_and(|(_, suspect)| suspect),
             port: facts.port,
             iface: *iface,
-            mtu: mtu.map_or(facts.mtu, |mtu| mtu.min(facts.mtu)),
+            mtu: mtu.map_or(link_mtu, |mtu| mtu.min(link_mtu)),
         };
         self.table.write(index, out, gateway, prefsrc);
     }

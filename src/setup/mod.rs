@@ -268,6 +268,7 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
     });
     let least = number(Sysctl::RouteMinPmtu).min(u32::from(u16::MAX)) as u16;
     router.set_path_rules(least, nanos(Sysctl::RouteMtuExpires, 1_000_000_000));
+    router.set_path_rules6(nanos(Sysctl::Ip6RouteMtuExpires, 1_000_000_000));
 }
 
 /// Gives the neighbour tables their tunables, when all interfaces are there.

@@ -14,6 +14,15 @@ use crate::{
     },
 };
 
+/// Whether an interface shares an address with all routers of a prefix.
+fn shares(iface: &Iface, address: u128) -> bool {
+    let of = |own: &IfaceAddr6| {
+        let (bits, len) = (own.local.addr().to_bits(), own.local.prefix_len());
+        address::subnet_router_anycast(bits, len) == Some(address)
+    };
+    iface.conf6.forwarding && iface.addresses6.iter().any(of)
+}
+
 impl Tables {
     /// The IPv6 tables that rules name.
     #[inline]
@@ -84,18 +93,21 @@ impl Tables {
     /// router is one of them for what comes by an interface.
     pub fn is_anycast6(&self, iface: u16, address: u128) -> bool {
         let Some(own) = self.ifaces.get(iface) else { return false };
-        let shares = |iface: &Iface| {
-            iface.conf6.forwarding
-                && iface.addresses6.iter().any(|own| {
-                    let (bits, len) = (own.local.addr().to_bits(), own.local.prefix_len());
-                    address::subnet_router_anycast(bits, len) == Some(address)
-                })
-        };
         if address::is_link_local(address) {
-            return shares(own);
+            return shares(own, address);
         }
         let vrf = own.own_vrf();
-        self.ifaces.iter().any(|iface| [vrf, 0].contains(&iface.own_vrf()) && shares(iface))
+        self.ifaces
+            .iter()
+            .any(|iface| [vrf, 0].contains(&iface.own_vrf()) && shares(iface, address))
+    }
+
+    /// The same in whichever VRF (`ipv6_chk_acast_addr_src`).
+    pub fn is_anycast6_anywhere(&self, iface: u16, address: u128) -> bool {
+        match address::is_link_local(address) {
+            true => self.is_anycast6(iface, address),
+            false => self.ifaces.iter().any(|iface| shares(iface, address)),
+        }
     }
 
     /// Hop of an IPv6 packet of the router's own, which `iface` binds where the destination is of one

@@ -53,7 +53,7 @@ fn meant(culprit: &Packet, ip: &Ipv6View<'_>, cx: &Cx<'_, Tables>) -> Option<Ipv
     let (iface, dst) = (culprit.iface(), ip.dst_bits());
     let own = !address::is_multicast(dst)
         && !culprit.flags().any(many)
-        && (cx.tables.owns6_itself(iface, dst) || cx.tables.is_anycast6(iface, dst));
+        && (cx.tables.owns6_itself(iface, dst) || cx.tables.is_anycast6_anywhere(iface, dst));
     own.then_some(ip.dst())
 }
 
@@ -101,13 +101,18 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     Some(packet)
 }
 
+/// Lowers the hop limit.
+fn lower(packet: &mut Packet) {
+    let at = packet.l3() + ipv6::field::HOP_LIMIT;
+    if let Some(limit) = packet.data_mut().get_mut(at) {
+        *limit = limit.saturating_sub(1);
+    }
+}
+
 /// A packet that called for a redirect goes on, and the redirect before it.
 fn go_on(culprit: &mut Packet, cx: &Cx<'_, Tables>, out: &mut Out) {
     let answer = redirect(culprit, cx);
-    let at = culprit.l3() + ipv6::field::HOP_LIMIT;
-    if let Some(limit) = culprit.data_mut().get_mut(at) {
-        *limit = limit.saturating_sub(1);
-    }
+    lower(culprit);
     cx.count(Snmp::Ip6OutForwDatagrams, 1);
     let Some(mut first) = answer else { return };
     std::mem::swap(culprit, &mut first);
@@ -142,8 +147,13 @@ impl Node<Tables> for Icmp6Error {
                     out.set(index, SEND);
                     continue;
                 }
-                Some(Cause6::TooBig) if culprit.hash() == Cause6::REDIRECT_TOO => {
-                    send(redirect(culprit, cx), cx, out);
+                Some(Cause6::TooBig) => {
+                    if culprit.hash() & Cause6::REDIRECT_TOO != 0 {
+                        send(redirect(culprit, cx), cx, out);
+                    }
+                    if culprit.hash() & Cause6::LOWERED != 0 {
+                        lower(culprit);
+                    }
                 }
                 _ => {}
             }

@@ -117,7 +117,8 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
             packet.set_note(Cause6::HopLimit.note());
             return ERROR;
         }
-        if iface == rewrite.out.iface {
+        // What comes by a VRF came by no link, as far as this is concerned.
+        if iface == rewrite.out.iface && cx.tables.vrf(iface) == 0 {
             let routed = Parsed::of(packet).source_routed;
             redirects = !routed && cx.tables.may_redirect6(ip.dst_bits(), cx.now);
         } else {
@@ -137,13 +138,9 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
         }
         // What the link itself carries goes on to where the way's own MTU is asked for.
         let link = cx.tables.ifaces.get(rewrite.out.iface).map_or(0, |out| out.mtu6().max(MIN_MTU));
-        if packet.len() - l3 <= usize::from(link)
-            && let Some(limit) = packet.data_mut().get_mut(l3 + field::HOP_LIMIT)
-        {
-            *limit -= 1;
-        }
+        let lowered = if packet.len() - l3 <= usize::from(link) { Cause6::LOWERED } else { 0 };
         packet.set_note(Cause6::TooBig.note());
-        packet.set_hash(if redirects { Cause6::REDIRECT_TOO } else { 0 });
+        packet.set_hash(lowered | if redirects { Cause6::REDIRECT_TOO } else { 0 });
         return ERROR;
     }
     if redirects {

@@ -226,6 +226,10 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
             On(further) => parsed = further,
             // Of what was inside nothing is known yet.
             Leave(edge @ (INNER6 | INNER4)) => return edge,
+            Leave(SEGMENT) => {
+                Parsed { source_routed: true, ..parsed }.note(packet);
+                return SEGMENT;
+            }
             Leave(edge) => {
                 parsed.note(packet);
                 return edge;
