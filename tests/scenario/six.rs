@@ -34,8 +34,8 @@ pub(crate) struct Told<'a> {
     pub(crate) sysctls: &'a [(&'a str, &'a str)],
     /// Addresses of its own and no routes; the usual ones when there are none.
     pub(crate) addresses: Option<&'a [(&'a str, &'a str)]>,
-    /// Lines under a port of Wagonway's configuration.
-    pub(crate) port_lines: &'a [(&'a str, &'a str)],
+    /// What else Wagonway's configuration says.
+    pub(crate) more: &'a str,
 }
 
 impl World {
@@ -230,9 +230,6 @@ fn toml(addresses: &[(&str, &str)], told: &Told<'_>) -> String {
              addresses = {all:?}\nmtu = {mtu}"
         )
         .expect("write to a string");
-        for (_, lines) in told.port_lines.iter().filter(|(of, _)| *of == port) {
-            writeln!(text, "{lines}").expect("write to a string");
-        }
     }
     for route in routes(told) {
         let (kind, rest) = match route.split_once(' ') {
@@ -249,6 +246,7 @@ fn toml(addresses: &[(&str, &str)], told: &Told<'_>) -> String {
             writeln!(text, "{word} = \"{value}\"").expect("write to a string");
         }
     }
+    text += told.more;
     text += "\n[sysctl]\n\"net.ipv6.conf.all.forwarding\" = 1\n";
     for (name, value) in told.sysctls {
         writeln!(text, "\"{name}\" = {value}").expect("write to a string");
