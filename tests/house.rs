@@ -173,8 +173,14 @@ fn no_file_names_the_machine_it_was_written_on() {
 }
 
 /// Rows of a chapter.
-const CHAPTERS: &[(&str, u32, u32)] =
-    &[("icmp.md", 3, 94), ("ipv4.md", 4, 133), ("routing.md", 5, 112), ("policy.md", 6, 142)];
+const CHAPTERS: &[(&str, u32, u32)] = &[
+    ("icmp.md", 3, 94),
+    ("ipv4.md", 4, 133),
+    ("routing.md", 5, 112),
+    ("policy.md", 6, 142),
+    ("neighbours.md", 7, 166),
+    ("ipv6.md", 8, 178),
+];
 
 /// Rows in the first cell of a line: `4.1`, `4.1, 4.3 to 4.5`.
 fn rows(cell: &str) -> Vec<(u32, u32)> {
