@@ -42,10 +42,7 @@ interface dmz {
 ";
 
 /// The same in the words of Wagonway's configuration.
-const ADVERTISED: [(&str, &str); 2] = [
-    (
-        "lan",
-        r#"
+const ADVERTISED: &str = r#"
 [[advertise]]
 dev = "lan"
 min-interval = 3
@@ -64,19 +61,13 @@ prefix = [
 route = [{ prefix = "2001:db8:aa::/48", preference = "low", lifetime = 600 }]
 rdnss = [{ servers = ["2001:db8:1::53", "2001:db8:1::54"], lifetime = 1200 }]
 dnssl = [{ domains = ["example.net", "lab.example.net"], lifetime = 1200 }]
-"#,
-    ),
-    (
-        "dmz",
-        r#"
+
 [[advertise]]
 dev = "dmz"
 min-interval = 3
 max-interval = 4
 prefix = [{ prefix = "2001:db8:3::/64" }]
-"#,
-    ),
-];
+"#;
 
 /// Starts radvd on a machine with this configuration.
 fn radvd(machine: &Namespace, config: &str) -> Process {
@@ -89,7 +80,7 @@ fn radvd(machine: &Namespace, config: &str) -> Process {
 
 /// A router that advertises, and radvd where Linux needs it.
 fn advertising(kind: Kind, world: &World) -> (Six<'_>, Option<Process>) {
-    let told = Told { port_lines: &ADVERTISED, ..Told::default() };
+    let told = Told { more: ADVERTISED, ..Told::default() };
     let router = Six::start_unasked(kind, world, told);
     let radvd = (kind == Kind::Linux).then(|| radvd(&world.router, RADVD));
     (router, radvd)
