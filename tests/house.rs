@@ -36,9 +36,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("graph", &["dpdk", "packet"]),
     ("port", ENGINE),
     ("l2", ENGINE),
-    // The destination cache stands in front of the table that `ip4-lookup` asks.
+    // Look-ups ask their table whole frames at a time, and their caches before it.
     ("ip4", &["dpdk", "graph", "packet", "publish", "reassembly", "tables", "route::"]),
-    ("ip6", &["dpdk", "graph", "packet", "publish", "reassembly", "tables"]),
+    ("ip6", &["dpdk", "graph", "packet", "publish", "reassembly", "tables", "route::"]),
     ("reassembly", &["graph", "packet"]),
     ("icmp", ENGINE),
     ("multicast", ENGINE),

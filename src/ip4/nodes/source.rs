@@ -10,8 +10,7 @@ use crate::{
     dpdk::mbuf::Packet,
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     neighbour::table::martian,
-    packet::ipv4,
-    route::policy::Flow,
+    packet::{Flow, ipv4},
     tables::Tables,
 };
 
