@@ -78,7 +78,7 @@ fn headers_before_the_fragment_header_stay_and_name_what_follows() {
     let mut all = Reassembler::new(1 << 20, 1);
     for filler in [0, 6, 2000] {
         let ahead = |more: bool, start: u16, payload: &[u8]| {
-            let options = [&[0x1e, 0][..], &vec![0x1e, 0].repeat(filler)].concat();
+            let options = [&[0x1e, 0][..], &[0x1e, 0].repeat(filler)].concat();
             FrameBuilder::new()
                 .ipv6([0x20; 16].into(), [0x30; 16].into())
                 .hop_by_hop(&options[..options.len().min(2000)])
