@@ -237,8 +237,9 @@ pub(crate) fn a_proxy_joins_two_links<R: Router>() {
     // The answer may take its 0.8 s, on either side.
     on(&world.alice, "ping -n -c 4 -i 1 -W 3 198.51.100.10").expect(" 0% packet loss");
     let known = on(&world.alice, "ip neigh show 198.51.100.10");
-    let router = on(&world.router, "cat /sys/class/net/lan/address");
-    let mac = router.text.lines().nth(1).expect("an address");
+    let router = on(&world.router, "ip -br link show lan");
+    let mac = router.text.lines().nth(1).and_then(|line| line.split_whitespace().nth(2));
+    let mac = mac.expect("an address");
     known.expect(mac);
     on(&world.dave, "ping -n -c 2 -i 0.1 -W 3 10.1.0.10").expect(" 0% packet loss");
     let arping = on(&world.alice, "arping -c 1 -w 3 -I eth0 198.51.100.77");
