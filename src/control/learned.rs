@@ -25,6 +25,7 @@ use crate::{
         ipv4::{self, Ipv4View, protocol},
         ipv6::{Ipv6View, MIN_MTU, address},
         l3_hash6,
+        ndisc::Redirect,
     },
     route::{
         exceptions::{Entry, Exceptions},
@@ -483,5 +484,37 @@ impl Router {
         {
             self.forget(key);
         }
+    }
+}
+
+impl Router {
+    /// A gateway of IPv6 knows a better one, or that the destination is on the link
+    /// (`rt6_do_redirect`); false when it is not the one that our packets go by.
+    pub(super) fn learn_redirect6(&mut self, now: Nanos, iface: u16, heard: &Redirect) -> bool {
+        let vrf = self.ifaces.iter().find(|own| own.index == iface).map_or(0, |own| own.vrf);
+        let flow = Flow { src: heard.dst.to_bits(), ..Flow::out(heard.destination.to_bits(), vrf) };
+        let tables = self.current();
+        let index = tables.route6(&flow);
+        let hop = tables.hops.get(index);
+        let ways: Vec<u32> = match hop.kind() {
+            HopKind::Group => tables.hops.members(hop).collect(),
+            HopKind::Neighbour => vec![index],
+            _ => Vec::new(),
+        };
+        let dst = IpAddr::V6(heard.destination);
+        let mut believed = false;
+        for hop in ways {
+            let known = self.exception(hop, dst).cloned();
+            let stated = self.hops.table().gateway6(hop).map(IpAddr::V6);
+            let by = known.as_ref().and_then(|known| known.gateway).or(stated);
+            if by != Some(heard.src.into()) || self.hops.table().get(hop).out().iface != iface {
+                continue;
+            }
+            believed = true;
+            let (mtu, locked) = known.map_or((None, false), |known| (known.mtu, known.locked));
+            let gateway = Some(heard.target.into());
+            self.remember(now, (hop, dst), mtu, locked, gateway, REDIRECT_HOLDS);
+        }
+        believed
     }
 }

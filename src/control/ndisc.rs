@@ -202,7 +202,8 @@ impl Router {
 
     fn handle_redirect6(&mut self, now: Nanos, index: u16, heard: &Redirect) {
         let conf = self.conf6(index);
-        if let Some(update) = decide::redirect(heard, &conf) {
+        let Some(update) = decide::redirect(heard, &conf) else { return };
+        if self.learn_redirect6(now, index, heard) {
             self.update_neighbour(now, index, &update);
         }
     }
@@ -225,7 +226,9 @@ impl Router {
             router: update.router.unwrap_or(false),
             ..UpdateFlags::default()
         };
-        let state = if update.reachable { State::Reachable } else { State::Stale };
+        // One that is made of an answer nobody asked for has yet to be asked itself.
+        let reachable = update.reachable && known.is_some();
+        let state = if reachable { State::Reachable } else { State::Stale };
         // What is the administrator's, or lacks an address, stays as it is.
         let _ = self.neighbours.update(now, key, update.mac, state, flags);
         self.act(now);

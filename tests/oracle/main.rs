@@ -275,8 +275,28 @@ families! {
     six_receive: corpus::six_receive::family();
     six_headers: corpus::six_headers::family();
     six_segments: corpus::six_routing::segments_on();
+    six_tuned_hop_limit: corpus::six_tunables::tuned("six-tuned-hop-limit", &[("net.ipv6.conf.lan.hop_limit", "7")]);
+    six_tuned_hop_limit_all: corpus::six_tunables::tuned("six-tuned-hop-limit-all", &[("net.ipv6.conf.default.hop_limit", "9")]);
+    six_tuned_multicast_frames: corpus::six_tunables::tuned("six-tuned-multicast-frames", &[("net.ipv6.conf.lan.drop_unicast_in_l2_multicast", "1")]);
+    six_tuned_target_address_always: corpus::six_tunables::tuned("six-tuned-target-address-always", &[("net.ipv6.conf.lan.force_tllao", "1")]);
+    six_tuned_reset_labels: corpus::six_tunables::tuned("six-tuned-reset-labels", &[("net.ipv6.flowlabel_reflect", "2")]);
+    six_tuned_echo_labels: corpus::six_tunables::tuned("six-tuned-echo-labels", &[("net.ipv6.flowlabel_reflect", "4")]);
+    six_tuned_no_autolabel: corpus::six_tunables::tuned("six-tuned-no-autolabel", &[("net.ipv6.auto_flowlabels", "2")]);
+    six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]);
+    six_tuned_segments_all: corpus::six_tunables::tuned("six-tuned-segments-all", &[("net.ipv6.conf.all.seg6_enabled", "1")]);
+    six_redirects_ignored: corpus::six_redirect::received("six-redirects-ignored", true);
+    six_unasked_dropped: corpus::six_nd::unasked("six-unasked-dropped", "net.ipv6.conf.wan.drop_unsolicited_na", "1");
+    six_unreachability: corpus::six_nd::unreachable();
+    six_neighbour_states: corpus::six_nd::states();
+    six_resolve: corpus::six_nd::resolve();
+    six_solicitations: corpus::six_nd::solicitations();
+    six_icmp_errors: corpus::six_icmp::errors();
+    six_local: corpus::six_local::family();
+    six_host: corpus::six_forward::off();
+    six_link_local: corpus::six_forward::scopes();
     }
     replayed {
+    six_icmp_limited_types: corpus::six_icmp::limited_types();
         arp_ignore_8: corpus::tunables::ignore_8();
         arp_proxy_host: corpus::tunables::proxy_host();
         arp_proxy_delay: corpus::tunables::proxy_delay();
@@ -290,20 +310,11 @@ families! {
         rules_inverted: corpus::rules::inverted();
     }
     open {
-    six_tuned_hop_limit: corpus::six_tunables::tuned("six-tuned-hop-limit", &[("net.ipv6.conf.lan.hop_limit", "7")]), "IPv6 is being built";
-    six_tuned_hop_limit_all: corpus::six_tunables::tuned("six-tuned-hop-limit-all", &[("net.ipv6.conf.default.hop_limit", "9")]), "IPv6 is being built";
     six_tuned_mtu: corpus::six_tunables::tuned("six-tuned-mtu", &[("net.ipv6.conf.wan.mtu", "1299")]), "IPv6 is being built";
     six_tuned_mtu_lan: corpus::six_tunables::tuned("six-tuned-mtu-lan", &[("net.ipv6.conf.lan.mtu", "1280")]), "IPv6 is being built";
-    six_tuned_multicast_frames: corpus::six_tunables::tuned("six-tuned-multicast-frames", &[("net.ipv6.conf.lan.drop_unicast_in_l2_multicast", "1")]), "IPv6 is being built";
     six_tuned_class_of_discovery: corpus::six_tunables::tuned("six-tuned-class-of-discovery", &[("net.ipv6.conf.lan.ndisc_tclass", "184")]), "IPv6 is being built";
     six_tuned_pieces_of_discovery: corpus::six_tunables::tuned("six-tuned-pieces-of-discovery", &[("net.ipv6.conf.lan.suppress_frag_ndisc", "0")]), "IPv6 is being built";
-    six_tuned_target_address_always: corpus::six_tunables::tuned("six-tuned-target-address-always", &[("net.ipv6.conf.lan.force_tllao", "1")]), "IPv6 is being built";
-    six_tuned_reset_labels: corpus::six_tunables::tuned("six-tuned-reset-labels", &[("net.ipv6.flowlabel_reflect", "2")]), "IPv6 is being built";
-    six_tuned_echo_labels: corpus::six_tunables::tuned("six-tuned-echo-labels", &[("net.ipv6.flowlabel_reflect", "4")]), "IPv6 is being built";
     six_tuned_stable_address: corpus::six_tunables::tuned("six-tuned-stable-address", &[("net.ipv6.conf.default.addr_gen_mode", "2"), ("net.ipv6.conf.default.stable_secret", "2001:db8::5ec7:e7")]), "IPv6 is being built";
-    six_tuned_no_autolabel: corpus::six_tunables::tuned("six-tuned-no-autolabel", &[("net.ipv6.auto_flowlabels", "2")]), "IPv6 is being built";
-    six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]), "IPv6 is being built";
-    six_tuned_segments_all: corpus::six_tunables::tuned("six-tuned-segments-all", &[("net.ipv6.conf.all.seg6_enabled", "1")]), "IPv6 is being built";
     six_tuned_policy_off: corpus::six_tunables::tuned("six-tuned-policy-off", &[("net.ipv6.conf.lan.disable_policy", "1")]), "IPv6 is being built";
     six_duplicates: corpus::six_tunables::duplicates("six-duplicates", &[]), "IPv6 is being built";
     six_duplicates_plain: corpus::six_tunables::duplicates("six-duplicates-plain", &[("net.ipv6.conf.lan.enhanced_dad", "0"), ("net.ipv6.conf.all.enhanced_dad", "0")]), "IPv6 is being built";
@@ -314,7 +325,6 @@ families! {
     six_groups: corpus::six_groups::family(), "IPv6 is being built";
     six_vlan: corpus::six_vlan::family(), "IPv6 is being built";
     six_redirects_received: corpus::six_redirect::received("six-redirects-received", false), "IPv6 is being built";
-    six_redirects_ignored: corpus::six_redirect::received("six-redirects-ignored", true), "IPv6 is being built";
     six_vrf: corpus::six_vrf::family(), "IPv6 is being built";
     six_links: corpus::six_routes::links(), "IPv6 is being built";
     six_objects: corpus::six_routes::objects(), "IPv6 is being built";
@@ -327,23 +337,13 @@ families! {
     six_too_big: corpus::six_redirect::too_big(), "IPv6 is being built";
     six_redirects_limited: corpus::six_redirect::limited(), "IPv6 is being built";
     six_redirects_sent: corpus::six_redirect::sent(), "IPv6 is being built";
-    six_unasked_dropped: corpus::six_nd::unasked("six-unasked-dropped", "net.ipv6.conf.wan.drop_unsolicited_na", "1"), "IPv6 is being built";
     six_untracked: corpus::six_nd::unasked("six-untracked", "net.ipv6.conf.wan.accept_untracked_na", "1"), "IPv6 is being built";
     six_untracked_own_net: corpus::six_nd::unasked("six-untracked-own-net", "net.ipv6.conf.wan.accept_untracked_na", "2"), "IPv6 is being built";
     six_proxy: corpus::six_nd::proxy(), "IPv6 is being built";
-    six_unreachability: corpus::six_nd::unreachable(), "IPv6 is being built";
     six_resolve_failure: corpus::six_nd::failure(), "IPv6 is being built";
-    six_neighbour_states: corpus::six_nd::states(), "IPv6 is being built";
-    six_resolve: corpus::six_nd::resolve(), "IPv6 is being built";
-    six_solicitations: corpus::six_nd::solicitations(), "IPv6 is being built";
-    six_icmp_limited_types: corpus::six_icmp::limited_types(), "IPv6 is being built";
-    six_icmp_errors: corpus::six_icmp::errors(), "IPv6 is being built";
-    six_local: corpus::six_local::family(), "IPv6 is being built";
     six_forward_by_interface: corpus::six_forward::by_interface(), "IPv6 is being built";
-    six_host: corpus::six_forward::off(), "IPv6 is being built";
     six_small_link: corpus::six_forward::small(), "IPv6 is being built";
     six_sizes: corpus::six_forward::sizes(), "IPv6 is being built";
-    six_link_local: corpus::six_forward::scopes(), "IPv6 is being built";
     six_scopes: corpus::six_receive::crossed_udp(), "IPv6 is being built";
     six_scopes_echo: corpus::six_receive::crossed_echo(), "IPv6 is being built";
     }
