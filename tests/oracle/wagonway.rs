@@ -246,6 +246,12 @@ fn toml(topology: &Topology, driver: Option<&str>) -> String {
         );
     }
     put(&mut text, format_args!("\n[sysctl]"));
+    // Where Linux has no IPv6, it does not look for duplicates of its addresses either.
+    if !topology.six && !format!("{topology:?}").contains("inet6") {
+        for which in ["all", "default"] {
+            put(&mut text, format_args!("\"net.ipv6.conf.{which}.disable_ipv6\" = 1"));
+        }
+    }
     for (name, value) in &topology.sysctls {
         match value.parse::<i64>() {
             Ok(value) => put(&mut text, format_args!("\"{name}\" = {value}")),
