@@ -6,7 +6,7 @@
 //! - obeys: RFC 4861, RFC 4862; the machines are in `ndisc` and `multicast`, this is their hands
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
 };
@@ -63,6 +63,8 @@ pub(super) struct Own {
     routes: Vec<Route>,
     /// Who made an address, and the other end of its link.
     notes: BTreeMap<Ipv6Addr, (Option<Ipv6Addr>, u8)>,
+    /// Addresses of others that it answers for.
+    proxied: BTreeSet<Ipv6Addr>,
 }
 
 /// The machines of all interfaces.
@@ -115,6 +117,7 @@ impl Own {
             base: Conf::default(),
             routes: Vec::new(),
             notes: BTreeMap::new(),
+            proxied: BTreeSet::new(),
         };
         for group in ALL_NODES {
             own.mld.hold(0, group);
@@ -316,6 +319,25 @@ impl Router {
             }
             self.apply_host(now, index);
         }
+    }
+
+    /// Who answers for an address listens to its group (`pndisc_constructor`).
+    pub(super) fn follow_proxies(&mut self, index: u16) {
+        let mine = self.neighbours.proxies().filter_map(|(on, address, _)| match address {
+            IpAddr::V6(six) if on == Some(index) => Some(six),
+            _ => None,
+        });
+        let wanted: BTreeSet<Ipv6Addr> = mine.collect();
+        let now = self.now;
+        let Some(own) = self.own(index) else { return };
+        let before = std::mem::replace(&mut own.proxied, wanted.clone());
+        for address in before.difference(&wanted) {
+            own.mld.drop_hold(now, ndisc::solicited_node(*address));
+        }
+        for address in wanted.difference(&before) {
+            own.mld.hold(now, ndisc::solicited_node(*address));
+        }
+        self.apply_host(now, index);
     }
 
     /// An interface's tunables, address or MTU are others.

@@ -143,6 +143,7 @@ impl Router {
             self.flush_of::<u128>(|_, _, info| by(info));
             self.delete_nexthops_by(index);
             self.neighbours.handle_link_down(index);
+            self.follow_proxies(index);
             self.act(self.now);
         }
         if up {

@@ -107,6 +107,7 @@ impl Router {
     ) -> Result<(), NeighbourError> {
         let iface = self.proxy_iface(dev, address)?;
         self.neighbours.add_proxy(iface, address, entry);
+        iface.into_iter().for_each(|index| self.follow_proxies(index));
         Ok(())
     }
 
@@ -120,7 +121,9 @@ impl Router {
         address: IpAddr,
     ) -> Result<(), NeighbourError> {
         let iface = self.proxy_iface(dev, address)?;
-        self.neighbours.delete_proxy(iface, address).map_err(|refusal| self.refused(refusal))
+        let done = self.neighbours.delete_proxy(iface, address);
+        iface.into_iter().for_each(|index| self.follow_proxies(index));
+        done.map_err(|refusal| self.refused(refusal))
     }
 
     fn proxy_iface(

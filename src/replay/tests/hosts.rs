@@ -175,6 +175,37 @@ fn queries_are_answered() {
     lab.finish();
 }
 
+/// Who answers for another listens to that one's group, and answers without taking its place. [7.142]
+/// [7.143] [7.148] [8.11]
+#[test]
+fn a_proxy_answers_for_another() {
+    let machine = machine_for(&world());
+    let words = "\"net.ipv6.conf.lan.proxy_ndp\" = 1\n";
+    let leniency = Leniency { any_mac: false, stand_in: false, speaks: true };
+    let mut lab = Lab::with(&machine, 1, words, leniency);
+    frames(&mut lab, 10);
+    let other = ip("2001:db8:a::77");
+    say(&mut lab, &asks("fe80::9", "2001:db8:a::77").to_bytes());
+    assert!(hear(&mut lab, 2).is_empty());
+    let proxied = crate::neighbour::control::Proxied::default();
+    lab.router().add_proxy(Some("lan"), other.into(), proxied).unwrap();
+    frames(&mut lab, 5);
+    say(&mut lab, &asks("fe80::9", "2001:db8:a::77").to_bytes());
+    let answers = hear(&mut lab, 2);
+    let [Message::Neighbour(answer)] = &answers[..] else { panic!("{answers:?}") };
+    let says = Advertisement { router: false, solicited: true, overrides: false };
+    assert_eq!((answer.target, answer.advertisement), (other, Some(says)));
+    assert_eq!(answer.src, link_local(mac(&mut lab)));
+    lab.router().delete_proxy(Some("lan"), other.into()).unwrap();
+    frames(&mut lab, 5);
+    say(&mut lab, &asks("fe80::9", "2001:db8:a::77").to_bytes());
+    // The router itself may ask whether its neighbour is still there.
+    let answers =
+        |said: &Message| matches!(said, Message::Neighbour(n) if n.advertisement.is_some());
+    assert!(!hear(&mut lab, 2).iter().any(answers));
+    lab.finish();
+}
+
 /// A group may be wanted from one source alone; what is said of groups is heard from everybody. [8.155]
 /// [8.157] [8.163]
 #[test]
