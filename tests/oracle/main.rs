@@ -252,6 +252,15 @@ families! {
     objects: corpus::objects::family();
     vrf: corpus::vrf::family();
     vrf_tunables: corpus::vrf::tunables();
+    six_tuned_mtu: corpus::six_tunables::tuned("six-tuned-mtu", &[("net.ipv6.conf.wan.mtu", "1299")]);
+    six_tuned_mtu_lan: corpus::six_tunables::tuned("six-tuned-mtu-lan", &[("net.ipv6.conf.lan.mtu", "1280")]);
+    six_too_big: corpus::six_redirect::too_big();
+    six_redirects_sent: corpus::six_redirect::sent();
+    six_forward_by_interface: corpus::six_forward::by_interface();
+    six_small_link: corpus::six_forward::small();
+    six_sizes: corpus::six_forward::sizes();
+    six_scopes: corpus::six_receive::crossed_udp();
+    six_scopes_echo: corpus::six_receive::crossed_echo();
     six_icmp_anycast: corpus::six_icmp::anycast();
     six_icmp_limited_together: corpus::six_icmp::limited_together();
     six_icmp_received: corpus::six_icmp::received();
@@ -296,6 +305,8 @@ families! {
     six_link_local: corpus::six_forward::scopes();
     }
     replayed {
+    six_too_big_expires: corpus::six_redirect::too_big_expires();
+    six_redirects_limited: corpus::six_redirect::limited();
     six_icmp_limited_types: corpus::six_icmp::limited_types();
         arp_ignore_8: corpus::tunables::ignore_8();
         arp_proxy_host: corpus::tunables::proxy_host();
@@ -310,8 +321,6 @@ families! {
         rules_inverted: corpus::rules::inverted();
     }
     open {
-    six_tuned_mtu: corpus::six_tunables::tuned("six-tuned-mtu", &[("net.ipv6.conf.wan.mtu", "1299")]), "IPv6 is being built";
-    six_tuned_mtu_lan: corpus::six_tunables::tuned("six-tuned-mtu-lan", &[("net.ipv6.conf.lan.mtu", "1280")]), "IPv6 is being built";
     six_tuned_class_of_discovery: corpus::six_tunables::tuned("six-tuned-class-of-discovery", &[("net.ipv6.conf.lan.ndisc_tclass", "184")]), "IPv6 is being built";
     six_tuned_pieces_of_discovery: corpus::six_tunables::tuned("six-tuned-pieces-of-discovery", &[("net.ipv6.conf.lan.suppress_frag_ndisc", "0")]), "IPv6 is being built";
     six_tuned_stable_address: corpus::six_tunables::tuned("six-tuned-stable-address", &[("net.ipv6.conf.default.addr_gen_mode", "2"), ("net.ipv6.conf.default.stable_secret", "2001:db8::5ec7:e7")]), "IPv6 is being built";
@@ -333,19 +342,10 @@ families! {
     six_addresses: corpus::six_routes::addresses(), "IPv6 is being built";
     six_routes: corpus::six_routes::changes(), "IPv6 is being built";
     six_source_routes: corpus::six_routes::sources(), "IPv6 is being built";
-    six_too_big_expires: corpus::six_redirect::too_big_expires(), "IPv6 is being built";
-    six_too_big: corpus::six_redirect::too_big(), "IPv6 is being built";
-    six_redirects_limited: corpus::six_redirect::limited(), "IPv6 is being built";
-    six_redirects_sent: corpus::six_redirect::sent(), "IPv6 is being built";
     six_untracked: corpus::six_nd::unasked("six-untracked", "net.ipv6.conf.wan.accept_untracked_na", "1"), "IPv6 is being built";
     six_untracked_own_net: corpus::six_nd::unasked("six-untracked-own-net", "net.ipv6.conf.wan.accept_untracked_na", "2"), "IPv6 is being built";
     six_proxy: corpus::six_nd::proxy(), "IPv6 is being built";
     six_resolve_failure: corpus::six_nd::failure(), "IPv6 is being built";
-    six_forward_by_interface: corpus::six_forward::by_interface(), "IPv6 is being built";
-    six_small_link: corpus::six_forward::small(), "IPv6 is being built";
-    six_sizes: corpus::six_forward::sizes(), "IPv6 is being built";
-    six_scopes: corpus::six_receive::crossed_udp(), "IPv6 is being built";
-    six_scopes_echo: corpus::six_receive::crossed_echo(), "IPv6 is being built";
     }
 }
 

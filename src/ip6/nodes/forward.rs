@@ -117,9 +117,9 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
             packet.set_note(Cause6::HopLimit.note());
             return ERROR;
         }
-        // What comes by a VRF came by no link, as far as this is concerned.
-        if iface == rewrite.out.iface && cx.tables.vrf(iface) == 0 {
-            let routed = Parsed::of(packet).source_routed;
+        // What comes by a VRF came by no link, as far as redirects are concerned.
+        if iface == rewrite.out.iface {
+            let routed = Parsed::of(packet).source_routed || cx.tables.vrf(iface) != 0;
             redirects = !routed && cx.tables.may_redirect6(ip.dst_bits(), cx.now);
         } else {
             let src = ip.src_bits();
