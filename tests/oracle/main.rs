@@ -303,20 +303,11 @@ families! {
     six_local: corpus::six_local::family();
     six_host: corpus::six_forward::off();
     six_link_local: corpus::six_forward::scopes();
-    six_tuned_mtu: corpus::six_tunables::tuned("six-tuned-mtu", &[("net.ipv6.conf.wan.mtu", "1299")]);
-    six_tuned_mtu_lan: corpus::six_tunables::tuned("six-tuned-mtu-lan", &[("net.ipv6.conf.lan.mtu", "1280")]);
     six_links: corpus::six_routes::links();
     six_multipath: corpus::six_routes::several();
     six_too_big_expires: corpus::six_redirect::too_big_expires();
-    six_too_big: corpus::six_redirect::too_big();
-    six_redirects_sent: corpus::six_redirect::sent();
     six_untracked: corpus::six_nd::unasked("six-untracked", "net.ipv6.conf.wan.accept_untracked_na", "1");
     six_untracked_own_net: corpus::six_nd::unasked("six-untracked-own-net", "net.ipv6.conf.wan.accept_untracked_na", "2");
-    six_forward_by_interface: corpus::six_forward::by_interface();
-    six_small_link: corpus::six_forward::small();
-    six_sizes: corpus::six_forward::sizes();
-    six_scopes: corpus::six_receive::crossed_udp();
-    six_scopes_echo: corpus::six_receive::crossed_echo();
     }
     replayed {
     six_redirects_limited: corpus::six_redirect::limited();
