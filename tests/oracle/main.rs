@@ -291,7 +291,6 @@ families! {
     six_tuned_reset_labels: corpus::six_tunables::tuned("six-tuned-reset-labels", &[("net.ipv6.flowlabel_reflect", "2")]);
     six_tuned_echo_labels: corpus::six_tunables::tuned("six-tuned-echo-labels", &[("net.ipv6.flowlabel_reflect", "4")]);
     six_tuned_no_autolabel: corpus::six_tunables::tuned("six-tuned-no-autolabel", &[("net.ipv6.auto_flowlabels", "2")]);
-    six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]);
     six_tuned_segments_all: corpus::six_tunables::tuned("six-tuned-segments-all", &[("net.ipv6.conf.all.seg6_enabled", "1")]);
     six_redirects_ignored: corpus::six_redirect::received("six-redirects-ignored", true);
     six_unasked_dropped: corpus::six_nd::unasked("six-unasked-dropped", "net.ipv6.conf.wan.drop_unsolicited_na", "1");
@@ -325,6 +324,7 @@ families! {
         rules_inverted: corpus::rules::inverted();
     }
     open {
+    six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]), "Linux redirects nobody to an address without a neighbour there, and why is open";
     six_tuned_class_of_discovery: corpus::six_tunables::tuned("six-tuned-class-of-discovery", &[("net.ipv6.conf.lan.ndisc_tclass", "184")]), "IPv6 is being built";
     six_tuned_pieces_of_discovery: corpus::six_tunables::tuned("six-tuned-pieces-of-discovery", &[("net.ipv6.conf.lan.suppress_frag_ndisc", "0")]), "IPv6 is being built";
     six_tuned_stable_address: corpus::six_tunables::tuned("six-tuned-stable-address", &[("net.ipv6.conf.default.addr_gen_mode", "2"), ("net.ipv6.conf.default.stable_secret", "2001:db8::5ec7:e7")]), "IPv6 is being built";
