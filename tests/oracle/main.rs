@@ -87,15 +87,16 @@ fn ask_both(family: &Family, ask: impl Fn(&Family) -> Vec<Outcome>) {
 
 /// Three tests for each family, named after it. Those under `replayed` are not asked live, as their
 /// router does not answer the pings by which one tells when it has done with a frame; those under
-/// `open` wait for what their reason says.
+/// `lived` are asked live only; those under `open` wait for what their reason says.
 macro_rules! families {
     (
         shown { $($name:ident: $family:expr;)* }
         replayed { $($replayed:ident: $replayed_family:expr;)* }
+        lived { $($lived:ident: $lived_family:expr;)* }
         open { $($open:ident: $open_family:expr, $reason:literal;)* }
     ) => {
         fn all() -> Vec<Family> {
-            vec![$($family,)* $($replayed_family,)* $($open_family),*]
+            vec![$($family,)* $($replayed_family,)* $($lived_family,)* $($open_family),*]
         }
 
         /// Linux does what each frame is named for.
@@ -122,6 +123,24 @@ macro_rules! families {
                 let family = record::expected($open_family);
                 if !without_guest(test, &family) {
                     ask_linux_twice(&family);
+                }
+            })*
+        }
+
+        /// What a router says of its own accord it says to those who hear it, whom a replay has not.
+        mod lived {
+            use super::*;
+            $(mod $lived {
+                use super::*;
+                #[test]
+                fn linux_alone() {
+                    need_root!(concat!("oracle::lived::", stringify!($lived), "::linux_alone"));
+                    ask_linux_twice(&record::expected($lived_family));
+                }
+                #[test]
+                fn live_like_linux() {
+                    need_root!(concat!("oracle::lived::", stringify!($lived), "::live_like_linux"));
+                    ask_both(&record::expected($lived_family), wagonway::play_live);
                 }
             })*
         }
@@ -323,19 +342,21 @@ families! {
         icmp_limited: corpus::icmp::limited();
         rules_inverted: corpus::rules::inverted();
     }
+    lived {
+    six_duplicates: corpus::six_tunables::duplicates("six-duplicates", &[]);
+    six_duplicates_plain: corpus::six_tunables::duplicates("six-duplicates-plain", &[("net.ipv6.conf.lan.enhanced_dad", "0"), ("net.ipv6.conf.all.enhanced_dad", "0")]);
+    six_duplicates_optimistic: corpus::six_tunables::duplicates("six-duplicates-optimistic", &[("net.ipv6.conf.lan.optimistic_dad", "1")]);
+    six_groups_forced: corpus::six_groups::forced();
+    six_groups_version_1: corpus::six_groups::first_version();
+    six_groups: corpus::six_groups::family();
+    }
     open {
     six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]), "Linux redirects nobody to an address without a neighbour there, and why is open";
     six_tuned_class_of_discovery: corpus::six_tunables::tuned("six-tuned-class-of-discovery", &[("net.ipv6.conf.lan.ndisc_tclass", "184")]), "IPv6 is being built";
     six_tuned_pieces_of_discovery: corpus::six_tunables::tuned("six-tuned-pieces-of-discovery", &[("net.ipv6.conf.lan.suppress_frag_ndisc", "0")]), "IPv6 is being built";
     six_tuned_stable_address: corpus::six_tunables::tuned("six-tuned-stable-address", &[("net.ipv6.conf.default.addr_gen_mode", "2"), ("net.ipv6.conf.default.stable_secret", "2001:db8::5ec7:e7")]), "IPv6 is being built";
     six_tuned_policy_off: corpus::six_tunables::tuned("six-tuned-policy-off", &[("net.ipv6.conf.lan.disable_policy", "1")]), "IPv6 is being built";
-    six_duplicates: corpus::six_tunables::duplicates("six-duplicates", &[]), "IPv6 is being built";
-    six_duplicates_plain: corpus::six_tunables::duplicates("six-duplicates-plain", &[("net.ipv6.conf.lan.enhanced_dad", "0"), ("net.ipv6.conf.all.enhanced_dad", "0")]), "IPv6 is being built";
     six_duplicates_thrice: corpus::six_tunables::duplicates("six-duplicates-thrice", &[("net.ipv6.conf.lan.dad_transmits", "3")]), "IPv6 is being built";
-    six_duplicates_optimistic: corpus::six_tunables::duplicates("six-duplicates-optimistic", &[("net.ipv6.conf.lan.optimistic_dad", "1")]), "IPv6 is being built";
-    six_groups_forced: corpus::six_groups::forced(), "IPv6 is being built";
-    six_groups_version_1: corpus::six_groups::first_version(), "IPv6 is being built";
-    six_groups: corpus::six_groups::family(), "IPv6 is being built";
     six_vlan: corpus::six_vlan::family(), "IPv6 is being built";
     six_redirects_received: corpus::six_redirect::received("six-redirects-received", false), "IPv6 is being built";
     six_vrf: corpus::six_vrf::family(), "IPv6 is being built";

@@ -36,6 +36,19 @@ impl From<std::process::Output> for Said {
 }
 
 impl Said {
+    fn normalised(&self) -> Self {
+        let numberless = |line: &str| match line.split_once(": ").or_else(|| line.split_once(":\t"))
+        {
+            Some((number, rest)) if number.parse::<u32>().is_ok() => format!("N: {}", rest.trim()),
+            _ => line.to_owned(),
+        };
+        let mut lines: Vec<String> = self.out.lines().map(numberless).collect();
+        if lines.iter().any(|line| line.contains("inet6 ff")) {
+            lines.sort();
+        }
+        Self { out: lines.join("\n"), ..self.clone() }
+    }
+
     fn brief(&self) -> String {
         let lines: Vec<&str> = self.out.lines().chain(self.err.lines()).map(str::trim).collect();
         match (lines.is_empty(), self.status) {
@@ -111,7 +124,8 @@ impl Outcome {
     /// - times written into ICMP timestamp replies and the timestamp option;
     /// - of IPv6 packets that the router makes itself, the identification of pieces, and the flow
     ///   label where there is one that is not the given packet's; the nonce of questions for
-    ///   duplicates.
+    ///   duplicates; the order of groups in a report;
+    /// - the numbers of interfaces in what a command says, and the order of groups there.
     ///
     /// A checksum over such a field is replaced only if it was right.
     pub(crate) fn normalised(&self, given: &[u8]) -> Self {
@@ -120,7 +134,7 @@ impl Outcome {
             let frames = frames.iter().map(|frame| normalise(frame, given, &mut ids)).collect();
             (*port, frames)
         });
-        Self { frames: frames.collect(), said: self.said.clone() }
+        Self { frames: frames.collect(), said: self.said.as_ref().map(Said::normalised) }
     }
 }
 
@@ -203,6 +217,20 @@ fn normalise_ip6(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
     if next == ICMP6 && packet[8..24] == [0; 16] && packet[at..].len() == 32 && packet[at] == 135 {
         packet[at + 2..at + 4].fill(0);
         packet[at + 26..].fill(0);
+    }
+    if next == ICMP6 && packet.len() > at + 8 && packet[at] == 143 {
+        let records: Vec<u8> = packet[at + 8..].to_vec();
+        let mut sorted: Vec<&[u8]> = Vec::new();
+        let mut rest = &records[..];
+        while rest.len() >= 20 {
+            let sources = usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+            let (record, more) = rest.split_at(rest.len().min(20 + 16 * sources));
+            sorted.push(record);
+            rest = more;
+        }
+        sorted.sort();
+        sorted.push(rest);
+        packet[at + 8..].copy_from_slice(&sorted.concat());
     }
     if next == FRAGMENT && packet.len() >= at + 8 {
         let id = token(&packet[at + 4..at + 8], ids);

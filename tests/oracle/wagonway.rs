@@ -139,6 +139,12 @@ pub(crate) fn play_live(family: &Family) -> Vec<Outcome> {
         let command = |words: &str| command_live(&namespace, words);
         return wires.play_with_answers(topology, &family.steps, command);
     }
+    if topology.sysctls.iter().any(|(name, _)| name == "net.ipv6.conf.lan.accept_dad") {
+        // Its addresses of the start are asked for as well.
+        router.wait_until(|| wires.answer_questions());
+        sleep(Duration::from_secs(2));
+        wires.calm();
+    }
     if !family.is_unsteady() {
         router.wait_until(|| wires.answer());
         return wires.play_with_sentinels(&family.steps);
