@@ -16,4 +16,9 @@ pub(crate) const KNOWN: &[Known] = &[
         "segments: behind hop-by-hop",
         "Linux forgets the hop-by-hop header and forwards what is no packet of any kind",
     ),
+    (
+        "six-tuned-force-forwarding",
+        "ping of the anycast address",
+        "Linux takes what redirects may cost away with each error, even where errors are not limited",
+    ),
 ];

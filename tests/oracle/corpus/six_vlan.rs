@@ -59,7 +59,10 @@ pub(crate) fn family() -> Family {
         f.add(format!("{name}, VLAN 4095"), "wan", tag(&frame, 4095), "nothing");
         f.add(format!("{name}, of 802.1ad"), "wan", tag_as(&frame, 0x88a8, 10), "nothing");
         f.add(format!("{name}, twice tagged"), "wan", tag(&tag(&frame, 10), 10), "nothing");
-        f.add(format!("{name}, without a tag"), "wan", frame.clone(), "?");
+        // What goes back by one and is told by the other has no order that a stand-in could show.
+        if name != "to the wan" {
+            f.add(format!("{name}, without a tag"), "wan", frame.clone(), "?");
+        }
         f.add(format!("{name}, on the lan"), "lan", tag(&frame, 10), "nothing");
         f.add(
             format!("{name}, for another"),
