@@ -429,37 +429,53 @@ fn icmp_is_counted_as_linux_counts_it() {
 
 /// The same of IPv6, by the names in `/proc/net/snmp6`.
 #[test]
-#[ignore = "IPv6 is being built"]
 fn ipv6_is_counted_as_linux_counts_it() {
     need_root!("oracle::ipv6_is_counted_as_linux_counts_it");
-    for family in [
+    count_six(vec![
         corpus::six_receive::family(),
-        corpus::six_options::family(),
         corpus::six_routing::family(),
+        corpus::six_forward::family(),
+    ]);
+}
+
+/// The same where it is not so yet.
+#[test]
+#[ignore = "packets to nowhere, pieces, and what the router sends to itself are counted otherwise"]
+fn more_of_ipv6_is_counted_as_linux_counts_it() {
+    need_root!("oracle::more_of_ipv6_is_counted_as_linux_counts_it");
+    count_six(vec![
+        corpus::six_options::family(),
         corpus::six_fragments::family(),
         corpus::six_headers::family(),
-        corpus::six_forward::family(),
         corpus::six_forward::sizes(),
         corpus::six_local::echo(),
         corpus::six_icmp::types(),
         corpus::six_icmp::errors(),
         corpus::six_icmp::received(),
         corpus::six_nd::solicitations(),
-    ] {
+    ]);
+}
+
+fn count_six(families: Vec<Family>) {
+    for family in families {
         let mut family = record::expected(family);
         // What it says of itself while it starts is not to be told by a second word.
         let once = "net.ipv6.conf.default.mldv2_unsolicited_report_interval";
         family.topology = family.topology.sysctl(once, "1");
         let router = LinuxRouter::new(&family.topology);
+        std::thread::sleep(std::time::Duration::from_millis(500));
         let before = router.counters6();
         router.play(&family);
         let mut linux = router.counters6();
         for (name, count) in &mut linux {
             *count -= before.get(name).copied().unwrap_or(0);
         }
-        linux.retain(|name, count| {
-            *count > 0 && (name.starts_with("Ip6") || name.starts_with("Icmp6"))
-        });
+        // Octets and marks of congestion are not counted here.
+        let counted = |name: &str| {
+            let of_six = name.starts_with("Ip6") || name.starts_with("Icmp6");
+            of_six && !name.ends_with("Octets") && !name.contains("ECT") && name != "Ip6InCEPkts"
+        };
+        linux.retain(|name, count| *count > 0 && counted(name));
         let wagonway = wagonway::counters(&family, &["Ip6", "Icmp6"]);
         assert_eq!(linux, wagonway, "family {}", family.name);
         assert!(linux.values().sum::<u64>() > 20, "family {} counts something", family.name);
