@@ -16,6 +16,7 @@ pub mod multipath6;
 pub mod nexthops;
 pub mod policy;
 mod resolve;
+pub mod rewrite;
 pub mod rib;
 mod six;
 pub mod spec;

@@ -18,7 +18,7 @@ use crate::{
         checksum,
         ipv4::{Ipv4Option, Ipv4View, option},
     },
-    route::table::{Hop, HopOut},
+    route::rewrite::Rewrite,
     tables::Tables,
 };
 
@@ -52,27 +52,6 @@ const EDGES: &[Edge] = &[
 
 const DF: u8 = 0x40;
 
-/// A hop as read once for the packets in a row that take it.
-#[derive(Clone, Copy)]
-struct Rewrite {
-    out: HopOut,
-    /// Frames leave without a tag, and where to is known beyond doubt.
-    plain: bool,
-    head: [u8; 8],
-    tail: [u8; 8],
-    tag: [u8; 4],
-}
-
-impl Rewrite {
-    #[inline(always)]
-    fn read(hop: Hop<'_>) -> Self {
-        let out = hop.out();
-        let (head, tail) = hop.header();
-        let plain = out.resolved & !out.tagged & !out.suspect;
-        Self { out, plain, head, tail, tag: hop.tag() }
-    }
-}
-
 /// The common case, in place: an untagged frame in and out that fits and has time to live.
 #[inline(always)]
 fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
@@ -91,8 +70,7 @@ fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
         let changed = checksum::ttl_decremented([bytes[22], bytes[23], bytes[24], bytes[25]]);
         bytes[22..26].copy_from_slice(&changed);
     }
-    bytes[..8].copy_from_slice(&rewrite.head);
-    bytes[6..14].copy_from_slice(&rewrite.tail);
+    rewrite.put(bytes);
     packet.set_port(out.port);
     true
 }
@@ -160,7 +138,7 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
     if !out.resolved {
         return RESOLVE;
     }
-    dress(packet, rewrite, cx)
+    if rewrite.dress(packet, cx) { SEND } else { NO_ROUTE }
 }
 
 /// Whether the sender of a packet that leaves by the interface it came in by should be told of its
@@ -197,36 +175,6 @@ fn may_redirect(packet: &Packet, cx: &Cx<'_, Tables>) -> bool {
         Some(&src) => cx.tables.limits.allow_redirect(rules, src.into(), cx.now),
         None => false,
     }
-}
-
-/// Gives the packet its Ethernet header, whatever it had before.
-fn dress(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
-    let (l3, need) = (packet.l3(), if rewrite.out.tagged { 18 } else { 14 });
-    if l3 > need {
-        packet.pull(l3 - need);
-    } else if !packet.push(need - l3) {
-        return NO_ROUTE;
-    }
-    packet.set_l3(need as u8);
-    let len = packet.len();
-    let Some(header) = packet.data_mut().get_mut(..need) else {
-        return NO_ROUTE;
-    };
-    header[..8].copy_from_slice(&rewrite.head);
-    header[6..14].copy_from_slice(&rewrite.tail);
-    if rewrite.out.tagged {
-        header[14..18].copy_from_slice(&rewrite.tag);
-        // The port counts in `tx`; a sub-interface has no other place.
-        if let Some(counts) = cx.stats.ifaces.get(usize::from(rewrite.out.iface)) {
-            counts.tx_packets.add(1);
-            counts.tx_bytes.add(len as u64);
-        }
-    }
-    packet.set_port(rewrite.out.port);
-    if rewrite.out.suspect {
-        cx.stats.marks.leave(packet.hop());
-    }
-    SEND
 }
 
 #[inline(always)]

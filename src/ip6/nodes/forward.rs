@@ -14,7 +14,7 @@ use crate::{
     icmp6::table::Cause6,
     ip6::table::Parsed,
     packet::ipv6::{self, Ipv6View, MIN_MTU, address, field},
-    route::table::{Hop, HopOut},
+    route::{rewrite::Rewrite, table::HopOut},
     tables::Tables,
 };
 
@@ -47,31 +47,10 @@ const EDGES: &[Edge] = &[
 /// Bytes of an Ethernet and an IPv6 header.
 const HEAD: usize = 54;
 
-/// A hop as read once for the packets in a row that take it.
-#[derive(Clone, Copy)]
-struct Rewrite {
-    out: HopOut,
-    /// Frames leave without a tag, and where to is known beyond doubt.
-    plain: bool,
-    head: [u8; 8],
-    tail: [u8; 8],
-    tag: [u8; 4],
-}
-
-impl Rewrite {
-    #[inline(always)]
-    fn read(hop: Hop<'_>) -> Self {
-        let out = hop.out();
-        let (head, tail) = hop.header();
-        let plain = out.resolved & !out.tagged & !out.suspect;
-        Self { out, plain, head, tail, tag: hop.tag() }
-    }
-
-    /// Largest packet: no link may carry less than 1280 bytes (RFC 8200 section 5).
-    #[inline(always)]
-    const fn mtu(&self) -> u16 {
-        if self.out.mtu < MIN_MTU { MIN_MTU } else { self.out.mtu }
-    }
+/// Largest packet: no link may carry less than 1280 bytes (RFC 8200 section 5).
+#[inline(always)]
+const fn mtu_of(out: HopOut) -> u16 {
+    if out.mtu < MIN_MTU { MIN_MTU } else { out.mtu }
 }
 
 /// The common case, in place: an untagged frame in and out that fits and has hops left.
@@ -87,14 +66,13 @@ fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
     let total = usize::from(u16::from_be_bytes([bytes[18], bytes[19]])) + ipv6::HEADER_LEN;
     let (limit, near) = (bytes[21], (bytes[22] == 0) | (bytes[22] >= 0xfe));
     let spent = TRANSIT & ((limit <= 1) | near);
-    if odd | back | (total > usize::from(rewrite.mtu())) | spent {
+    if odd | back | (total > usize::from(mtu_of(rewrite.out))) | spent {
         return false;
     }
     if TRANSIT {
         bytes[21] = limit - 1;
     }
-    bytes[..8].copy_from_slice(&rewrite.head);
-    bytes[6..14].copy_from_slice(&rewrite.tail);
+    rewrite.put(bytes);
     packet.set_port(out.port);
     true
 }
@@ -132,7 +110,7 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
             }
         }
     }
-    if packet.len() - l3 > usize::from(rewrite.mtu()) {
+    if packet.len() - l3 > usize::from(mtu_of(rewrite.out)) {
         if !TRANSIT {
             return CUT;
         }
@@ -153,37 +131,7 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
     if !rewrite.out.resolved {
         return RESOLVE;
     }
-    dress(packet, rewrite, cx)
-}
-
-/// Gives the packet its Ethernet header, whatever it had before.
-fn dress(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
-    let (l3, need) = (packet.l3(), if rewrite.out.tagged { 18 } else { 14 });
-    if l3 > need {
-        packet.pull(l3 - need);
-    } else if !packet.push(need - l3) {
-        return NO_ROUTE;
-    }
-    packet.set_l3(need as u8);
-    let len = packet.len();
-    let Some(header) = packet.data_mut().get_mut(..need) else {
-        return NO_ROUTE;
-    };
-    header[..8].copy_from_slice(&rewrite.head);
-    header[6..14].copy_from_slice(&rewrite.tail);
-    if rewrite.out.tagged {
-        header[14..18].copy_from_slice(&rewrite.tag);
-        // The port counts in `tx`; a sub-interface has no other place.
-        if let Some(counts) = cx.stats.ifaces.get(usize::from(rewrite.out.iface)) {
-            counts.tx_packets.add(1);
-            counts.tx_bytes.add(len as u64);
-        }
-    }
-    packet.set_port(rewrite.out.port);
-    if rewrite.out.suspect {
-        cx.stats.marks.leave(packet.hop());
-    }
-    SEND
+    if rewrite.dress(packet, cx) { SEND } else { NO_ROUTE }
 }
 
 #[inline(always)]

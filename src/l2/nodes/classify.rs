@@ -2,8 +2,8 @@
 //!
 //! - takes: packets as received; starts their notes
 //! - gives: unicast IPv4 packets without options, and IPv6 packets without hop-by-hop options between
-//!   global addresses, that pass every receive check to their pre-routing arcs; everything else to `ethernet-input`, which repeats the checks one by one and names what
-//!   is wrong
+//!   global addresses, that pass every receive check to their pre-routing arcs; everything else to
+//!   `ethernet-input`, which repeats the checks one by one and names what is wrong
 //! - obeys: RFC 1812 section 5.2.2, ledger 4.13 to 4.16
 //! - costs: two cache lines a packet, 15 to 20 cycles (`benches/engine.rs`)
 
