@@ -12,6 +12,7 @@ use crate::common::netns::Namespace;
 use crate::common::process::{Process, write};
 use crate::plan::Kind;
 use crate::six::{ADDRESSES, Six, Told, enable, link_local};
+use crate::stories::iperf_server;
 use crate::world::{World, on};
 
 /// What a Linux router advertises by radvd; Wagonway's configuration says the same in `ADVERTISED`.
@@ -260,9 +261,58 @@ fn resident(process: &str) -> u64 {
     line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }
 
-/// Runs a tool of the thc-ipv6 collection on alice for so long at the most; gives how many of bob's
-/// questions to dave went out meanwhile, and how many were lost.
-fn attack(world: &World, words: &str, limit: Duration) -> (u64, u64) {
+/// Packets that were sent and those of them that were lost.
+#[derive(Clone, Copy, Default)]
+struct Lost {
+    sent: u64,
+    lost: u64,
+}
+
+impl Lost {
+    fn add(&mut self, other: Self) {
+        (self.sent, self.lost) = (self.sent + other.sent, self.lost + other.lost);
+    }
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.lost, self.sent)
+    }
+}
+
+/// A flow of datagrams from bob to dave, 1250 a second, and what becomes of it.
+struct Stream {
+    _server: Process,
+    client: Process,
+}
+
+impl Stream {
+    fn start(world: &World, seconds: u64) -> Self {
+        let server = iperf_server(&world.dave);
+        let words = format!("-J -6 -u -b 10M -l 1000 -w 1M -t {seconds} -c 2001:db8:3::10");
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let client = Process::spawn(&world.bob, Command::new("iperf3").args(words));
+        Self { _server: server, client }
+    }
+
+    fn end(mut self) -> Lost {
+        self.client.ends_within(Duration::from_secs(30));
+        let log = self.client.log();
+        let told = log.get(log.find('{').unwrap_or(0)..).unwrap_or_default();
+        let told: serde_json::Value =
+            serde_json::from_str(told).unwrap_or_else(|error| panic!("{error}: {log}"));
+        let number = |key: &str| told["end"]["sum"][key].as_u64();
+        let (Some(sent), Some(lost)) = (number("packets"), number("lost_packets")) else {
+            panic!("{log}");
+        };
+        Lost { sent, lost }
+    }
+}
+
+/// Runs a tool of the thc-ipv6 collection on alice for so long at the most; gives what became meanwhile of
+/// bob's questions to dave, and of a stream of datagrams between the same.
+fn attack(world: &World, words: &str, limit: Duration) -> (Lost, Lost) {
+    let stream = Stream::start(world, limit.as_secs() + 1);
     let ping = ["-6", "-n", "-q", "-i", "0.002", "-W", "2", "-w", "30", "2001:db8:3::10"];
     let mut flow = Process::spawn(&world.bob, Command::new("ping").args(ping));
     let mut words = words.split_whitespace();
@@ -283,7 +333,7 @@ fn attack(world: &World, words: &str, limit: Duration) -> (u64, u64) {
         before.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{log}"))
     };
     let (sent, received): (u64, u64) = (number(" packets transmitted"), number(" received,"));
-    (sent, sent - received.min(sent))
+    (Lost { sent, lost: sent - received.min(sent) }, stream.end())
 }
 
 /// The router stays up, keeps its memory, and others lose nothing, while one host attacks it.
@@ -305,15 +355,18 @@ pub(crate) fn attacks_do_not_disturb_others(kind: Kind) {
         attacks.push(format!("{flood} eth0"));
     }
     attacks.push(format!("implementation6 -p {target}"));
-    let (mut all, mut lost, mut story) = (0, 0, String::new());
+    let (mut pings, mut stream, mut story) = (Lost::default(), Lost::default(), String::new());
     for words in &attacks {
         let limit = if words.starts_with("implementation6") { 15_000 } else { 1500 };
-        let (sent, gone) = attack(&world, words, Duration::from_millis(limit));
-        (all, lost) = (all + sent, lost + gone);
-        story += &format!("{gone} of {sent} lost under {words}\n");
+        let (asked, streamed) = attack(&world, words, Duration::from_millis(limit));
+        pings.add(asked);
+        stream.add(streamed);
+        story += &format!("{asked} pings and {streamed} datagrams lost under {words}\n");
     }
-    println!("{story}{lost} of {all} lost");
-    assert!(all > 3000 && lost * 1000 < all, "{story}{lost} of {all} lost");
+    println!("{story}{pings} pings and {stream} datagrams lost");
+    let most = |all: Lost| all.lost * 1000 < all.sent;
+    assert!(pings.sent > 3000 && stream.sent > 30_000, "{story}");
+    assert!(most(pings) && most(stream), "{story}{pings} pings and {stream} datagrams lost");
     for (machine, name) in [(&world.bob, "bob"), (&world.alice, "alice")] {
         let said = on(machine, "ping -6 -n -c 3 -i 0.1 -W 2 2001:db8:1::1");
         assert!(said.contains(" 0% packet loss"), "{name}: {}", said.text);
