@@ -241,7 +241,7 @@ impl Interface {
         }
         if new.flags.noprefixroute && connected {
             let known = self.addresses[place].clone();
-            self.disconnect(&known, Some(new.address));
+            self.disconnect(&known);
         } else {
             self.connect(now, new.address);
         }
@@ -318,16 +318,15 @@ impl Interface {
         self.set_route(RouteKind::Connected, network, None, metric, expires, Default::default());
     }
 
-    /// Takes the route to an address's network away where no other address needs it.
-    fn disconnect(&mut self, gone: &Address, except: Option<Ipv6Addr>) {
+    /// Takes the route to an address's network away where no other address holds it: as in the kernel
+    /// one that asked for no route holds the route of another (`check_cleanup_prefix_route`).
+    fn disconnect(&mut self, gone: &Address) {
         let network = gone.network();
-        let needed = self.addresses.iter().any(|other| {
-            other.network() == network
-                && !other.flags.noprefixroute
-                && Some(other.address) != except
-                && other.address != gone.address
-        });
-        if !needed {
+        let held = self
+            .addresses
+            .iter()
+            .any(|other| other.network() == network && other.address != gone.address);
+        if !held {
             self.delete_route(RouteKind::Connected, network, None);
         }
     }
@@ -341,7 +340,7 @@ impl Interface {
             self.actions.push(Action::Leave(solicited_node(address)));
         }
         if gone.flags.permanent && !gone.flags.noprefixroute {
-            self.disconnect(&gone, None);
+            self.disconnect(&gone);
         }
         for other in &mut self.addresses {
             other.public = other.public.filter(|public| *public != address);

@@ -72,11 +72,12 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     if !tables.tunables.six.icmp.errors_to_anycast && tables.is_anycast6(iface, dst.to_bits()) {
         return None;
     }
-    let own = meant(culprit, &ip, cx);
-    let hop = reply::way(cx, own, dst, next_header::ICMPV6, iface)?;
-    let src = own
-        .or_else(|| tables.hops.prefsrc6(hop))
+    let way = |src| reply::way(cx, src, dst, next_header::ICMPV6, iface);
+    // The source is chosen first, as it may decide by which route the error goes.
+    let src = meant(culprit, &ip, cx)
+        .or_else(|| tables.hops.prefsrc6(way(None)?))
         .or_else(|| tables.source_at6(iface, dst.to_bits()))?;
+    let hop = way(Some(src))?;
     if !reply::allowed(cx, kind.ty(), dst) {
         return None;
     }
