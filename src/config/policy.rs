@@ -88,6 +88,8 @@ section! {
         onlink "onlink": bool = Some(false);
         /// Drop what comes.
         blackhole "blackhole": bool = Some(false);
+        /// For routes of IPv6; where there is a gateway, that says so itself.
+        ipv6 "ipv6": bool = Some(false);
         /// Share the flows among other objects: [{ id = 1 }, { id = 2, weight = 3 }].
         group "group": Vec<At<MemberTable>> = Some(Vec::new());
         /// Buckets of a resilient group, which keeps flows where they are as long as it can.
@@ -447,7 +449,8 @@ pub(super) fn nexthops(
             errors.add(member.id.place(), why, None);
         }
         let kind = table.kind(table.place(), errors);
-        let spec = NexthopSpec { id: *table.id, protocol: table.protocol.0, kind };
+        let six = table.via.map_or(table.ipv6, |via| via.is_ipv6());
+        let spec = NexthopSpec { id: *table.id, protocol: table.protocol.0, six, kind };
         found.push(At::new(spec, table.place()));
     }
     found.sort_by_key(|spec: &At<NexthopSpec>| matches!(spec.kind, NexthopKind::Group { .. }));

@@ -314,7 +314,9 @@ impl Router {
         if let Some(learned) = learned {
             mtu = learned.mtu.map(u32::from);
             locked = learned.locked;
-            gateway = learned.gateway.or(gateway);
+            // Of IPv6, what is its own gateway is on the link.
+            let on_link = B::SIX && learned.gateway == Some(flow.dst.address());
+            gateway = learned.gateway.or(gateway).filter(|_| !on_link);
             expires = Some(learned.left(self.now) / 1_000_000_000);
             let _ = writeln!(story, "    learned: {learned}");
         }

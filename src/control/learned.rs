@@ -122,9 +122,9 @@ impl Router {
         self.memory.all.get(&(hop, dst))
     }
 
-    /// All that was learned, by destination.
-    pub fn exceptions(&self) -> impl Iterator<Item = (IpAddr, &Learned)> {
-        self.memory.all.iter().map(|((_, dst), learned)| (*dst, learned))
+    /// All that was learned, with the hop of the route and the destination.
+    pub fn exceptions(&self) -> impl Iterator<Item = (u32, IpAddr, &Learned)> {
+        self.memory.all.iter().map(|((hop, dst), learned)| (*hop, *dst, learned))
     }
 
     /// Sets how long a path MTU of IPv6 is believed.
@@ -137,9 +137,11 @@ impl Router {
         (self.min_pmtu, self.pmtu_holds) = (min_pmtu, holds);
     }
 
-    /// Forgets all that was learned (`ip route flush cache`).
-    pub fn forget_exceptions(&mut self) {
-        let keys: Vec<_> = self.memory.all.keys().copied().collect();
+    /// Forgets what was learned by a hop about a destination, where `gone` says so (`ip route flush
+    /// cache`).
+    pub fn forget_exceptions(&mut self, gone: impl Fn(u32, IpAddr) -> bool) {
+        let keys = self.memory.all.keys().copied().filter(|(hop, dst)| gone(*hop, *dst));
+        let keys: Vec<_> = keys.collect();
         for key in keys {
             self.forget(key);
         }
@@ -511,9 +513,9 @@ impl Router {
                 continue;
             }
             believed = true;
-            let (mtu, locked) = known.map_or((None, false), |known| (known.mtu, known.locked));
             let gateway = Some(heard.target.into());
-            self.remember(now, (hop, dst), mtu, locked, gateway, REDIRECT_HOLDS);
+            // What was known of the path lay behind the other gateway (`rt6_insert_exception`).
+            self.remember(now, (hop, dst), None, false, gateway, REDIRECT_HOLDS);
         }
         believed
     }

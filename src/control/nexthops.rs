@@ -10,7 +10,7 @@ use crate::{
     graph::Nanos,
     route::{
         control::Verb,
-        nexthops::{self, NexthopError},
+        nexthops::{self, Around, NexthopError},
         spec::{NextHopSpec, NexthopSpec, table},
     },
 };
@@ -32,7 +32,9 @@ impl Router {
             Some(IpAddr::V6(_)) => Ok(routes6.resolve_nexthop(table::MAIN, hop, &view)?),
             _ => Ok(routes.resolve_nexthop(table::MAIN, hop, &view)?),
         };
-        let done = objects.set(verb, spec, now, &resolve, &view, hops);
+        let serves_six = routes6.rib().all_infos().any(|(_, info)| info.nhid == spec.id);
+        let around = Around { now, resolve: &resolve, serves_six: spec.id != 0 && serves_six };
+        let done = objects.set(verb, spec, &around, &view, hops);
         self.dirty = true;
         self.note_hop_changes();
         if let Ok(id) = &done {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::error::Fact;
 use super::names;
 use super::usage::{Object, Usage};
-use super::words::{Parse, Words, abbreviates, c_number};
+use super::words::{Inet, Parse, Words, abbreviates, c_number};
 use crate::route::spec::{NexthopKind, NexthopSpec, ResilientSpec};
 
 /// What `ip nexthop` is asked to do.
@@ -68,6 +68,8 @@ impl ResilientWords {
 /// Which objects `show` and `flush` take; `None` takes all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NexthopFilter {
+    /// The family; groups are of none.
+    pub family: Inet,
     /// The one of this number.
     pub id: Option<u32>,
     /// Interface.
@@ -99,7 +101,8 @@ pub struct BucketFilter {
 
 pub(super) fn read(words: &mut Words<'_>) -> Parse<NexthopCommand> {
     let Some(verb) = words.take() else {
-        return Ok(NexthopCommand::Show(NexthopFilter::default()));
+        let family = words.family();
+        return Ok(NexthopCommand::Show(NexthopFilter { family, ..NexthopFilter::default() }));
     };
     let is = |full: &str| abbreviates(verb, full);
     if is("add") {
@@ -243,7 +246,8 @@ fn read_spec(words: &mut Words<'_>, replace: bool) -> Parse<(NexthopSpec, Resili
         let via = read.via.filter(|via| !via.is_unspecified());
         NexthopKind::Via { via, dev: read.dev, onlink: read.onlink }
     };
-    let spec = NexthopSpec { id: read.id.unwrap_or(0), protocol: read.protocol, kind };
+    let six = read.via.map_or(words.family() == Inet::Six, |via| via.is_ipv6());
+    let spec = NexthopSpec { id: read.id.unwrap_or(0), protocol: read.protocol, six, kind };
     Ok((spec, said))
 }
 
@@ -317,7 +321,7 @@ fn read_delete(words: &mut Words<'_>) -> Parse<NexthopCommand> {
 }
 
 fn read_filter(words: &mut Words<'_>) -> Parse<NexthopFilter> {
-    let mut filter = NexthopFilter::default();
+    let mut filter = NexthopFilter { family: words.family(), ..NexthopFilter::default() };
     while let Some(word) = words.take() {
         let is = |full: &str| abbreviates(word, full);
         if is("dev") {

@@ -102,6 +102,9 @@ pub enum RouteError {
     /// A route for some sources through a next-hop object.
     #[error("Error: Nexthops can not be used with source routing.")]
     SourceOfObject,
+    /// A route of IPv6 through a next-hop object of IPv4.
+    #[error("Error: IPv6 routes can not use an IPv4 nexthop.")]
+    ObjectOfFour,
     /// There is no route to the prefix that could be changed (IPv6).
     #[error("Error: Can not replace route - no match found.")]
     NoMatch,

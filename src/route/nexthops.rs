@@ -55,6 +55,9 @@ pub enum NexthopError {
     /// Neither a device nor a gateway.
     #[error("Error: Device attribute required for non-blackhole and non-fdb nexthops.")]
     Incomplete,
+    /// One that routes of IPv6 could not lead through, which lead through it.
+    #[error(transparent)]
+    OfFour(RouteError),
     /// The next hop cannot be as stated.
     #[error("{0}")]
     Route(String),
@@ -95,6 +98,8 @@ pub struct Resilient {
 pub struct Object {
     /// Who made it.
     pub protocol: u8,
+    /// Of IPv6; a group is of its members' families.
+    pub six: bool,
     /// What it is.
     pub kind: ObjectKind,
     /// The hops that routes of IPv4 and of IPv6 lead to.
@@ -118,6 +123,16 @@ const CENTI: u64 = 10_000_000;
 
 /// Finds the interface of a next hop.
 pub type Resolve<'a> = dyn Fn(&NextHopSpec) -> Result<Nexthop, NexthopError> + 'a;
+
+/// What surrounds an object that is changed.
+pub struct Around<'a> {
+    /// The router's time.
+    pub now: u64,
+    /// Finds the interface of its next hop.
+    pub resolve: &'a Resolve<'a>,
+    /// Whether routes of IPv6 lead through it.
+    pub serves_six: bool,
+}
 
 impl Nexthops {
     /// All objects, by number.
@@ -174,7 +189,34 @@ impl Nexthops {
         }
     }
 
-    /// Adds an object, or puts another in the place of one; `resolve` finds a next hop's interface.
+    /// True for a group.
+    pub fn is_group(&self, id: u32) -> bool {
+        matches!(self.get(id), Some(Object { kind: ObjectKind::Group { .. }, .. }))
+    }
+
+    /// Whether routes of IPv6 may lead through an object (`fib6_check_nexthop`).
+    ///
+    /// # Errors
+    /// When it is of IPv4, or one of its members is.
+    pub fn check_six(&self, id: u32) -> Result<(), RouteError> {
+        match self.get(id) {
+            Some(object) => self.check_kind_six(&object.kind, object.six),
+            None => Ok(()),
+        }
+    }
+
+    fn check_kind_six(&self, kind: &ObjectKind, six: bool) -> Result<(), RouteError> {
+        let fits = match kind {
+            ObjectKind::Group { members, .. } => {
+                let of_six = |id: u32| self.get(id).is_none_or(|member| member.six);
+                members.iter().all(|(id, _)| of_six(*id))
+            }
+            _ => six,
+        };
+        if fits { Ok(()) } else { Err(RouteError::ObjectOfFour) }
+    }
+
+    /// Adds an object, or puts another in the place of one.
     ///
     /// # Errors
     /// When it cannot be as stated, is there, or is not; nothing has changed then.
@@ -182,11 +224,11 @@ impl Nexthops {
         &mut self,
         verb: Verb,
         spec: &NexthopSpec,
-        now: u64,
-        resolve: &Resolve<'_>,
+        around: &Around<'_>,
         links: &dyn Links,
         hops: &mut Hops,
     ) -> Result<u32, NexthopError> {
+        let now = around.now;
         let id = match spec.id {
             0 => (1..).find(|id| !self.contains(*id)).unwrap_or(1),
             id => id,
@@ -197,7 +239,10 @@ impl Nexthops {
             (Verb::Change, None) => return Err(NexthopError::NotFound),
             _ => {}
         }
-        let kind = self.kind_of(spec, old.map(|old| &old.kind), resolve)?;
+        let kind = self.kind_of(spec, old.map(|old| &old.kind), around.resolve)?;
+        if around.serves_six {
+            self.check_kind_six(&kind, spec.six).map_err(NexthopError::OfFour)?;
+        }
         let leaves = match &kind {
             ObjectKind::Blackhole => both(hops, links, |_| HopSpec::Plain(HopKind::Blackhole))?,
             ObjectKind::Via(hop) => both(hops, links, |six| via_hop(hop, six, None))?,
@@ -219,7 +264,7 @@ impl Nexthops {
             (ObjectKind::Group { .. }, Some(old)) => old.protocol,
             _ => spec.protocol,
         };
-        let object = Object { protocol, kind, hops: heads, leaves };
+        let object = Object { protocol, six: spec.six, kind, hops: heads, leaves };
         let before = self.all.insert(id, object);
         let done = self.rewrite(id, now, links, hops);
         let gone = match (&done, before) {
@@ -596,8 +641,9 @@ mod tests {
             Ok(Nexthop { iface: 1, gateway, weight: 1, onlink: false })
         };
         let set = |nexthops: &mut Nexthops, hops: &mut Hops, id, kind| {
-            let spec = NexthopSpec { id, protocol: 0, kind };
-            nexthops.set(Verb::Add, &spec, 0, &resolve, &Up, hops).unwrap();
+            let spec = NexthopSpec { id, protocol: 0, six: false, kind };
+            let around = Around { now: 0, resolve: &resolve, serves_six: false };
+            nexthops.set(Verb::Add, &spec, &around, &Up, hops).unwrap();
         };
         for id in 1..=4 {
             let via = Some(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, id as u8)));

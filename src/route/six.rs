@@ -202,15 +202,22 @@ impl<B: Family> RouteControl<B> {
             iface.is_none_or(|iface| iface == hop.iface)
                 && via.is_none_or(|via| Some(via) == hop.gateway)
         };
+        let there = self.rib.get(spec.table, prefix);
+        let src = spec.src.filter(|src| src.prefix_len() > 0);
+        // Where no route to the prefix is for some sources, the kernel does not look at the one that
+        // is stated, and a route for all of them goes (`fib6_locate`).
+        let sourced = there
+            .iter()
+            .filter_map(|alias| self.rib.info(alias.info))
+            .any(|info| info.table == spec.table && info.src.is_some());
         let matches = |info: &RouteInfo| {
             info.table == spec.table
-                && info.src == spec.src.filter(|src| src.prefix_len() > 0)
+                && (info.src == src || !sourced)
                 && (spec.metric == 0 || spec.metric == info.metric)
                 && (spec.proto == 0 || spec.proto == info.proto)
                 && spec.nhid.is_none_or(|id| id == info.nhid)
                 && wanted.iter().all(|wanted| info.nexthops.iter().any(|hop| fits(hop, wanted)))
         };
-        let there = self.rib.get(spec.table, prefix);
         let found = there.iter().enumerate().find_map(|(at, alias)| {
             let info = self.rib.info(alias.info).filter(|info| matches(info))?;
             Some((at, info))
@@ -241,6 +248,7 @@ impl<B: Family> RouteControl<B> {
             if spec.src.is_some_and(|src| src.prefix_len() > 0) {
                 return Err(RouteError::SourceOfObject);
             }
+            objects.check_six(id)?;
         }
         let nexthops = if spec.nhid.is_some() || rejects(spec.kind) {
             Vec::new()

@@ -160,6 +160,8 @@ pub struct NexthopSpec {
     pub id: u32,
     /// Who makes it.
     pub protocol: u8,
+    /// Of IPv6, as its gateway says or, where it has none, whoever makes it.
+    pub six: bool,
     /// What it is.
     pub kind: NexthopKind,
 }

@@ -327,6 +327,9 @@ families! {
     six_untracked: corpus::six_nd::unasked("six-untracked", "net.ipv6.conf.wan.accept_untracked_na", "1");
     six_untracked_own_net: corpus::six_nd::unasked("six-untracked-own-net", "net.ipv6.conf.wan.accept_untracked_na", "2");
     six_proxy: corpus::six_nd::proxy();
+    six_objects: corpus::six_routes::objects();
+    six_redirects_received: corpus::six_redirect::received("six-redirects-received", false);
+    six_source_routes: corpus::six_routes::sources();
     }
     replayed {
     six_vlan: corpus::six_vlan::family();
@@ -359,13 +362,10 @@ families! {
     six_tuned_stable_address: corpus::six_tunables::tuned("six-tuned-stable-address", &[("net.ipv6.conf.default.addr_gen_mode", "2"), ("net.ipv6.conf.default.stable_secret", "2001:db8::5ec7:e7")]), "IPv6 is being built";
     six_tuned_policy_off: corpus::six_tunables::tuned("six-tuned-policy-off", &[("net.ipv6.conf.lan.disable_policy", "1")]), "IPv6 is being built";
     six_duplicates_thrice: corpus::six_tunables::duplicates("six-duplicates-thrice", &[("net.ipv6.conf.lan.dad_transmits", "3")]), "IPv6 is being built";
-    six_redirects_received: corpus::six_redirect::received("six-redirects-received", false), "IPv6 is being built";
     six_vrf: corpus::six_vrf::family(), "IPv6 is being built";
-    six_objects: corpus::six_routes::objects(), "IPv6 is being built";
     six_rules: corpus::six_routes::rules(), "IPv6 is being built";
     six_addresses: corpus::six_routes::addresses(), "IPv6 is being built";
     six_routes: corpus::six_routes::changes(), "IPv6 is being built";
-    six_source_routes: corpus::six_routes::sources(), "IPv6 is being built";
     six_resolve_failure: corpus::six_nd::failure(), "IPv6 is being built";
     }
 }

@@ -64,12 +64,28 @@ pub struct RouteView {
     pub expires: Option<u32>,
     /// Interface by which the packet comes whose way was asked for.
     pub iif: Option<String>,
+    /// Learned about one destination, and stated by nobody: no origin and no scope are told.
+    #[serde(default)]
+    pub learned: bool,
+    /// Its next hops are told as several, even when one alone is left.
+    #[serde(default)]
+    pub grouped: bool,
     /// Next hops.
     pub nexthops: Vec<NextHopView>,
     /// Next-hop object that the route leads through; 0 for none.
     pub nhid: u32,
     /// That object, for `-details`.
     pub nh_info: Option<NexthopView>,
+}
+
+impl RouteView {
+    /// The next hop, where there is one alone.
+    fn single(&self) -> Option<&NextHopView> {
+        match self.nexthops.as_slice() {
+            [hop] if !self.grouped => Some(hop),
+            _ => None,
+        }
+    }
 }
 
 impl From<&RouteSpec> for RouteView {
@@ -81,6 +97,8 @@ impl From<&RouteSpec> for RouteView {
             pref: matches!(spec.dst, IpNet::V6(_)).then(|| pref(spec.pref).to_owned()),
             expires: spec.expires,
             iif: None,
+            learned: false,
+            grouped: false,
             kind: spec.kind,
             tos: spec.tos,
             table: spec.table,
@@ -135,10 +153,7 @@ impl RouteFilter {
     /// Whether `ip route show` prints this route under this filter.
     #[must_use]
     pub fn accepts(&self, route: &RouteView) -> bool {
-        let single = match route.nexthops.as_slice() {
-            [hop] => Some(hop),
-            _ => None,
-        };
+        let single = route.single();
         // A filter by next hop passes over routes with several, as iproute2 does.
         let dev = single.and_then(|hop| hop.dev.as_deref());
         let via = single.and_then(|hop| hop.via);
@@ -211,10 +226,7 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
     if route.nhid != 0 {
         entry.field("nhid", route.nhid, format_args!("nhid {} ", route.nhid));
     }
-    let single = match route.nexthops.as_slice() {
-        [hop] => Some(hop),
-        _ => None,
-    };
+    let single = route.single();
     if let Some(hop) = single {
         let shown = |net: IpNet| net.prefix_len() < net.max_prefix_len();
         let other = |via: &IpAddr| via.is_ipv6() != is_six(route);
@@ -225,11 +237,12 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
         let name = named(options, route.table, names::table);
         entry.field("table", &*name, format_args!("table {name} "));
     }
-    if filter.proto.is_none() && (route.proto != 3 || options.details) {
+    let stated = !route.learned;
+    if stated && filter.proto.is_none() && (route.proto != 3 || options.details) {
         let name = named(options, route.proto, names::proto);
         entry.field("protocol", &*name, format_args!("proto {name} "));
     }
-    if filter.scope.is_none() && (route.scope != scope::UNIVERSE || options.details) {
+    if stated && filter.scope.is_none() && (route.scope != scope::UNIVERSE || options.details) {
         let name = named(options, route.scope, names::scope);
         entry.field("scope", &*name, format_args!("scope {name} "));
     }
@@ -259,7 +272,7 @@ fn print_route(entry: &mut Entry<'_>, route: &RouteView, filter: &RouteFilter, o
         entry.text(format_args!("{}\tnh_info ", entry_break(options)));
         entry.object("nh_info", |entry| print_nexthop(entry, info, options));
     }
-    if route.nexthops.len() > 1 {
+    if single.is_none() && !route.nexthops.is_empty() {
         entry.list("nexthops", &route.nexthops, |entry, hop| {
             entry.text(format_args!("{}\tnexthop ", entry_break(options)));
             print_hop(entry, is_six(route), hop.via, hop.dev.as_deref());

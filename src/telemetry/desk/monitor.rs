@@ -110,6 +110,9 @@ impl Desk<'_> {
                 let blackhole = info.nhid != 0 && nexthops.is_empty();
                 let ifaces = self.router.ifaces();
                 let view = view_with(*prefix, *tos, info, nexthops, blackhole, ifaces, self.now);
+                let group = self.router.objects().is_group(info.nhid);
+                let grouped = matches!(prefix, IpNet::V6(_)) && group;
+                let view = show::RouteView { grouped, ..view };
                 let family = Inet::Any;
                 let filter = RouteFilter { family, table: None, ..RouteFilter::default() };
                 ("[ROUTE]", show::show_routes([&view], &filter, options))

@@ -177,7 +177,9 @@ impl Desk<'_> {
                 ObjectKind::Via(hop) => Some(hop.iface),
                 _ => None,
             };
-            (!filter.groups || matches!(object.kind, ObjectKind::Group { .. }))
+            let group = matches!(object.kind, ObjectKind::Group { .. });
+            (filter.family == Inet::Any || !group && filter.family.takes(object.six))
+                && (!filter.groups || group)
                 && dev.is_none_or(|dev| iface == Some(dev))
                 && master.is_none_or(|vrf| iface.is_some_and(|iface| self.is_in(iface, vrf)))
                 && (filter.protocol == 0 || filter.protocol == object.protocol)
@@ -202,7 +204,8 @@ impl Desk<'_> {
                 let iface = self.router.ifaces().iter().find(|iface| iface.index == hop.iface);
                 view.via = hop.gateway;
                 view.dev = iface.map(|iface| iface.name.clone());
-                view.scope = if view.via.is_some() { scope::LINK } else { scope::HOST };
+                view.scope =
+                    if view.via.is_some() || object.six { scope::LINK } else { scope::HOST };
                 view.onlink = hop.onlink;
                 view.dead = iface.is_some_and(|iface| !iface.serves());
                 view.linkdown = iface.is_some_and(|iface| !iface.up || !iface.carrier);

@@ -2,13 +2,14 @@
 
 use std::{
     cmp::Reverse,
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
 };
 
 use ipnet::IpNet;
 
-use super::Desk;
 use super::ip::{Done, Refused};
+use super::{Desk, route6};
 use crate::{
     control::{Query, families::Kept},
     iproute2::{
@@ -36,22 +37,18 @@ impl Desk<'_> {
             RouteCommand::Prepend(spec) => (Verb::Prepend, spec),
             RouteCommand::Del { spec, .. } => (Verb::Delete, spec),
             RouteCommand::Flush(filter) => return self.flush_routes(filter),
-            RouteCommand::Show(filter) if filter.cached => return Ok(self.show_cache(options)),
+            RouteCommand::Show(filter) if filter.cached => return self.show_cache(filter, options),
             RouteCommand::Show(filter) => {
                 self.check_filter(filter.dev.as_ref())?;
                 self.check_table(filter, "Dump")?;
                 let mut views = Vec::new();
                 if filter.family.takes(false) {
                     // Of two routes that begin alike the kernel tells the longer one first.
-                    views = self.route_views::<u32, _>(|prefix| (prefix.bits, Reverse(prefix.len)));
+                    views =
+                        self.route_views::<u32, _>(|prefix, _| (prefix.bits, Reverse(prefix.len)));
                 }
                 if filter.family.takes(true) {
-                    // What lies in a prefix comes before it: the kernel tells a node of its tree
-                    // after those below it.
-                    let last = |prefix: &Prefix<u128>| prefix.bits | !u128::mask(prefix.len);
-                    let six =
-                        self.route_views::<u128, _>(|prefix| (last(prefix), Reverse(prefix.len)));
-                    views.extend(six);
+                    views.extend(self.route_views::<u128, _>(route6::place));
                 }
                 return Ok(show::show_routes(&views, filter, options));
             }
@@ -88,20 +85,26 @@ impl Desk<'_> {
     }
 
     /// All routes of a family, table by table as the kernel's hash of their numbers has it.
-    fn route_views<B: Kept, K: Ord>(&self, order: impl Fn(&Prefix<B>) -> K) -> Vec<RouteView> {
+    fn route_views<B: Kept, K: Ord>(
+        &self,
+        order: impl Fn(&Prefix<B>, &RouteInfo) -> K,
+    ) -> Vec<RouteView> {
         let rib = B::routes(self.router).rib();
-        let mut prefixes = rib.sorted();
-        prefixes.sort_by_key(|(_, prefix)| order(prefix));
-        let mut views = Vec::new();
-        for (table_id, prefix) in prefixes {
-            for alias in rib.get(table_id, prefix) {
+        let mut all = Vec::with_capacity(rib.len());
+        for (shelf, prefix) in rib.prefixes() {
+            for alias in rib.get(shelf, prefix) {
                 if let Some(info) = rib.info(alias.info) {
-                    views.push(self.route_view(prefix.net(), alias.tos, info));
+                    all.push((prefix, alias.tos, info));
                 }
             }
         }
-        views.sort_by_key(|view| (view.table & 0xff, view.table));
-        views
+        all.sort_by_cached_key(|(prefix, _, info)| {
+            (info.table & 0xff, info.table, order(prefix, info))
+        });
+        let view = |(prefix, tos, info): (Prefix<B>, u8, &RouteInfo)| {
+            self.route_view(prefix.net(), tos, info)
+        };
+        all.into_iter().map(view).collect()
     }
 
     /// Only tables that have or had routes can be asked for.
@@ -122,8 +125,8 @@ impl Desk<'_> {
     fn flush_routes(&mut self, filter: &RouteFilter) -> Done {
         self.check_filter(filter.dev.as_ref())?;
         if filter.cached {
-            self.router.forget_exceptions();
-            return Ok(String::new());
+            self.check_table(filter, "Flush")?;
+            return Ok(self.flush_cache(filter));
         }
         self.check_table(filter, "Flush")?;
         let ifaces = self.router.ifaces().to_vec();
@@ -319,10 +322,24 @@ impl Desk<'_> {
     }
 
     /// What was learned about destinations, as `ip route show cache` prints it.
-    fn show_cache(&self, options: &Options) -> String {
+    fn show_cache(&self, filter: &RouteFilter, options: &Options) -> Done {
+        self.check_filter(filter.dev.as_ref())?;
+        self.check_table(filter, "Dump")?;
         let mut all = String::new();
-        for (dst, learned) in self.router.exceptions() {
-            let std::net::IpAddr::V4(dst) = dst else { continue };
+        if filter.family.takes(false) {
+            self.show_cache4(&mut all, options);
+        }
+        if filter.family.takes(true) {
+            let views: Vec<RouteView> = self.learned6().into_iter().map(|(_, view)| view).collect();
+            let learned = RouteFilter { cached: false, ..filter.clone() };
+            all.push_str(&show::show_routes(&views, &learned, options));
+        }
+        Ok(all)
+    }
+
+    fn show_cache4(&self, all: &mut String, options: &Options) {
+        for (_, dst, learned) in self.router.exceptions() {
+            let IpAddr::V4(dst) = dst else { continue };
             let flow = Flow { dst: dst.to_bits(), ..Flow::default() };
             let Some(found) = self.router.explain(&Query { flow, iif: 0, oif: 0 }) else {
                 continue;
@@ -340,7 +357,21 @@ impl Desk<'_> {
             };
             all.push_str(&show::show_route_get(&view, options));
         }
-        all
+    }
+
+    /// Forgets what was learned: all of IPv4, as the kernel does, and of IPv6 what the filter takes.
+    fn flush_cache(&mut self, filter: &RouteFilter) -> String {
+        if filter.family.takes(false) {
+            self.router.forget_exceptions(|_, dst| dst.is_ipv4());
+        }
+        if filter.family.takes(true) {
+            let learned = RouteFilter { cached: false, ..filter.clone() };
+            let mut all = self.learned6();
+            all.retain(|(_, view)| learned.accepts(view));
+            let gone: BTreeSet<_> = all.into_iter().map(|(key, _)| key).collect();
+            self.router.forget_exceptions(|hop, dst| gone.contains(&(hop, dst)));
+        }
+        String::new()
     }
 
     /// A route as `ip route show` wants it, with its next-hop object.
@@ -404,7 +435,8 @@ fn view(
     now: u64,
 ) -> RouteView {
     let blackhole = objects.is_blackhole(info.nhid);
-    view_with(dst, tos, info, &objects.of(info), blackhole, ifaces, now)
+    let view = view_with(dst, tos, info, &objects.of(info), blackhole, ifaces, now);
+    RouteView { grouped: matches!(dst, IpNet::V6(_)) && objects.is_group(info.nhid), ..view }
 }
 
 /// The same with the next hops that it has, or had.
@@ -450,6 +482,8 @@ pub(super) fn view_with(
         pref: six.then(|| show::pref(info.pref).to_owned()),
         expires: info.expires.map(left),
         iif: None,
+        learned: false,
+        grouped: false,
         kind,
         tos,
         table: info.table,

@@ -277,7 +277,7 @@ impl Desk<'_> {
     }
 
     pub(super) fn exception_rows(&self) -> Vec<ExceptionRow> {
-        let rows = self.router.exceptions().map(|(dst, learned)| ExceptionRow {
+        let rows = self.router.exceptions().map(|(_, dst, learned)| ExceptionRow {
             dst: dst.to_string(),
             gateway: learned.gateway.map(|gateway| gateway.to_string()),
             mtu: learned.mtu,

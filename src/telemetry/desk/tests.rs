@@ -406,7 +406,7 @@ mod probes {
         };
         assert!(told.iter().any(is), "{told:?}");
         let learned: Vec<_> =
-            world.router.exceptions().map(|(dst, learned)| (dst, learned.gateway)).collect();
+            world.router.exceptions().map(|(_, dst, learned)| (dst, learned.gateway)).collect();
         assert_eq!(learned, [(host.into(), Some(new.into()))]);
     }
 

@@ -189,6 +189,36 @@ pub(crate) fn received(name: &'static str, forwarding: bool) -> Family {
         &Ip6::new(better, WAN6).redirect(first, far(1), &target_mac(mac_of(first))),
     );
     f.ip_says(format!("-6 route get {} from {WAN6}", far(1)), "?");
+    let show = |f: &mut Family, n| {
+        f.ip_says(format!("-6 route get {}", far(n)), "?");
+        f.ip_says(format!("-d -6 route show cache {}", far(n)), "?");
+        f.ip_says(format!("-j -6 route show cache {}", far(n)), "?");
+    };
+    for n in [1, 2, 4, 13, 6] {
+        show(&mut f, n);
+    }
+    let long = |n| Ip6::new(WAN6, far(n)).icmp(129, 0, &filler(1396));
+    let big = |n, mtu| Ip6::new(far(n), WAN6).icmp_error(2, 0, mtu, &long(n), 1232);
+    f.told("too big behind the better gateway", first, &big(2, 1400));
+    show(&mut f, 2);
+    f.told("too big behind the first gateway", first, &big(6, 1400));
+    show(&mut f, 6);
+    f.told("redirect after too big", first, &told(6, WAN6));
+    show(&mut f, 6);
+    f.ip_says(format!("-6 route show cache root {} via {first}", far(0)), "?");
+    f.ip_says(format!("-6 route show cache dev wan {}", far(2)), "?");
+    f.ip_says(format!("-6 route show cache proto static {}", far(2)), "?");
+    f.ip_says(format!("-6 route show cache proto kernel {}", far(2)), "?");
+    f.ip_says("-6 route show cache table local", "?");
+    f.ip_says("-6 route show cache table 77", "?");
+    f.ip(format!("-6 route flush cache {}", far(2)));
+    show(&mut f, 2);
+    show(&mut f, 4);
+    f.ip("route flush cache");
+    show(&mut f, 4);
+    f.ip("-6 route flush cache");
+    show(&mut f, 4);
+    f.ip_says("-6 route show cache", "?");
     f
 }
 
@@ -223,6 +253,8 @@ pub(crate) fn too_big() -> Family {
         let h = host(1, 0x300 + n as u16);
         f.lan6(format!("{name}: before"), &ping(h), "lan: icmp6 129/0");
         f.lan6(format!("{name}: told"), &big(h, mtu), "nothing");
+        f.ip_says(format!("-6 route get {h}"), "?");
+        f.ip_says(format!("-6 route show cache {h}"), "?");
         f.lan6(format!("{name}: after"), &ping(h), "?");
         f.lan6(format!("{name}: told again, more"), &big(h, 1450), "nothing");
         f.lan6(format!("{name}: after that"), &ping(h), "?");

@@ -33,6 +33,15 @@ impl Family {
         self.dmz6(format!("{when}: from the dmz"), &udp(DMZ6_HOST, dst), "?");
         self.wan6(format!("{when}: from the wan"), &udp(host(5, 5), dst), "?");
     }
+
+    /// Of the packets since `from`, those that pass may do so by the wan or by its VLAN.
+    fn either_way(&mut self, from: usize) {
+        for step in &mut self.steps[from..] {
+            if !step.name.contains("link-local") && !step.name.contains("lost") {
+                step.expect = format!("{BY_WAN} or {BY_VLAN}");
+            }
+        }
+    }
 }
 
 /// Routes for sources.
@@ -64,6 +73,9 @@ pub(crate) fn sources() -> Family {
     f.probes6("without the unreachable", there);
     f
 }
+
+/// When there are several ways to one prefix with one metric.
+const SIBLINGS: [&str; 3] = ["50 appended", "50 prepended", "without that"];
 
 /// Routes of all types, metrics, and what commands do to them.
 pub(crate) fn changes() -> Family {
@@ -110,7 +122,11 @@ pub(crate) fn changes() -> Family {
     ] {
         f.ip_says(format!("-6 {words}"), "?");
         if then != "on the lan" {
+            let from = f.steps.len();
             f.probes6(then, there);
+            if SIBLINGS.contains(&then) {
+                f.either_way(from);
+            }
         }
         f.ip_says("-6 route show 2001:db8:70::/48", "?");
     }
@@ -140,7 +156,6 @@ pub(crate) fn changes() -> Family {
         "route show proto static",
         "route show via 2001:db8:2::9",
         "rule show",
-        "addr show dev lan",
         "neigh show dev dmz",
     ] {
         f.ip_says(format!("-6 {words}"), "?");
@@ -341,8 +356,22 @@ pub(crate) fn objects() -> Family {
     f.probes6("a member gone", there);
     f.ip_says("-6 route show 2001:db8:70::/48", "?");
     f.ip_says("route add 10.80.0.0/16 nhid 2", "?");
+    f.ip_says("nexthop add id 11 group 7", "?");
+    f.ip_says("-6 route add 2001:db8:71::/48 nhid 11", "?");
+    f.ip_says("nexthop add id 12 group 2/7", "?");
+    f.ip_says("-6 route add 2001:db8:71::/48 nhid 12", "?");
+    f.ip_says("nexthop add id 13 group 6", "?");
+    f.ip_says("-6 route add 2001:db8:71::/48 nhid 13", "?");
+    f.ip_says("-6 route show 2001:db8:71::/48", "?");
+    f.ip_says("nexthop replace id 13 group 4", "?");
+    f.ip_says("nexthop replace id 13 group 3", "?");
+    f.ip_says("-6 route show 2001:db8:71::/48 dev wan", "?");
+    f.ip_says("-6 route show 2001:db8:71::/48", "?");
     f.ip_says("nexthop show", "?");
+    f.ip_says("-6 nexthop show", "?");
+    f.ip_says("-4 nexthop show", "?");
     f.ip_says("-6 nexthop show id 2", "?");
+    f.ip_says("-6 nexthop show groups", "?");
     f.ip_says("nexthop flush", "?");
     f.probes6("all gone", there);
     f
