@@ -26,7 +26,7 @@ impl Router {
         local: Ipv4Net,
         broadcast: Option<Ipv4Addr>,
     ) -> Result<(), AddressError> {
-        let place = self.find(name).ok_or_else(|| AddressError::NoDevice(name.into()))?;
+        let place = self.find_or_loopback(name)?;
         let iface = &mut self.ifaces[place];
         if iface.addresses.iter().any(|own| own.local == local) {
             return Err(AddressError::Exists);
@@ -191,7 +191,9 @@ impl Router {
         if own.secondary || net.prefix_len() == 32 {
             return Ok(());
         }
-        self.kernel_route(verb, self.owned(index, net, RouteType::Unicast, address))?;
+        let itself = self.ifaces.iter().any(|iface| iface.index == index && iface.is_loopback());
+        let kind = if itself { RouteType::Local } else { RouteType::Unicast };
+        self.kernel_route(verb, self.owned(index, net, kind, address))?;
         if net.prefix_len() < 31 {
             let last = Ipv4Net::from(net.broadcast());
             self.kernel_route(verb, self.owned(index, last, RouteType::Broadcast, address))?;

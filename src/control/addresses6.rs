@@ -11,8 +11,13 @@ use super::{AddressError, Router};
 use crate::{
     graph::Nanos,
     ndisc::{self, FOREVER, Flags, NewAddress},
-    port::table::{AddrFlags, IfaceAddr6},
-    route::{control::Verb, hops::HopSpec, spec::RouteType, table::Attrs},
+    port::table::{AddrFlags, IfaceAddr6, LOOPBACK},
+    route::{
+        control::Verb,
+        hops::HopSpec,
+        spec::{NextHopSpec, RouteSpec, RouteType, proto, table},
+        table::Attrs,
+    },
 };
 
 /// Metric of routes that come of addresses (`IP6_RT_PRIO_ADDRCONF`).
@@ -87,7 +92,7 @@ impl Router {
         own: IfaceAddr6,
         state: impl FnOnce(&mut ndisc::Interface, Nanos, NewAddress) -> Result<(), ndisc::AddressError>,
     ) -> Result<(), AddressError> {
-        let place = self.find(name).ok_or_else(|| AddressError::NoDevice(name.into()))?;
+        let place = self.find_or_loopback(name)?;
         let (index, now) = (self.ifaces[place].index, self.now);
         let machines = self.own(index).ok_or_else(|| AddressError::NoDevice(name.into()))?;
         state(&mut machines.host, now, stated(&own, now))?;
@@ -114,16 +119,30 @@ impl Router {
         Ok(())
     }
 
+    /// The loopback address is the router's own from the start (`init_loopback`).
+    pub(super) fn begin_loopback(&mut self) {
+        let dev = Some(LOOPBACK.to_owned());
+        let hop = NextHopSpec { via: None, dev, weight: 1, onlink: false };
+        let own = RouteSpec {
+            kind: RouteType::Local,
+            table: table::LOCAL,
+            proto: proto::KERNEL,
+            ..RouteSpec::through(Ipv6Net::from(Ipv6Addr::LOCALHOST), hop)
+        };
+        // There is room for the first one.
+        let _ = self.kernel_route(Verb::Append, own);
+    }
+
     /// IPv6 begins on an interface that has come up: its link-local address, the routes of all its
     /// addresses, and the route for groups.
     pub(super) fn start_six(&mut self, index: u16) {
         let Some(place) = self.ifaces.iter().position(|iface| iface.index == index) else { return };
         let iface = &self.ifaces[place];
-        let small = iface.mtu < MIN_MTU && iface.vrf_table.is_none();
-        let (is_vrf, disabled) = (iface.vrf_table.is_some(), iface.conf6.disable_ipv6 || small);
+        let small = iface.mtu < MIN_MTU && iface.has_port();
+        let (has_port, disabled) = (iface.has_port(), iface.conf6.disable_ipv6 || small);
         let now = self.now;
         self.refresh_host(index);
-        if !is_vrf && !disabled && self.ifaces[place].link6 == 0 {
+        if has_port && !disabled && self.ifaces[place].link6 == 0 {
             self.ifaces[place].link6 = self.link_hop6(index);
             if let Some(route) = self.owned6(index, groups(), RouteType::Multicast) {
                 let _ = self.kernel_route(Verb::Append, route);
@@ -133,7 +152,7 @@ impl Router {
             if !disabled {
                 machines.host.handle_up(now);
             }
-            if !is_vrf {
+            if has_port {
                 machines.igmp.handle_up(now);
                 if !disabled {
                     machines.mld.handle_up(now);

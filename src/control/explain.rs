@@ -10,7 +10,9 @@ use super::{Router, families::Kept};
 use crate::{
     neighbour::control::Key,
     packet::{Bits, ipv4::Ipv4Spec},
+    port::table::LOOPBACK,
     route::{
+        control::ITSELF,
         multipath::path_hash,
         multipath6::path_hash6,
         policy::{Flow, dscp_mask},
@@ -218,8 +220,18 @@ impl Router {
 
     /// The address that a packet of the router's own to `dst` comes from when it leaves by `iface`.
     pub fn source6(&self, dst: Ipv6Addr, iface: u16) -> Option<Ipv6Addr> {
-        let way = self.ifaces.iter().find(|own| own.index == iface)?;
+        // By the loopback, which need not be there, its addresses come before the others.
+        let way = match iface {
+            ITSELF => self.iface(LOOPBACK).or(self.ifaces.first())?,
+            _ => self.ifaces.iter().find(|own| own.index == iface)?,
+        };
         source_of(way, self.ifaces.iter(), dst.to_bits(), self.labels())
+    }
+
+    /// Whether an address of IPv6 is the router's.
+    pub fn has_address6(&self, address: Ipv6Addr) -> bool {
+        let mut all = self.ifaces.iter().flat_map(|iface| &iface.addresses6);
+        address.is_loopback() || all.any(|own| own.local.addr() == address)
     }
 
     /// Where a hop leads, in the words of `ip route`.

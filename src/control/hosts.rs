@@ -151,10 +151,10 @@ impl Router {
             proxy_ndp: iface.conf6.proxy_ndp,
             ..base
         };
-        match (self.hosts.speaks, iface.vrf_table) {
-            (true, None) => conf,
-            (_, None) => Conf { accept_dad: 0, router_solicitations: 0, ..conf },
-            // Nobody is on a VRF's own link.
+        match (self.hosts.speaks, iface.has_port()) {
+            (true, true) => conf,
+            (_, true) => Conf { accept_dad: 0, router_solicitations: 0, ..conf },
+            // Nobody is on the own link of a VRF or of the loopback.
             _ => Conf { accept_dad: 0, router_solicitations: 0, addr_gen_mode: 1, ..conf },
         }
     }

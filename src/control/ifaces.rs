@@ -2,10 +2,13 @@
 //!
 //! - obeys: ledger 5.62 (routes of a link that goes), 5.64; `fib_sync_down_dev`, `fib_sync_up`
 
-use super::{IfaceSpec, LinkError, Router, events::What, families::Kept, links::View};
+use super::{
+    AddressError, IfaceSpec, LinkError, Router, events::What, families::Kept, links::View,
+};
 use crate::{
     neighbour::control::Family,
-    port::table::{Iface, IfaceConf},
+    packet::MacAddr,
+    port::table::{Iface, IfaceConf, IfaceConf6, LOOPBACK, NO_PORT},
     route::{
         control::{RouteControl, Verb, World},
         rib::{Prefix, RouteInfo},
@@ -66,6 +69,45 @@ impl Router {
         self.links_changed();
         self.tell_link(index);
         Ok(index)
+    }
+
+    /// Where an interface stands; the loopback is made when it is first named.
+    pub(super) fn find_or_loopback(&mut self, name: &str) -> Result<usize, AddressError> {
+        if let Some(place) = self.find(name) {
+            return Ok(place);
+        }
+        let missing = || AddressError::NoDevice(name.to_owned());
+        if name != LOOPBACK {
+            return Err(missing());
+        }
+        let index = self.free_index().map_err(|_| missing())?;
+        self.ifaces.push(Iface {
+            index,
+            name: name.to_owned(),
+            port: NO_PORT,
+            vlan: None,
+            parent: None,
+            mac: MacAddr::new([0; 6]),
+            mtu: u16::MAX,
+            up: false,
+            carrier: true,
+            conf: IfaceConf::default(),
+            vrf: 0,
+            group: 0,
+            vrf_table: None,
+            addresses: Vec::new(),
+            addresses6: Vec::new(),
+            conf6: IfaceConf6::default(),
+            groups6: Vec::new(),
+            groups4: Vec::new(),
+            filters: Vec::new(),
+            link6: 0,
+        });
+        self.ifaces.sort_by_key(|iface| iface.index);
+        self.neighbours.add_device(index, None);
+        // It is there: it was just made.
+        let _ = self.set_up(name, true);
+        self.find(name).ok_or_else(missing)
     }
 
     /// Removes a VLAN sub-interface or a VRF with everything on it.

@@ -6,9 +6,9 @@ use crate::{
     dpdk::mbuf::Packet,
     neighbour::control::{Key, Neighbours},
     packet::MacAddr,
-    port::table::Iface,
+    port::table::{Iface, LOOPBACK},
     route::{
-        control::Links,
+        control::{ITSELF, Links},
         hops::{Egress, EgressFacts},
     },
 };
@@ -41,11 +41,14 @@ impl Egress for View<'_> {
 
 impl Links for View<'_> {
     fn by_name(&self, name: &str) -> Option<u16> {
+        if name == LOOPBACK {
+            return Some(ITSELF);
+        }
         self.ifaces.iter().find(|iface| iface.name == name).map(|iface| iface.index)
     }
 
     fn is_up(&self, index: u16) -> bool {
-        self.ifaces.iter().any(|iface| iface.index == index && iface.up)
+        index == ITSELF || self.ifaces.iter().any(|iface| iface.index == index && iface.up)
     }
 
     fn route_table(&self, iface: Option<u16>) -> Option<u32> {

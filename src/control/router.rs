@@ -264,7 +264,7 @@ impl Router {
             trace: None,
             generation: 1,
         };
-        Self {
+        let mut router = Self {
             limits: *limits,
             ifaces: Vec::new(),
             any_mac,
@@ -313,7 +313,9 @@ impl Router {
             dropped: HashMap::new(),
             made: 0,
             solicits: AtomicU64::new(0),
-        }
+        };
+        router.begin_loopback();
+        router
     }
 
     /// A reader of the tables, for one worker.

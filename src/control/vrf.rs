@@ -7,14 +7,12 @@ use super::{LinkError, Router};
 use crate::{
     graph::MAX_IFACES,
     packet::MacAddr,
-    port::table::{Iface, IfaceConf, IfaceConf6},
+    port::table::{Iface, IfaceConf, IfaceConf6, NO_PORT},
     route::spec::RuleSpec,
 };
 
 /// Priority of the rule for VRFs (`FIB_RULE_PREF` of `vrf_fib_rule`).
 const RULE_PRIORITY: u32 = 1000;
-/// A VRF has no port.
-const NO_PORT: u16 = u16::MAX;
 /// MTU of a VRF, as the kernel has it.
 const MTU: u16 = u16::MAX;
 

@@ -313,7 +313,22 @@ pub struct Iface {
     pub link6: u32,
 }
 
+/// The port of an interface that has none: a VRF, or the loopback.
+pub const NO_PORT: u16 = u16::MAX;
+/// The name of the loopback.
+pub const LOOPBACK: &str = "lo";
+
 impl Iface {
+    /// Whether packets come and go by it.
+    pub fn has_port(&self) -> bool {
+        self.port != NO_PORT
+    }
+
+    /// Whether it is the router's own loopback.
+    pub fn is_loopback(&self) -> bool {
+        !self.has_port() && self.vrf_table.is_none()
+    }
+
     /// The VRF that its addresses are in, 0 for none: a VRF is in itself.
     pub fn own_vrf(&self) -> u16 {
         if self.vrf_table.is_some() { self.index } else { self.vrf }
@@ -398,7 +413,7 @@ impl Ifaces {
             if all.by_index.len() <= index {
                 all.by_index.resize(index + 1, None);
             }
-            if iface.vrf_table.is_some() {
+            if !iface.has_port() {
                 all.by_index[index] = Some(iface);
                 continue;
             }

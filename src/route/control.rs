@@ -39,6 +39,9 @@ pub enum Verb {
     Delete,
 }
 
+/// The number of the router itself among interfaces: routes by it lead nowhere else.
+pub const ITSELF: u16 = 0;
+
 /// A change that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RouteError {
@@ -102,6 +105,9 @@ pub enum RouteError {
     /// A route for some sources through a next-hop object.
     #[error("Error: Nexthops can not be used with source routing.")]
     SourceOfObject,
+    /// A gateway on the loopback (IPv6).
+    #[error("Error: Egress device can not be loopback device for this route.")]
+    ByLoopback,
     /// A route of IPv6 through a next-hop object of IPv4.
     #[error("Error: IPv6 routes can not use an IPv4 nexthop.")]
     ObjectOfFour,
@@ -543,8 +549,10 @@ fn acquire<B: Family>(info: &RouteInfo, world: &mut World<'_>) -> Result<u32, Ho
         RouteType::Anycast if B::SIX => hops.acquire(plain(HopKind::Local), links),
         RouteType::Anycast => hops.acquire(plain(HopKind::Invalid), links),
         RouteType::Multicast if !B::SIX => hops.acquire(plain(HopKind::Invalid), links),
-        // Of IPv6 all others are ways, whatever they are called.
+        // Of IPv6 all others are ways, whatever they are called; but by the loopback there is none
+        // (`fib6_is_reject`).
         _ => match &info.nexthops[..] {
+            [Nexthop { iface: ITSELF, .. }] => hops.acquire(plain(HopKind::NetUnreachable), links),
             [one] => hops.acquire(via_hop(one, B::SIX, Some(info)), links),
             several => {
                 let mut members = Vec::with_capacity(several.len());

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use super::{
-    control::{Links, RouteControl, RouteError, World},
+    control::{ITSELF, Links, RouteControl, RouteError, World},
     family::Family,
     rib::{Alias, Nexthop, Prefix, RouteInfo, shelf},
     spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table},
@@ -100,6 +100,11 @@ impl<B: Family> RouteControl<B> {
             }
             false => Vec::new(),
         };
+        // What is sent out by the loopback would come in again, which it does not here.
+        let loops = nexthops.iter().any(|hop| hop.iface == ITSELF);
+        if loops && !matches!(spec.kind, RouteType::Local | RouteType::Broadcast) {
+            return Err(RouteError::NoDevice("lo".to_owned()));
+        }
         if let Some(prefsrc) = spec.prefsrc
             && !links.is_local(prefsrc, nexthops.first().map(|hop| hop.iface))
         {

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use super::{
-    control::{Links, RouteControl, RouteError, Verb, World},
+    control::{ITSELF, Links, RouteControl, RouteError, Verb, World},
     family::Family,
     rib::{Alias, InfoId, Nexthop, Prefix, RouteInfo, shelf},
     spec::{NextHopSpec, RouteSpec, RouteType, proto, scope, table},
@@ -334,8 +334,10 @@ impl<B: Family> RouteControl<B> {
                     found => found,
                 };
             }
-            if iface.is_none() {
-                return Err(RouteError::NoEgress);
+            match iface {
+                None => return Err(RouteError::NoEgress),
+                Some(ITSELF) => return Err(RouteError::ByLoopback),
+                Some(_) => {}
             }
         }
         let iface = iface.ok_or(RouteError::NoNexthop)?;

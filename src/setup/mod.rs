@@ -15,7 +15,7 @@ use thiserror::Error;
 pub use crew::{Crew, received, unaccounted};
 
 use crate::{
-    config::{Config, ConfigErrors, Cores, Sysctl},
+    config::{At, Config, ConfigErrors, Cores, Sysctl},
     control::{IfaceSpec, Limits, NeighbourSpec, Router},
     dpdk::{
         eal::{Eal, EalError, EalOptions, Huge},
@@ -155,7 +155,16 @@ pub fn router(
     apply_sysctls(config, &mut router);
     router.set_clamp_mss(config.tcp.clamp_mss);
     for (port, fact) in config.ports.iter().zip(facts) {
-        add_port(&mut router, config, port, fact)?;
+        let own = (&port.name, None, port.mtu, port.up, port.group);
+        add_link(&mut router, config, own, fact)?;
+    }
+    // What stands on ports comes when all of them are there.
+    for (port, fact) in config.ports.iter().zip(facts) {
+        for vlan in &port.vlans {
+            let own = (&vlan.name, Some(vlan.id), vlan.mtu, vlan.up, vlan.group);
+            add_link(&mut router, config, own, fact)?;
+        }
+        router.set_carrier(fact.number, fact.carrier);
     }
     for vrf in &config.vrfs {
         add_vrf(&mut router, config, vrf)?;
@@ -281,36 +290,32 @@ fn apply_neigh(config: &Config, router: &mut Router) {
     }
 }
 
-fn add_port(
+/// A port or a VLAN: its name, VLAN, MTU, whether it is up, and its group.
+type Link<'a> = (&'a At<String>, Option<u16>, u16, bool, u32);
+
+fn add_link(
     router: &mut Router,
     config: &Config,
-    port: &crate::config::Port,
+    (name, vlan, mtu, up, group): Link<'_>,
     fact: &PortFact,
 ) -> Result<(), ConfigErrors> {
-    let own = (&port.name, None, port.mtu, port.up, port.group);
-    let vlans = port.vlans.iter();
-    let vlans = vlans.map(|vlan| (&vlan.name, Some(vlan.id), vlan.mtu, vlan.up, vlan.group));
-    for (name, vlan, mtu, up, group) in std::iter::once(own).chain(vlans) {
-        let spec = IfaceSpec {
-            name: name.to_string(),
-            port: fact.number,
-            vlan,
-            mac: fact.mac,
-            mtu,
-            conf: config.sysctls.iface_conf(name),
-            conf6: config.sysctls.iface_conf6(name),
-        };
-        router
-            .add_iface(spec)
-            .and_then(|index| {
-                apply_host_conf(config, router, index, name);
-                router.set_group(name, group)
-            })
-            .and_then(|()| router.set_up(name, up))
-            .map_err(|error| config.error(name.place(), error.to_string(), None))?;
-    }
-    router.set_carrier(fact.number, fact.carrier);
-    Ok(())
+    let spec = IfaceSpec {
+        name: name.to_string(),
+        port: fact.number,
+        vlan,
+        mac: fact.mac,
+        mtu,
+        conf: config.sysctls.iface_conf(name),
+        conf6: config.sysctls.iface_conf6(name),
+    };
+    router
+        .add_iface(spec)
+        .and_then(|index| {
+            apply_host_conf(config, router, index, name);
+            router.set_group(name, group)
+        })
+        .and_then(|()| router.set_up(name, up))
+        .map_err(|error| config.error(name.place(), error.to_string(), None))
 }
 
 /// Gives an interface its tunables as a host, before it comes up.

@@ -25,6 +25,8 @@ pub enum InterfaceKind {
     Vlan,
     /// A VRF.
     Vrf,
+    /// The router's own.
+    Loopback,
 }
 
 /// An address of an interface, as in `ip -j address`.

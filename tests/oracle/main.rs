@@ -330,6 +330,9 @@ families! {
     six_objects: corpus::six_routes::objects();
     six_redirects_received: corpus::six_redirect::received("six-redirects-received", false);
     six_source_routes: corpus::six_routes::sources();
+    six_addresses: corpus::six_routes::addresses();
+    six_routes: corpus::six_routes::changes();
+    loopback: corpus::loopback::family();
     }
     replayed {
     six_vlan: corpus::six_vlan::family();
@@ -364,8 +367,6 @@ families! {
     six_duplicates_thrice: corpus::six_tunables::duplicates("six-duplicates-thrice", &[("net.ipv6.conf.lan.dad_transmits", "3")]), "IPv6 is being built";
     six_vrf: corpus::six_vrf::family(), "IPv6 is being built";
     six_rules: corpus::six_routes::rules(), "IPv6 is being built";
-    six_addresses: corpus::six_routes::addresses(), "IPv6 is being built";
-    six_routes: corpus::six_routes::changes(), "IPv6 is being built";
     six_resolve_failure: corpus::six_nd::failure(), "IPv6 is being built";
     }
 }

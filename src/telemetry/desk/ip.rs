@@ -12,12 +12,14 @@ use crate::{
         NOPREFIXROUTE, Options, PERMANENT, VlanProtocol, VlanSpec,
         show::{self, AddrView, LinkDetails, LinkStats, LinkView, iff},
     },
-    port::table::{AddrFlags, Iface, IfaceAddr, IfaceAddr6},
+    port::table::{AddrFlags, Iface, IfaceAddr, IfaceAddr6, LOOPBACK},
     route::spec::scope,
 };
 
 /// MTU of a VRF's interface and its least, as the kernel shows them.
 const VRF_MTU: u32 = 65_575;
+/// That of the loopback.
+const LOOPBACK_MTU: u32 = 65_536;
 const VRF_MIN_MTU: u32 = 1280;
 
 /// Flags of addresses (`IFA_F_*`).
@@ -91,6 +93,7 @@ impl Desk<'_> {
 
     /// The same of a filter, in the words of `ip route` and `ip neigh`.
     pub(super) fn check_filter(&self, dev: Option<&String>) -> Result<(), Refused> {
+        let dev = dev.filter(|dev| *dev != LOOPBACK);
         dev.map_or(Ok(()), |dev| self.known(dev).map(|_| ()))
     }
 
@@ -237,13 +240,18 @@ impl Desk<'_> {
 
     pub(super) fn link_view(&self, iface: &Iface, stats: LinkStats) -> LinkView {
         let is_vrf = iface.vrf_table.is_some();
-        let mut flags =
-            if is_vrf { iff::NOARP | iff::MASTER } else { iff::BROADCAST | iff::MULTICAST };
+        let itself = iface.is_loopback();
+        let mut flags = match (is_vrf, itself) {
+            (true, _) => iff::NOARP | iff::MASTER,
+            (_, true) => iff::LOOPBACK,
+            _ => iff::BROADCAST | iff::MULTICAST,
+        };
         if iface.up {
             flags |= iff::UP;
             flags |= if iface.carrier { iff::RUNNING | iff::LOWER_UP } else { 0 };
         }
         let operstate = match (iface.up, iface.carrier) {
+            (true, true) if itself => "UNKNOWN",
             (true, true) => "UP",
             (true, false) if iface.vlan.is_some() => "LOWERLAYERDOWN",
             _ => "DOWN",
@@ -254,20 +262,33 @@ impl Desk<'_> {
             link: iface.parent.map(|parent| self.name(parent)),
             flags,
             link_down: iface.up && !iface.carrier,
-            mtu: if is_vrf { VRF_MTU } else { u32::from(iface.mtu) },
-            qdisc: if iface.vlan.is_some() || is_vrf { "noqueue" } else { "mq" }.to_owned(),
+            mtu: match (is_vrf, itself) {
+                (true, _) => VRF_MTU,
+                (_, true) => LOOPBACK_MTU,
+                _ => u32::from(iface.mtu),
+            },
+            qdisc: if iface.vlan.is_some() || !iface.has_port() { "noqueue" } else { "mq" }
+                .to_owned(),
             operstate: operstate.to_owned(),
             linkmode: "DEFAULT".to_owned(),
             group: iface.group,
             master: (iface.vrf != 0).then(|| self.name(iface.vrf)),
             txqlen: 1000,
-            link_type: "ether".to_owned(),
+            link_type: if itself { "loopback" } else { "ether" }.to_owned(),
             address: iface.mac.octets(),
-            broadcast: [0xff; 6],
+            broadcast: if itself { [0; 6] } else { [0xff; 6] },
             ifalias: None,
             details: LinkDetails {
-                min_mtu: if is_vrf { VRF_MIN_MTU } else { 68 },
-                max_mtu: if is_vrf { VRF_MTU } else { u32::from(u16::MAX) },
+                min_mtu: match (is_vrf, itself) {
+                    (true, _) => VRF_MIN_MTU,
+                    (_, true) => 0,
+                    _ => 68,
+                },
+                max_mtu: match (is_vrf, itself) {
+                    (true, _) => VRF_MTU,
+                    (_, true) => 0,
+                    _ => u32::from(u16::MAX),
+                },
                 kind: match (iface.vlan, is_vrf) {
                     (Some(_), _) => Some("vlan".to_owned()),
                     (None, true) => Some("vrf".to_owned()),
@@ -305,7 +326,9 @@ impl Desk<'_> {
     }
 
     fn add_address(&mut self, spec: &AddrSpec, replace: bool) -> Done {
-        self.known(&spec.dev)?;
+        if spec.dev != LOOPBACK {
+            self.known(&spec.dev)?;
+        }
         let local = spec.local.ok_or_else(Refused::invalid)?;
         if local.is_multicast() && spec.flags & AUTOJOIN != 0 {
             self.router.join_group(&spec.dev, local, None).map_err(Refused::new)?;

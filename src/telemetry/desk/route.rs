@@ -17,9 +17,9 @@ use crate::{
         show::{self, NextHopView, RouteGetView, RouteView},
     },
     packet::Bits,
-    port::table::Iface,
+    port::table::{Iface, LOOPBACK},
     route::{
-        control::Verb,
+        control::{ITSELF, Verb},
         nexthops::Nexthops,
         policy::Flow,
         rib::{Nexthop, Prefix, RouteInfo},
@@ -223,7 +223,7 @@ impl Desk<'_> {
         let local = info.kind == RouteType::Local;
         let prefsrc = match get.from {
             Some(_) => None,
-            None if local => Some(get.dst),
+            None if local => info.prefsrc.or(Some(get.dst)),
             None => info.prefsrc.or_else(chosen),
         };
         let on_loopback = local || iif != 0 && info.kind == RouteType::Broadcast;
@@ -457,7 +457,10 @@ pub(super) fn view_with(
         .iter()
         .map(|hop| NextHopView {
             via: hop.gateway,
-            dev: find(hop.iface).map(|iface| iface.name.clone()),
+            dev: match hop.iface {
+                ITSELF => Some(LOOPBACK.to_owned()),
+                iface => find(iface).map(|iface| iface.name.clone()),
+            },
             weight: hop.weight,
             onlink: hop.onlink,
             dead: follows && find(hop.iface).is_some_and(|iface| !iface.serves()),

@@ -75,13 +75,12 @@ impl Desk<'_> {
             return Ok(show::show_routes(&[whole], &filter, options));
         }
         let own = matches!(info.kind, RouteType::Local | RouteType::Anycast);
-        let prefsrc = match get.iif {
-            Some(_) => None,
-            None if info.kind == RouteType::Local => Some(dst),
-            None => match info.prefsrc {
-                Some(IpAddr::V6(stated)) => Some(stated),
-                _ => self.router.source6(dst, found.iface),
-            },
+        let prefsrc = match (&get.iif, info.prefsrc) {
+            (Some(_), _) => None,
+            (None, Some(IpAddr::V6(stated))) => Some(stated),
+            // Of its own addresses none is nearer.
+            _ if self.router.has_address6(dst) => Some(dst),
+            _ => self.router.source6(dst, found.iface),
         };
         let dev = match own {
             true => "lo".to_owned(),

@@ -9,8 +9,9 @@ use crate::{
     graph::Nanos,
     iproute2::{Options, names, show},
     neighbour::control::{Family, Stats},
-    port::table::Iface,
+    port::table::{Iface, LOOPBACK},
     route::{
+        control::ITSELF,
         family::FibWriter,
         fib6,
         nexthops::ObjectKind,
@@ -26,6 +27,9 @@ use crate::{
 impl Desk<'_> {
     /// Name of an interface.
     pub(super) fn name(&self, index: u16) -> String {
+        if index == ITSELF {
+            return LOOPBACK.to_owned();
+        }
         let found = self.router.ifaces().iter().find(|iface| iface.index == index);
         found.map_or_else(|| format!("if{index}"), |iface| iface.name.clone())
     }
@@ -61,6 +65,7 @@ impl Desk<'_> {
             kind: match (iface.vlan, iface.vrf_table) {
                 (Some(_), _) => InterfaceKind::Vlan,
                 (None, Some(_)) => InterfaceKind::Vrf,
+                (None, None) if iface.is_loopback() => InterfaceKind::Loopback,
                 (None, None) => InterfaceKind::Port,
             },
             master: (iface.vrf != 0).then(|| self.name(iface.vrf)),
