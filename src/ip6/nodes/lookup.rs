@@ -106,6 +106,8 @@ fn other(packet: &mut Packet, mut index: u32, dst: u128, cx: &Cx<'_, Tables>) ->
             }
             return FORWARD;
         }
+        // No interface but the loopback has a way there (`rt6_need_strict`).
+        HopKind::Local if address::is_loopback(dst) => Cause6::NoRoute,
         HopKind::Local | HopKind::Broadcast => return LOCAL,
         HopKind::Blackhole => return BLACKHOLE,
         HopKind::Unreachable | HopKind::NetUnreachable => Cause6::RouteUnreachable,
