@@ -634,6 +634,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_ipv4_carries_no_routes_of_ipv6_and_takes_nobody_s_place_who_does() {
+        let (mut nexthops, mut hops) = (Nexthops::default(), Hops::new(64));
+        let resolve = |_: &NextHopSpec| Err(NexthopError::Incomplete);
+        let mut set = |nexthops: &mut Nexthops, id, six, serves_six, kind| {
+            let spec = NexthopSpec { id, protocol: 0, six, kind };
+            let around = Around { now: 0, resolve: &resolve, serves_six };
+            nexthops.set(Verb::Replace, &spec, &around, &Up, &mut hops)
+        };
+        let group = |id| NexthopKind::Group { members: vec![(id, 1)], resilient: None };
+        for (id, six) in [(1, false), (2, true)] {
+            set(&mut nexthops, id, six, false, NexthopKind::Blackhole).unwrap();
+            set(&mut nexthops, id + 10, false, false, group(id)).unwrap();
+        }
+        let fits = [1, 2, 11, 12].map(|id| nexthops.check_six(id).is_ok());
+        assert_eq!(fits, [false, true, false, true]);
+        let refused = Err(NexthopError::OfFour(RouteError::ObjectOfFour));
+        assert_eq!(set(&mut nexthops, 2, false, true, NexthopKind::Blackhole), refused);
+        assert_eq!(set(&mut nexthops, 12, false, true, group(1)), refused);
+        assert_eq!(set(&mut nexthops, 12, false, true, group(2)), Ok(12));
+    }
+
+    #[test]
     fn flows_of_a_resilient_group_stay_when_another_next_hop_is_lost() {
         let (mut nexthops, mut hops) = (Nexthops::default(), Hops::new(64));
         let resolve = |stated: &NextHopSpec| {

@@ -487,6 +487,24 @@ mod tests {
     }
 
     #[test]
+    fn a_delete_for_some_sources_takes_a_route_for_all_where_none_is_for_any() {
+        let mut table = Table::new();
+        let src = |words: &str| Some(words.parse().unwrap());
+        let some = RouteSpec { src: src("2001:db8:77::/64"), ..route(NET, Some("fe80::3")) };
+        let others = RouteSpec { src: src("2001:db8:78::/64"), ..route(NET, None) };
+        let gone = RouteSpec { nexthops: Vec::new(), proto: 0, ..some.clone() };
+        table.apply(Verb::Add, &route(NET, Some("fe80::2"))).unwrap();
+        table.apply(Verb::Add, &others).unwrap();
+        assert_eq!(table.apply(Verb::Delete, &gone), Err(RouteError::NoProcess));
+        table.apply(Verb::Add, &some).unwrap();
+        table.apply(Verb::Delete, &gone).unwrap();
+        table.apply(Verb::Delete, &RouteSpec { proto: 0, ..others }).unwrap();
+        assert_eq!(table.gateways(NET), [vec!["fe80::2"]]);
+        table.apply(Verb::Delete, &gone).unwrap();
+        assert!(table.gateways(NET).is_empty());
+    }
+
+    #[test]
     fn a_route_knows_when_it_ends() {
         let mut table = Table::new();
         table.now = 5_000_000_000;
