@@ -7,6 +7,7 @@
 
 mod ask;
 mod counters;
+mod icmp_words;
 mod page;
 mod ping;
 mod probe;

@@ -3,15 +3,17 @@
 //! - takes: events of a session
 //! - gives: the lines and the exit status of `ping(8)`, or events as JSON
 
-use std::{fmt::Write as _, net::Ipv4Addr};
+use std::{fmt::Write as _, net::IpAddr};
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Where, print,
-    probe::{self, Complaint, OriginArgs, number},
+    Where,
+    icmp_words::{words, words6},
+    print,
+    probe::{self, Complaint, OriginArgs, Target, number, shown},
 };
 use crate::{
     control::probe::spec::{Discovery, Event, PingSpec, Unsendable},
@@ -21,7 +23,7 @@ use crate::{
 /// Words of `ping(8)`; those that have no meaning for a router are left out.
 #[derive(Debug, Args)]
 pub(super) struct PingArgs {
-    /// Host or address.
+    /// Host or address; `ADDRESS%INTERFACE` for one of a link.
     host: String,
     /// Stop after so many requests.
     #[arg(short = 'c', value_name = "COUNT")]
@@ -32,7 +34,7 @@ pub(super) struct PingArgs {
     /// Bytes of data.
     #[arg(short = 's', value_name = "SIZE")]
     size: Option<String>,
-    /// Time to live.
+    /// Time to live, or hop limit.
     #[arg(short = 't', value_name = "TTL")]
     ttl: Option<String>,
     /// Path MTU discovery: do, want or dont.
@@ -47,7 +49,7 @@ pub(super) struct PingArgs {
     /// Interface, VRF or source address.
     #[arg(short = 'I', value_name = "IFACE|ADDRESS")]
     from: Option<String>,
-    /// Type of service.
+    /// Type of service, or traffic class.
     #[arg(short = 'Q', value_name = "TOS")]
     tos: Option<String>,
     /// Only the summary.
@@ -75,10 +77,10 @@ fn seconds(text: &str, what: &str) -> Result<u64, Complaint> {
 }
 
 impl PingArgs {
-    fn spec(&self) -> Result<PingSpec, Complaint> {
+    fn spec(&self, host: IpAddr) -> Result<PingSpec, Complaint> {
         let most = i64::MAX as u64;
         let count = self.count.as_deref().map(|text| number(text, 1, most)).transpose()?;
-        let mut spec = PingSpec::to(Ipv4Addr::UNSPECIFIED);
+        let mut spec = PingSpec::to(host);
         spec.count = count;
         if let Some(text) = &self.interval {
             spec.interval_ms = seconds(text, "bad timing interval")?;
@@ -93,7 +95,7 @@ impl PingArgs {
         }
         if let Some(text) = &self.ttl {
             let ttl = number(text, 0, 255)? as u8;
-            if ttl == 0 {
+            if ttl == 0 && host.is_ipv4() {
                 let text = "cannot set unicast time-to-live: Invalid argument";
                 return Err(Complaint::usage(text));
             }
@@ -128,15 +130,36 @@ pub(super) fn run(args: &PingArgs) -> Result<u8, super::Failed> {
         super::complain(&format!("ping: {}", complaint.text));
         Ok(complaint.status)
     };
-    let mut spec = match args.spec() {
-        Ok(spec) => spec,
-        Err(complaint) => return complain(complaint),
-    };
-    spec.host = match probe::resolve(&args.host) {
-        Ok(host) => host,
+    let mut targets = match args.origin.resolve(&args.host) {
+        Ok(targets) => targets.into_iter().peekable(),
         Err(why) => return complain(Complaint::usage(format!("{}: {why}", args.host))),
     };
+    while let Some(target) = targets.next() {
+        let mut spec = match args.spec(target.host) {
+            Ok(spec) => spec,
+            Err(complaint) => return complain(complaint),
+        };
+        if !target.bind(&mut spec.origin) {
+            return complain(Complaint::usage("sendmsg: Invalid argument"));
+        }
+        match ping_one(args, &target, spec)? {
+            Outcome::Ended(status) => return Ok(status),
+            // Another address of the host may be within reach.
+            Outcome::Refused { unreachable: true, .. } if targets.peek().is_some() => {}
+            Outcome::Refused { complaint, .. } => return complain(complaint),
+        }
+    }
+    Ok(2)
+}
+
+enum Outcome {
+    Ended(u8),
+    Refused { complaint: Complaint, unreachable: bool },
+}
+
+fn ping_one(args: &PingArgs, target: &Target, spec: PingSpec) -> Result<Outcome, super::Failed> {
     let mut ping = Ping::new(&args.host, args.from.as_deref(), &spec, args.quiet);
+    ping.named = target.link.is_some();
     let json = args.json;
     let ended = probe::follow(&args.at, &Request::Ping(spec), |row| {
         if let Ok(event) = serde_json::from_value::<Event>(row.clone()) {
@@ -151,7 +174,11 @@ pub(super) fn run(args: &PingArgs) -> Result<u8, super::Failed> {
         }
     });
     match ended {
-        Err(probe::Ended::Refused(why)) => return complain(ping.refused(&why)),
+        Err(probe::Ended::Refused(why)) => {
+            let is = |unsendable: Unsendable| why == unsendable.to_string();
+            let unreachable = is(Unsendable::NoRoute) || is(Unsendable::HostUnreachable);
+            return Ok(Outcome::Refused { complaint: ping.refused(&why), unreachable });
+        }
         Err(probe::Ended::Failed(failed)) => return Err(failed),
         Ok(()) => {}
     }
@@ -159,7 +186,7 @@ pub(super) fn run(args: &PingArgs) -> Result<u8, super::Failed> {
         true => print(&format!("{}\n", ping.summary())),
         false => print(&ping.finish()),
     }
-    Ok(ping.status())
+    Ok(Outcome::Ended(ping.status()))
 }
 
 /// What `ping` knows while it runs.
@@ -167,7 +194,11 @@ struct Ping {
     name: String,
     from: Option<String>,
     vrf: Option<String>,
-    host: Ipv4Addr,
+    host: IpAddr,
+    /// Interface that probes are bound to.
+    link: Option<String>,
+    /// It was named behind the address.
+    named: bool,
     size: u16,
     quiet: bool,
     deadline: bool,
@@ -270,46 +301,6 @@ fn percent(part: u64, whole: u64) -> String {
     if text.is_empty() { "0".into() } else { text.into() }
 }
 
-/// An ICMP error in `ping`'s words.
-fn words(kind: u8, code: u8, info: u32) -> String {
-    let text = match (kind, code) {
-        (3, 0) => "Destination Net Unreachable",
-        (3, 1) => "Destination Host Unreachable",
-        (3, 2) => "Destination Protocol Unreachable",
-        (3, 3) => "Destination Port Unreachable",
-        (3, 4) => return format!("Frag needed and DF set (mtu = {})", info & 0xffff),
-        (3, 5) => "Source Route Failed",
-        (3, 6) => "Destination Net Unknown",
-        (3, 7) => "Destination Host Unknown",
-        (3, 8) => "Source Host Isolated",
-        (3, 9) => "Destination Net Prohibited",
-        (3, 10) => "Destination Host Prohibited",
-        (3, 11) => "Destination Net Unreachable for Type of Service",
-        (3, 12) => "Destination Host Unreachable for Type of Service",
-        (3, 13) => "Packet filtered",
-        (3, 14) => "Precedence Violation",
-        (3, 15) => "Precedence Cutoff",
-        (3, code) => return format!("Dest Unreachable, Bad Code: {code}"),
-        (4, _) => "Source Quench",
-        (5, code) => {
-            let what = match code {
-                0 => "Redirect Network",
-                1 => "Redirect Host",
-                2 => "Redirect Type of Service and Network",
-                3 => "Redirect Type of Service and Host",
-                code => return format!("Redirect, Bad Code: {code}"),
-            };
-            return format!("{what}(New nexthop: {})", Ipv4Addr::from_bits(info));
-        }
-        (11, 0) => "Time to live exceeded",
-        (11, 1) => "Frag reassembly time exceeded",
-        (11, code) => return format!("Time exceeded, Bad Code: {code}"),
-        (12, _) => return format!("Parameter problem: pointer = {}", info >> 24),
-        (kind, _) => return format!("Bad ICMP type: {kind}"),
-    };
-    text.to_owned()
-}
-
 impl Ping {
     fn new(name: &str, from: Option<&str>, spec: &PingSpec, quiet: bool) -> Self {
         Self {
@@ -317,6 +308,8 @@ impl Ping {
             from: from.map(str::to_owned),
             vrf: spec.origin.vrf.clone(),
             host: spec.host,
+            link: spec.origin.iface.clone(),
+            named: false,
             size: spec.size,
             quiet,
             deadline: spec.deadline_ms.is_some(),
@@ -335,11 +328,22 @@ impl Ping {
     /// The router's refusal in `ping`'s words.
     fn refused(&self, why: &str) -> Complaint {
         let is = |unsendable: Unsendable| why == unsendable.to_string();
-        Complaint::usage(if is(Unsendable::Prohibited) {
+        Complaint::usage(if is(Unsendable::Prohibited) && self.host.is_ipv4() {
             "Do you want to ping broadcast? Then -b. If not, check your local firewall rules".into()
+        } else if is(Unsendable::NoDevice) && self.named {
+            format!("{}: Name or service not known", self.name)
+        } else if is(Unsendable::NoDevice) && self.host.is_ipv6() && self.from.is_some() {
+            format!("unknown iface: {}", self.from.as_deref().unwrap_or_default())
         } else if is(Unsendable::NoDevice) {
             let dev = self.from.as_ref().or(self.vrf.as_ref()).map_or("", String::as_str);
             format!("SO_BINDTODEVICE {dev}: {why}")
+        } else if is(Unsendable::ForeignSource) && self.host.is_ipv6() {
+            // Where none was named there is no address to come from yet.
+            let named = self.from.as_deref().and_then(|from| from.split('%').next());
+            match named.is_some_and(|named| named.parse::<IpAddr>().is_ok()) {
+                true => format!("bind icmp socket: {why}"),
+                false => format!("connect: {why}"),
+            }
         } else if is(Unsendable::ForeignSource) {
             format!("bind: {why}")
         } else if is(Unsendable::OutOfRange) || is(Unsendable::Full) {
@@ -368,14 +372,27 @@ impl Ping {
                 }
                 let from = match &self.from {
                     Some(from) => {
-                        let dev = if from.parse::<Ipv4Addr>().is_ok() { "" } else { from };
-                        format!("from {source} {dev}: ")
+                        let is_address = from.parse::<IpAddr>().is_ok();
+                        let dev = match from.split_once('%') {
+                            Some((_, link)) => link,
+                            None if is_address => "",
+                            None => from,
+                        };
+                        format!("from {} {dev}: ", self.shown(*source))
                     }
                     None => String::new(),
                 };
                 let (name, host, size) = (&self.name, self.host, self.size);
-                let whole = u32::from(size) + 28;
-                said.out = format!("PING {name} ({host}) {from}{size}({whole}) bytes of data.\n");
+                said.out = match host {
+                    IpAddr::V4(_) => {
+                        let whole = u32::from(size) + 28;
+                        format!("PING {name} ({host}) {from}{size}({whole}) bytes of data.\n")
+                    }
+                    IpAddr::V6(_) => {
+                        let host = shown(host, self.link.as_deref().filter(|_| self.named));
+                        format!("PING {name}({host}) {from}{size} data bytes\n")
+                    }
+                };
             }
             Event::Sent { seq, at } => {
                 self.sent = *seq;
@@ -402,14 +419,17 @@ impl Ping {
                 }
             }
             Event::Error { seq, from, kind, code, info } => {
-                let lost = !matches!(kind, 4 | 5);
-                if lost {
+                let six = self.host.is_ipv6();
+                let lost = six || !matches!(kind, 4 | 5);
+                self.errors += u64::from(lost);
+                // Of errors of IPv6 iputils does not note which request they take from its way.
+                if lost && !six {
                     self.acknowledge(*seq);
-                    self.errors += 1;
                 }
                 if !self.quiet {
                     // What is no failure is heard on another socket, whose lines have a colon.
                     let colon = if lost { "" } else { ":" };
+                    let words = if six { words6 } else { words };
                     let text = words(*kind, *code, *info);
                     let who = self.who(*from);
                     said.out = format!("From {who}{colon} icmp_seq={seq} {text}\n");
@@ -418,7 +438,8 @@ impl Ping {
             Event::NotSent { why: Unsendable::TooLong { mtu } } => {
                 self.errors += 1;
                 if !self.quiet {
-                    said.err.push(format!("ping: local error: message too long, mtu={mtu}"));
+                    let is = if self.host.is_ipv6() { ": " } else { "=" };
+                    said.err.push(format!("ping: local error: message too long, mtu{is}{mtu}"));
                 }
             }
             Event::NotSent { why } => {
@@ -432,11 +453,17 @@ impl Ping {
     }
 
     /// An address, with the name by which it was asked for where it is that.
-    fn who(&self, address: Ipv4Addr) -> String {
-        match address == self.host && self.name.parse::<Ipv4Addr>().is_err() {
-            true => format!("{} ({address})", self.name),
-            false => address.to_string(),
+    fn who(&self, address: IpAddr) -> String {
+        let literal = self.name.split('%').next().unwrap_or_default();
+        let shown = self.shown(address);
+        match address == self.host && literal.parse::<IpAddr>().is_err() {
+            true => format!("{} ({shown})", self.name),
+            false => shown,
         }
+    }
+
+    fn shown(&self, address: IpAddr) -> String {
+        shown(address, self.link.as_deref())
     }
 
     fn time_ms(&self) -> u64 {
@@ -503,9 +530,11 @@ impl Ping {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+    const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
 
     fn told(spec: &PingSpec, from: Option<&str>, events: &[Event]) -> (String, u8) {
         let mut ping = Ping::new("192.0.2.10", from, spec, false);
@@ -528,7 +557,7 @@ mod tests {
 
     #[test]
     fn answers_read_as_those_of_ping() {
-        let start = Event::Start { source: [10, 1, 0, 10].into(), elsewhere: false };
+        let start = Event::Start { source: IpAddr::from([10, 1, 0, 10]), elsewhere: false };
         let events = [start, sent(1), reply(1, 214_000), sent(2), reply(2, 73_900), sent(3)];
         let (text, status) = told(&PingSpec::to(HOST), Some("e0"), &events);
         assert_eq!(
@@ -545,8 +574,13 @@ mod tests {
 
     #[test]
     fn errors_read_as_those_of_ping() {
-        let error =
-            |seq| Event::Error { seq, from: [10, 1, 0, 10].into(), kind: 3, code: 1, info: 0 };
+        let error = |seq| Event::Error {
+            seq,
+            from: IpAddr::from([10, 1, 0, 10]),
+            kind: 3,
+            code: 1,
+            info: 0,
+        };
         let events = [sent(1), sent(2), sent(3), error(1), error(2), error(3)];
         let (text, status) = told(&PingSpec::to(HOST), None, &events);
         assert_eq!(
@@ -562,6 +596,38 @@ mod tests {
         let large = [sent(1), Event::NotSent { why: Unsendable::TooLong { mtu: 1400 } }];
         let (text, _) = told(&PingSpec::to(HOST), None, &large);
         assert!(text.starts_with("ping: local error: message too long, mtu=1400\n"), "{text}");
+    }
+
+    #[test]
+    fn ipv6_reads_as_ping_has_it() {
+        let host = "fe80::2".parse().unwrap();
+        let mut spec = PingSpec::to(host);
+        spec.origin.iface = Some("lan".into());
+        let mut ping = Ping::new("fe80::2%lan", None, &spec, false);
+        ping.named = true;
+        let reply =
+            Event::Reply { seq: 1, from: host, bytes: 64, ttl: 64, rtt: None, duplicate: false };
+        let error = Event::Error { seq: 2, from: host, kind: 2, code: 0, info: 1300 };
+        let events = [
+            Event::Start { source: "fe80::1".parse().unwrap(), elsewhere: false },
+            sent(1),
+            reply,
+            error,
+        ];
+        let text: String = events.iter().map(|event| ping.event(event).out).collect();
+        assert_eq!(
+            text,
+            "PING fe80::2%lan(fe80::2%lan) 56 data bytes\n\
+             64 bytes from fe80::2%lan: icmp_seq=1 ttl=64\n\
+             From fe80::2%lan icmp_seq=2 Packet too big: mtu=1300\n"
+        );
+        assert_eq!(ping.errors, 1);
+        let large = Event::NotSent { why: Unsendable::TooLong { mtu: 1300 } };
+        let local = "ping: local error: message too long, mtu: 1300";
+        assert_eq!(ping.event(&large).err, [local]);
+        let refused = |why: Unsendable| ping.refused(&why.to_string()).text;
+        assert_eq!(refused(Unsendable::NoRoute), "connect: Network is unreachable");
+        assert_eq!(refused(Unsendable::NoDevice), "fe80::2%lan: Name or service not known");
     }
 
     #[test]
@@ -589,7 +655,7 @@ mod tests {
         }
         let refusal = |words: &str| {
             let line = Line::parse_from(format!("ping {words} 10.0.0.1").split_whitespace());
-            let complaint = line.ping.spec().unwrap_err();
+            let complaint = line.ping.spec(HOST).unwrap_err();
             (complaint.text, complaint.status)
         };
         let range = "invalid argument: '0': out of range: 1 <= value <= 9223372036854775807";

@@ -1,7 +1,7 @@
 //! What `ping` and `traceroute` have in common: words about where probes come from, and following
 //! a session until it ends or the operator has seen enough.
 
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv6Addr, ToSocketAddrs as _};
 
 use clap::Args;
 use serde_json::Value;
@@ -30,20 +30,105 @@ impl Complaint {
     }
 }
 
-/// Words about where probes come from.
+/// Words about where probes come from and where they go.
 #[derive(Debug, Args)]
 pub(super) struct OriginArgs {
+    /// Use IPv4 alone.
+    #[arg(short = '4', conflicts_with = "six")]
+    four: bool,
+    /// Use IPv6 alone.
+    #[arg(short = '6', id = "six")]
+    six: bool,
     /// VRF in which to route.
     #[arg(long, value_name = "NAME")]
     vrf: Option<String>,
 }
 
 impl OriginArgs {
-    /// `from` is an interface, a VRF or an address.
+    /// `from` is an interface, a VRF or an address, which may name its interface.
     pub(super) fn origin(&self, from: Option<&str>) -> Origin {
-        let source = from.and_then(|from| from.parse().ok());
-        let iface = from.filter(|_| source.is_none()).map(str::to_owned);
-        Origin { iface, vrf: self.vrf.clone(), source, tos: 0 }
+        let (address, link) = from.map_or(("", None), link_of);
+        let source = address.parse().ok();
+        let iface = match source {
+            Some(_) => link,
+            None => from,
+        };
+        Origin { iface: iface.map(str::to_owned), vrf: self.vrf.clone(), source, tos: 0 }
+    }
+
+    fn allows(&self, host: IpAddr) -> bool {
+        if host.is_ipv6() { !self.four } else { !self.six }
+    }
+
+    /// The addresses of a host, in the order in which they are to be tried.
+    pub(super) fn resolve(&self, name: &str) -> Result<Vec<Target>, String> {
+        let foreign = || "Address family for hostname not supported".to_owned();
+        let (text, link) = link_of(name);
+        let literal = match text.parse::<IpAddr>() {
+            Ok(host) if link.is_none() || is_of_link(host) => Some(host),
+            _ => None,
+        };
+        if let Some(host) = literal {
+            let target = Target { host, link: link.map(str::to_owned) };
+            return self.allows(host).then(|| vec![target]).ok_or_else(foreign);
+        }
+        let hosts = look_up(name)?.into_iter().filter(|host| self.allows(*host));
+        let mut targets: Vec<Target> = Vec::new();
+        for host in hosts {
+            if targets.iter().all(|known| known.host != host) {
+                targets.push(Target { host, link: None });
+            }
+        }
+        if targets.is_empty() { Err(foreign()) } else { Ok(targets) }
+    }
+}
+
+/// The addresses of a host that has a name, as the machine knows them.
+pub(super) fn look_up(name: &str) -> Result<Vec<IpAddr>, String> {
+    let found = (name, 0).to_socket_addrs().map_err(|error| {
+        let text = error.to_string();
+        // What getaddrinfo says stands behind what std says.
+        text.rsplit(": ").next().unwrap_or_default().to_owned()
+    })?;
+    Ok(found.map(|found| found.ip()).collect())
+}
+
+/// Where probes go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) host: IpAddr,
+    /// The interface that was named behind the address.
+    pub(super) link: Option<String>,
+}
+
+impl Target {
+    /// Binds probes to the link of the address; false when they are bound to another.
+    #[must_use]
+    pub(super) fn bind(&self, origin: &mut Origin) -> bool {
+        let Some(link) = &self.link else { return true };
+        origin.iface.get_or_insert_with(|| link.clone()) == link
+    }
+}
+
+/// An address and the interface behind it.
+fn link_of(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('%') {
+        Some((address, link)) => (address, Some(link)),
+        None => (text, None),
+    }
+}
+
+/// Whether an address means something on one link alone.
+pub(super) fn is_of_link(host: IpAddr) -> bool {
+    let group = |six: Ipv6Addr| matches!(six.octets(), [0xff, flags, ..] if flags & 0xf <= 2);
+    matches!(host, IpAddr::V6(six) if six.is_unicast_link_local() || group(six))
+}
+
+/// An address as it is shown, with its link where it needs one.
+pub(super) fn shown(host: IpAddr, link: Option<&str>) -> String {
+    match link.filter(|_| is_of_link(host)) {
+        Some(link) => format!("{host}%{link}"),
+        None => host.to_string(),
     }
 }
 
@@ -72,23 +157,6 @@ pub(super) fn tos(text: &str) -> Result<u8, Complaint> {
         }),
         Err(_) => Err(Complaint::usage(format!("bad TOS value: {text}"))),
     }
-}
-
-/// The first IPv4 address of a host.
-pub(super) fn resolve(host: &str) -> Result<Ipv4Addr, String> {
-    if let Ok(address) = host.parse() {
-        return Ok(address);
-    }
-    let found = (host, 0).to_socket_addrs().map_err(|error| {
-        let text = error.to_string();
-        // What getaddrinfo says stands behind what std says.
-        text.rsplit(": ").next().unwrap_or_default().to_owned()
-    })?;
-    let mut v4 = found.filter_map(|address| match address {
-        SocketAddr::V4(v4) => Some(*v4.ip()),
-        SocketAddr::V6(_) => None,
-    });
-    v4.next().ok_or_else(|| "Address family for hostname not supported".to_owned())
 }
 
 /// Why a session did not come to its end.
@@ -151,5 +219,42 @@ async fn converse(
         if line.end {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(four: bool, six: bool) -> OriginArgs {
+        OriginArgs { four, six, vrf: None }
+    }
+
+    #[test]
+    fn an_address_may_name_its_link() {
+        let of = |name| words(false, false).resolve(name);
+        let one = |host: &str, link: Option<&str>| {
+            Ok(vec![Target { host: host.parse().unwrap(), link: link.map(str::to_owned) }])
+        };
+        assert_eq!(of("fe80::1%lan"), one("fe80::1", Some("lan")));
+        assert_eq!(of("ff02::1%lan"), one("ff02::1", Some("lan")));
+        assert_eq!(of("2001:db8::1"), one("2001:db8::1", None));
+        let foreign = Err("Address family for hostname not supported".to_owned());
+        assert_eq!(words(true, false).resolve("2001:db8::1"), foreign);
+        assert_eq!(words(false, true).resolve("192.0.2.1"), foreign);
+        assert_eq!(shown("fe80::1".parse().unwrap(), Some("lan")), "fe80::1%lan");
+        assert_eq!(shown("2001:db8::1".parse().unwrap(), Some("lan")), "2001:db8::1");
+    }
+
+    #[test]
+    fn probes_come_from_an_interface_an_address_or_both() {
+        let origin = words(false, false).origin(Some("fe80::1%lan"));
+        let source = Some("fe80::1".parse().unwrap());
+        assert_eq!((origin.iface.as_deref(), origin.source), (Some("lan"), source));
+        let origin = words(false, false).origin(Some("lan"));
+        assert_eq!((origin.iface.as_deref(), origin.source), (Some("lan"), None));
+        let target = Target { host: "fe80::2".parse().unwrap(), link: Some("lan".into()) };
+        assert!(target.bind(&mut origin.clone()));
+        assert!(!target.bind(&mut words(false, false).origin(Some("wan"))));
     }
 }

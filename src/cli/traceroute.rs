@@ -1,12 +1,12 @@
 //! `wagonway traceroute`: what `traceroute(8)` prints, about probes that the router sends.
 
-use std::{fmt::Write as _, net::Ipv4Addr};
+use std::{fmt::Write as _, net::IpAddr};
 
 use clap::Args;
 
 use super::{
     Where, print,
-    probe::{self, Complaint, OriginArgs},
+    probe::{self, Complaint, OriginArgs, Target, shown},
 };
 use crate::{
     control::probe::spec::{Event, Method, TracerouteSpec, Unsendable},
@@ -16,7 +16,7 @@ use crate::{
 /// Words of `traceroute(8)`.
 #[derive(Debug, Args)]
 pub(super) struct TracerouteArgs {
-    /// Host or address.
+    /// Host or address; `ADDRESS%INTERFACE` for one of a link.
     host: String,
     /// Bytes of a whole probe.
     len: Option<u16>,
@@ -29,10 +29,10 @@ pub(super) struct TracerouteArgs {
     /// Must not be fragmented.
     #[arg(short = 'F')]
     dont_fragment: bool,
-    /// First time to live.
+    /// First time to live, or hop limit.
     #[arg(short = 'f', value_name = "FIRST")]
     first: Option<u32>,
-    /// Last time to live.
+    /// Last time to live, or hop limit.
     #[arg(short = 'm', value_name = "MAX")]
     max: Option<u32>,
     /// Probes under way at a time.
@@ -48,7 +48,7 @@ pub(super) struct TracerouteArgs {
     /// of a later one took.
     #[arg(short = 'w', value_name = "MAX[,HERE[,NEAR]]")]
     wait: Option<String>,
-    /// Type of service.
+    /// Type of service, or traffic class.
     #[arg(short = 't', value_name = "TOS")]
     tos: Option<String>,
     /// Interface or VRF.
@@ -56,7 +56,7 @@ pub(super) struct TracerouteArgs {
     iface: Option<String>,
     /// Source address.
     #[arg(short = 's', value_name = "ADDRESS")]
-    source: Option<Ipv4Addr>,
+    source: Option<IpAddr>,
     /// Addresses only.
     #[arg(short = 'n')]
     numeric: bool,
@@ -87,8 +87,8 @@ fn waits(text: &str, spec: &mut TracerouteSpec) -> Option<()> {
 }
 
 impl TracerouteArgs {
-    fn spec(&self) -> Result<TracerouteSpec, Complaint> {
-        let mut spec = TracerouteSpec::to(Ipv4Addr::UNSPECIFIED);
+    fn spec(&self, host: IpAddr) -> Result<TracerouteSpec, Complaint> {
+        let mut spec = TracerouteSpec::to(host);
         let usage = |text: &str| Complaint::usage(text);
         spec.method = match (self.icmp, self.tcp) {
             (true, _) => Method::Icmp,
@@ -122,6 +122,7 @@ impl TracerouteArgs {
             Method::Udp | Method::Icmp => 28,
             Method::Tcp => 60,
         };
+        let least = if host.is_ipv6() { least + 20 } else { least };
         spec.len = self.len.unwrap_or(spec.len).max(least);
         spec.port = self.port;
         spec.dont_fragment = self.dont_fragment;
@@ -141,12 +142,8 @@ pub(super) fn run(args: &TracerouteArgs) -> Result<u8, super::Failed> {
         super::complain(&complaint.text);
         Ok(complaint.status)
     };
-    let mut spec = match args.spec() {
-        Ok(spec) => spec,
-        Err(complaint) => return complain(complaint),
-    };
-    spec.host = match probe::resolve(&args.host) {
-        Ok(host) => host,
+    let mut targets = match args.origin.resolve(&args.host) {
+        Ok(targets) => targets,
         Err(why) => {
             let host = &args.host;
             let cannot =
@@ -154,10 +151,19 @@ pub(super) fn run(args: &TracerouteArgs) -> Result<u8, super::Failed> {
             return complain(Complaint::usage(format!("{host}: {why}\n{cannot}")));
         }
     };
-    let (json, host, most, len) = (args.json, spec.host, spec.max_ttl, spec.len);
-    let mut trace = Trace { numeric: args.numeric, ..Trace::default() };
+    let target = targets.swap_remove(0);
+    let mut spec = match args.spec(target.host) {
+        Ok(spec) => spec,
+        Err(complaint) => return complain(complaint),
+    };
+    if !target.bind(&mut spec.origin) {
+        return complain(Complaint { text: "send: Invalid argument".into(), status: 1 });
+    }
+    let json = args.json;
+    let mut trace =
+        Trace { numeric: args.numeric, link: spec.origin.iface.clone(), ..Trace::default() };
     let mut failed = None;
-    let head = format!("traceroute to {} ({host}), {most} hops max, {len} byte packets", args.host);
+    let head = head(&args.host, &target, &spec);
     let mut headed = false;
     let mut print_head = || {
         if !json && !std::mem::replace(&mut headed, true) {
@@ -199,11 +205,20 @@ pub(super) fn run(args: &TracerouteArgs) -> Result<u8, super::Failed> {
     }
 }
 
+/// The first line.
+fn head(name: &str, target: &Target, spec: &TracerouteSpec) -> String {
+    let host = shown(target.host, target.link.as_deref());
+    let (most, len) = (spec.max_ttl, spec.len);
+    format!("traceroute to {name} ({host}), {most} hops max, {len} byte packets")
+}
+
 /// What was printed last.
 #[derive(Default)]
 struct Trace {
     numeric: bool,
-    last: Option<Ipv4Addr>,
+    last: Option<IpAddr>,
+    /// Interface that probes are bound to.
+    link: Option<String>,
 }
 
 impl Trace {
@@ -219,9 +234,10 @@ impl Trace {
             None => text += " *",
             Some(from) => {
                 if self.last != Some(*from) {
+                    let shown = shown(*from, self.link.as_deref());
                     let _ = match self.numeric {
-                        true => write!(text, " {from}"),
-                        false => write!(text, " {from} ({from})"),
+                        true => write!(text, " {shown}"),
+                        false => write!(text, " {shown} ({shown})"),
                     };
                     self.last = Some(*from);
                 }
@@ -239,12 +255,14 @@ impl Trace {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    const NEAR: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
-    const FAR: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
+    const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1));
+    const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 2));
 
-    fn probe(ttl: u8, query: u8, from: Option<Ipv4Addr>, mark: &str) -> Event {
+    fn probe(ttl: u8, query: u8, from: Option<IpAddr>, mark: &str) -> Event {
         let rtt = from.map(|_| 1_053_999);
         Event::Probe { ttl, query, from, rtt, mark: mark.into() }
     }

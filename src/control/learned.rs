@@ -377,7 +377,12 @@ impl Router {
         {
             self.learn_mtu6(now, packet.iface(), &quoted, error.word());
         }
-        self.discard(packet, Reason::Icmp6Consumed);
+        let number = bytes.get(usize::from(Parsed::of(&packet).named_at));
+        let reason = match number.copied() {
+            Some(protocol::TCP) => Reason::TcpNoSocket,
+            _ => Reason::Icmp6Consumed,
+        };
+        self.discard(packet, reason);
     }
 
     /// Somebody on the way could not pass a packet of ours on (`__ip6_rt_update_pmtu`): what is below

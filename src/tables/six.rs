@@ -156,6 +156,11 @@ impl Tables {
         self.source_at6(self.hops.get(hop).out().iface, dst)
     }
 
+    /// The same before there is a way.
+    pub fn source_anywhere6(&self, vrf: u16, dst: u128) -> Option<Ipv6Addr> {
+        choose((vrf, 0), self.ifaces.iter(), dst, &self.labels)
+    }
+
     /// The address that the router's own packets to `dst` carry when an interface stands for their way
     /// (RFC 6724 section 5).
     pub fn source_at6(&self, iface: u16, dst: u128) -> Option<Ipv6Addr> {
@@ -171,12 +176,21 @@ pub fn source_of<'a>(
     dst: u128,
     labels: &Labels,
 ) -> Option<Ipv6Addr> {
-    let there = |iface: &&Iface| iface.up && iface.own_vrf() == way.own_vrf();
+    choose((way.own_vrf(), way.index), all, dst, labels)
+}
+
+fn choose<'a>(
+    (vrf, iface): (u16, u16),
+    all: impl Iterator<Item = &'a Iface>,
+    dst: u128,
+    labels: &Labels,
+) -> Option<Ipv6Addr> {
+    let there = |iface: &&Iface| iface.up && iface.own_vrf() == vrf;
     let candidates = all.filter(there).flat_map(|iface| {
         let usable = iface.addresses6.iter().filter(|own| own.is_usable());
         usable.map(|own| candidate(iface, own))
     });
-    let wanted = Wanted { dst: Ipv6Addr::from_bits(dst), iface: way.index };
+    let wanted = Wanted { dst: Ipv6Addr::from_bits(dst), iface };
     select::source(candidates, wanted, labels)
 }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::common::process::Process;
+use crate::plan::Kind;
 use crate::router::{AfPacket, Linux, Router as _, Wagonway, configuration, instance};
+use crate::six::{Six, Told, link_local};
 use crate::world::{Said, World, on};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -24,6 +26,7 @@ fn timeless(said: &Said) -> String {
         let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         for at in 0..words.len() {
             let number = |word: &str| word.trim_end_matches("ms").parse::<f64>().is_ok();
+            let is_ms = |word: &str| word.ends_with("ms") && number(word);
             let before_ms =
                 words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "ms");
             if let Some(time) = words[at].strip_prefix("time=") {
@@ -31,7 +34,7 @@ fn timeless(said: &Said) -> String {
                 words[at] = "time=T".into();
             } else if words[at] == "time" && words[at + 1].ends_with("ms") {
                 words[at + 1] = "Tms".into();
-            } else if before_ms && words[at].split('/').all(number) {
+            } else if before_ms && words[at].split('/').all(number) || is_ms(&words[at]) {
                 words[at] = "T".into();
             }
         }
@@ -41,6 +44,18 @@ fn timeless(said: &Said) -> String {
     text
 }
 
+/// Runs the router's program with these words, one after the other.
+fn told(world: &World, linux: bool, program: &str, words: &[&str]) -> Vec<String> {
+    let one = |words: &&str| {
+        let said = match linux {
+            true => on(&world.router, &format!("{program} {words}")),
+            false => wagonway(world, program, words),
+        };
+        format!("{program} {words}: {:?}\n{}", said.status, timeless(&said))
+    };
+    words.iter().map(one).collect()
+}
+
 /// Hosts that tell of every probe, and the router's programs of both kinds with the same words.
 fn compare(program: &str, words: &[&str]) {
     let told = |linux: bool| {
@@ -48,23 +63,120 @@ fn compare(program: &str, words: &[&str]) {
         for host in [&world.alice, &world.bob, &world.carol] {
             host.sysctl("net.ipv4.icmp_ratelimit", "0");
         }
-        let all = |run: &dyn Fn(&str) -> Said| {
-            let one = |words: &&str| {
-                let said = run(words);
-                format!("{program} {words}: {:?}\n{}", said.status, timeless(&said))
-            };
-            words.iter().map(one).collect::<Vec<String>>()
-        };
         if linux {
             let _router = Linux::start(&world);
-            return all(&|words| on(&world.router, &format!("{program} {words}")));
+            return told(&world, linux, program, words);
         }
         let _router = Wagonway::<AfPacket>::start(&world);
-        all(&|words| wagonway(&world, program, words))
+        told(&world, linux, program, words)
     };
     for (linux, own) in told(true).into_iter().zip(told(false)) {
         assert_eq!(linux, own);
     }
+}
+
+/// The same in the world of IPv6; `LINK` stands for the link-local address of the host beside `wan`.
+fn compare_six(program: &str, words: &[&str]) {
+    let told = |linux: bool| {
+        let world = World::six();
+        for host in [&world.alice, &world.bob, &world.carol] {
+            host.sysctl("net.ipv6.icmp.ratelimit", "0");
+        }
+        let link = link_local(&world.bob, "eth0");
+        let words: Vec<String> = words.iter().map(|words| words.replace("LINK", &link)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let kind = if linux { Kind::Linux } else { Kind::Wagonway };
+        let _router = Six::start(kind, &world, Told::default());
+        let said = told(&world, linux, program, &words);
+        // Cables have other Ethernet addresses each time.
+        said.into_iter().map(|said| said.replace(&link, "LINK")).collect::<Vec<String>>()
+    };
+    for (linux, own) in told(true).into_iter().zip(told(false)) {
+        assert_eq!(linux, own);
+    }
+}
+
+/// [3.71]
+pub(crate) fn pings_over_ipv6_read_as_those_of_iputils() {
+    compare_six(
+        "ping",
+        &[
+            "-c 3 -i 0.2 2001:db8:2::10",
+            "-6 -n -c 3 -i 0.2 -q 2001:db8:9::2",
+            "-n -c 1 -t 1 2001:db8:9::2",
+            "-c 1 -t 0 2001:db8:9::2",
+            "-c 1 -s 4 2001:db8:2::10",
+            "-c 1 -s 1000 -M do 2001:db8:2::10",
+            "-c 1 -M want -Q 16 2001:db8:2::10",
+            "-c 2 -i 0.2 -s 4000 2001:db8:2::10",
+            "-c 2 -i 0.3 -s 1400 2001:db8:9::2",
+            "-c 1 -s 20000 -M dont 2001:db8:9::2",
+            "-c 1 -M do -s 1400 2001:db8:9::2",
+            "-c 1 -M do -s 2000 2001:db8:2::10",
+            "-c 1 -I wan 2001:db8:2::10",
+            "-c 1 -I wan 2001:db8:9::2",
+            "-c 1 -I 2001:db8:1::1 2001:db8:2::10",
+            "-c 1 LINK%wan",
+            "-c 2 -i 0.2 -s 3000 LINK%wan",
+            "-c 3 -i 0.2 2001:db8:1::77",
+            "-c 1 -W 0.3 2001:db8:9::77",
+            "-c 1 2001:db8:20::1",
+            "-c 1 2001:db8:21::1",
+            "-c 1 2001:db8:22::1",
+            "-c 1 2001:db8:55::1",
+            "-c 1 2001:db8:1::1",
+            "-c 1 -I nosuch0 2001:db8:2::10",
+            "-c 1 LINK%nosuch0",
+            "-c 1 -I 2001:db8:ffff::9 2001:db8:2::10",
+            "-4 -c 1 2001:db8:2::10",
+            "-6 -c 1 192.0.2.10",
+        ],
+    );
+}
+
+/// [3.71], [8.109]
+pub(crate) fn traceroutes_over_ipv6_read_as_those_of_linux() {
+    compare_six(
+        "traceroute",
+        &[
+            "-n -w 5,0,0 2001:db8:9::2",
+            "-6 -w 5,0,0 2001:db8:9::2",
+            "-n -w 5,0,0 -I 2001:db8:9::2",
+            "-n -w 5,0,0 -T -p 9 2001:db8:9::2",
+            "-n -w 5,0,0 -q 1 -f 2 2001:db8:9::2",
+            "-n -w 5,0,0 -m 1 2001:db8:9::2 100",
+            "-n -w 5,0,0 2001:db8:1::1",
+            "-n -w 5,0,0 LINK%wan",
+            "-n -w 5,0,0 -q 1 -F 2001:db8:9::2 1400",
+            "-n -w 0.3,0,0 -m 3 -q 2 2001:db8:9::77",
+            "-n 2001:db8:55::1",
+            "-n 2001:db8:20::1",
+            "-n 2001:db8:21::1",
+            "-n -s 2001:db8:ffff::9 2001:db8:9::2",
+            "-n -i nosuch0 2001:db8:9::2",
+        ],
+    );
+}
+
+/// The router hears itself among those that answer to a group, as every member does.
+pub(crate) fn a_group_is_pinged() {
+    let world = World::six();
+    let mut router = Six::start(Kind::Wagonway, &world, Told::default());
+    router.until("wan has looked for duplicates", |router| {
+        !router.ip("-6 addr show dev wan").contains("tentative")
+    });
+    let (bob, own) = (link_local(&world.bob, "eth0"), link_local(&world.router, "wan"));
+    let said = wagonway(&world, "ping", "-c 2 -i 0.2 -W 5 ff02::1%wan");
+    said.expect("PING ff02::1%wan(ff02::1%wan) 56 data bytes\n")
+        .expect(&format!("64 bytes from {own}%wan: icmp_seq=1 ttl=64 "))
+        .expect(&format!("64 bytes from {bob}%wan: icmp_seq=1 ttl=64 "))
+        .expect("2 packets transmitted, 2 received, +");
+    wagonway(&world, "ping", &format!("-c 1 -I wan {bob}"))
+        .expect(&format!("PING {bob}({bob}) from {own}%wan wan: 56 data bytes\n"))
+        .expect(&format!("64 bytes from {bob}%wan: icmp_seq=1 ttl=64 "));
+    wagonway(&world, "ping", &format!("-c 1 {bob}")).expect("ping: connect: Invalid argument");
+    wagonway(&world, "ping", &format!("-c 1 -I lan {bob}%wan"))
+        .expect("ping: sendmsg: Invalid argument");
 }
 
 /// [3.10], [3.11], [3.14], [3.93]

@@ -1,8 +1,10 @@
 //! The router's own probes: sessions of ping and traceroute.
 //!
-//! - takes: what operators ask for, the time, and what `icmp4-input` and `tcp-reset` hand on
-//! - gives: packets for `ip4-output`, routed as the router's own, and events for operators
-//! - obeys: `ping(8)`, `traceroute(8)`; ledger 3.10, 3.11, 3.90 to 3.93
+//! - takes: what operators ask for, the time, and what `icmp4-input`, `icmp6-input` and what refuses
+//!   TCP hand on
+//! - gives: packets for `ip4-output` and `ip6-output`, routed as the router's own, and events for
+//!   operators
+//! - obeys: `ping(8)`, `traceroute(8)`; ledger 3.10, 3.11, 3.71, 3.90 to 3.93
 //!
 //! A session is bounded in every way: requests are at least two milliseconds apart, what nobody
 //! reads stops the sending, and all sessions together get a few pieces of a turn of the management
@@ -12,28 +14,31 @@ mod packet;
 mod ping;
 pub mod spec;
 mod way;
+mod way6;
 mod window;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::Ipv4Addr,
+    net::IpAddr,
     sync::Arc,
 };
 
 use self::{
-    packet::{About, Heard},
+    packet::{About, Ends, Heard},
     ping::{Due, Ping},
     spec::{Discovery, Event, Method, Origin, PingSpec, SessionRow, TracerouteSpec, Unsendable},
-    way::{Bound, Datagram, Sent},
-    window::{Step, Window, verdict},
+    way::{Bound, Datagram, Way, has},
+    window::{Step, Window, verdict, verdict6},
 };
 use super::Router;
 use crate::{
     dpdk::mbuf::Packet,
     graph::{Nanos, SNMPS, Snmp},
     icmp::expected::Expected,
-    packet::ipv4::{self, protocol},
-    port::table::Iface,
+    packet::{
+        icmp6::{ty, unreachable},
+        ipv4, ipv6,
+    },
 };
 
 /// Most sessions at a time.
@@ -54,9 +59,9 @@ enum Work {
 
 struct Session {
     work: Work,
-    host: Ipv4Addr,
+    host: IpAddr,
     bound: Bound,
-    source: Ipv4Addr,
+    source: IpAddr,
     dev: Option<String>,
     events: VecDeque<Event>,
     over: bool,
@@ -102,11 +107,13 @@ impl Router {
     /// When a word does not fit, or there is no way to the destination.
     pub fn start_ping(&mut self, now: Nanos, spec: PingSpec) -> Result<u16, Unsendable> {
         let too_long = spec.size > PingSpec::MAX_SIZE;
-        if too_long || spec.count == Some(0) || spec.ttl == Some(0) {
+        let no_ttl = spec.ttl == Some(0) && spec.host.is_ipv4();
+        if too_long || spec.count == Some(0) || no_ttl {
             return Err(Unsendable::OutOfRange);
         }
         let (host, origin) = (spec.host, spec.origin.clone());
-        self.start(host, &origin, protocol::ICMP, Work::Ping(Ping::new(spec, now)))
+        let of = Method::Icmp.protocol(host);
+        self.start(host, &origin, of, Work::Ping(Ping::new(spec, now)))
     }
 
     /// Begins a traceroute; gives the session's identifier.
@@ -117,22 +124,18 @@ impl Router {
         let in_range = (1..=10).contains(&spec.queries)
             && (1..=TracerouteSpec::MAX_SIMULTANEOUS).contains(&spec.simultaneous)
             && (1..=spec.max_ttl).contains(&spec.first_ttl)
-            && spec.len >= 28;
+            && usize::from(spec.len) >= header_len(spec.host) + 8;
         if !in_range {
             return Err(Unsendable::OutOfRange);
         }
         let (host, origin) = (spec.host, spec.origin.clone());
-        let protocol = match spec.method {
-            Method::Udp => protocol::UDP,
-            Method::Icmp => protocol::ICMP,
-            Method::Tcp => protocol::TCP,
-        };
-        self.start(host, &origin, protocol, Work::Traceroute(Window::new(spec)))
+        let of = spec.method.protocol(host);
+        self.start(host, &origin, of, Work::Traceroute(Window::new(spec)))
     }
 
     fn start(
         &mut self,
-        host: Ipv4Addr,
+        host: IpAddr,
         origin: &Origin,
         protocol: u8,
         work: Work,
@@ -140,7 +143,9 @@ impl Router {
         if self.probes.sessions.len() >= SESSIONS {
             return Err(Unsendable::Full);
         }
-        let bound = self.bind(origin)?;
+        let mut bound = self.bind(origin)?;
+        // A source is one of packets of its own family.
+        bound.source = bound.source.filter(|source| source.is_ipv6() == host.is_ipv6());
         let source = self.way(&bound, host, protocol)?.source;
         let id = loop {
             let id = FIRST_ID + self.probes.next;
@@ -150,8 +155,7 @@ impl Router {
             }
         };
         let dev = origin.iface.as_ref().and_then(|name| self.iface(name));
-        let has = |iface: &Iface| iface.addresses.iter().any(|own| own.local.addr() == source);
-        let elsewhere = dev.is_some_and(|iface| !has(iface));
+        let elsewhere = dev.is_some_and(|iface| !has(iface, source));
         let session = Session {
             work,
             host,
@@ -262,17 +266,12 @@ impl Router {
                     Due::Send => {
                         let seq = ping.send(now);
                         events.push_back(Event::Sent { seq, at: now });
-                        let message = packet::echo(id, seq as u16, ping.spec.size.into(), now);
-                        match self.request(ping, *host, bound, message) {
-                            Ok(Sent::OnItsWay) => {}
-                            Ok(Sent::Here) => {
+                        match self.request(ping, *host, bound, (id, seq as u16)) {
+                            Ok(None) => {}
+                            Ok(Some((from, ttl))) => {
                                 let bytes = usize::from(ping.spec.size) + 8;
-                                let ttl = self.tunables().default_ttl;
-                                if !self.tunables().echo_ignore_all {
-                                    events.push_back(
-                                        ping.answered(seq as u16, *host, bytes, ttl, now),
-                                    );
-                                }
+                                let reply = ping.answered(seq as u16, from, bytes, ttl, now);
+                                events.push_back(reply);
                             }
                             Err(why) => {
                                 if matches!(why, Unsendable::TooLong { .. }) {
@@ -290,8 +289,8 @@ impl Router {
                     Step::Send { index, ttl } => {
                         window.sent_at(index, now);
                         match self.trace_one(window, *host, bound, id, *base, index, ttl) {
-                            Ok(Sent::OnItsWay) => {}
-                            Ok(Sent::Here) => {
+                            Ok(false) => {}
+                            Ok(true) => {
                                 window.answered(index, *host, true, String::new(), now);
                             }
                             Err(Unsendable::TooLong { mtu }) => {
@@ -309,15 +308,19 @@ impl Router {
         }
     }
 
+    /// Sends an echo request; gives who of the router itself answers it, and with which hops to go.
     fn request(
         &mut self,
         ping: &Ping,
-        dst: Ipv4Addr,
+        dst: IpAddr,
         bound: &Bound,
-        payload: Vec<u8>,
-    ) -> Result<Sent, Unsendable> {
-        let way = self.way(bound, dst, protocol::ICMP)?;
-        let len = ipv4::HEADER_LEN + payload.len();
+        (id, seq): (u16, u16),
+    ) -> Result<Option<(IpAddr, u8)>, Unsendable> {
+        let of = Method::Icmp.protocol(dst);
+        let way = self.way(bound, dst, of)?;
+        let ends = Ends::of(way.source, dst).ok_or(Unsendable::NoRoute)?;
+        let payload = packet::echo(id, seq, ping.spec.size.into(), self.probes.now, ends);
+        let len = header_len(dst) + payload.len();
         if ping.spec.discovery == Discovery::Do && len > usize::from(way.mtu) && way.hop.is_some() {
             return Err(Unsendable::TooLong { mtu: way.mtu.into() });
         }
@@ -327,52 +330,69 @@ impl Router {
             Discovery::Dont => false,
         };
         let ttl = ping.spec.ttl.unwrap_or(way.ttl);
-        let tos = bound.tos;
-        let sent = self
-            .originate(&way, &Datagram { protocol: protocol::ICMP, ttl, tos, df, dst, payload })?;
-        self.probes.count(Snmp::IcmpOutMsgs, 1);
-        self.probes.count(Snmp::IcmpOutEchos, 1);
-        Ok(sent)
+        let datagram = Datagram { protocol: of, ttl, tos: bound.tos, df, dst, payload };
+        self.originate(&way, &datagram)?;
+        self.count_echo(dst);
+        Ok(self.answers_itself(&way, dst))
     }
 
+    fn answers_itself(&self, way: &Way, dst: IpAddr) -> Option<(IpAddr, u8)> {
+        let tunables = self.tunables();
+        let rules = &tunables.six.icmp;
+        match dst {
+            IpAddr::V4(_) => {
+                let answers = way.hop.is_none() && !tunables.echo_ignore_all;
+                answers.then_some((dst, tunables.default_ttl))
+            }
+            IpAddr::V6(_) if rules.echo_ignore_all => None,
+            IpAddr::V6(group) if group.is_multicast() => {
+                let answers = !rules.echo_ignore_multicast && self.hears_group(way.iface, group);
+                answers.then_some((way.source, 64))
+            }
+            IpAddr::V6(_) => way.hop.is_none().then_some((dst, way.ttl)),
+        }
+    }
+
+    fn count_echo(&mut self, dst: IpAddr) {
+        let counters = match dst {
+            IpAddr::V4(_) => [Snmp::IcmpOutMsgs, Snmp::IcmpOutEchos],
+            IpAddr::V6(_) => [Snmp::Icmp6OutMsgs, Snmp::Icmp6OutEchos],
+        };
+        counters.into_iter().for_each(|counter| self.probes.count(counter, 1));
+    }
+
+    /// Sends a probe; true when it has come to the router itself.
     #[allow(clippy::too_many_arguments)]
     fn trace_one(
         &mut self,
         window: &Window,
-        dst: Ipv4Addr,
+        dst: IpAddr,
         bound: &Bound,
         id: u16,
         base: u32,
         index: u16,
         ttl: u8,
-    ) -> Result<Sent, Unsendable> {
+    ) -> Result<bool, Unsendable> {
         let number = window.number(index);
-        let len = usize::from(window.spec.len) - ipv4::HEADER_LEN;
-        let of = match window.spec.method {
-            Method::Udp => protocol::UDP,
-            Method::Icmp => protocol::ICMP,
-            Method::Tcp => protocol::TCP,
-        };
+        let len = usize::from(window.spec.len) - header_len(dst);
+        let of = window.spec.method.protocol(dst);
         let way = self.way(bound, dst, of)?;
+        let ends = Ends::of(way.source, dst).ok_or(Unsendable::NoRoute)?;
         let payload = match window.spec.method {
-            Method::Udp => packet::datagram(id, number, len, way.source, dst),
-            Method::Icmp => packet::echo(id, number, len - 8, self.probes.now),
-            Method::Tcp => {
-                let seq = base.wrapping_add(index.into());
-                packet::syn(id, window.number(0), seq, way.source, dst)
-            }
+            Method::Udp => packet::datagram(id, number, len, ends),
+            Method::Icmp => packet::echo(id, number, len - 8, self.probes.now, ends),
+            Method::Tcp => packet::syn(id, window.number(0), base.wrapping_add(index.into()), ends),
         };
         let df = window.spec.dont_fragment;
-        if df && ipv4::HEADER_LEN + payload.len() > usize::from(way.mtu) && way.hop.is_some() {
+        if df && header_len(dst) + payload.len() > usize::from(way.mtu) && way.hop.is_some() {
             return Err(Unsendable::TooLong { mtu: way.mtu.into() });
         }
-        let sent = self
-            .originate(&way, &Datagram { protocol: of, ttl, tos: bound.tos, df, dst, payload })?;
-        if of == protocol::ICMP {
-            self.probes.count(Snmp::IcmpOutMsgs, 1);
-            self.probes.count(Snmp::IcmpOutEchos, 1);
+        let datagram = Datagram { protocol: of, ttl, tos: bound.tos, df, dst, payload };
+        self.originate(&way, &datagram)?;
+        if window.spec.method == Method::Icmp {
+            self.count_echo(dst);
         }
-        Ok(sent)
+        Ok(way.hop.is_none())
     }
 
     // ---- what is heard ----
@@ -410,24 +430,29 @@ impl Router {
         let at = self.probes.now;
         let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
         if let Some(about) = packet::about(bytes) {
-            self.told(&about, about.src, (3, 1, 0), at);
+            let error = match about.src {
+                IpAddr::V4(_) => (3, 1, 0),
+                IpAddr::V6(_) => (ty::UNREACHABLE, unreachable::ADDRESS, 0),
+            };
+            self.told(&about, about.src, error, at);
         }
     }
 
-    fn told(&mut self, about: &About, from: Ipv4Addr, error: (u8, u8, u32), at: Nanos) {
+    fn told(&mut self, about: &About, from: IpAddr, error: (u8, u8, u32), at: Nanos) {
         let (kind, code, info) = error;
         let Some(session) = self.session(about) else { return };
         let index = session.index(about);
         match &mut session.work {
             Work::Ping(ping) => {
                 // Redirects and source quenches do not mean that the request is lost.
-                if !matches!(kind, 4 | 5) {
+                if from.is_ipv6() || !matches!(kind, 4 | 5) {
                     ping.failed();
                 }
                 let seq = about.number as u16;
                 session.events.push_back(Event::Error { seq, from, kind, code, info });
             }
             Work::Traceroute(window) => {
+                let verdict = if from.is_ipv6() { verdict6 } else { verdict };
                 if let Some((last, mark)) = verdict(kind, code, info) {
                     window.answered(index, from, last, mark, at);
                 }
@@ -439,15 +464,21 @@ impl Router {
     fn session(&mut self, about: &About) -> Option<&mut Session> {
         let session = self.probes.sessions.get_mut(&about.id)?;
         let of = match &session.work {
-            Work::Ping(_) => protocol::ICMP,
-            Work::Traceroute(window) => match window.spec.method {
-                Method::Udp => protocol::UDP,
-                Method::Icmp => protocol::ICMP,
-                Method::Tcp => protocol::TCP,
-            },
+            Work::Ping(_) => Method::Icmp,
+            Work::Traceroute(window) => window.spec.method,
         };
-        let mine = about.dst == session.host && about.protocol == of;
+        // To a group many answer, each in its own name.
+        let to_whom = about.dst == session.host || session.host.is_multicast();
+        let mine = to_whom && about.protocol == of.protocol(session.host);
         (mine && session.events.len() < 2 * UNREAD).then_some(session)
+    }
+}
+
+/// Bytes of the header in front of what goes to a host.
+const fn header_len(host: IpAddr) -> usize {
+    match host {
+        IpAddr::V4(_) => ipv4::HEADER_LEN,
+        IpAddr::V6(_) => ipv6::HEADER_LEN,
     }
 }
 

@@ -5,7 +5,7 @@
 //! - obeys: `ping(8)`: the next request an interval after the one before; at the end as long as two
 //!   round trips, or the timeout when nothing was answered
 
-use std::{collections::VecDeque, net::Ipv4Addr};
+use std::{collections::VecDeque, net::IpAddr};
 
 use super::spec::{Event, PingSpec};
 use crate::graph::Nanos;
@@ -107,7 +107,7 @@ impl Ping {
     pub(super) fn answered(
         &mut self,
         seq: u16,
-        from: Ipv4Addr,
+        from: IpAddr,
         bytes: usize,
         ttl: u8,
         at: Nanos,
@@ -140,7 +140,7 @@ impl Ping {
 mod tests {
     use super::*;
 
-    const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     fn ping(count: u64) -> Ping {
         Ping::new(PingSpec { count: Some(count), ..PingSpec::to(HOST) }, 0)

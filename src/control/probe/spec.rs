@@ -1,11 +1,14 @@
 //! What an operator asks of the router's own probes, and what they tell: the words of the status
 //! socket.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::graph::Nanos;
+use crate::{
+    graph::Nanos,
+    packet::{ipv4::protocol, ipv6::next_header},
+};
 
 /// What becomes of a datagram that is larger than its path carries (`IP_MTU_DISCOVER`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +35,7 @@ pub struct Origin {
     pub vrf: Option<String>,
     /// Source address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
     /// Type of service.
     pub tos: u8,
 }
@@ -41,8 +44,8 @@ pub struct Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PingSpec {
-    /// Destination.
-    pub host: Ipv4Addr,
+    /// Destination; one of a single link needs the interface of its origin.
+    pub host: IpAddr,
     /// From where.
     #[serde(default)]
     pub origin: Origin,
@@ -76,7 +79,7 @@ impl PingSpec {
     pub const MAX_SIZE: u16 = 65_507;
 
     /// As `ping` is when nothing else is said.
-    pub fn to(host: Ipv4Addr) -> Self {
+    pub fn to(host: IpAddr) -> Self {
         Self {
             host,
             origin: Origin::default(),
@@ -116,12 +119,24 @@ pub enum Method {
     Tcp,
 }
 
+impl Method {
+    /// Number of the protocol that carries it to a host.
+    pub const fn protocol(self, host: IpAddr) -> u8 {
+        match self {
+            Self::Udp => protocol::UDP,
+            Self::Tcp => protocol::TCP,
+            Self::Icmp if host.is_ipv6() => next_header::ICMPV6,
+            Self::Icmp => protocol::ICMP,
+        }
+    }
+}
+
 /// A traceroute, as `traceroute(8)` makes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TracerouteSpec {
-    /// Destination.
-    pub host: Ipv4Addr,
+    /// Destination; one of a single link needs the interface of its origin.
+    pub host: IpAddr,
     /// From where.
     #[serde(default)]
     pub origin: Origin,
@@ -143,7 +158,7 @@ pub struct TracerouteSpec {
     /// Last time to live.
     #[serde(default = "TracerouteSpec::max")]
     pub max_ttl: u8,
-    /// Bytes of a whole probe.
+    /// Bytes of a whole probe, its headers among them.
     #[serde(default = "TracerouteSpec::len")]
     pub len: u16,
     /// Probes must not be cut.
@@ -165,7 +180,7 @@ impl TracerouteSpec {
     pub const MAX_SIMULTANEOUS: u8 = 64;
 
     /// As `traceroute` is when nothing else is said.
-    pub fn to(host: Ipv4Addr) -> Self {
+    pub fn to(host: IpAddr) -> Self {
         Self {
             host,
             origin: Origin::default(),
@@ -175,7 +190,7 @@ impl TracerouteSpec {
             simultaneous: Self::simultaneous(),
             first_ttl: Self::first(),
             max_ttl: Self::max(),
-            len: Self::len(),
+            len: if host.is_ipv6() { Self::len() + 20 } else { Self::len() },
             dont_fragment: false,
             wait_ms: Self::wait(),
             here: Self::here(),
@@ -223,7 +238,7 @@ pub enum Event {
     /// It began.
     Start {
         /// Source of its probes.
-        source: Ipv4Addr,
+        source: IpAddr,
         /// It is no address of the interface that was named.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         elsewhere: bool,
@@ -240,7 +255,7 @@ pub enum Event {
         /// Its sequence number as on the wire.
         seq: u16,
         /// By whom.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// Bytes of the ICMP message.
         bytes: usize,
         /// Time to live of the answer.
@@ -257,7 +272,7 @@ pub enum Event {
         /// Its sequence number as on the wire.
         seq: u16,
         /// Who.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// Type of the ICMP message.
         kind: u8,
         /// Code.
@@ -278,7 +293,7 @@ pub enum Event {
         query: u8,
         /// Who answered; nobody in time if none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        from: Option<Ipv4Addr>,
+        from: Option<IpAddr>,
         /// Nanoseconds that it took.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rtt: Option<Nanos>,
@@ -304,6 +319,9 @@ pub enum Unsendable {
     /// A route of type blackhole (`EINVAL`).
     #[error("Invalid argument")]
     Blackhole,
+    /// An address of one link, and nobody said of which (`EINVAL`).
+    #[error("Invalid argument")]
+    NoLink,
     /// There is no such interface (`ENODEV`).
     #[error("No such device")]
     NoDevice,
@@ -335,9 +353,9 @@ pub struct SessionRow {
     /// `ping` or `traceroute`.
     pub kind: String,
     /// Destination.
-    pub host: Ipv4Addr,
+    pub host: IpAddr,
     /// Source.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Interface or VRF that it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,

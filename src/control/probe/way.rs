@@ -1,13 +1,15 @@
 //! The way of the router's own packets, and putting them on it.
 //!
 //! - takes: a destination, and what its session is bound to
-//! - gives: packets for `ip4-output`, cut where they are larger than the path carries
+//! - gives: packets for `ip4-output` and `ip6-output`, cut where they are larger than the path carries
 //! - obeys: `ip_route_output_key`, `ip_append_data`; RFC 1122 section 3.3.4 (choice of the source)
+//!
+//! The ways of IPv6 are found in `way6`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{
-    packet,
+    packet::{self, Ends},
     spec::{Origin, Unsendable},
 };
 use crate::{
@@ -31,8 +33,17 @@ pub(super) struct Bound {
     pub(super) vrf: u16,
     /// Interface, 0 for any.
     pub(super) iface: u16,
-    pub(super) source: Option<Ipv4Addr>,
+    pub(super) source: Option<IpAddr>,
     pub(super) tos: u8,
+}
+
+impl Bound {
+    fn source4(&self) -> Option<Ipv4Addr> {
+        match self.source {
+            Some(IpAddr::V4(source)) => Some(source),
+            _ => None,
+        }
+    }
 }
 
 /// The way of a packet of the router's own.
@@ -43,7 +54,7 @@ pub(super) struct Way {
     pub(super) iface: u16,
     pub(super) mtu: u16,
     pub(super) mtu_locked: bool,
-    pub(super) source: Ipv4Addr,
+    pub(super) source: IpAddr,
     pub(super) ttl: u8,
 }
 
@@ -53,16 +64,8 @@ pub(super) struct Datagram {
     pub(super) ttl: u8,
     pub(super) tos: u8,
     pub(super) df: bool,
-    pub(super) dst: Ipv4Addr,
+    pub(super) dst: IpAddr,
     pub(super) payload: Vec<u8>,
-}
-
-/// What became of a datagram.
-pub(super) enum Sent {
-    /// It goes to another, whole or in pieces.
-    OnItsWay,
-    /// It is for the router itself.
-    Here,
 }
 
 impl Router {
@@ -81,22 +84,35 @@ impl Router {
             }
         }
         if let Some(source) = origin.source {
-            let here = self.ifaces().iter().filter(|iface| iface.own_vrf() == bound.vrf);
-            if !here.flat_map(|iface| &iface.addresses).any(|own| own.local.addr() == source) {
+            // One of a single link is an address there alone.
+            let of_link = matches!(source, IpAddr::V6(six) if six.is_unicast_link_local());
+            let may = |iface: &&Iface| match of_link {
+                true => iface.index == bound.iface,
+                false => iface.own_vrf() == bound.vrf,
+            };
+            if !self.ifaces().iter().filter(may).any(|iface| has(iface, source)) {
                 return Err(Unsendable::ForeignSource);
             }
         }
         Ok(bound)
     }
 
-    /// The way of a packet of the router's own, as `ip_route_output_key` finds it.
-    pub(super) fn way(&mut self, bound: &Bound, dst: Ipv4Addr, of: u8) -> Result<Way, Unsendable> {
+    /// The way of a packet of the router's own.
+    pub(super) fn way(&mut self, bound: &Bound, dst: IpAddr, of: u8) -> Result<Way, Unsendable> {
+        match dst {
+            IpAddr::V4(dst) => self.way4(bound, dst, of),
+            IpAddr::V6(dst) => self.way6(bound, dst, of),
+        }
+    }
+
+    /// The same over IPv4, as `ip_route_output_key` finds it.
+    fn way4(&mut self, bound: &Bound, dst: Ipv4Addr, of: u8) -> Result<Way, Unsendable> {
         let bits = dst.to_bits();
         if ipv4::is_limited_broadcast(bits) {
             return Err(Unsendable::Prohibited);
         }
         let mut flow = Flow {
-            src: bound.source.map_or(0, Ipv4Addr::to_bits),
+            src: bound.source4().map_or(0, Ipv4Addr::to_bits),
             tos: bound.tos & 0xfc,
             protocol: of,
             ..Flow::out(bits, bound.vrf)
@@ -108,7 +124,7 @@ impl Router {
         let tables = self.current();
         let kind = tables.hops.get(tables.route(&flow)).kind();
         if kind == HopKind::Local {
-            let source = bound.source.unwrap_or(dst);
+            let source = bound.source.unwrap_or(dst.into());
             return Ok(Way { hop: None, iface: 0, mtu: u16::MAX, mtu_locked: false, source, ttl });
         }
         if bound.iface != 0 {
@@ -122,7 +138,7 @@ impl Router {
             _ => return Err(Unsendable::NoRoute),
         }
         let mut hop = tables.output_hop(&flow).ok_or(Unsendable::NoRoute)?;
-        let source = match bound.source {
+        let source = match bound.source4() {
             Some(source) => source,
             None => {
                 let facts = tables.hops.get(hop);
@@ -138,7 +154,7 @@ impl Router {
         let facts = tables.hops.get(hop);
         let (out, attrs) = (facts.out(), facts.attrs());
         let ttl = if attrs.hoplimit == 0 { ttl } else { attrs.hoplimit };
-        let mtu_locked = attrs.mtu_locked;
+        let (mtu_locked, source) = (attrs.mtu_locked, source.into());
         Ok(Way { hop: Some(hop), iface: out.iface, mtu: out.mtu, mtu_locked, source, ttl })
     }
 
@@ -165,7 +181,7 @@ impl Router {
         };
         let source = match bound.source {
             Some(source) => source,
-            None => self.source_on(bound.iface, towards).ok_or(Unsendable::NoRoute)?,
+            None => self.source_on(bound.iface, towards).ok_or(Unsendable::NoRoute)?.into(),
         };
         let key = Key { iface: bound.iface, address };
         let hop = self.neighbour_hop(key).ok_or(Unsendable::NoBuffer)?;
@@ -186,27 +202,37 @@ impl Router {
     }
 
     /// Puts a datagram on its way, in pieces where it has to be.
-    pub(super) fn originate(&mut self, way: &Way, datagram: &Datagram) -> Result<Sent, Unsendable> {
-        let Some(hop) = way.hop else { return Ok(Sent::Here) };
-        let header = Ipv4Spec {
-            tos: datagram.tos,
-            id: self.icmp_limits.next_id(),
-            fragment_word: if datagram.df { DF } else { 0 },
-            ttl: datagram.ttl,
-            protocol: datagram.protocol,
-            src: way.source,
-            dst: datagram.dst,
-            options: &[],
-            payload_len: datagram.payload.len(),
+    pub(super) fn originate(&mut self, way: &Way, datagram: &Datagram) -> Result<(), Unsendable> {
+        let Some(hop) = way.hop else { return Ok(()) };
+        let mtu = usize::from(way.mtu);
+        let (entry, pieces) = match Ends::of(way.source, datagram.dst) {
+            Some(Ends::Four(src, dst)) => {
+                let header = Ipv4Spec {
+                    tos: datagram.tos,
+                    id: self.icmp_limits.next_id(),
+                    fragment_word: if datagram.df { DF } else { 0 },
+                    ttl: datagram.ttl,
+                    protocol: datagram.protocol,
+                    src,
+                    dst,
+                    options: &[],
+                    payload_len: datagram.payload.len(),
+                };
+                (Entry::Output, packet::pieces(&header, &datagram.payload, mtu))
+            }
+            Some(Ends::Six(src, dst)) => (Entry::Output6, self.pieces6(src, dst, datagram, mtu)),
+            None => return Err(Unsendable::NoRoute),
         };
-        let pieces = packet::pieces(&header, &datagram.payload, way.mtu.into());
         if pieces.is_empty() {
             return Err(Unsendable::TooLong { mtu: way.mtu.into() });
         }
-        self.probes.count(Snmp::OutRequests, 1);
+        let six = entry == Entry::Output6;
+        let counted = |four, of_six| if six { of_six } else { four };
+        self.probes.count(counted(Snmp::OutRequests, Snmp::Ip6OutRequests), 1);
         if pieces.len() > 1 {
-            self.probes.count(Snmp::FragOKs, 1);
-            self.probes.count(Snmp::FragCreates, pieces.len() as u64);
+            self.probes.count(counted(Snmp::FragOKs, Snmp::Ip6FragOKs), 1);
+            let many = pieces.len() as u64;
+            self.probes.count(counted(Snmp::FragCreates, Snmp::Ip6FragCreates), many);
         }
         for piece in &pieces {
             let sent = self.pool.alloc().and_then(|mut packet| {
@@ -220,13 +246,23 @@ impl Router {
                 })
             });
             let Some(packet) = sent else {
-                self.probes.count(Snmp::OutDiscards, 1);
+                self.probes.count(counted(Snmp::OutDiscards, Snmp::Ip6OutDiscards), 1);
                 return Err(Unsendable::NoBuffer);
             };
             self.made += 1;
             self.probes.credit -= 1;
-            self.injected.push(Injected { entry: Entry::Output, packet });
+            self.injected.push(Injected { entry, packet });
         }
-        Ok(Sent::OnItsWay)
+        Ok(())
+    }
+}
+
+/// Whether an address is one of an interface's, in use.
+pub(super) fn has(iface: &Iface, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => iface.addresses.iter().any(|own| own.local.addr() == address),
+        IpAddr::V6(address) => {
+            iface.addresses6.iter().any(|own| own.local.addr() == address && own.is_usable())
+        }
     }
 }

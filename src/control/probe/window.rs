@@ -5,10 +5,10 @@
 //! - obeys: `traceroute(8)`: an answer is waited for at most three times as long as another of the
 //!   same hop took, ten times as long as one from further on, and five seconds
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::spec::{Event, Method, TracerouteSpec};
-use crate::graph::Nanos;
+use crate::{graph::Nanos, packet::icmp6::ty};
 
 const MS: Nanos = 1_000_000;
 /// What is added to a time before it is multiplied, so that a fast hop gets some time at all.
@@ -20,7 +20,7 @@ struct Probe {
     done: bool,
     /// It shows the end of the way.
     last: bool,
-    from: Option<Ipv4Addr>,
+    from: Option<IpAddr>,
     took: Option<Nanos>,
     mark: String,
 }
@@ -142,7 +142,7 @@ impl Window {
     pub(super) fn answered(
         &mut self,
         index: u16,
-        from: Ipv4Addr,
+        from: IpAddr,
         last: bool,
         mark: String,
         at: Nanos,
@@ -194,12 +194,31 @@ pub(super) fn verdict(kind: u8, code: u8, info: u32) -> Option<(bool, String)> {
     Some((true, mark))
 }
 
+/// The same for an error of ICMPv6.
+pub(super) fn verdict6(kind: u8, code: u8, info: u32) -> Option<(bool, String)> {
+    let mark = match (kind, code) {
+        (ty::TIME_EXCEEDED, 0) => return Some((false, String::new())),
+        (ty::UNREACHABLE, 0) => "!N".into(),
+        (ty::UNREACHABLE, 1) => "!X".into(),
+        (ty::UNREACHABLE, 2 | 3) => "!H".into(),
+        (ty::UNREACHABLE, 4) => String::new(),
+        (ty::UNREACHABLE, other) => format!("!<{other}>"),
+        (ty::PACKET_TOO_BIG, _) => format!("!F-{info}"),
+        (ty::PARAMETER_PROBLEM, 1) => "!P".into(),
+        (ty::TIME_EXCEEDED | ty::PARAMETER_PROBLEM, other) => format!("!<{kind}-{other}>"),
+        _ => return None,
+    };
+    Some((true, mark))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    const NEAR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-    const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     /// Lets it go on until it waits or is over; gives what it sent and told.
     fn run(window: &mut Window, now: Nanos) -> (Vec<(u16, u8)>, Vec<Event>, Step) {
@@ -284,5 +303,18 @@ mod tests {
         }
         assert_eq!(mark(3, 4, 1400).as_deref(), Some("!F-1400"));
         assert_eq!(verdict(5, 1, 0), None, "a redirect is no answer");
+    }
+
+    #[test]
+    fn codes_of_icmpv6_have_marks_of_their_own() {
+        let mark = |kind, code, info| verdict6(kind, code, info).map(|(_, mark)| mark);
+        assert_eq!(verdict6(3, 0, 0), Some((false, String::new())));
+        assert_eq!(verdict6(1, 4, 0), Some((true, String::new())));
+        for (code, text) in [(0, "!N"), (1, "!X"), (2, "!H"), (3, "!H"), (6, "!<6>")] {
+            assert_eq!(mark(1, code, 0).as_deref(), Some(text));
+        }
+        assert_eq!(mark(2, 0, 1280).as_deref(), Some("!F-1280"));
+        assert_eq!(mark(4, 1, 40).as_deref(), Some("!P"));
+        assert_eq!(verdict6(137, 0, 0), None, "a redirect is no answer");
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! - takes: packets for the router whose headers end in ICMPv6, as [`Parsed`] tells
 //! - gives: echo requests, turned into replies in place, to `ip6-output`; what concerns neighbours,
-//!   routers and groups to `nd-input`; what tells of a path of the router's own to `icmp4-learn`; the
-//!   rest ends here
+//!   routers and groups to `nd-input`; what tells of a path of the router's own or answers one of its
+//!   probes to `icmp4-learn`; the rest ends here
 //! - obeys: RFC 4443 sections 2.4 and 4; `icmpv6_rcv` and `icmpv6_notify`; ledger 3.70 to 3.78, 3.88
 
 use std::net::Ipv6Addr;
@@ -66,6 +66,11 @@ fn heard(message: &[u8]) -> u8 {
         Ok(next_header::TCP | next_header::UDP) => NO_SESSION,
         Ok(_) => CONSUMED,
     }
+}
+
+/// Whether a message is about one of the router's own probes.
+fn expected(message: &[u8], cx: &Cx<'_, Tables>) -> bool {
+    cx.tables.expected.as_ref().is_some_and(|expected| expected.wants6(message))
 }
 
 /// Where an echo reply comes from: the address that was asked, unless that is of many; and whether it
@@ -154,7 +159,12 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
             Ok(()) => REPLY,
             Err(edge) => edge,
         },
-        kind if is_error(kind) => heard(message),
+        kind if is_error(kind) => match heard(message) {
+            BAD_QUOTE => BAD_QUOTE,
+            _ if expected(message, cx) => LEARN,
+            edge => edge,
+        },
+        ty::ECHO_REPLY if expected(message, cx) => LEARN,
         // Neighbours have no need of fragments, and who forges has (RFC 6980, `suppress_frag_ndisc`).
         kind if is_neighbour_discovery(kind) && parsed.fragmented => IGNORED,
         kind if is_neighbour_discovery(kind) || is_listener_discovery(kind) => ND,

@@ -2,7 +2,7 @@
 //!
 //! - takes: sound TCP segments for the router, their place told by [`Parsed`]
 //! - gives: a reset to `ip6-output`, but never in answer to a reset nor from an anycast address; the
-//!   segment itself ends here
+//!   segment itself ends here, or goes to `icmp4-learn` where it answers a probe
 //! - obeys: RFC 9293 section 3.5.2 (reset generation); `tcp_v6_send_reset`
 
 use super::reply;
@@ -22,6 +22,7 @@ pub struct Tcp6Reset;
 
 const DROP: u8 = 0;
 const SEND: u8 = 1;
+const PROBE: u8 = 2;
 
 /// `net.ipv6.flowlabel_reflect`: labels of segments that are refused come back.
 const REFLECT_RESET: u8 = 2;
@@ -55,13 +56,21 @@ fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     Some(packet)
 }
 
+/// Whether a segment answers one of the router's own probes, which is refused all the same.
+fn expected(segment: &Packet, cx: &Cx<'_, Tables>) -> bool {
+    let Some(expected) = &cx.tables.expected else { return false };
+    let at = segment.l3() + usize::from(Parsed::of(segment).at);
+    let bytes = segment.data().get(at..).unwrap_or_default();
+    TcpView::new_checked(bytes).is_ok_and(|segment| expected.has(segment.dst_port()))
+}
+
 impl Node<Tables> for Tcp6Reset {
     fn name(&self) -> &'static str {
         "tcp6-reset"
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::Drop(Reason::TcpNoSocket), Edge::To("ip6-output")]
+        &[Edge::Drop(Reason::TcpNoSocket), Edge::To("ip6-output"), Edge::To("icmp4-learn")]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
@@ -70,7 +79,7 @@ impl Node<Tables> for Tcp6Reset {
                 // A reset that finds no room is lost like any other packet; the sender tries again.
                 let _ = out.emit(SEND, packet);
             }
-            out.set(index, DROP);
+            out.set(index, if expected(segment, cx) { PROBE } else { DROP });
         }
     }
 }

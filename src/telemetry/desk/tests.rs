@@ -281,11 +281,13 @@ mod probes {
         neighbour::nodes::{PuntKind, Punted},
         packet::{
             icmp4::{self, ErrorKind},
+            icmp6::fill_checksum,
             ipv4::Ipv4Spec,
+            ipv6::{Ipv6Spec, Ipv6View, next_header},
         },
         port::table::IfaceConf,
     };
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     const MS: Nanos = 1_000_000;
 
@@ -364,6 +366,121 @@ mod probes {
         assert_eq!(counts[crate::graph::Snmp::IcmpOutEchos as usize], 1);
     }
 
+    /// A message of ICMPv6 from `src` to where a request came from, as a worker hands it over.
+    fn tell6(world: &mut World, request: &[u8], src: Ipv6Addr, message: &[u8]) {
+        let own = Ipv6View::new_quoted(request).unwrap().src();
+        let mut message = message.to_vec();
+        fill_checksum(&mut message, src, own);
+        let header = Ipv6Spec {
+            traffic_class: 0,
+            flow_label: 0,
+            payload_len: message.len(),
+            next_header: next_header::ICMPV6,
+            hop_limit: 63,
+            src,
+            dst: own,
+        };
+        let mut packet = world.machine.pool.alloc().unwrap();
+        assert!(packet.fill(&[&header.to_bytes()[..], &message].concat()));
+        packet.begin(1, 0, Flags(0));
+        packet.set_hash((2 * MS) as u32);
+        world.router.handle_punt(3 * MS, Punted { kind: PuntKind::Learn, packet });
+    }
+
+    /// Shows [3.71], [3.73] and [3.78].
+    #[test]
+    fn a_ping_over_ipv6_hears_answers_and_errors() {
+        let mut world = World::new();
+        world.ip("-6 addr add 2001:db8:1::1/64 dev d0 nodad");
+        world.ip("-6 route add 2001:db8:9::/64 via 2001:db8:1::9");
+        world.router.commit();
+        let (host, near): (Ipv6Addr, Ipv6Addr) =
+            ("2001:db8:9::2".parse().unwrap(), "2001:db8:1::9".parse().unwrap());
+        let id = start(&mut world, PingSpec::to(host.into())).unwrap();
+        world.router.commit();
+        world.router.poll(MS);
+        let request = sent(&mut world).remove(0);
+        let ip = Ipv6View::new_checked(&request).unwrap();
+        assert_eq!((ip.src(), ip.dst()), ("2001:db8:1::1".parse().unwrap(), host));
+        assert_eq!((ip.next_header(), ip.hop_limit(), ip.payload()[0]), (58, 64, 128));
+        let expected = world.router.reader().refresh().expected.clone().unwrap();
+        let quoting = |kind: u8| [&[kind, 0, 0, 0, 0, 0, 0, 0], &request[..]].concat();
+        for kind in [1, 2, 3, 4, 100] {
+            assert!(expected.wants6(&quoting(kind)), "type {kind}");
+            tell6(&mut world, &request, near, &quoting(kind));
+        }
+        let mut reply = ip.payload().to_vec();
+        reply[0] = 129;
+        tell6(&mut world, &request, host, &reply);
+        let (events, _) = events(&mut world, id);
+        let kinds = events.iter().filter_map(|event| match event {
+            Event::Error { seq: 1, kind, .. } => Some(*kind),
+            _ => None,
+        });
+        assert_eq!(kinds.collect::<Vec<u8>>(), [1, 2, 3, 4, 100]);
+        let rtt = events.iter().find_map(|event| match event {
+            Event::Reply { seq: 1, bytes: 64, ttl: 63, rtt, .. } => *rtt,
+            _ => None,
+        });
+        assert_eq!(rtt, Some(MS), "from a poll at 1 ms to a receipt at 2 ms");
+        assert_eq!(world.router.counts()[crate::graph::Snmp::Icmp6OutEchos as usize], 1);
+        world.router.clear();
+    }
+
+    /// Where no packet of the router's own can go over IPv6, in the kernel's words.
+    #[test]
+    fn ways_over_ipv6_are_those_of_the_kernel() {
+        let mut world = World::new();
+        for words in [
+            "link set d1 up",
+            "-6 addr add 2001:db8:1::1/64 dev d0 nodad",
+            "-6 addr add 2001:db8:2::1/64 dev d1 nodad",
+            "-6 route add 2001:db8:9::/64 via 2001:db8:1::9",
+            "-6 route add 2001:db8:3::/64 from 2001:db8:2::/64 via 2001:db8:2::9",
+            "-6 route add unreachable 2001:db8:20::/48",
+            "-6 route add prohibit 2001:db8:21::/48",
+            "-6 route add blackhole 2001:db8:22::/48",
+            "-6 addr add fe80::1/64 dev d0 nodad",
+        ] {
+            assert_eq!(world.ip(words).err, "", "{words}");
+        }
+        world.router.commit();
+        for (host, iface, source, says) in [
+            ("2001:db8:55::1", None, None, Err("Network is unreachable")),
+            ("2001:db8:20::1", None, None, Err("No route to host")),
+            ("2001:db8:21::1", None, None, Err("Permission denied")),
+            ("2001:db8:22::1", None, None, Err("Invalid argument")),
+            ("fe80::9", None, None, Err("Invalid argument")),
+            ("ff02::1", None, None, Err("Invalid argument")),
+            ("fe80::9", Some("d9"), None, Err("No such device")),
+            ("2001:db8:9::2", Some("d1"), None, Err("Network is unreachable")),
+            ("2001:db8:9::2", None, Some("2001:db8:7::1"), Err("Cannot assign requested address")),
+            ("2001:db8:9::2", None, Some("fe80::1"), Err("Cannot assign requested address")),
+            ("2001:db8:9::2", None, None, Ok("2001:db8:1::1")),
+            ("2001:db8:9::2", Some("d0"), None, Ok("2001:db8:1::1")),
+            ("2001:db8:9::2", None, Some("2001:db8:2::1"), Ok("2001:db8:2::1")),
+            // Of another family it says nothing.
+            ("2001:db8:9::2", None, Some("192.0.2.1"), Ok("2001:db8:1::1")),
+            ("fe80::9", Some("d0"), Some("fe80::1"), Ok("fe80::1")),
+            ("ff02::1", Some("d0"), None, Ok("fe80::1")),
+            // Only what comes from the other network has a route there.
+            ("2001:db8:3::1", None, None, Ok("2001:db8:2::1")),
+            ("2001:db8:3::1", None, Some("2001:db8:1::1"), Err("Network is unreachable")),
+            ("2001:db8:2::1", None, None, Ok("2001:db8:2::1")),
+        ] {
+            let mut spec = PingSpec::to(host.parse().unwrap());
+            spec.origin.iface = iface.map(str::to_owned);
+            spec.origin.source = source.map(|source| source.parse().unwrap());
+            let found = start(&mut world, spec).map(|id| {
+                let sessions = world.router.probe_sessions();
+                world.router.end_probe(id);
+                sessions[0].source.to_string()
+            });
+            let wanted = says.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(found, wanted, "{host} by {iface:?} from {source:?}");
+        }
+    }
+
     #[test]
     fn a_redirect_is_told_and_learned_from() {
         let mut world = World::new();
@@ -374,7 +491,7 @@ mod probes {
         world.router.set_conf("d0", conf).unwrap();
         world.ip("neigh add 192.0.2.11 lladdr 02:00:00:00:00:99 dev d0 nud permanent");
         world.router.commit();
-        let id = start(&mut world, PingSpec::to(host)).unwrap();
+        let id = start(&mut world, PingSpec::to(host.into())).unwrap();
         world.router.poll(MS);
         let request = sent(&mut world).remove(0);
 
