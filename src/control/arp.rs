@@ -164,8 +164,11 @@ impl Router {
         }
     }
 
-    /// Sends an ARP packet on an interface.
+    /// Sends an ARP packet on an interface, unless nobody speaks ARP there.
     fn send_arp(&mut self, index: u16, to: MacAddr, arp: &ArpSpec) {
+        if self.ifaces.iter().any(|iface| iface.index == index && iface.noarp) {
+            return;
+        }
         self.send_link(index, to, &[0x08, 0x06], &arp.to_bytes());
     }
 
@@ -208,16 +211,21 @@ impl Router {
     /// A worker left an ARP packet, or one has `waited` for its answer.
     pub(super) fn handle_arp(&mut self, now: Nanos, packet: Packet, waited: bool) {
         let (index, l3) = (packet.iface(), packet.l3());
-        let Some(iface) = self.ifaces.iter().find(|iface| iface.index == index && iface.up) else {
+        if !self.ifaces.iter().any(|iface| iface.index == index && iface.up) {
             return self.drop_packet(packet, Reason::LinkDown);
-        };
+        }
         let Ok(arp) = ArpView::new_checked(packet.data().get(l3..).unwrap_or_default()) else {
             return self.drop_packet(packet, Reason::ArpMalformed);
+        };
+        let broadcast = packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST));
+        let here = |iface: &&Iface| iface.index == index && !iface.noarp;
+        let Some(iface) = self.ifaces.iter().find(here) else {
+            return self.drop_packet(packet, Reason::LocalDone);
         };
         let params = self.neighbours.params(Some(index), Family::Arp);
         let came = Came {
             iface: index,
-            unicast: !packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST)),
+            unicast: !broadcast,
             waited,
             conf: iface.conf.arp,
             forwarding: iface.conf.forwarding,

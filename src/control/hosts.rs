@@ -152,6 +152,8 @@ impl Router {
             ..base
         };
         match (self.hosts.speaks, iface.has_port()) {
+            // Where nobody answers nobody can be asked (`addrconf_dad_begin`).
+            (true, true) if iface.noarp => Conf { accept_dad: 0, ..conf },
             (true, true) => conf,
             (_, true) => Conf { accept_dad: 0, router_solicitations: 0, ..conf },
             // Nobody is on the own link of a VRF or of the loopback.
@@ -352,6 +354,9 @@ impl Router {
         let Some(own) = self.hosts.of.get_mut(&index) else { return };
         let before = own.host.conf().forwarding;
         own.host.set_mac(mac);
+        if let Some(advertiser) = &mut own.advertiser {
+            advertiser.set_mac(mac);
+        }
         own.host.set_mtu(mtu.into());
         for knobs in [own.mld.knobs(), own.igmp.knobs()].map(|knobs| knobs.mtu) {
             if knobs != usize::from(mtu) {
@@ -374,6 +379,14 @@ impl Router {
             own.host.handle_up(now);
         }
         self.apply_host(now, index);
+    }
+
+    /// Tells all neighbours of an interface its addresses, where `ndisc_notify` says so.
+    pub(super) fn announce_six(&mut self, index: u16) {
+        if let Some(own) = self.hosts.of.get_mut(&index) {
+            own.host.announce();
+            self.apply_host(self.now, index);
+        }
     }
 
     /// Lets time pass.

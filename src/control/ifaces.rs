@@ -1,6 +1,7 @@
 //! Interfaces of the management core: which there are, and what comes of their coming and going.
 //!
-//! - obeys: ledger 5.62 (routes of a link that goes), 5.64; `fib_sync_down_dev`, `fib_sync_up`
+//! - obeys: ledger 5.62 (routes of a link that goes), 5.64, 7.87, 7.88, 7.99; `fib_sync_down_dev`,
+//!   `fib_sync_up`, `neigh_changeaddr`
 
 use super::{
     AddressError, IfaceSpec, LinkError, Router, events::What, families::Kept, links::View,
@@ -52,6 +53,7 @@ impl Router {
             mtu: spec.mtu,
             up: false,
             carrier: true,
+            noarp: false,
             conf: spec.conf,
             vrf: 0,
             group: 0,
@@ -91,6 +93,7 @@ impl Router {
             mtu: u16::MAX,
             up: false,
             carrier: true,
+            noarp: false,
             conf: IfaceConf::default(),
             vrf: 0,
             group: 0,
@@ -260,6 +263,68 @@ impl Router {
             self.neighbours.handle_carrier_loss(index, Family::Arp);
         }
         self.neighbours.handle_carrier_loss(index, Family::Ndisc);
+        self.act(self.now);
+    }
+
+    /// Gives an interface another link-layer address, and the VLANs on it that have had the same. What
+    /// was known of neighbours is forgotten; they are told where `arp_notify` and `ndisc_notify` say so.
+    ///
+    /// # Errors
+    /// When there is no such interface, or the address is that of a group or of nobody.
+    pub fn set_mac(&mut self, name: &str, mac: MacAddr) -> Result<(), LinkError> {
+        let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.into()))?;
+        if !mac.is_unicast() {
+            return Err(LinkError::BadMac);
+        }
+        let index = self.ifaces[place].index;
+        let before = std::mem::replace(&mut self.ifaces[place].mac, mac);
+        self.links_changed();
+        if self.ifaces[place].noarp {
+            self.neighbours.add_device(index, Some(mac));
+        }
+        self.forget_neighbours(index);
+        self.refresh_hops(index);
+        self.refresh_host(index);
+        self.tell_link(index);
+        if self.ifaces[place].up {
+            if self.ifaces[place].conf.arp.notify {
+                self.announce(index);
+            }
+            self.announce_six(index);
+        }
+        let follows = |own: &&Iface| own.parent == Some(index) && own.mac == before;
+        let vlans: Vec<String> =
+            self.ifaces.iter().filter(follows).map(|own| own.name.clone()).collect();
+        for vlan in &vlans {
+            self.set_mac(vlan, mac)?;
+        }
+        Ok(())
+    }
+
+    /// Asks for neighbours on an interface and answers them, or no longer (`IFF_NOARP`).
+    ///
+    /// # Errors
+    /// When there is no such interface.
+    pub fn set_arp(&mut self, name: &str, on: bool) -> Result<(), LinkError> {
+        let place = self.find(name).ok_or_else(|| LinkError::NoDevice(name.into()))?;
+        if self.ifaces[place].noarp != on {
+            return Ok(());
+        }
+        let (index, mac) = (self.ifaces[place].index, self.ifaces[place].mac);
+        self.ifaces[place].noarp = !on;
+        self.links_changed();
+        self.neighbours.add_device(index, (!on).then_some(mac));
+        self.forget_neighbours(index);
+        self.refresh_host(index);
+        self.tell_link(index);
+        Ok(())
+    }
+
+    /// Forgets all neighbours of an interface, those set by hand among them.
+    fn forget_neighbours(&mut self, index: u16) {
+        for family in Family::ALL {
+            self.neighbours.flush_device(index, family, false);
+        }
         self.act(self.now);
     }
 

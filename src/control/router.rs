@@ -89,6 +89,9 @@ pub enum LinkError {
     /// Out of range.
     #[error("RTNETLINK answers: Invalid argument")]
     Invalid,
+    /// No station's own address (`is_valid_ether_addr`).
+    #[error("RTNETLINK answers: Cannot assign requested address")]
+    BadMac,
     /// Less than IPv4 needs (RFC 791).
     #[error("Error: mtu less than device minimum.")]
     SmallMtu,

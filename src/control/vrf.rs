@@ -47,6 +47,7 @@ impl Router {
             mtu: MTU,
             up: false,
             carrier: true,
+            noarp: true,
             conf: IfaceConf::default(),
             vrf: 0,
             group: 0,
@@ -147,7 +148,8 @@ mod tests {
             eal::{Eal, EalOptions, Huge},
             mempool::Pool,
         },
-        packet::Flow,
+        neighbour::control::{Key, State},
+        packet::{Flow, MacAddr},
         publish::Epochs,
         route::{
             control::Verb,
@@ -292,6 +294,37 @@ mod tests {
         router.delete_address("r1", ROUTER.parse().unwrap()).unwrap();
         assert!(!has(&router, 10, [10, 5, 0, 0], 16), "it went with its source");
         assert!(has(&router, 20, [10, 5, 0, 0], 16) && has(&router, 20, [10, 1, 0, 1], 32));
+    }
+
+    /// Shows [1.15] and [7.85].
+    #[test]
+    fn another_ethernet_address_forgets_neighbours_and_is_that_of_vlans_too() {
+        let (mut router, _eal) = router();
+        let other = MacAddr([2, 0, 0, 0, 0, 0x77]);
+        let index = router.iface("r1").unwrap().index;
+        let key = Key { iface: index, address: "10.1.0.9".parse().unwrap() };
+        let known = |router: &Router| router.neighbours().get(key).map(|entry| entry.state);
+        let learn = |router: &mut Router| {
+            router.neighbours_mut().set(0, key, MacAddr([2, 0, 0, 0, 0, 9]), State::Permanent);
+        };
+        learn(&mut router);
+        router.set_mac("r1", other).unwrap();
+        assert_eq!(known(&router), None, "even what was set by hand");
+        assert_eq!(router.iface("r1").unwrap().mac, other);
+        assert_eq!(router.iface("r1.5").unwrap().mac, other);
+        for bad in [MacAddr([1, 0, 0, 0, 0, 1]), MacAddr([0; 6]), MacAddr::BROADCAST] {
+            assert_eq!(router.set_mac("r1", bad), Err(LinkError::BadMac));
+        }
+        learn(&mut router);
+        router.set_arp("r1", true).unwrap();
+        assert_eq!(known(&router), Some(State::Permanent), "nothing has changed");
+        router.set_arp("r1", false).unwrap();
+        assert_eq!(known(&router), None);
+        assert!(router.neighbours_mut().create(0, key));
+        let entry = router.neighbours().get(key).unwrap();
+        assert_eq!((entry.state, entry.mac), (State::Noarp, Some(other)));
+        router.set_arp("r1", true).unwrap();
+        assert_eq!(known(&router), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod news;
 mod ports;
 
 use std::{
+    cell::RefCell,
     io::Write as _,
     sync::Arc,
     time::{Duration, Instant},
@@ -279,12 +280,13 @@ impl Live {
     fn answer(&mut self, call: Call<Cursor>) {
         let (punted, injected, limit) = self.crew.waiting();
         let rings = Rings { punted: punted as u64, injected: injected as u64, limit: limit as u64 };
-        let ports = &self.ports;
+        let ports = RefCell::new(&mut self.ports);
         let mut desk = Desk {
             router: &mut self.router,
             tally: Counters { stats: &self.stats, inputs: &self.inputs, shape: &self.shape },
             workers: &self.workers,
-            devices: &|| ports.devices(),
+            devices: &|| ports.borrow().devices(),
+            set_mac: &|port, mac| ports.borrow_mut().set_mac(port, mac),
             pool: &self.machine.pool,
             rings,
             now: self.clock.now(),

@@ -10,6 +10,7 @@ use crate::{
         port::{Link, Port, PortConfig, PortError, RxQueue, TxQueue},
     },
     graph::Input,
+    packet::MacAddr,
     port::nodes::{DeviceRx, Handover, HandoverRx, Sink, Spread},
     setup::PortFact,
     tables::Tables,
@@ -218,6 +219,15 @@ impl Ports {
             *link = now;
         }
         changed
+    }
+
+    /// Gives the device of a port another link-layer address.
+    pub(super) fn set_mac(&mut self, number: u16, mac: MacAddr) -> Result<(), String> {
+        let Some((_, port)) = self.ports.iter_mut().find(|(_, port)| port.info().id == number)
+        else {
+            return Ok(());
+        };
+        port.set_mac(mac).map_err(|error| error.to_string())
     }
 
     /// What the devices tell of themselves.

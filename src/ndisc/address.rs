@@ -360,6 +360,21 @@ impl Interface {
         }
     }
 
+    /// Tells all neighbours of an address that nobody has asked for.
+    pub(super) fn announce_address(&mut self, address: Ipv6Addr) {
+        let says =
+            Advertisement { router: self.conf.forwarding, solicited: false, overrides: true };
+        let told = Neighbour {
+            src: address,
+            dst: ALL_NODES,
+            target: address,
+            mac: Some(self.mac),
+            nonce: None,
+            advertisement: Some(says),
+        };
+        self.actions.push(Action::Send(told.to_bytes()));
+    }
+
     /// An address is heard from now on.
     fn receive(&mut self, place: usize) {
         let known = &mut self.addresses[place];
@@ -486,17 +501,7 @@ impl Interface {
             self.actions.push(Action::Ready);
         }
         if announce && self.conf.ndisc_notify {
-            let says =
-                Advertisement { router: self.conf.forwarding, solicited: false, overrides: true };
-            let told = Neighbour {
-                src: address,
-                dst: ALL_NODES,
-                target: address,
-                mac: Some(self.mac),
-                nonce: None,
-                advertisement: Some(says),
-            };
-            self.actions.push(Action::Send(told.to_bytes()));
+            self.announce_address(address);
         }
         if lonely {
             self.begin_solicitations(now);

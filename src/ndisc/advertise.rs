@@ -253,6 +253,11 @@ pub struct Advertiser {
 }
 
 impl Advertiser {
+    /// The device has another link-layer address.
+    pub fn set_mac(&mut self, mac: MacAddr) {
+        self.mac = mac;
+    }
+
     /// The machine of an interface that has no address yet.
     pub fn new(now: Nanos, settings: Settings, mac: MacAddr, mtu: u32, seed: u64) -> Self {
         Self {

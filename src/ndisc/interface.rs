@@ -269,6 +269,20 @@ impl Interface {
         self.mac = mac;
     }
 
+    /// Tells all neighbours where its addresses are, if `ndisc_notify` says so
+    /// (`ndisc_send_unsol_na`).
+    pub fn announce(&mut self) {
+        if !self.conf.ndisc_notify || self.conf.disable_ipv6 {
+            return;
+        }
+        let usable = |own: &&Address| !own.flags.tentative || own.flags.optimistic;
+        let all: Vec<Ipv6Addr> =
+            self.addresses.iter().filter(usable).map(|own| own.address).collect();
+        for address in all {
+            self.announce_address(address);
+        }
+    }
+
     /// Replaces the tunables.
     pub fn set_conf(&mut self, now: Nanos, conf: Conf) {
         let before = std::mem::replace(&mut self.conf, conf);

@@ -6,7 +6,7 @@ use super::*;
 use crate::packet::{
     MacAddr,
     ndisc::{
-        ALL_NODES, Item, Message, Neighbour, Preference, PrefixInfo, RouteInfo,
+        ALL_NODES, Advertisement, Item, Message, Neighbour, Preference, PrefixInfo, RouteInfo,
         RouterAdvertisement, RouterSolicitation,
     },
 };
@@ -245,6 +245,35 @@ fn a_new_address_may_be_told_to_all() {
     let says = told.advertisement.unwrap();
     assert_eq!((told.dst, told.mac), (ALL_NODES, Some(MAC)));
     assert!(says.overrides && !says.solicited && !says.router);
+}
+
+/// A device with another link-layer address tells it for each address that is there. [7.88]
+#[test]
+fn a_new_link_layer_address_may_be_told_to_all() {
+    for notify in [true, false] {
+        let conf = Conf {
+            ndisc_notify: notify,
+            forwarding: true,
+            accept_dad: 0,
+            router_solicitations: 0,
+            ..Conf::default()
+        };
+        let mut story = Story::new(conf);
+        story.host.handle_up(0);
+        story.pass(5);
+        let other = MacAddr([2, 0, 0, 0, 0, 0x77]);
+        story.host.set_mac(other);
+        story.host.announce();
+        let seen = sent(&story.pass(1));
+        let told = seen.iter().filter_map(|(_, message)| match message {
+            Message::Neighbour(told) => Some((told.target, told.mac, told.advertisement)),
+            _ => None,
+        });
+        let own = "fe80::ff:fe00:a".parse().unwrap();
+        let says = Advertisement { router: true, solicited: false, overrides: true };
+        let wanted = notify.then_some((own, Some(other), Some(says)));
+        assert_eq!(told.collect::<Vec<_>>(), wanted.into_iter().collect::<Vec<_>>());
+    }
 }
 
 /// Routers are asked for at once when the link's address is there, then after about 4, 8, 16 seconds,

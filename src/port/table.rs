@@ -289,6 +289,8 @@ pub struct Iface {
     pub up: bool,
     /// The link is there.
     pub carrier: bool,
+    /// Nobody is asked for addresses there, and nobody is answered (`IFF_NOARP`).
+    pub noarp: bool,
     /// Its tunables.
     pub conf: IfaceConf,
     /// The VRF that it is in, by index; 0 for none.

@@ -231,6 +231,9 @@ families! {
     arp_proxy_no_medium: corpus::tunables::proxy_no_medium();
     arp_proxy_entries: corpus::tunables::proxy_entries();
     arp_notify: corpus::tunables::notify();
+    link_address: corpus::mac::changed();
+    link_noarp: corpus::mac::noarp();
+    six_link_address: corpus::mac::six();
     neigh_states: corpus::neigh::states();
     neigh_heard: corpus::neigh::heard();
     neigh_silent: corpus::neigh::silent();

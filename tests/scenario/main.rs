@@ -62,6 +62,7 @@ macro_rules! paths {
                 host_obeys_a_redirect
                 router_obeys_a_redirect
                 traffic_leaves_a_link_that_goes
+                a_port_changes_its_ethernet_address
             }
         })*
     };
@@ -105,6 +106,7 @@ six! {
             tcp_runs_at_a_gigabit
             an_address_is_answered_for
             a_host_obeys_a_redirect
+            a_port_changes_its_ethernet_address
         }
         six_hosts {
             hosts_configure_themselves
@@ -125,6 +127,7 @@ six! {
             tcp_runs_at_a_gigabit
             an_address_is_answered_for
             a_host_obeys_a_redirect
+            a_port_changes_its_ethernet_address
         }
         six_hosts {
             hosts_configure_themselves

@@ -306,3 +306,47 @@ fn link_goes(kind: Kind) -> Outage {
     assert!(status.success(), "iperf3: {status}\n{}", client.log());
     outage
 }
+
+/// [1.15], [7.85], [7.99], [7.125]: a port with another Ethernet address says so and goes on; one
+/// without ARP asks nobody and answers nobody.
+pub(crate) fn a_port_changes_its_ethernet_address(kind: Kind) {
+    const OTHER: &str = "02:00:00:00:aa:01";
+    let router = Namespace::new("router");
+    let alice = host("alice", &router, "lan", "10.1.0.10/24", "10.1.0.1");
+    let bob = host("bob", &router, "wan", "192.0.2.10/24", "192.0.2.1");
+    let plan = Plan {
+        ports: &[("lan", "10.1.0.1/24", 1500), ("wan", "192.0.2.1/24", 1500)],
+        routes: &[],
+        sysctls: &[("conf.lan.arp_notify", "1")],
+    };
+    let running = Running::start(kind, &router, &plan, &alice);
+    let ping = |words: &str| on(&alice, &format!("ping -n -i 0.1 {words}"));
+    ping("-c 2 -W 5 192.0.2.10").expect(" 0% packet loss");
+    let change = |words: &str| {
+        let said = running.ip(words);
+        assert!(said.ok, "{}", said.text);
+    };
+    change(&format!("link set lan address {OTHER}"));
+    // The host is told, and asks nothing.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !on(&alice, "ip neigh show 10.1.0.1").contains(OTHER) {
+        assert!(Instant::now() < deadline, "{}", on(&alice, "ip neigh show").text);
+    }
+    ping("-c 3 -W 5 192.0.2.10").expect(" 0% packet loss");
+    change(&format!("link set wan address {}", OTHER.replace("aa", "bb")));
+    bob.ip("neigh flush dev eth0");
+    ping("-c 3 -W 5 192.0.2.10").expect(" 0% packet loss");
+    on(&bob, "ip neigh show 192.0.2.1").expect("02:00:00:00:bb:01");
+    let refused = running.ip("link set lan address 01:00:00:00:00:01");
+    assert_eq!(refused.status, Some(2));
+    refused.expect("RTNETLINK answers: Cannot assign requested address");
+
+    change("link set lan arp off");
+    alice.ip("neigh flush dev eth0");
+    ping("-c 1 -W 1 10.1.0.1").expect("100% packet loss");
+    running.ip("link show lan").expect("NOARP");
+    change("link set lan arp on");
+    ping("-c 2 -W 5 192.0.2.10").expect(" 0% packet loss");
+    assert!(!running.ip("link show lan").contains("NOARP"));
+    running.stop();
+}

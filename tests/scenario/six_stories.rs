@@ -194,3 +194,19 @@ pub(crate) fn a_host_obeys_a_redirect(kind: Kind) {
     drop(router);
     on(&world.alice, "ping -6 -n -c 3 -i 0.1 -W 2 2001:db8:8::2").expect(" 0% packet loss");
 }
+
+/// [7.86], [7.88]: neighbours are told of another Ethernet address, and nothing is lost.
+pub(crate) fn a_port_changes_its_ethernet_address(kind: Kind) {
+    const OTHER: &str = "02:00:00:00:aa:01";
+    let world = World::six();
+    let sysctls = &[("net.ipv6.conf.lan.ndisc_notify", "1")];
+    let mut router = Six::start(kind, &world, Told { sysctls, ..Told::default() });
+    let ping = || on(&world.alice, "ping -6 -n -c 3 -i 0.1 -W 5 2001:db8:2::10");
+    ping().expect(" 0% packet loss");
+    let said = router.ip(&format!("link set lan address {OTHER}"));
+    assert!(said.ok, "{}", said.text);
+    router.until("the host has heard of it", |_| {
+        on(&world.alice, "ip -6 neigh show 2001:db8:1::1").contains(OTHER)
+    });
+    ping().expect(" 0% packet loss");
+}

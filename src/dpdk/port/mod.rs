@@ -37,10 +37,18 @@ struct Started {
     interface: Option<Interface>,
     /// Sockets of an `af_xdp` device.
     xdp_sockets: OnceLock<Vec<u64>>,
+    /// The link-layer address of a kernel interface that has been given another.
+    first_mac: OnceLock<MacAddr>,
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
+        if let Some(mac) = self.first_mac.get() {
+            let mut address = sys::rte_ether_addr { addr_bytes: mac.octets() };
+            // SAFETY: the port is started still and the address is read only. An interface that is
+            // gone needs nothing put back.
+            unsafe { sys::rte_eth_dev_default_mac_addr_set(self.id, &mut address) };
+        }
         // SAFETY: the port was found by `Port::open`, and no queue is left that could poll it.
         // Stopping one that never started does nothing.
         unsafe {
@@ -138,6 +146,10 @@ impl Port {
         // SAFETY: the port is started and the address is read only.
         let code = unsafe { sys::rte_eth_dev_default_mac_addr_set(self.started.id, &mut address) };
         self.check("set link-layer address", code)?;
+        if self.started.interface.is_some() {
+            // The first change alone tells what was there before.
+            let _ = self.started.first_mac.set(self.info.mac);
+        }
         self.info.mac = mac;
         Ok(())
     }

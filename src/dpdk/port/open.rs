@@ -453,7 +453,14 @@ impl Opening<'_> {
         {
             interface.ignore_outgoing();
         }
-        let started = Started { id, bus, name: c_name, interface, xdp_sockets: OnceLock::new() };
+        let started = Started {
+            id,
+            bus,
+            name: c_name,
+            interface,
+            xdp_sockets: OnceLock::new(),
+            first_mac: OnceLock::new(),
+        };
         Ok((started, pairs))
     }
 

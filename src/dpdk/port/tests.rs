@@ -214,16 +214,18 @@ fn a_port_puts_its_kernel_interface_back_as_it_was() {
     cable();
     let (_eal, pool) = eal();
     let config = PortConfig { mtu: 1400, ..PortConfig::default() };
-    let mtu_and_flags = || {
+    let shown = || {
         let out = Command::new("ip").args(["link", "show", "left"]).output().unwrap();
         let out = String::from_utf8(out.stdout).unwrap();
-        (out.contains("mtu 1400"), out.contains(",UP"))
+        (out.contains("mtu 1400"), out.contains(",UP"), out.contains("02:00:00:00:00:77"))
     };
-    assert_eq!(mtu_and_flags(), (false, false));
-    let opened = Port::open("af_packet:left", 0, &config, &pool).unwrap();
-    assert_eq!(mtu_and_flags(), (true, true));
+    assert_eq!(shown(), (false, false, false));
+    let mut opened = Port::open("af_packet:left", 0, &config, &pool).unwrap();
+    assert_eq!(shown(), (true, true, false));
+    opened.0.set_mac(MacAddr::new([2, 0, 0, 0, 0, 0x77])).unwrap();
+    assert_eq!(shown(), (true, true, true));
     drop(opened);
-    assert_eq!(mtu_and_flags(), (false, false));
+    assert_eq!(shown(), (false, false, false));
 }
 
 #[test]

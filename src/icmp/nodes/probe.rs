@@ -82,6 +82,7 @@ mod tests {
             mtu: 1500,
             up: !addresses.is_empty(),
             carrier: true,
+            noarp: false,
             conf: IfaceConf::default(),
             addresses6: Vec::new(),
             conf6: IfaceConf6::default(),

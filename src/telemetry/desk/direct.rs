@@ -17,6 +17,7 @@ impl<'a> Desk<'a> {
             tally: Counters { stats: &[], inputs: &[], shape: &[] },
             workers: &[],
             devices: &Vec::new,
+            set_mac: &|_, _| Ok(()),
             pool,
             rings: Rings::default(),
             now,

@@ -6,12 +6,13 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Desk;
 use crate::{
-    control::{AddressError, IfaceSpec},
+    control::{AddressError, IfaceSpec, LinkError},
     iproute2::{
         Action, AddrCommand, AddrFilter, AddrSpec, Broadcast, Command, LinkChange, LinkCommand,
         NOPREFIXROUTE, Options, PERMANENT, VlanProtocol, VlanSpec,
         show::{self, AddrView, LinkDetails, LinkStats, LinkView, iff},
     },
+    packet::MacAddr,
     port::table::{AddrFlags, Iface, IfaceAddr, IfaceAddr6, LOOPBACK},
     route::spec::scope,
 };
@@ -147,13 +148,13 @@ impl Desk<'_> {
             up,
             carrier,
             mtu,
-            address: None,
+            address,
             name: None,
             alias: None,
             promisc: None,
             allmulticast: None,
             multicast: None,
-            arp: None,
+            arp,
             txqueuelen: None,
             master,
             group,
@@ -161,6 +162,12 @@ impl Desk<'_> {
         else {
             return Err(Refused::unsupported());
         };
+        if self.known(dev)?.is_loopback() && (address.is_some() || arp.is_some()) {
+            return Err(Refused::unsupported());
+        }
+        if let Some(address) = address {
+            self.change_mac(dev, MacAddr(*address))?;
+        }
         if let Some(mtu) = mtu {
             let mtu = u16::try_from(*mtu)
                 .map_err(|_| Refused::new("Error: mtu greater than device maximum."))?;
@@ -180,10 +187,29 @@ impl Desk<'_> {
             }
             self.router.set_carrier(port, *carrier);
         }
+        if let Some(arp) = arp {
+            self.router.set_arp(dev, *arp).map_err(Refused::new)?;
+        }
         if let Some(up) = up {
             self.router.set_up(dev, *up).map_err(Refused::new)?;
         }
         Ok(String::new())
+    }
+
+    /// A VLAN has the address of its port, which is all that a device listens for.
+    fn change_mac(&mut self, dev: &str, mac: MacAddr) -> Result<(), Refused> {
+        let iface = self.known(dev)?;
+        if iface.vlan.is_some() {
+            return Err(Refused::unsupported());
+        }
+        let (port, is_device) = (iface.port, iface.has_port() && mac != iface.mac);
+        if !mac.is_unicast() {
+            return Err(Refused::new(LinkError::BadMac));
+        }
+        if is_device {
+            (self.set_mac)(port, mac).map_err(Refused::new)?;
+        }
+        self.router.set_mac(dev, mac).map_err(Refused::new)
     }
 
     fn add_vlan(
@@ -242,10 +268,11 @@ impl Desk<'_> {
         let is_vrf = iface.vrf_table.is_some();
         let itself = iface.is_loopback();
         let mut flags = match (is_vrf, itself) {
-            (true, _) => iff::NOARP | iff::MASTER,
+            (true, _) => iff::MASTER,
             (_, true) => iff::LOOPBACK,
             _ => iff::BROADCAST | iff::MULTICAST,
         };
+        flags |= if iface.noarp { iff::NOARP } else { 0 };
         if iface.up {
             flags |= iff::UP;
             flags |= if iface.carrier { iff::RUNNING | iff::LOWER_UP } else { 0 };

@@ -39,6 +39,7 @@ use crate::{
         trace::{Filter, Session, Where},
     },
     iproute2::{self, Inet, Options},
+    packet::MacAddr,
     route::rib::{Prefix, shelf},
 };
 
@@ -78,6 +79,8 @@ pub struct Desk<'a> {
     pub workers: &'a [(Option<usize>, &'static str)],
     /// Devices, by port.
     pub devices: &'a dyn Fn() -> Vec<DeviceFacts>,
+    /// Gives the device of a port another link-layer address, or says why not.
+    pub set_mac: &'a dyn Fn(u16, MacAddr) -> Result<(), String>,
     /// Packet buffers.
     pub pool: &'a Pool,
     /// How full the rings are.

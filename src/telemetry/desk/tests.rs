@@ -52,6 +52,7 @@ impl World {
             tally: Counters { stats: &[], inputs: &[], shape: &[] },
             workers: &[],
             devices: &Vec::new,
+            set_mac: &|_, _| Ok(()),
             pool: &self.machine.pool,
             rings: Rings::default(),
             now: 0,

@@ -10,6 +10,7 @@ pub(crate) mod link;
 pub(crate) mod links;
 pub(crate) mod local;
 pub(crate) mod loopback;
+pub(crate) mod mac;
 pub(crate) mod martian;
 pub(crate) mod mtu;
 pub(crate) mod neigh;
