@@ -36,7 +36,7 @@ fn every_command_of_the_readme_is_run_by_a_test() {
                 words = vec!["check", words[2]];
                 true
             }
-            "show" | "ip" | "trace" | "ping" | "traceroute" => false,
+            "show" | "ip" | "trace" | "ping" | "traceroute" | "arping" => false,
             _ => true,
         };
         if words.contains(&"-batch") {

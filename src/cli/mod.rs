@@ -1,10 +1,11 @@
-//! The command line: `wagonway run | replay | check | show | ip | trace | ping | traceroute | bench |
-//! sample`.
+//! The command line: `wagonway run | replay | check | show | ip | trace | ping | traceroute |
+//! arping | bench | sample`.
 //!
 //! - takes: the words of a shell
 //! - gives: text for people, or JSON of the same rows; exit status 0 when all is well, 1 when it is
 //!   not, 2 for a wrong use (and that of `ip` for `ip`)
 
+mod arping;
 mod ask;
 mod counters;
 mod icmp_words;
@@ -97,6 +98,8 @@ enum Command {
     Ping(ping::PingArgs),
     /// Show the way of packets from the running router to a host, as traceroute(8) does.
     Traceroute(traceroute::TracerouteArgs),
+    /// Ask by ARP from the running router who has an address, as arping(8) does.
+    Arping(arping::ArpingArgs),
     /// Measure with synthetic traffic.
     Bench(BenchArgs),
     /// Write a capture to try the router with.
@@ -431,6 +434,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failed> {
         Command::Trace(args) => run_trace(args),
         Command::Ping(args) => ping::run(&args).map(ExitCode::from),
         Command::Traceroute(args) => traceroute::run(&args).map(ExitCode::from),
+        Command::Arping(args) => arping::run(&args).map(ExitCode::from),
         Command::Bench(args) => run_bench(args),
         Command::Sample { file, packets, seed, ipv6 } => {
             sample_capture(&file, packets, seed, ipv6).map_err(|error| Failed::new(error, None))?;

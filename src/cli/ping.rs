@@ -447,7 +447,11 @@ impl Ping {
                     said.err.push(format!("ping: sendmsg: {why}"));
                 }
             }
-            Event::Probe { .. } => {}
+            // Of other kinds of sessions.
+            Event::Probe { .. }
+            | Event::ArpStart { .. }
+            | Event::ArpSent { .. }
+            | Event::ArpHeard { .. } => {}
         }
         said
     }

@@ -165,7 +165,7 @@ impl Router {
     }
 
     /// Sends an ARP packet on an interface, unless nobody speaks ARP there.
-    fn send_arp(&mut self, index: u16, to: MacAddr, arp: &ArpSpec) {
+    pub(super) fn send_arp(&mut self, index: u16, to: MacAddr, arp: &ArpSpec) {
         if self.ifaces.iter().any(|iface| iface.index == index && iface.noarp) {
             return;
         }
@@ -218,6 +218,9 @@ impl Router {
             return self.drop_packet(packet, Reason::ArpMalformed);
         };
         let broadcast = packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST));
+        if !waited {
+            self.hear_arp(now, index, &arp, broadcast);
+        }
         let here = |iface: &&Iface| iface.index == index && !iface.noarp;
         let Some(iface) = self.ifaces.iter().find(here) else {
             return self.drop_packet(packet, Reason::LocalDone);

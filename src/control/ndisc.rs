@@ -171,7 +171,7 @@ impl Router {
         host.source(index, answer.dst, &self.hosts.labels)
     }
 
-    fn mac_of(&self, index: u16) -> Option<MacAddr> {
+    pub(super) fn mac_of(&self, index: u16) -> Option<MacAddr> {
         self.ifaces.iter().find(|iface| iface.index == index).map(|iface| iface.mac)
     }
 

@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::control::probe::spec::{PingSpec, TracerouteSpec};
+use crate::control::probe::spec::{ArpingSpec, PingSpec, TracerouteSpec};
 
 /// Longest request in bytes.
 pub const MAX_REQUEST: usize = 1 << 20;
@@ -37,6 +37,8 @@ pub enum Request {
     Ping(PingSpec),
     /// To trace a route from the router; rows are events.
     Traceroute(TracerouteSpec),
+    /// To ask by ARP from the router; rows are events.
+    Arping(ArpingSpec),
 }
 
 /// A report that can be asked for.
@@ -162,6 +164,8 @@ struct Wire {
     ping: Option<PingSpec>,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceroute: Option<TracerouteSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arping: Option<ArpingSpec>,
 }
 
 impl Show {
@@ -185,7 +189,7 @@ impl Show {
     }
 }
 
-const ONE_OF: &str = "a request has one of show, ip, ip_batch, trace, ping and traceroute";
+const ONE_OF: &str = "a request has one of show, ip, ip_batch, trace, ping, traceroute and arping";
 
 impl From<Request> for Wire {
     fn from(request: Request) -> Self {
@@ -208,6 +212,7 @@ impl From<Request> for Wire {
             Request::Trace(trace) => wire.trace = Some(trace),
             Request::Ping(ping) => wire.ping = Some(ping),
             Request::Traceroute(traceroute) => wire.traceroute = Some(traceroute),
+            Request::Arping(arping) => wire.arping = Some(arping),
         }
         wire
     }
@@ -236,10 +241,11 @@ impl TryFrom<Wire> for Request {
                 _ => return Err(format!("there is no report {word:?}")),
             }))
         };
-        let probe = match (wire.ping, wire.traceroute) {
-            (Some(ping), None) => Some(Self::Ping(ping)),
-            (None, Some(traceroute)) => Some(Self::Traceroute(traceroute)),
-            (None, None) => None,
+        let probe = match (wire.ping, wire.traceroute, wire.arping) {
+            (Some(ping), None, None) => Some(Self::Ping(ping)),
+            (None, Some(traceroute), None) => Some(Self::Traceroute(traceroute)),
+            (None, None, Some(arping)) => Some(Self::Arping(arping)),
+            (None, None, None) => None,
             _ => return Err(ONE_OF.to_owned()),
         };
         if let Some(probe) = probe {
@@ -354,6 +360,9 @@ mod tests {
         let trace = Request::Traceroute(TracerouteSpec::to(host));
         assert_eq!(read(r#"{"traceroute":{"host":"192.0.2.1"}}"#), trace);
         wire(&trace);
+        let arping = Request::Arping(ArpingSpec::to(std::net::Ipv4Addr::new(192, 0, 2, 1)));
+        assert_eq!(read(r#"{"arping":{"host":"192.0.2.1"}}"#), arping);
+        wire(&arping);
     }
 
     #[test]

@@ -179,6 +179,8 @@ lifecycle! {
     pings_over_ipv6_read_as_those_of_iputils: probes::pings_over_ipv6_read_as_those_of_iputils();
     traceroutes_over_ipv6_read_as_those_of_linux: probes::traceroutes_over_ipv6_read_as_those_of_linux();
     a_group_is_pinged: probes::a_group_is_pinged();
+    arpings_read_as_those_of_iputils: probes::arpings_read_as_those_of_iputils();
+    arping_tells_neighbours_and_is_answered: probes::arping_tells_neighbours_and_is_answered();
     probes_leave_by_a_vrf: probes::probes_leave_by_a_vrf();
     a_session_ends_with_its_client: probes::a_session_ends_with_its_client();
     martians_are_logged_as_the_kernel_does: probes::martians_are_logged_as_the_kernel_does();

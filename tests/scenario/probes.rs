@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::common::netns::Namespace;
 use crate::common::process::Process;
 use crate::plan::Kind;
 use crate::router::{AfPacket, Linux, Router as _, Wagonway, configuration, instance};
@@ -236,6 +237,82 @@ pub(crate) fn traceroutes_read_as_those_of_linux() {
             "-f 31 10.9.0.2",
         ],
     );
+}
+
+/// The Ethernet address of a host, as arping prints it.
+fn mac(machine: &Namespace, interface: &str) -> String {
+    let shown = on(machine, &format!("ip -br link show {interface}")).text;
+    let line = shown.lines().find(|line| line.starts_with(interface)).expect("the interface");
+    line.split_whitespace().nth(2).expect("an Ethernet address").to_owned()
+}
+
+/// [7.106], [7.163]
+pub(crate) fn arpings_read_as_those_of_iputils() {
+    let words = [
+        "-c 2 -I lan 10.1.0.10",
+        "-b -c 2 -I lan 10.1.0.10",
+        "-f -I lan 10.1.0.10",
+        "-q -f -I lan 10.1.0.10",
+        "-c 1 -s 10.1.0.1 -I lan 10.1.0.10",
+        "-c 1 -w 5 -I lan 10.1.0.10",
+        "-c 1 -I lan 10.1.0.77",
+        "-D -c 2 -w 3 -I lan 10.1.0.10",
+        "-D -q -c 2 -w 3 -I lan 10.1.0.10",
+        "-D -c 2 -w 4 -I lan 10.1.0.77",
+        "-U -c 1 -I lan 10.1.0.1",
+        "-A -c 1 -I lan 10.1.0.1",
+        "-U -c 1 -I lan 10.1.0.99",
+        "-c 1 -s 203.0.113.9 -I lan 10.1.0.10",
+        "-c 1 -I nosuch0 10.1.0.10",
+        "-c 1 -I lan 2001:db8::1",
+        "-c 0 -I lan 10.1.0.10",
+        "-c x -I lan 10.1.0.10",
+        "-c 1 -I lan no-such-host.invalid",
+    ];
+    let told = |linux: bool| {
+        let world = World::new();
+        let alice = mac(&world.alice, "eth0").to_uppercase();
+        let said = if linux {
+            let _router = Linux::start(&world);
+            told(&world, linux, "arping", &words)
+        } else {
+            let _router = Wagonway::<AfPacket>::start(&world);
+            told(&world, linux, "arping", &words)
+        };
+        said.into_iter().map(|said| said.replace(&alice, "ALICE")).collect::<Vec<String>>()
+    };
+    for (linux, own) in told(true).into_iter().zip(told(false)) {
+        assert_eq!(linux, own);
+    }
+}
+
+/// [7.106]: what an arping says is heard by others, and others find out what addresses the router has.
+pub(crate) fn arping_tells_neighbours_and_is_answered() {
+    let world = World::new();
+    let _router = Wagonway::<AfPacket>::start(&world);
+    let own = mac(&world.router, "lan");
+    let shown = || on(&world.alice, "ip neigh show 10.1.0.1").text;
+    for mode in ["-U", "-A"] {
+        world.alice.ip("neigh replace 10.1.0.1 lladdr 02:00:00:00:00:99 dev eth0 nud stale");
+        let said = wagonway(&world, "arping", &format!("{mode} -c 1 -I lan 10.1.0.1"));
+        said.expect("ARPING 10.1.0.1 from 10.1.0.1 lan\nSent 1 probes (1 broadcast(s))\n");
+        let deadline = Instant::now() + SOON;
+        while !shown().contains(&own) {
+            assert!(Instant::now() < deadline, "{mode}: {}", shown());
+        }
+    }
+    let asked = |address: &str| on(&world.alice, &format!("arping -D -c 2 -w 3 -I eth0 {address}"));
+    let taken = asked("10.1.0.1");
+    taken.expect(&format!("Unicast reply from 10.1.0.1 [{}]", own.to_uppercase()));
+    assert_eq!((taken.status, asked("10.1.0.78").status), (Some(1), Some(0)));
+    // One of nobody's leaves no entry.
+    let neighbours = wagonway(&world, "ip", "neigh show dev lan");
+    assert!(!neighbours.contains("0.0.0.0"), "{}", neighbours.text);
+    // A host that takes an address is heard by who looks for duplicates of it.
+    world.alice.ip("addr add 10.1.0.78/24 dev eth0");
+    let found = wagonway(&world, "arping", "-D -c 2 -w 3 -I lan 10.1.0.78");
+    assert_eq!(found.status, Some(1), "{}", found.text);
+    wagonway(&world, "arping", "-c 1 10.1.0.10").expect("Please, use option -I.");
 }
 
 /// [3.92], [3.93]: sessions are listed, do not take each other's answers, and end with their clients.

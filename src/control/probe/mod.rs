@@ -1,15 +1,16 @@
-//! The router's own probes: sessions of ping and traceroute.
+//! The router's own probes: sessions of ping, traceroute and arping.
 //!
-//! - takes: what operators ask for, the time, and what `icmp4-input`, `icmp6-input` and what refuses
-//!   TCP hand on
+//! - takes: what operators ask for, the time, what `icmp4-input`, `icmp6-input` and what refuses TCP
+//!   hand on, and ARP
 //! - gives: packets for `ip4-output` and `ip6-output`, routed as the router's own, and events for
 //!   operators
-//! - obeys: `ping(8)`, `traceroute(8)`; ledger 3.10, 3.11, 3.71, 3.90 to 3.93
+//! - obeys: `ping(8)`, `traceroute(8)`, `arping(8)`; ledger 3.10, 3.11, 3.71, 3.90 to 3.93
 //!
 //! A session is bounded in every way: requests are at least two milliseconds apart, what nobody
 //! reads stops the sending, and all sessions together get a few pieces of a turn of the management
 //! core. Times of sending are the management core's, times of receiving the worker's.
 
+mod arping;
 mod packet;
 mod ping;
 pub mod spec;
@@ -19,14 +20,18 @@ mod window;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
 use self::{
+    arping::Arping,
     packet::{About, Ends, Heard},
     ping::{Due, Ping},
-    spec::{Discovery, Event, Method, Origin, PingSpec, SessionRow, TracerouteSpec, Unsendable},
+    spec::{
+        ArpingMode, ArpingSpec, Discovery, Event, Method, Origin, PingSpec, SessionRow,
+        TracerouteSpec, Unsendable,
+    },
     way::{Bound, Datagram, Way, has},
     window::{Step, Window, verdict, verdict6},
 };
@@ -36,9 +41,12 @@ use crate::{
     graph::{Nanos, SNMPS, Snmp},
     icmp::expected::Expected,
     packet::{
+        MacAddr,
+        arp::ArpView,
         icmp6::{ty, unreachable},
         ipv4, ipv6,
     },
+    port::table::Iface,
 };
 
 /// Most sessions at a time.
@@ -55,6 +63,7 @@ const IDS: u16 = 28_232;
 enum Work {
     Ping(Ping),
     Traceroute(Window),
+    Arping(Arping),
 }
 
 struct Session {
@@ -133,6 +142,79 @@ impl Router {
         self.start(host, &origin, of, Work::Traceroute(Window::new(spec)))
     }
 
+    /// Begins an arping; gives the session's identifier.
+    ///
+    /// # Errors
+    /// When a word does not fit, or there is no such interface or source.
+    pub fn start_arping(&mut self, now: Nanos, spec: ArpingSpec) -> Result<u16, Unsendable> {
+        if spec.count == Some(0) {
+            return Err(Unsendable::OutOfRange);
+        }
+        if self.probes.sessions.len() >= SESSIONS {
+            return Err(Unsendable::Full);
+        }
+        let speaks = |iface: &&Iface| !iface.noarp && !iface.is_loopback();
+        let iface = match &spec.iface {
+            Some(name) => self.iface(name).ok_or(Unsendable::NoDevice)?,
+            None => {
+                let mut all = self.ifaces().iter().filter(|iface| iface.up).filter(speaks);
+                all.next().filter(|_| all.next().is_none()).ok_or(Unsendable::NoDevice)?
+            }
+        };
+        if !iface.up {
+            return Err(Unsendable::LinkDown);
+        }
+        if !speaks(&iface) {
+            return Err(Unsendable::NotArpable);
+        }
+        let (index, dev) = (iface.index, iface.name.clone());
+        let vrf = iface.own_vrf();
+        let origin = Origin {
+            iface: Some(dev.clone()),
+            source: spec.source.map(IpAddr::V4),
+            ..Origin::default()
+        };
+        let bound = self.bind(&origin)?;
+        let source = match (spec.source, spec.mode) {
+            (Some(source), _) => source,
+            (None, ArpingMode::Duplicate) => Ipv4Addr::UNSPECIFIED,
+            (None, ArpingMode::Update | ArpingMode::Answer) => {
+                let here = self.ifaces().iter().filter(|iface| iface.own_vrf() == vrf);
+                let own = IpAddr::V4(spec.host);
+                if !{ here }.any(|iface| has(iface, own)) {
+                    return Err(Unsendable::ForeignSource);
+                }
+                spec.host
+            }
+            (None, ArpingMode::Ask) => {
+                self.source_on(index, spec.host).ok_or(Unsendable::NoRoute)?
+            }
+        };
+        let id = self.free_session_id();
+        let session = Session {
+            host: spec.host.into(),
+            work: Work::Arping(Arping::new(spec, index, source, now)),
+            bound,
+            source: source.into(),
+            dev: Some(dev.clone()),
+            events: VecDeque::from([Event::ArpStart { source, dev }]),
+            over: false,
+            base: 0,
+        };
+        self.probes.sessions.insert(id, session);
+        Ok(id)
+    }
+
+    fn free_session_id(&mut self) -> u16 {
+        loop {
+            let id = FIRST_ID + self.probes.next;
+            self.probes.next = (self.probes.next + 1) % IDS;
+            if !self.probes.sessions.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
     fn start(
         &mut self,
         host: IpAddr,
@@ -147,13 +229,7 @@ impl Router {
         // A source is one of packets of its own family.
         bound.source = bound.source.filter(|source| source.is_ipv6() == host.is_ipv6());
         let source = self.way(&bound, host, protocol)?.source;
-        let id = loop {
-            let id = FIRST_ID + self.probes.next;
-            self.probes.next = (self.probes.next + 1) % IDS;
-            if !self.probes.sessions.contains_key(&id) {
-                break id;
-            }
-        };
+        let id = self.free_session_id();
         let dev = origin.iface.as_ref().and_then(|name| self.iface(name));
         let elsewhere = dev.is_some_and(|iface| !has(iface, source));
         let session = Session {
@@ -190,6 +266,7 @@ impl Router {
             let (kind, sent, received) = match &session.work {
                 Work::Ping(ping) => ("ping", ping.sent, ping.received),
                 Work::Traceroute(window) => ("traceroute", window.sent, window.received),
+                Work::Arping(arping) => ("arping", arping.sent, arping.received),
             };
             SessionRow {
                 id: *id,
@@ -214,8 +291,11 @@ impl Router {
         if !std::mem::take(&mut self.probes.changed) {
             return None;
         }
-        let ids = self.probes.sessions.keys().copied();
-        Some((ids.len() > 0).then(|| Arc::new(Expected::new(ids))))
+        // ARP is the management core's own work in any case.
+        let by_workers = |session: &Session| !matches!(session.work, Work::Arping(_));
+        let sessions = self.probes.sessions.iter().filter(|(_, session)| by_workers(session));
+        let ids: Vec<u16> = sessions.map(|(id, _)| *id).collect();
+        Some((!ids.is_empty()).then(|| Arc::new(Expected::new(ids))))
     }
 
     /// Sends what is due.
@@ -244,12 +324,14 @@ impl Router {
     /// When [`Router::poll_probes`] has something to do.
     pub(super) fn next_probe(&self) -> Option<Nanos> {
         let now = self.probes.now;
+        let when = |due| match due {
+            Due::Wait(next) => next,
+            Due::Send | Due::Over => Some(now),
+        };
         let next = |session: &Session| match &session.work {
             _ if session.over => None,
-            Work::Ping(ping) => match ping.due(now) {
-                Due::Wait(next) => next,
-                Due::Send | Due::Over => Some(now),
-            },
+            Work::Ping(ping) => when(ping.due(now)),
+            Work::Arping(arping) => when(arping.due(now)),
             Work::Traceroute(_) => Some(now + 1_000_000),
         };
         self.probes.sessions.values().filter_map(next).min()
@@ -280,6 +362,21 @@ impl Router {
                                 events.push_back(Event::NotSent { why });
                             }
                         }
+                    }
+                },
+                Work::Arping(arping) => match arping.due(now) {
+                    Due::Wait(_) => return,
+                    Due::Over => session.over = true,
+                    Due::Send => {
+                        let Some(mine) = self.mac_of(arping.iface) else {
+                            session.over = true;
+                            return;
+                        };
+                        let (to, arp) = arping.send(now, mine);
+                        let broadcast = to == MacAddr::BROADCAST;
+                        events.push_back(Event::ArpSent { broadcast });
+                        self.probes.credit -= 1;
+                        self.send_arp(arping.iface, to, &arp);
                     }
                 },
                 Work::Traceroute(window) => match window.step(now) {
@@ -415,6 +512,7 @@ impl Router {
                         window.answered(index, from, true, String::new(), at);
                         None
                     }
+                    Work::Arping(_) => None,
                 };
                 session.events.extend(event);
             }
@@ -457,6 +555,21 @@ impl Router {
                     window.answered(index, from, last, mark, at);
                 }
             }
+            Work::Arping(_) => {}
+        }
+    }
+
+    /// ARP has said something on a link.
+    pub(super) fn hear_arp(&mut self, now: Nanos, index: u16, arp: &ArpView<'_>, broadcast: bool) {
+        if self.probes.sessions.is_empty() {
+            return;
+        }
+        let Some(mine) = self.mac_of(index) else { return };
+        for session in self.probes.sessions.values_mut() {
+            let Work::Arping(arping) = &mut session.work else { continue };
+            if arping.iface == index && session.events.len() < 2 * UNREAD {
+                session.events.extend(arping.heard(arp, mine, broadcast, now));
+            }
         }
     }
 
@@ -466,6 +579,7 @@ impl Router {
         let of = match &session.work {
             Work::Ping(_) => Method::Icmp,
             Work::Traceroute(window) => window.spec.method,
+            Work::Arping(_) => return None,
         };
         // To a group many answer, each in its own name.
         let to_whom = about.dst == session.host || session.host.is_multicast();
@@ -492,7 +606,7 @@ impl Session {
                 }
                 _ => window.index(about.number as u16),
             },
-            Work::Ping(_) => 0,
+            Work::Ping(_) | Work::Arping(_) => 0,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What an operator asks of the router's own probes, and what they tell: the words of the status
 //! socket.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -231,6 +231,77 @@ impl TracerouteSpec {
     }
 }
 
+/// What an arping is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArpingMode {
+    /// To ask who has an address.
+    #[default]
+    Ask,
+    /// To find out whether another has it, in nobody's name.
+    Duplicate,
+    /// To tell neighbours of it by requests.
+    Update,
+    /// To tell neighbours of it by replies.
+    Answer,
+}
+
+/// An arping, as `arping(8)` makes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArpingSpec {
+    /// The address.
+    pub host: Ipv4Addr,
+    /// Interface; the only one that speaks ARP unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iface: Option<String>,
+    /// Sender of its packets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Ipv4Addr>,
+    /// What it is for.
+    #[serde(default)]
+    pub mode: ArpingMode,
+    /// How many packets; without end unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Milliseconds from one to the next, at least [`ArpingSpec::MIN_INTERVAL_MS`].
+    #[serde(default = "ArpingSpec::interval")]
+    pub interval_ms: u64,
+    /// Milliseconds after which it ends in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// Everybody is asked, even after an answer.
+    #[serde(default)]
+    pub keep_broadcasting: bool,
+    /// The first answer ends it.
+    #[serde(default)]
+    pub first_reply: bool,
+}
+
+impl ArpingSpec {
+    /// Shortest interval.
+    pub const MIN_INTERVAL_MS: u64 = 2;
+
+    /// As `arping` is when nothing else is said.
+    pub fn to(host: Ipv4Addr) -> Self {
+        Self {
+            host,
+            iface: None,
+            source: None,
+            mode: ArpingMode::default(),
+            count: None,
+            interval_ms: Self::interval(),
+            deadline_ms: None,
+            keep_broadcasting: false,
+            first_reply: false,
+        }
+    }
+
+    fn interval() -> u64 {
+        1000
+    }
+}
+
 /// What a session has to tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -301,6 +372,38 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         mark: String,
     },
+    /// An arping began.
+    ArpStart {
+        /// Sender of its packets.
+        source: Ipv4Addr,
+        /// Interface.
+        dev: String,
+    },
+    /// An arping sent a packet.
+    ArpSent {
+        /// To everybody.
+        broadcast: bool,
+    },
+    /// ARP that an arping waits for.
+    ArpHeard {
+        /// Address of the sender.
+        from: Ipv4Addr,
+        /// Its Ethernet address.
+        mac: String,
+        /// It asks, and does not answer.
+        request: bool,
+        /// It came to everybody.
+        broadcast: bool,
+        /// Whom it is for, where that is not the sender of the arping.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<Ipv4Addr>,
+        /// For which Ethernet address, where that is not the router's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target_mac: Option<String>,
+        /// Nanoseconds since a packet was sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rtt: Option<Nanos>,
+    },
 }
 
 /// Why the router cannot send a packet of its own.
@@ -325,6 +428,12 @@ pub enum Unsendable {
     /// There is no such interface (`ENODEV`).
     #[error("No such device")]
     NoDevice,
+    /// The interface is down (`ENETDOWN`).
+    #[error("Network is down")]
+    LinkDown,
+    /// Nobody is asked for addresses there.
+    #[error("Interface is not ARPable")]
+    NotArpable,
     /// The source is not the router's (`EADDRNOTAVAIL`).
     #[error("Cannot assign requested address")]
     ForeignSource,
@@ -348,9 +457,9 @@ pub enum Unsendable {
 /// A session under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRow {
-    /// Its identifier in ICMP, its source port in UDP and TCP.
+    /// Its identifier in ICMP, its source port in UDP and TCP, of no meaning in ARP.
     pub id: u16,
-    /// `ping` or `traceroute`.
+    /// `ping`, `traceroute` or `arping`.
     pub kind: String,
     /// Destination.
     pub host: IpAddr,

@@ -191,7 +191,7 @@ impl Router {
     }
 
     /// The address with which the router speaks on an interface.
-    fn source_on(&self, index: u16, towards: Ipv4Addr) -> Option<Ipv4Addr> {
+    pub(super) fn source_on(&self, index: u16, towards: Ipv4Addr) -> Option<Ipv4Addr> {
         let iface = self.ifaces().iter().find(|iface| iface.index == index)?;
         let others = || {
             let vrf = iface.own_vrf();

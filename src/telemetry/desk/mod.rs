@@ -415,6 +415,7 @@ impl Answer for Desk<'_> {
             }
             Request::IpBatch(batch) => self.batch(batch),
             Request::Trace(request) => self.trace(&request),
+            Request::Arping(spec) => self.arping(spec),
             Request::Ping(spec) => self.ping(spec),
             Request::Traceroute(spec) => self.traceroute(spec),
         }

@@ -1,10 +1,10 @@
-//! Pings and traceroutes of an operator's: each is a session that ends when its client goes.
+//! Pings, traceroutes and arpings of an operator's: each is a session that ends when its client goes.
 
 use std::time::Duration;
 
 use super::{Cursor, Desk, rows, value};
 use crate::{
-    control::probe::spec::{PingSpec, TracerouteSpec, Unsendable},
+    control::probe::spec::{ArpingSpec, PingSpec, TracerouteSpec, Unsendable},
     telemetry::socket::Reply,
 };
 
@@ -19,6 +19,11 @@ impl Desk<'_> {
 
     pub(super) fn traceroute(&mut self, spec: TracerouteSpec) -> Reply<Cursor> {
         let started = self.router.start_traceroute(spec);
+        self.began(started)
+    }
+
+    pub(super) fn arping(&mut self, spec: ArpingSpec) -> Reply<Cursor> {
+        let started = self.router.start_arping(self.now, spec);
         self.began(started)
     }
 
