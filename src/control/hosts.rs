@@ -376,6 +376,13 @@ impl Router {
         self.apply_host(now, index);
     }
 
+    /// What all interfaces share is other than before.
+    pub(super) fn refresh_hosts(&mut self) {
+        for index in self.hosts.of.keys().copied().collect::<Vec<_>>() {
+            self.refresh_host(index);
+        }
+    }
+
     /// Lets time pass.
     pub(super) fn poll_hosts(&mut self, now: Nanos) {
         if self.hosts.next_deadline().is_none_or(|at| at > now) {
@@ -463,7 +470,11 @@ impl Router {
                 iface.conf6.mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
                 self.refresh_hops(index);
             }
-            Parameter::RetransTime(time) => return times(Var::RetransTime, time / MILLISECOND),
+            Parameter::RetransTime(time) => {
+                times(Var::RetransTime, time / MILLISECOND);
+                // It times the search for duplicates as well.
+                return self.refresh_host(index);
+            }
             Parameter::ReachableTime(time) => {
                 times(Var::BaseReachableTime, time / MILLISECOND);
                 // A stale entry stays as long again, twice (`ndisc_router_discovery`).

@@ -356,9 +356,11 @@ impl Router {
         &self.neighbours
     }
 
-    /// Neighbours, to set their parameters.
-    pub fn neighbours_mut(&mut self) -> &mut Neighbours<Packet> {
-        &mut self.neighbours
+    /// Changes parameters of neighbours, some of which time the search for duplicates too.
+    pub fn with_neighbours<T>(&mut self, change: impl FnOnce(&mut Neighbours<Packet>) -> T) -> T {
+        let done = change(&mut self.neighbours);
+        self.refresh_hosts();
+        done
     }
 
     /// Packets that the management core ended, by reason.

@@ -276,7 +276,7 @@ fn apply_neigh(config: &Config, router: &mut Router) {
     for (name, value) in config.sysctls.neigh() {
         let iface = name.dev.as_ref().map(|dev| router.iface(dev).map(|iface| iface.index));
         if iface != Some(None) {
-            name.apply(router.neighbours_mut(), iface.flatten(), value);
+            router.with_neighbours(|neighbours| name.apply(neighbours, iface.flatten(), value));
         }
     }
 }

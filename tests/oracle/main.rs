@@ -351,6 +351,7 @@ families! {
     six_groups_forced: corpus::six_groups::forced();
     six_groups_version_1: corpus::six_groups::first_version();
     six_groups: corpus::six_groups::family();
+    six_duplicates_thrice: corpus::six_tunables::duplicates("six-duplicates-thrice", &[("net.ipv6.conf.lan.dad_transmits", "3")]);
     }
     open {
     six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]), "Linux redirects nobody to an address without a neighbour there, and why is open";
@@ -358,7 +359,6 @@ families! {
     six_tuned_pieces_of_discovery: corpus::six_tunables::tuned("six-tuned-pieces-of-discovery", &[("net.ipv6.conf.lan.suppress_frag_ndisc", "0")]), "IPv6 is being built";
     six_tuned_stable_address: corpus::six_tunables::tuned("six-tuned-stable-address", &[("net.ipv6.conf.default.addr_gen_mode", "2"), ("net.ipv6.conf.default.stable_secret", "2001:db8::5ec7:e7")]), "IPv6 is being built";
     six_tuned_policy_off: corpus::six_tunables::tuned("six-tuned-policy-off", &[("net.ipv6.conf.lan.disable_policy", "1")]), "IPv6 is being built";
-    six_duplicates_thrice: corpus::six_tunables::duplicates("six-duplicates-thrice", &[("net.ipv6.conf.lan.dad_transmits", "3")]), "IPv6 is being built";
     six_redirects_received: corpus::six_redirect::received("six-redirects-received", false), "IPv6 is being built";
     six_vrf: corpus::six_vrf::family(), "IPv6 is being built";
     six_objects: corpus::six_routes::objects(), "IPv6 is being built";
