@@ -559,8 +559,7 @@ impl Router {
                 self.handle_error(now, punted.packet);
             }
             PuntKind::Martian => self.handle_martian(now, punted.packet),
-            PuntKind::Resolve(address) => {
-                let iface = punted.packet.iface();
+            PuntKind::Resolve(iface, address) => {
                 let key = Key { iface, address };
                 if !self.ifaces.iter().any(|known| known.index == iface && known.up) {
                     self.drop_packet(punted.packet, Reason::LinkDown);

@@ -327,6 +327,7 @@ families! {
     six_untracked: corpus::six_nd::unasked("six-untracked", "net.ipv6.conf.wan.accept_untracked_na", "1");
     six_untracked_own_net: corpus::six_nd::unasked("six-untracked-own-net", "net.ipv6.conf.wan.accept_untracked_na", "2");
     six_proxy: corpus::six_nd::proxy();
+    six_resolve_failure: corpus::six_nd::failure();
     }
     replayed {
     six_vlan: corpus::six_vlan::family();
@@ -366,7 +367,6 @@ families! {
     six_addresses: corpus::six_routes::addresses(), "IPv6 is being built";
     six_routes: corpus::six_routes::changes(), "IPv6 is being built";
     six_source_routes: corpus::six_routes::sources(), "IPv6 is being built";
-    six_resolve_failure: corpus::six_nd::failure(), "IPv6 is being built";
     }
 }
 
