@@ -119,6 +119,14 @@ impl Tables {
             if address::is_link_local(flow.dst) && !address::is_on_link(flow.dst) {
                 return None;
             }
+            // A rule that refuses comes before the route that each link has.
+            let bound = Flow { oif: iface, ..*flow };
+            if let Some(policy) = &self.policy6
+                && address::is_link_local(flow.dst)
+                && policy.ends(&bound, self.sources6())
+            {
+                return None;
+            }
             let known = self.neighbours.six.get(iface, Ipv6Addr::from_bits(flow.dst));
             if let Some(learned) = self.exceptions.output6(own.link6, flow.dst) {
                 return Some(learned);

@@ -328,6 +328,7 @@ families! {
     six_untracked_own_net: corpus::six_nd::unasked("six-untracked-own-net", "net.ipv6.conf.wan.accept_untracked_na", "2");
     six_proxy: corpus::six_nd::proxy();
     six_resolve_failure: corpus::six_nd::failure();
+    six_rules: corpus::six_routes::rules();
     }
     replayed {
     six_vlan: corpus::six_vlan::family();
@@ -363,7 +364,6 @@ families! {
     six_redirects_received: corpus::six_redirect::received("six-redirects-received", false), "IPv6 is being built";
     six_vrf: corpus::six_vrf::family(), "IPv6 is being built";
     six_objects: corpus::six_routes::objects(), "IPv6 is being built";
-    six_rules: corpus::six_routes::rules(), "IPv6 is being built";
     six_addresses: corpus::six_routes::addresses(), "IPv6 is being built";
     six_routes: corpus::six_routes::changes(), "IPv6 is being built";
     six_source_routes: corpus::six_routes::sources(), "IPv6 is being built";
