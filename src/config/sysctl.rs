@@ -407,6 +407,12 @@ conf_sysctls! {
             "Learn neighbours from advertisements that nobody asked for: all (1), or those of the interface's networks (2).";
         ForceTllao = "force_tllao", 0..=1, Or, all 0, default 0,
             "Tell the link-layer address in answers to unicast questions too.";
+        NdiscTclass = "ndisc_tclass", 0..=255, Alone, all 0, default 0,
+            "Traffic class of messages of neighbour discovery.";
+        SuppressFragNdisc = "suppress_frag_ndisc", 0..=1, Alone, all 1, default 1,
+            "Do not hear messages of neighbour discovery that came in fragments (RFC 6980).";
+        DisablePolicy6 = "disable_policy", 0..=1, Alone, all 0, default 0,
+            "Do not ask policies of IPsec. There are none yet: nothing depends on it.";
         ForceMldVersion = "force_mld_version", 0..=2, Max, all 0, default 0,
             "Speak this version of multicast listener discovery; 0 for what the link speaks.";
         Mldv1UnsolicitedReportInterval = "mldv1_unsolicited_report_interval", 0..=INT, Alone, all 10_000, default 10_000,
@@ -669,6 +675,8 @@ impl Sysctls {
             proxy_ndp: on(ConfSysctl::ProxyNdp),
             prefers_temporary: of(ConfSysctl::UseTempaddr) >= 2,
             use_optimistic: on(ConfSysctl::UseOptimistic),
+            ndisc_tclass: of(ConfSysctl::NdiscTclass) as u8,
+            suppress_frag_ndisc: on(ConfSysctl::SuppressFragNdisc),
         }
     }
 

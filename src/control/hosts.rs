@@ -23,7 +23,7 @@ use crate::{
         select::Labels,
     },
     neighbour::control::{Family, Key, Var},
-    packet::{MacAddr, generate::Random, igmp, ndisc},
+    packet::{MacAddr, envelope, generate::Random, igmp, ndisc},
     port::table::{AddrFlags, GroupFilter, Iface, IfaceAddr6},
     route::{
         control::Verb,
@@ -420,7 +420,7 @@ impl Router {
     fn act_for_host(&mut self, now: Nanos, index: u16, action: Action) {
         let Some(own) = self.hosts.of.get_mut(&index) else { return };
         match action {
-            Action::Send(packet) => self.send_six(now, index, &packet),
+            Action::Send(packet) => self.send_nd(now, index, packet),
             Action::Join(group) => own.mld.hold(now, group),
             Action::Leave(group) => own.mld.drop_hold(now, group),
             Action::Ready => own.mld.handle_address(now),
@@ -525,6 +525,18 @@ impl Router {
         for heard in told {
             self.send_six(now, index, &heard.to_bytes());
         }
+    }
+
+    /// Sends a message of neighbour discovery.
+    pub(super) fn send_nd(&mut self, now: Nanos, index: u16, mut packet: Vec<u8>) {
+        envelope::set_class(&mut packet, self.class_of_discovery(index));
+        self.send_six(now, index, &packet);
+    }
+
+    /// `ndisc_tclass` of an interface.
+    pub(super) fn class_of_discovery(&self, index: u16) -> u8 {
+        let own = self.ifaces.iter().find(|iface| iface.index == index);
+        own.map_or(0, |own| own.conf6.ndisc_tclass)
     }
 
     /// Sends a packet of the router's own on a link: to a group, or to a neighbour, which is looked for

@@ -16,7 +16,7 @@ use crate::{
     },
     neighbour::control::{Family, Key, State, UpdateFlags, Var},
     packet::{
-        MacAddr, igmp, mld,
+        MacAddr, envelope, igmp, mld,
         ndisc::{
             Message, Neighbour, Redirect, RouterAdvertisement, RouterSolicitation, group_mac,
             solicited_node,
@@ -143,7 +143,7 @@ impl Router {
             Asked::Defend(answer) => {
                 if let Some(src) = self.answers_from(index, &answer) {
                     let packet = answer.packet(src, mac);
-                    self.send_six(now, index, &packet.to_bytes());
+                    self.send_nd(now, index, packet.to_bytes());
                 }
             }
             Asked::Reply { update, answer } => {
@@ -155,7 +155,7 @@ impl Router {
                     && let Some(src) = self.answers_from(index, &answer)
                 {
                     let packet = answer.packet(src, mac);
-                    self.send_six(now, index, &packet.to_bytes());
+                    self.send_nd(now, index, packet.to_bytes());
                 }
             }
         }
@@ -261,7 +261,9 @@ impl Router {
             return;
         };
         let to = mac.unwrap_or_else(|| group_mac(solicited_node(target)));
-        self.send_link(index, to, &[0x86, 0xdd], &asked.to_bytes());
+        let mut packet = asked.to_bytes();
+        envelope::set_class(&mut packet, self.class_of_discovery(index));
+        self.send_link(index, to, &[0x86, 0xdd], &packet);
     }
 
     /// Sends a frame of the management core's own on an interface.

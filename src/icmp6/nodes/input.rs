@@ -135,6 +135,12 @@ fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<(), u8> {
     Ok(())
 }
 
+/// `suppress_frag_ndisc` of the interface by which a packet came.
+fn suppresses(packet: &Packet, cx: &Cx<'_, Tables>) -> bool {
+    let own = cx.tables.ifaces.get(packet.iface());
+    own.is_none_or(|own| own.conf6.suppress_frag_ndisc)
+}
+
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let parsed = Parsed::of(packet);
     let at = usize::from(parsed.at);
@@ -155,8 +161,10 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
             Err(edge) => edge,
         },
         kind if is_error(kind) => heard(message),
-        // Neighbours have no need of fragments, and who forges has (RFC 6980, `suppress_frag_ndisc`).
-        kind if is_neighbour_discovery(kind) && parsed.fragmented => IGNORED,
+        // Neighbours have no need of fragments, and who forges has (RFC 6980).
+        kind if is_neighbour_discovery(kind) && parsed.fragmented && suppresses(packet, cx) => {
+            IGNORED
+        }
         kind if is_neighbour_discovery(kind) || is_listener_discovery(kind) => ND,
         _ => CONSUMED,
     }
