@@ -535,7 +535,7 @@ impl Interface {
             return;
         }
         let retry = known.retry + 1;
-        let next = stable(known.address, secret, self.hardware, retry, most);
+        let next = stable(known.address, secret, self.conf.hardware, retry, most);
         let Some(next) = next.filter(|_| retry <= most) else { return };
         let flags = Flags { tentative: false, optimistic: false, ..known.flags };
         let new = NewAddress {
@@ -586,7 +586,7 @@ impl Interface {
                         Some(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)));
                 }
                 let Some(secret) = self.secret() else { return };
-                match stable(LINK, secret, self.hardware, 0, self.conf.idgen_retries) {
+                match stable(LINK, secret, self.conf.hardware, 0, self.conf.idgen_retries) {
                     Some(address) => (address, true),
                     None => return,
                 }

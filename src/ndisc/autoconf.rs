@@ -49,7 +49,7 @@ impl Interface {
         }
         let made = match (self.conf.addr_gen_mode, self.secret()) {
             (2 | 3, Some(secret)) => {
-                stable(prefix, secret, self.hardware, 0, self.conf.idgen_retries)
+                stable(prefix, secret, self.conf.hardware, 0, self.conf.idgen_retries)
             }
             _ => None,
         };

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::graph::Nanos;
+use crate::{graph::Nanos, packet::MacAddr};
 
 const SECOND: Nanos = 1_000_000_000;
 
@@ -79,6 +79,9 @@ pub struct Conf {
     pub addr_gen_mode: u8,
     /// `stable_secret`.
     pub stable_secret: Option<Ipv6Addr>,
+    /// Link-layer address that the device was made with, zero where it has none: part of what the
+    /// secret makes addresses of.
+    pub hardware: MacAddr,
     /// `net.ipv6.idgen_retries`.
     pub idgen_retries: u8,
     /// `net.ipv6.idgen_delay`.
@@ -139,6 +142,7 @@ impl Default for Conf {
             max_desync_factor: 600,
             addr_gen_mode: 0,
             stable_secret: None,
+            hardware: MacAddr::ZERO,
             idgen_retries: 3,
             idgen_delay: SECOND,
             keep_addr_on_down: false,

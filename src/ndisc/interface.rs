@@ -120,8 +120,6 @@ pub(super) struct Said {
 pub struct Interface {
     pub(super) conf: Conf,
     pub(super) mac: MacAddr,
-    /// The address that the device was made with.
-    pub(super) hardware: MacAddr,
     /// The device's MTU.
     pub(super) mtu: u32,
     pub(super) up: bool,
@@ -145,7 +143,6 @@ impl Interface {
         Self {
             conf,
             mac,
-            hardware: mac,
             mtu,
             up: false,
             addresses: Vec::new(),

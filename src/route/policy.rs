@@ -427,11 +427,7 @@ impl<B: Family> Policy<B> {
 
     /// Goes through the rules that fit a flow until one has an answer.
     #[inline(always)]
-    fn walk<T>(
-        &self,
-        flow: &Flow<B>,
-        mut ask: impl FnMut(usize, Act) -> Option<T>,
-    ) -> Option<T> {
+    fn walk<T>(&self, flow: &Flow<B>, mut ask: impl FnMut(usize, Act) -> Option<T>) -> Option<T> {
         let sets = [
             self.src.set(flow.src),
             self.dst.set(flow.dst),
