@@ -333,6 +333,7 @@ families! {
     six_tuned_pieces_of_discovery: corpus::six_tunables::tuned("six-tuned-pieces-of-discovery", &[("net.ipv6.conf.lan.suppress_frag_ndisc", "0")]);
     six_tuned_policy_off: corpus::six_tunables::tuned("six-tuned-policy-off", &[("net.ipv6.conf.lan.disable_policy", "1")]);
     six_tuned_stable_address: corpus::six_tunables::tuned("six-tuned-stable-address", &[("net.ipv6.conf.default.addr_gen_mode", "2"), ("net.ipv6.conf.default.stable_secret", "2001:db8::5ec7:e7")]);
+    six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]);
     }
     replayed {
     six_vlan: corpus::six_vlan::family();
@@ -360,7 +361,6 @@ families! {
     six_duplicates_thrice: corpus::six_tunables::duplicates("six-duplicates-thrice", &[("net.ipv6.conf.lan.dad_transmits", "3")]);
     }
     open {
-    six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]), "Linux redirects nobody to an address without a neighbour there, and why is open";
     six_redirects_received: corpus::six_redirect::received("six-redirects-received", false), "IPv6 is being built";
     six_vrf: corpus::six_vrf::family(), "IPv6 is being built";
     six_objects: corpus::six_routes::objects(), "IPv6 is being built";
