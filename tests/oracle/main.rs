@@ -334,6 +334,7 @@ families! {
     six_tuned_policy_off: corpus::six_tunables::tuned("six-tuned-policy-off", &[("net.ipv6.conf.lan.disable_policy", "1")]);
     six_tuned_stable_address: corpus::six_tunables::tuned("six-tuned-stable-address", &[("net.ipv6.conf.default.addr_gen_mode", "2"), ("net.ipv6.conf.default.stable_secret", "2001:db8::5ec7:e7")]);
     six_tuned_force_forwarding: corpus::six_tunables::tuned("six-tuned-force-forwarding", &[("net.ipv6.conf.all.forwarding", "0"), ("net.ipv6.conf.lan.force_forwarding", "1")]);
+    six_vrf: corpus::six_vrf::family();
     }
     replayed {
     six_vlan: corpus::six_vlan::family();
@@ -362,7 +363,6 @@ families! {
     }
     open {
     six_redirects_received: corpus::six_redirect::received("six-redirects-received", false), "IPv6 is being built";
-    six_vrf: corpus::six_vrf::family(), "IPv6 is being built";
     six_objects: corpus::six_routes::objects(), "IPv6 is being built";
     six_addresses: corpus::six_routes::addresses(), "IPv6 is being built";
     six_routes: corpus::six_routes::changes(), "IPv6 is being built";

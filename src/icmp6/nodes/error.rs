@@ -73,7 +73,13 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
         return None;
     }
     let own = meant(culprit, &ip, cx);
-    let hop = reply::way(cx, own, dst, next_header::ICMPV6, iface)?;
+    // Who is of one link alone is told on that of the route, where it came by a VRF.
+    let routed = !address::needs_interface(ip.dst_bits());
+    let bound = match routed && address::is_link_local(dst.to_bits()) {
+        true => tables.bound6(iface, culprit.hop()),
+        false => iface,
+    };
+    let hop = reply::way(cx, own, dst, next_header::ICMPV6, bound)?;
     let src = own
         .or_else(|| tables.hops.prefsrc6(hop))
         .or_else(|| tables.source_at6(iface, dst.to_bits()))?;

@@ -103,7 +103,12 @@ fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<(), u8> {
     let own = echo_source(packet, &ip, cx)?;
     let hop = match own {
         Some(_) => reply::way(cx, own, dst, next_header::ICMPV6, iface),
-        None => reply::way_back(cx, dst, next_header::ICMPV6, iface),
+        None => {
+            // To an address of a VRF's it has come by the interface that has it.
+            let shared = Some(iface).filter(|_| cx.tables.vrf(iface) != 0);
+            let shared = shared.and_then(|iface| cx.tables.anycast6_on(iface, ip.dst_bits()));
+            reply::way_back(cx, dst, next_header::ICMPV6, shared.unwrap_or(iface))
+        }
     };
     let hop = hop.ok_or(NO_ROUTE)?;
     let src = own.or_else(|| cx.tables.source_on6(hop, dst.to_bits())).ok_or(NO_ROUTE)?;
