@@ -16,7 +16,7 @@ use ipnet::Ipv6Net;
 use super::{Router, events::What};
 use crate::{
     dpdk::mbuf::Flags,
-    graph::Nanos,
+    graph::{Nanos, Snmp},
     multicast::{self, Igmp, Mld, Protocol as _},
     ndisc::{
         Action, Address, Advertiser, Conf, Interface, Parameter, Route, RouteKind, Settings,
@@ -554,10 +554,24 @@ impl Router {
         }
         made.begin(index, 14, Flags::LOCAL_OUT);
         self.made += 1;
+        self.count_six(packet);
         let len = made.len();
         let key = Key { iface: index, address: address.into() };
         self.neighbours.handle_packet(now, key, made, len);
         self.act(now);
+    }
+
+    /// Counts a message of ICMPv6 that the management core sends.
+    pub(super) fn count_six(&mut self, packet: &[u8]) {
+        let group = packet.get(24) == Some(&0xff);
+        // Of MLD, options stand before the message.
+        let at = if packet.get(6) == Some(&0) { 48 } else { 40 };
+        let kind = packet.get(at).copied().unwrap_or_default();
+        let named = Snmp::ALL.iter().find(|counter| counter.icmp6_type() == Some((true, kind)));
+        for counter in named.into_iter().chain(&[Snmp::Icmp6OutMsgs, Snmp::Ip6OutRequests]) {
+            self.probes.count(*counter, 1);
+        }
+        self.probes.count(Snmp::Ip6OutMcastPkts, u64::from(group));
     }
 
     fn tell_address6(&mut self, deleted: bool, index: u16, own: IfaceAddr6) {

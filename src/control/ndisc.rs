@@ -302,6 +302,9 @@ impl Router {
             packet.begin(index, 14, Flags::LOCAL_OUT);
             packet.set_port(iface.port);
             self.made += 1;
+            if ethertype == &[0x86, 0xdd] {
+                self.count_six(payload);
+            }
             self.injected.push(Injected { entry: Entry::Transmit, packet });
         }
     }
