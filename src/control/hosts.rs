@@ -435,16 +435,16 @@ impl Router {
                 self.host_route(index, address, RouteType::Local, false);
                 self.peer_route(index, address, false);
             }
-            Action::Tell(address) => {
-                let known = own.host.addresses().iter().find(|known| known.address == address);
-                if let Some(known) = known.map(|known| shown(known, own)) {
-                    self.tell_address6(false, index, known);
-                }
+            Action::Tell(known) => {
+                let known = shown(&known, own);
+                self.tell_address6(false, index, known);
             }
             Action::Gone(gone) => {
                 let known = shown(&gone, own);
-                own.notes.remove(&gone.address);
                 self.tell_address6(true, index, known);
+            }
+            Action::Forget(address) => {
+                own.notes.remove(&address);
             }
             Action::SetRoute(route) => self.set_host_route(now, index, route),
             Action::DeleteRoute(route) => self.delete_host_route(index, &route),
@@ -598,6 +598,11 @@ impl Router {
     }
 
     fn set_host_route(&mut self, now: Nanos, index: u16, route: Route) {
+        // That a route ends at another time nobody is told.
+        let same = |known: &Route| Route { expires: route.expires, ..*known } == route;
+        let routes = self.hosts.of.get(&index).map(|own| &own.routes);
+        let silent = routes.is_some_and(|routes| routes.iter().any(same));
+        let journal = if silent { self.routes6.journal.take() } else { None };
         self.delete_host_route(index, &route);
         let spec = self.spec_of(now, index, &route);
         if let Some(own) = self.hosts.of.get_mut(&index) {
@@ -605,6 +610,9 @@ impl Router {
         }
         if let Some(spec) = spec {
             let _ = self.kernel_route(Verb::Append, spec);
+        }
+        if silent {
+            self.routes6.journal = journal;
         }
     }
 

@@ -87,9 +87,11 @@ pub enum Action {
     /// They are not any more.
     Refuse(Ipv6Addr),
     /// An address is new or another than before, for those who watch.
-    Tell(Ipv6Addr),
-    /// An address is no more.
+    Tell(Address),
+    /// An address is no more, for those who watch; what stands on it goes next.
     Gone(Address),
+    /// Nothing is left of an address.
+    Forget(Ipv6Addr),
     /// A route is new, or another than before.
     SetRoute(Route),
     /// A route is no more.
