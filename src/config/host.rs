@@ -42,6 +42,7 @@ impl Sysctls {
             router_solicitation_delay: seconds(Knob::RouterSolicitationDelay),
             router_solicitation_interval: seconds(Knob::RouterSolicitationInterval),
             router_solicitation_max_interval: seconds(Knob::RouterSolicitationMaxInterval),
+            router_probe_interval: seconds(Knob::RouterProbeInterval),
             dad_transmits: number(Knob::DadTransmits),
             accept_dad: get(Knob::AcceptDad) as i32,
             optimistic_dad: on(Knob::OptimisticDad),

@@ -375,6 +375,8 @@ conf_sysctls! {
             "Seconds between the first two questions for routers.";
         RouterSolicitationMaxInterval = "router_solicitation_max_interval", 1..=INT, Alone, all 3600, default 3600,
             "Most seconds between two questions for routers.";
+        RouterProbeInterval = "router_probe_interval", 1..=INT, Alone, all 60, default 60,
+            "Least seconds between two questions for a router that does not answer while there are others.";
         DadTransmits = "dad_transmits", 0..=INT, Alone, all 1, default 1,
             "Questions for duplicates of an address before it is used.";
         AcceptDad = "accept_dad", -1..=2, Max, all 0, default 1,

@@ -13,7 +13,7 @@ use std::{
 
 use ipnet::Ipv6Net;
 
-use super::{Router, events::What};
+use super::{Router, events::What, routers::Ways};
 use crate::{
     dpdk::mbuf::Flags,
     graph::{Nanos, Snmp},
@@ -60,7 +60,7 @@ pub(super) struct Own {
     /// Tunables as they were set; what the interface's own say is counted in when they are used.
     base: Conf,
     /// Routes that were made.
-    routes: Vec<Route>,
+    pub(super) routes: Vec<Route>,
     /// Who made an address, and the other end of its link.
     notes: BTreeMap<Ipv6Addr, (Option<Ipv6Addr>, u8)>,
     /// Addresses of others that it answers for.
@@ -75,6 +75,8 @@ pub(super) struct Hosts {
     pub(super) of: BTreeMap<u16, Own>,
     pub(super) labels: Arc<Labels>,
     pub(super) seed: u64,
+    /// Routes through routers of the links.
+    pub(super) ways: Ways,
 }
 
 impl Hosts {
@@ -85,7 +87,7 @@ impl Hosts {
             let groups = [own.mld.next_deadline(), own.igmp.next_deadline()];
             [own.host.next_deadline(), advertiser].into_iter().chain(groups).flatten().min()
         };
-        self.of.values().filter_map(of).min()
+        self.of.values().filter_map(of).chain(self.ways.ask_at).min()
     }
 }
 
@@ -398,6 +400,7 @@ impl Router {
             }
             self.apply_host(now, index);
         }
+        self.poll_routers(now);
     }
 
     /// Does what the machines of an interface want done.
@@ -447,7 +450,10 @@ impl Router {
                 own.notes.remove(&address);
             }
             Action::SetRoute(route) => self.set_host_route(now, index, route),
-            Action::DeleteRoute(route) => self.delete_host_route(index, &route),
+            Action::DeleteRoute(route) => {
+                self.delete_host_route(index, &route);
+                self.forget_way(index, &route);
+            }
             Action::Disable => {
                 if let Some(iface) = self.ifaces.iter_mut().find(|iface| iface.index == index) {
                     iface.conf6.disable_ipv6 = true;
@@ -614,6 +620,7 @@ impl Router {
         if silent {
             self.routes6.journal = journal;
         }
+        self.note_way(index, &route);
     }
 
     fn delete_host_route(&mut self, index: u16, route: &Route) {
@@ -636,7 +643,7 @@ impl Router {
         }
     }
 
-    fn spec_of(&self, now: Nanos, index: u16, route: &Route) -> Option<RouteSpec> {
+    pub(super) fn spec_of(&self, now: Nanos, index: u16, route: &Route) -> Option<RouteSpec> {
         let mut spec = self.owned6(index, route.network, RouteType::Unicast)?;
         spec.metric = route.metric;
         if matches!(route.kind, RouteKind::Default | RouteKind::Information) {

@@ -53,6 +53,8 @@ pub struct Conf {
     pub router_solicitation_interval: Nanos,
     /// `router_solicitation_max_interval`.
     pub router_solicitation_max_interval: Nanos,
+    /// `router_probe_interval`.
+    pub router_probe_interval: Nanos,
     /// `dad_transmits`.
     pub dad_transmits: u32,
     /// `accept_dad`, the greater of all's and the interface's.
@@ -129,6 +131,7 @@ impl Default for Conf {
             router_solicitation_delay: SECOND,
             router_solicitation_interval: 4 * SECOND,
             router_solicitation_max_interval: 3600 * SECOND,
+            router_probe_interval: 60 * SECOND,
             dad_transmits: 1,
             accept_dad: 1,
             optimistic_dad: false,
