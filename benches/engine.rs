@@ -55,7 +55,12 @@ fn engine(c: &mut Criterion) {
                 addresses = [\"10.0.0.1/24\"]\n";
     let config = Config::parse("bench.toml", text).expect("a sound configuration");
     let machine = Machine::start(&config, 4095, 2176, Vec::new()).expect("a machine");
-    let fact = PortFact { number: 0, mac: config.ports[0].mac.expect("a MAC"), carrier: true };
+    let fact = PortFact {
+        number: 0,
+        mac: config.ports[0].mac.expect("a MAC"),
+        permanent: wagonway::packet::MacAddr::ZERO,
+        carrier: true,
+    };
     let (pool, epochs) = (machine.pool, Epochs::new(1));
     let router = setup::router(&config, &[fact], pool, Arc::clone(&epochs), Leniency::default(), 1)
         .expect("a router");

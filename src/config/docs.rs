@@ -7,6 +7,7 @@ use super::{
     section::{KeyDoc, SectionDoc},
     sections::File,
     sysctl::{ConfSysctl, FIXED, FIXED_CONF, Sysctl},
+    texts::TEXTS,
     value::Value,
 };
 use crate::neighbour::control::{Family, Neighbours};
@@ -118,6 +119,9 @@ fn sysctls(out: &mut String, help: &str) {
                 sysctl.help()
             ),
         );
+    }
+    for (name, value, default, help) in TEXTS {
+        put(out, format_args!("| `{name}` | {value} | {default} | {help} |"));
     }
     let tables = Neighbours::<()>::new(usize::MAX, 0);
     for (word, what) in neigh::all() {

@@ -9,6 +9,8 @@ use crate::{
 
 const SECOND: u64 = 1_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
+/// In the place of an interface's name, for those that say nothing themselves.
+const DEFAULT: &str = "default";
 
 impl Sysctls {
     /// An interface as a host; what [`Sysctls::iface_conf6`] says is left out.
@@ -17,6 +19,9 @@ impl Sysctls {
         let on = |sysctl| get(sysctl) != 0;
         let number = |sysctl| u32::try_from(get(sysctl)).unwrap_or(0);
         let seconds = |sysctl| u64::from(number(sysctl)) * SECOND;
+        let secret = self.secrets.get(interface).or_else(|| self.secrets.get(DEFAULT)).copied();
+        // Who says a secret wants addresses of it (`addrconf_sysctl_stable_secret`).
+        let by_secret = secret.is_some() && !self.states(interface, Knob::AddrGenMode);
         Conf {
             accept_ra: number(Knob::AcceptRa) as u8,
             accept_ra_defrtr: on(Knob::AcceptRaDefrtr),
@@ -37,6 +42,7 @@ impl Sysctls {
             router_solicitation_delay: seconds(Knob::RouterSolicitationDelay),
             router_solicitation_interval: seconds(Knob::RouterSolicitationInterval),
             router_solicitation_max_interval: seconds(Knob::RouterSolicitationMaxInterval),
+            router_probe_interval: seconds(Knob::RouterProbeInterval),
             dad_transmits: number(Knob::DadTransmits),
             accept_dad: get(Knob::AcceptDad) as i32,
             optimistic_dad: on(Knob::OptimisticDad),
@@ -48,7 +54,8 @@ impl Sysctls {
             regen_max_retry: number(Knob::RegenMaxRetry),
             regen_min_advance: number(Knob::RegenMinAdvance),
             max_desync_factor: number(Knob::MaxDesyncFactor),
-            addr_gen_mode: number(Knob::AddrGenMode) as u8,
+            addr_gen_mode: if by_secret { 2 } else { number(Knob::AddrGenMode) as u8 },
+            stable_secret: secret,
             idgen_retries: u8::try_from(self.get(Sysctl::IdgenRetries)).unwrap_or(u8::MAX),
             idgen_delay: u64::try_from(self.get(Sysctl::IdgenDelay)).unwrap_or(0) * SECOND,
             keep_addr_on_down: get(Knob::KeepAddrOnDown) > 0,
@@ -103,5 +110,27 @@ mod tests {
         assert_eq!(sysctls.host_conf("lan"), Conf::default());
         assert_eq!(sysctls.mld_knobs("lan"), Mld::knobs());
         assert_eq!(sysctls.igmp_knobs("lan"), Igmp::knobs());
+    }
+
+    /// Shows [8.88].
+    #[test]
+    fn a_secret_makes_addresses_unless_another_way_is_said() {
+        let mut sysctls = Sysctls::default();
+        let secret = |text: &str| text.parse().ok();
+        let of = |sysctls: &Sysctls, name: &str| {
+            let conf = sysctls.host_conf(name);
+            (conf.addr_gen_mode, conf.stable_secret)
+        };
+        sysctls.set_list("net/ipv6/conf/lan.5/stable_secret", "2001:db8::5").unwrap();
+        assert_eq!(of(&sysctls, "lan.5"), (2, secret("2001:db8::5")));
+        assert_eq!(of(&sysctls, "wan"), (0, None));
+        sysctls.set_list("net.ipv6.conf.default.stable_secret", "::7").unwrap();
+        sysctls.set("net.ipv6.conf.wan.addr_gen_mode", 0).unwrap();
+        assert_eq!(of(&sysctls, "lan.5"), (2, secret("2001:db8::5")));
+        assert_eq!((of(&sysctls, "dmz"), of(&sysctls, "wan").0), ((2, secret("::7")), 0));
+        for (name, value) in [("all", "::1"), ("lan", "10.0.0.1"), ("lan", "")] {
+            let name = format!("net.ipv6.conf.{name}.stable_secret");
+            assert!(sysctls.set_list(&name, value).is_err(), "{name} {value}");
+        }
     }
 }

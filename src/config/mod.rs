@@ -19,6 +19,7 @@ mod route_file;
 mod section;
 mod sections;
 mod sysctl;
+mod texts;
 mod value;
 
 use std::{

@@ -7,7 +7,7 @@
 //! A name that the kernel knows and this router does not act upon is refused, unless its value says
 //! what the router does anyway: a setting never seems to work while it does not.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{collections::BTreeMap, net::Ipv6Addr, ops::RangeInclusive};
 
 use thiserror::Error;
 use toml::{
@@ -375,6 +375,8 @@ conf_sysctls! {
             "Seconds between the first two questions for routers.";
         RouterSolicitationMaxInterval = "router_solicitation_max_interval", 1..=INT, Alone, all 3600, default 3600,
             "Most seconds between two questions for routers.";
+        RouterProbeInterval = "router_probe_interval", 1..=INT, Alone, all 60, default 60,
+            "Least seconds between two questions for a router that does not answer while there are others.";
         DadTransmits = "dad_transmits", 0..=INT, Alone, all 1, default 1,
             "Questions for duplicates of an address before it is used.";
         AcceptDad = "accept_dad", -1..=2, Max, all 0, default 1,
@@ -407,6 +409,12 @@ conf_sysctls! {
             "Learn neighbours from advertisements that nobody asked for: all (1), or those of the interface's networks (2).";
         ForceTllao = "force_tllao", 0..=1, Or, all 0, default 0,
             "Tell the link-layer address in answers to unicast questions too.";
+        NdiscTclass = "ndisc_tclass", 0..=255, Alone, all 0, default 0,
+            "Traffic class of messages of neighbour discovery.";
+        SuppressFragNdisc = "suppress_frag_ndisc", 0..=1, Alone, all 1, default 1,
+            "Do not hear messages of neighbour discovery that came in fragments (RFC 6980).";
+        DisablePolicy6 = "disable_policy", 0..=1, Alone, all 0, default 0,
+            "Do not ask policies of IPsec. There are none yet: nothing depends on it.";
         ForceMldVersion = "force_mld_version", 0..=2, Max, all 0, default 0,
             "Speak this version of multicast listener discovery; 0 for what the link speaks.";
         Mldv1UnsolicitedReportInterval = "mldv1_unsolicited_report_interval", 0..=INT, Alone, all 10_000, default 10_000,
@@ -471,6 +479,12 @@ pub enum SysctlError {
         /// The name.
         name: String,
     },
+    /// The value is no address.
+    #[error("`{name}` must be an IPv6 address")]
+    Secret {
+        /// The name.
+        name: String,
+    },
     /// The value is out of range.
     #[error("`{name}` must be {} to {}", range.start(), range.end())]
     Range {
@@ -490,7 +504,7 @@ impl SysctlError {
                 Some("docs/configuration.md lists the names that this router knows".into())
             }
             Self::Fixed { only, .. } => Some(format!("write {only}, or leave it out")),
-            Self::List { .. } | Self::Range { .. } => None,
+            Self::List { .. } | Self::Secret { .. } | Self::Range { .. } => None,
         }
     }
 }
@@ -503,26 +517,9 @@ pub struct Sysctls {
     default: BTreeMap<ConfSysctl, i64>,
     interface: BTreeMap<(String, ConfSysctl), i64>,
     neigh: BTreeMap<NeighName, i64>,
-    icmp6_ratemask: [u64; 4],
-}
-
-/// The one tunable whose value is a list.
-const ICMP6_RATEMASK: &str = "net.ipv6.icmp.ratemask";
-
-/// Numbers up to 255 and ranges of them, as bits (`proc_do_large_bitmap`).
-fn bitmap(list: &str) -> Option<[u64; 4]> {
-    let mut bits = [0; 4];
-    for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u8, u8) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        if first > last {
-            return None;
-        }
-        for number in first..=last {
-            bits[usize::from(number) / 64] |= 1 << (number % 64);
-        }
-    }
-    Some(bits)
+    pub(super) icmp6_ratemask: [u64; 4],
+    /// `stable_secret` by interface, or of `default`.
+    pub(super) secrets: BTreeMap<String, Ipv6Addr>,
 }
 
 impl Default for Sysctls {
@@ -534,35 +531,12 @@ impl Default for Sysctls {
             interface: BTreeMap::new(),
             neigh: BTreeMap::new(),
             icmp6_ratemask: crate::icmp6::table::Rules::default().ratemask,
+            secrets: BTreeMap::new(),
         }
     }
 }
 
 impl Sysctls {
-    /// `net.ipv6.icmp.ratemask`: a bit for each type of ICMPv6 message that is limited.
-    pub fn icmp6_ratemask(&self) -> [u64; 4] {
-        self.icmp6_ratemask
-    }
-
-    /// Sets a tunable whose value is a list by its name.
-    ///
-    /// # Errors
-    /// When there is no such name, or it cannot have this value.
-    pub fn set_list(&mut self, name: &str, list: &str) -> Result<(), SysctlError> {
-        if dotted(name) != ICMP6_RATEMASK {
-            return match SysctlName::find(name) {
-                Err(error) => Err(error),
-                Ok(which) => {
-                    let range = which.range();
-                    Err(SysctlError::Range { name: name.to_owned(), range })
-                }
-            };
-        }
-        let bits = bitmap(list).ok_or_else(|| SysctlError::List { name: name.to_owned() })?;
-        self.icmp6_ratemask = bits;
-        Ok(())
-    }
-
     /// Value of a tunable of the whole router.
     pub fn get(&self, sysctl: Sysctl) -> i64 {
         self.global[sysctl as usize]
@@ -594,6 +568,12 @@ impl Sysctls {
             _ => sysctl.defaults().1,
         };
         own.or_else(|| self.default.get(&sysctl)).copied().unwrap_or(otherwise)
+    }
+
+    /// Whether an interface itself, or `conf.default`, is set to something.
+    pub(super) fn states(&self, interface: &str, sysctl: ConfSysctl) -> bool {
+        let own = self.interface.contains_key(&(interface.to_owned(), sysctl));
+        own || self.default.contains_key(&sysctl)
     }
 
     /// Value in force for one interface: its own, or else that of `conf.default`, with that of
@@ -669,6 +649,8 @@ impl Sysctls {
             proxy_ndp: on(ConfSysctl::ProxyNdp),
             prefers_temporary: of(ConfSysctl::UseTempaddr) >= 2,
             use_optimistic: on(ConfSysctl::UseOptimistic),
+            ndisc_tclass: of(ConfSysctl::NdiscTclass) as u8,
+            suppress_frag_ndisc: on(ConfSysctl::SuppressFragNdisc),
         }
     }
 
@@ -738,7 +720,7 @@ impl Sysctls {
 
 impl SysctlName {
     /// The values that it may have.
-    fn range(&self) -> RangeInclusive<i64> {
+    pub(super) fn range(&self) -> RangeInclusive<i64> {
         match self {
             Self::Global(sysctl) => sysctl.range(),
             Self::All(sysctl) | Self::Default(sysctl) | Self::Interface(_, sysctl) => {
@@ -797,7 +779,7 @@ impl SysctlName {
 
 /// A name with dots, whichever way it is written: `net/ipv4/conf/lan.5/forwarding` and
 /// `net.ipv4.conf.lan/5.forwarding` are the same as `net.ipv4.conf.lan.5.forwarding`.
-fn dotted(name: &str) -> String {
+pub(super) fn dotted(name: &str) -> String {
     name.trim().replace('/', ".")
 }
 
@@ -851,7 +833,7 @@ impl SysctlTable {
                 continue;
             }
             if let DeValue::String(list) = value.get_ref()
-                && name.ends_with("ratemask")
+                && (name.ends_with("ratemask") || name.ends_with("stable_secret"))
             {
                 let list = At::new(list.to_string(), value.span());
                 self.lists.push((At::new(name, key.span()), list));
@@ -911,21 +893,6 @@ impl SysctlTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn types_of_icmpv6_are_a_list() {
-        let mut sysctls = Sysctls::default();
-        assert_eq!(bitmap("0-1,3-127"), Some(sysctls.icmp6_ratemask()));
-        sysctls.set_list("net/ipv6/icmp/ratemask", "2-3,129").unwrap();
-        assert_eq!(sysctls.icmp6_ratemask(), [0b1100, 0, 2, 0]);
-        sysctls.set_list(ICMP6_RATEMASK, "").unwrap();
-        assert_eq!(sysctls.icmp6_ratemask(), [0; 4]);
-        for bad in ["256", "3-1", "a", "1-", "-1"] {
-            let error = sysctls.set_list(ICMP6_RATEMASK, bad).unwrap_err();
-            assert!(matches!(error, SysctlError::List { .. }), "{bad}");
-        }
-        assert!(sysctls.set_list("net.ipv4.icmp_ratemask", "1").is_err());
-    }
 
     #[test]
     fn forwarding_is_decided_by_the_nearest_name() {

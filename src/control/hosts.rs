@@ -13,17 +13,17 @@ use std::{
 
 use ipnet::Ipv6Net;
 
-use super::{Router, events::What};
+use super::{Router, events::What, routers::Ways};
 use crate::{
     dpdk::mbuf::Flags,
-    graph::Nanos,
+    graph::{Nanos, Snmp},
     multicast::{self, Igmp, Mld, Protocol as _},
     ndisc::{
         Action, Address, Advertiser, Conf, Interface, Parameter, Route, RouteKind, Settings,
         select::Labels,
     },
     neighbour::control::{Family, Key, Var},
-    packet::{MacAddr, generate::Random, igmp, ndisc},
+    packet::{MacAddr, envelope, generate::Random, igmp, ndisc},
     port::table::{AddrFlags, GroupFilter, Iface, IfaceAddr6},
     route::{
         control::Verb,
@@ -60,7 +60,7 @@ pub(super) struct Own {
     /// Tunables as they were set; what the interface's own say is counted in when they are used.
     base: Conf,
     /// Routes that were made.
-    routes: Vec<Route>,
+    pub(super) routes: Vec<Route>,
     /// Who made an address, and the other end of its link.
     notes: BTreeMap<Ipv6Addr, (Option<Ipv6Addr>, u8)>,
     /// Addresses of others that it answers for.
@@ -75,6 +75,8 @@ pub(super) struct Hosts {
     pub(super) of: BTreeMap<u16, Own>,
     pub(super) labels: Arc<Labels>,
     pub(super) seed: u64,
+    /// Routes through routers of the links.
+    pub(super) ways: Ways,
 }
 
 impl Hosts {
@@ -85,7 +87,7 @@ impl Hosts {
             let groups = [own.mld.next_deadline(), own.igmp.next_deadline()];
             [own.host.next_deadline(), advertiser].into_iter().chain(groups).flatten().min()
         };
-        self.of.values().filter_map(of).min()
+        self.of.values().filter_map(of).chain(self.ways.ask_at).min()
     }
 }
 
@@ -389,6 +391,13 @@ impl Router {
         }
     }
 
+    /// What all interfaces share is other than before.
+    pub(super) fn refresh_hosts(&mut self) {
+        for index in self.hosts.of.keys().copied().collect::<Vec<_>>() {
+            self.refresh_host(index);
+        }
+    }
+
     /// Lets time pass.
     pub(super) fn poll_hosts(&mut self, now: Nanos) {
         if self.hosts.next_deadline().is_none_or(|at| at > now) {
@@ -404,6 +413,7 @@ impl Router {
             }
             self.apply_host(now, index);
         }
+        self.poll_routers(now);
     }
 
     /// Does what the machines of an interface want done.
@@ -426,7 +436,7 @@ impl Router {
     fn act_for_host(&mut self, now: Nanos, index: u16, action: Action) {
         let Some(own) = self.hosts.of.get_mut(&index) else { return };
         match action {
-            Action::Send(packet) => self.send_six(now, index, &packet),
+            Action::Send(packet) => self.send_nd(now, index, packet),
             Action::Join(group) => own.mld.hold(now, group),
             Action::Leave(group) => own.mld.drop_hold(now, group),
             Action::Ready => own.mld.handle_address(now),
@@ -441,19 +451,22 @@ impl Router {
                 self.host_route(index, address, RouteType::Local, false);
                 self.peer_route(index, address, false);
             }
-            Action::Tell(address) => {
-                let known = own.host.addresses().iter().find(|known| known.address == address);
-                if let Some(known) = known.map(|known| shown(known, own)) {
-                    self.tell_address6(false, index, known);
-                }
+            Action::Tell(known) => {
+                let known = shown(&known, own);
+                self.tell_address6(false, index, known);
             }
             Action::Gone(gone) => {
                 let known = shown(&gone, own);
-                own.notes.remove(&gone.address);
                 self.tell_address6(true, index, known);
             }
+            Action::Forget(address) => {
+                own.notes.remove(&address);
+            }
             Action::SetRoute(route) => self.set_host_route(now, index, route),
-            Action::DeleteRoute(route) => self.delete_host_route(index, &route),
+            Action::DeleteRoute(route) => {
+                self.delete_host_route(index, &route);
+                self.forget_way(index, &route);
+            }
             Action::Disable => {
                 if let Some(iface) = self.ifaces.iter_mut().find(|iface| iface.index == index) {
                     iface.conf6.disable_ipv6 = true;
@@ -476,7 +489,11 @@ impl Router {
                 iface.conf6.mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
                 self.refresh_hops(index);
             }
-            Parameter::RetransTime(time) => return times(Var::RetransTime, time / MILLISECOND),
+            Parameter::RetransTime(time) => {
+                times(Var::RetransTime, time / MILLISECOND);
+                // It times the search for duplicates as well.
+                return self.refresh_host(index);
+            }
             Parameter::ReachableTime(time) => {
                 times(Var::BaseReachableTime, time / MILLISECOND);
                 // A stale entry stays as long again, twice (`ndisc_router_discovery`).
@@ -529,6 +546,18 @@ impl Router {
         }
     }
 
+    /// Sends a message of neighbour discovery.
+    pub(super) fn send_nd(&mut self, now: Nanos, index: u16, mut packet: Vec<u8>) {
+        envelope::set_class(&mut packet, self.class_of_discovery(index));
+        self.send_six(now, index, &packet);
+    }
+
+    /// `ndisc_tclass` of an interface.
+    pub(super) fn class_of_discovery(&self, index: u16) -> u8 {
+        let own = self.ifaces.iter().find(|iface| iface.index == index);
+        own.map_or(0, |own| own.conf6.ndisc_tclass)
+    }
+
     /// Sends a packet of the router's own on a link: to a group, or to a neighbour, which is looked for
     /// where it is not known.
     pub(super) fn send_six(&mut self, now: Nanos, index: u16, packet: &[u8]) {
@@ -544,10 +573,24 @@ impl Router {
         }
         made.begin(index, 14, Flags::LOCAL_OUT);
         self.made += 1;
+        self.count_six(packet);
         let len = made.len();
         let key = Key { iface: index, address: address.into() };
         self.neighbours.handle_packet(now, key, made, len);
         self.act(now);
+    }
+
+    /// Counts a message of ICMPv6 that the management core sends.
+    pub(super) fn count_six(&mut self, packet: &[u8]) {
+        let group = packet.get(24) == Some(&0xff);
+        // Of MLD, options stand before the message.
+        let at = if packet.get(6) == Some(&0) { 48 } else { 40 };
+        let kind = packet.get(at).copied().unwrap_or_default();
+        let named = Snmp::ALL.iter().find(|counter| counter.icmp6_type() == Some((true, kind)));
+        for counter in named.into_iter().chain(&[Snmp::Icmp6OutMsgs, Snmp::Ip6OutRequests]) {
+            self.probes.count(*counter, 1);
+        }
+        self.probes.count(Snmp::Ip6OutMcastPkts, u64::from(group));
     }
 
     fn tell_address6(&mut self, deleted: bool, index: u16, own: IfaceAddr6) {
@@ -574,6 +617,11 @@ impl Router {
     }
 
     fn set_host_route(&mut self, now: Nanos, index: u16, route: Route) {
+        // That a route ends at another time nobody is told.
+        let same = |known: &Route| Route { expires: route.expires, ..*known } == route;
+        let routes = self.hosts.of.get(&index).map(|own| &own.routes);
+        let silent = routes.is_some_and(|routes| routes.iter().any(same));
+        let journal = if silent { self.routes6.journal.take() } else { None };
         self.delete_host_route(index, &route);
         let spec = self.spec_of(now, index, &route);
         if let Some(own) = self.hosts.of.get_mut(&index) {
@@ -582,6 +630,10 @@ impl Router {
         if let Some(spec) = spec {
             let _ = self.kernel_route(Verb::Append, spec);
         }
+        if silent {
+            self.routes6.journal = journal;
+        }
+        self.note_way(index, &route);
     }
 
     fn delete_host_route(&mut self, index: u16, route: &Route) {
@@ -604,7 +656,7 @@ impl Router {
         }
     }
 
-    fn spec_of(&self, now: Nanos, index: u16, route: &Route) -> Option<RouteSpec> {
+    pub(super) fn spec_of(&self, now: Nanos, index: u16, route: &Route) -> Option<RouteSpec> {
         let mut spec = self.owned6(index, route.network, RouteType::Unicast)?;
         spec.metric = route.metric;
         if matches!(route.kind, RouteKind::Default | RouteKind::Information) {

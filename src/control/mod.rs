@@ -20,6 +20,7 @@ mod neighbours;
 mod nexthops;
 pub mod probe;
 mod router;
+mod routers;
 mod rules;
 mod vrf;
 

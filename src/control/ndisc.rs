@@ -16,7 +16,7 @@ use crate::{
     },
     neighbour::control::{Family, Key, State, UpdateFlags, Var},
     packet::{
-        MacAddr, igmp, mld,
+        MacAddr, envelope, igmp, mld,
         ndisc::{
             Message, Neighbour, Redirect, RouterAdvertisement, RouterSolicitation, group_mac,
             solicited_node,
@@ -96,8 +96,17 @@ impl Router {
         self.own(index).map_or_else(Conf::default, |own| own.host.conf().clone())
     }
 
-    /// What an address is to an interface.
-    fn target(&mut self, index: u16, address: Ipv6Addr) -> Target {
+    /// An address of the VRF in which an interface is, as the interface is asked for it.
+    fn of_master(&self, index: u16, address: Ipv6Addr) -> Option<Target> {
+        let vrf = self.ifaces.iter().find(|iface| iface.index == index)?.vrf;
+        let known = self.hosts.of.get(&vrf).filter(|_| vrf != 0)?.host.address(address)?;
+        let crate::ndisc::Flags { tentative, optimistic, .. } = known.flags;
+        Some(Target::Own { tentative, optimistic, nonce: known.nonce(), master: true })
+    }
+
+    /// What an address is to an interface, which somebody asks for or tells of.
+    fn target(&mut self, index: u16, address: Ipv6Addr, asks: bool) -> Target {
+        let of_master = self.of_master(index, address).filter(|_| asks);
         let proxy = self.neighbours.proxy(index, address.into());
         let Some(own) = self.own(index) else { return Target::Other };
         let proxies = own.host.conf().proxy_ndp;
@@ -106,11 +115,13 @@ impl Router {
                 tentative: known.flags.tentative,
                 optimistic: known.flags.optimistic,
                 nonce: known.nonce(),
+                master: false,
             },
-            None if own.host.is_anycast(address) => Target::Anycast,
-            None => match proxy.filter(|_| proxies) {
-                Some(entry) => Target::Proxy { router: entry.router },
-                None => Target::Other,
+            None => match (of_master, proxy.filter(|_| proxies)) {
+                (Some(target), _) => target,
+                _ if own.host.is_anycast(address) => Target::Anycast,
+                (None, Some(entry)) => Target::Proxy { router: entry.router },
+                (None, None) => Target::Other,
             },
         }
     }
@@ -123,7 +134,7 @@ impl Router {
         heard: &Neighbour,
         arrival: Arrival,
     ) -> bool {
-        let target = self.target(index, heard.target);
+        let target = self.target(index, heard.target, heard.advertisement.is_none());
         let conf = self.conf6(index);
         let Some(mac) = self.mac_of(index) else { return false };
         if heard.advertisement.is_some() {
@@ -143,7 +154,7 @@ impl Router {
             Asked::Defend(answer) => {
                 if let Some(src) = self.answers_from(index, &answer) {
                     let packet = answer.packet(src, mac);
-                    self.send_six(now, index, &packet.to_bytes());
+                    self.send_nd(now, index, packet.to_bytes());
                 }
             }
             Asked::Reply { update, answer } => {
@@ -155,7 +166,7 @@ impl Router {
                     && let Some(src) = self.answers_from(index, &answer)
                 {
                     let packet = answer.packet(src, mac);
-                    self.send_six(now, index, &packet.to_bytes());
+                    self.send_nd(now, index, packet.to_bytes());
                 }
             }
         }
@@ -261,7 +272,9 @@ impl Router {
             return;
         };
         let to = mac.unwrap_or_else(|| group_mac(solicited_node(target)));
-        self.send_link(index, to, &[0x86, 0xdd], &asked.to_bytes());
+        let mut packet = asked.to_bytes();
+        envelope::set_class(&mut packet, self.class_of_discovery(index));
+        self.send_link(index, to, &[0x86, 0xdd], &packet);
     }
 
     /// Sends a frame of the management core's own on an interface.
@@ -289,6 +302,9 @@ impl Router {
             packet.begin(index, 14, Flags::LOCAL_OUT);
             packet.set_port(iface.port);
             self.made += 1;
+            if ethertype == &[0x86, 0xdd] {
+                self.count_six(payload);
+            }
             self.injected.push(Injected { entry: Entry::Transmit, packet });
         }
     }

@@ -206,11 +206,20 @@ impl Router {
                     Some(What::Neighbour { key, mac, state, flags, missed: false })
                 });
             }
-            Action::Resolved(key, _) => self.resolved(key),
-            Action::Unresolved(key) => self.unresolved(key),
+            Action::Resolved(key, _) => {
+                self.resolved(key);
+                self.heed_router(key);
+            }
+            Action::Unresolved(key) => {
+                self.unresolved(key);
+                self.heed_router(key);
+            }
             Action::Watch(key, _) => self.refresh_neighbour(key),
             Action::Release(key, packets) => self.release(key, packets),
-            Action::Fail(_, packets) => self.fail(packets),
+            Action::Fail(key, packets) => {
+                self.fail(packets);
+                self.heed_router(key);
+            }
             Action::Drop(why, packets) => {
                 let reason = match why {
                     Lost::QueueFull => Reason::NeighbourQueueFull,

@@ -361,9 +361,11 @@ impl Router {
         &self.neighbours
     }
 
-    /// Neighbours, to set their parameters.
-    pub fn neighbours_mut(&mut self) -> &mut Neighbours<Packet> {
-        &mut self.neighbours
+    /// Changes parameters of neighbours, some of which time the search for duplicates too.
+    pub fn with_neighbours<T>(&mut self, change: impl FnOnce(&mut Neighbours<Packet>) -> T) -> T {
+        let done = change(&mut self.neighbours);
+        self.refresh_hosts();
+        done
     }
 
     /// Packets that the management core ended, by reason.
@@ -562,8 +564,7 @@ impl Router {
                 self.handle_error(now, punted.packet);
             }
             PuntKind::Martian => self.handle_martian(now, punted.packet),
-            PuntKind::Resolve(address) => {
-                let iface = punted.packet.iface();
+            PuntKind::Resolve(iface, address) => {
                 let key = Key { iface, address };
                 if !self.ifaces.iter().any(|known| known.index == iface && known.up) {
                     self.drop_packet(punted.packet, Reason::LinkDown);

@@ -305,7 +305,8 @@ mod tests {
         let key = Key { iface: index, address: "10.1.0.9".parse().unwrap() };
         let known = |router: &Router| router.neighbours().get(key).map(|entry| entry.state);
         let learn = |router: &mut Router| {
-            router.neighbours_mut().set(0, key, MacAddr([2, 0, 0, 0, 0, 9]), State::Permanent);
+            let mac = MacAddr([2, 0, 0, 0, 0, 9]);
+            router.with_neighbours(|all| all.set(0, key, mac, State::Permanent));
         };
         learn(&mut router);
         router.set_mac("r1", other).unwrap();
@@ -320,7 +321,7 @@ mod tests {
         assert_eq!(known(&router), Some(State::Permanent), "nothing has changed");
         router.set_arp("r1", false).unwrap();
         assert_eq!(known(&router), None);
-        assert!(router.neighbours_mut().create(0, key));
+        assert!(router.with_neighbours(|all| all.create(0, key)));
         let entry = router.neighbours().get(key).unwrap();
         assert_eq!((entry.state, entry.mac), (State::Noarp, Some(other)));
         router.set_arp("r1", true).unwrap();

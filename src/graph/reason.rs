@@ -169,6 +169,8 @@ reasons! {
     Ip6RouteUnreachable = "ip6_route_unreachable" [Ip6InNoRoutes],
     /// The covering IPv6 route is prohibit; answered with ICMPv6 communication prohibited.
     Ip6RouteProhibit = "ip6_route_prohibit" [Ip6InNoRoutes],
+    /// The IPv6 destination is unspecified; answered with ICMPv6 no route.
+    Ip6ToNobody = "ip6_to_nobody" [Ip6InAddrErrors],
     /// IPv6 forwarding is off on the receiving interface.
     Ip6ForwardingOff = "ip6_forwarding_off" [Ip6InAddrErrors],
     /// A source that may not leave its link; answered with ICMPv6 beyond scope where it is an address.
@@ -176,7 +178,9 @@ reasons! {
     /// The hop limit ran out; answered with ICMPv6 time exceeded.
     Ip6HopLimit = "ip6_hop_limit" [Ip6InHdrErrors],
     /// Larger than the way out carries; answered with ICMPv6 packet too big.
-    Ip6TooBig = "ip6_pkt_too_big" [Ip6InTooBigErrors, Ip6FragFails],
+    Ip6TooBig = "ip6_pkt_too_big" [Ip6OutForwDatagrams, Ip6InTooBigErrors, Ip6FragFails],
+    /// Larger than its way carries, though not than the link; answered with ICMPv6 packet too big.
+    Ip6TooBigForWay = "ip6_too_big_for_way" [Ip6OutForwDatagrams, Ip6FragFails],
     /// No local service takes this next header; answered with ICMPv6 parameter problem.
     Ip6NextHeader = "ip6_unknown_next_header" [Ip6InUnknownProtos],
     /// No local service listens on this UDP port; answered with ICMPv6 port unreachable.

@@ -119,7 +119,8 @@ snmp! {
         Ip6FragFails = "FragFails" "Packets that needed cutting and could not be cut.",
         Ip6FragCreates = "FragCreates" "Fragments made.",
         Ip6InMcastPkts = "InMcastPkts" "IPv6 packets to groups received.",
-        Ip6OutTransmits = "OutTransmits" "IPv6 packets handed to an interface, forwarded or made here, before they were cut.",
+        Ip6OutMcastPkts = "OutMcastPkts" "IPv6 packets to groups sent.",
+        Ip6OutTransmits = "OutTransmits" "IPv6 packets handed to an interface, forwarded or made here; of what was cut each piece.",
     }
     "Icmp6" {
         Icmp6InMsgs = "InMsgs" "ICMPv6 messages received, broken ones too.",

@@ -37,6 +37,10 @@ pub enum Cause6 {
     Option = 75,
     /// A first fragment without all headers up to that of the transport.
     HeadersIncomplete = 76,
+    /// Larger than the way carries, but not than the link: found when the hop limit was lowered already.
+    TooBigForWay = 77,
+    /// No route to the address that is nobody's.
+    ToNobody = 79,
     /// A better way for the sender; the packet goes on, this is a copy of it.
     Redirect = 78,
 }
@@ -44,8 +48,6 @@ pub enum Cause6 {
 impl Cause6 {
     /// In the place of the pointer of a packet that is too big: its sender is to be redirected as well.
     pub const REDIRECT_TOO: u32 = 1;
-    /// In the same place: it was found too big when its hop limit was to be lowered already.
-    pub const LOWERED: u32 = 2;
 
     /// The note for a packet.
     pub const fn note(self) -> u16 {
@@ -68,7 +70,9 @@ impl Cause6 {
             74 => Self::NextHeader,
             75 => Self::Option,
             76 => Self::HeadersIncomplete,
+            77 => Self::TooBigForWay,
             78 => Self::Redirect,
+            79 => Self::ToNobody,
             _ => return None,
         })
     }
@@ -76,14 +80,14 @@ impl Cause6 {
     /// The error; `None` where another message is due.
     pub const fn message(self, pointer: u32, mtu: u32) -> Option<ErrorKind> {
         Some(match self {
-            Self::NoRoute | Self::RouteUnreachable => {
+            Self::NoRoute | Self::RouteUnreachable | Self::ToNobody => {
                 ErrorKind::Unreachable { code: unreachable::NO_ROUTE }
             }
             Self::Prohibited => ErrorKind::Unreachable { code: unreachable::PROHIBITED },
             Self::BeyondScope => ErrorKind::Unreachable { code: unreachable::BEYOND_SCOPE },
             Self::NeighbourFailed => ErrorKind::Unreachable { code: unreachable::ADDRESS },
             Self::PortUnreachable => ErrorKind::Unreachable { code: unreachable::PORT },
-            Self::TooBig => ErrorKind::PacketTooBig { mtu },
+            Self::TooBig | Self::TooBigForWay => ErrorKind::PacketTooBig { mtu },
             Self::HopLimit => ErrorKind::TimeExceeded { code: time_exceeded::HOP_LIMIT },
             Self::ReassemblyTimeout => ErrorKind::TimeExceeded { code: time_exceeded::REASSEMBLY },
             Self::HeaderField => {
@@ -106,12 +110,14 @@ impl Cause6 {
     pub const fn reason(self) -> Reason {
         match self {
             Self::NoRoute => Reason::Ip6NoRoute,
+            Self::ToNobody => Reason::Ip6ToNobody,
             Self::RouteUnreachable => Reason::Ip6RouteUnreachable,
             Self::Prohibited => Reason::Ip6RouteProhibit,
             Self::BeyondScope => Reason::Ip6BeyondScope,
             Self::NeighbourFailed => Reason::NeighbourFailed,
             Self::PortUnreachable => Reason::Udp6NoSocket,
             Self::TooBig => Reason::Ip6TooBig,
+            Self::TooBigForWay => Reason::Ip6TooBigForWay,
             Self::HopLimit => Reason::Ip6HopLimit,
             Self::ReassemblyTimeout => Reason::FragTimeoutTold,
             Self::HeaderField | Self::Option | Self::HeadersIncomplete => Reason::Ip6Header,

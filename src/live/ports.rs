@@ -198,6 +198,7 @@ impl Ports {
             .map(|((_, port), link)| PortFact {
                 number: port.info().id,
                 mac: port.info().mac,
+                permanent: port.info().permanent,
                 carrier: link.up,
             })
             .collect()

@@ -210,6 +210,9 @@ impl Interface {
         let address = new.address;
         self.insert(now, new)?;
         self.connect(now, address);
+        if !new.flags.nodad && !new.flags.optimistic {
+            self.tell(address);
+        }
         self.begin(now, address);
         if new.flags.mngtmpaddr {
             self.manage_temporary(now, address, new.valid, new.preferred, true);
@@ -246,7 +249,7 @@ impl Interface {
             self.connect(now, new.address);
         }
         if !tentative {
-            self.actions.push(Action::Tell(new.address));
+            self.tell(new.address);
         }
         if managed || new.flags.mngtmpaddr {
             let (valid, preferred) =
@@ -334,6 +337,7 @@ impl Interface {
     /// Takes an address out of the list, and all that stood on it.
     pub(super) fn delete(&mut self, address: Ipv6Addr) {
         let Some(place) = self.position(address) else { return };
+        self.actions.push(Action::Gone(self.addresses[place].clone()));
         self.silence(place);
         let gone = self.addresses.remove(place);
         if gone.phase != Phase::Before || gone.flags.dadfailed {
@@ -345,7 +349,14 @@ impl Interface {
         for other in &mut self.addresses {
             other.public = other.public.filter(|public| *public != address);
         }
-        self.actions.push(Action::Gone(gone));
+        self.actions.push(Action::Forget(address));
+    }
+
+    /// Tells those who watch what an address is now.
+    pub(super) fn tell(&mut self, address: Ipv6Addr) {
+        if let Some(place) = self.position(address) {
+            self.actions.push(Action::Tell(self.addresses[place].clone()));
+        }
     }
 
     /// An address is heard no more.
@@ -353,10 +364,10 @@ impl Interface {
         let known = &mut self.addresses[place];
         if std::mem::take(&mut known.receives) {
             let (address, anycast) = (known.address, anycast(known));
-            self.actions.push(Action::Refuse(address));
             if let Some(anycast) = anycast.filter(|_| self.conf.forwarding) {
                 self.give_up(anycast);
             }
+            self.actions.push(Action::Refuse(address));
         }
     }
 
@@ -442,7 +453,7 @@ impl Interface {
             // Who is optimistic receives at once.
             self.receive(place);
             if self.conf.use_optimistic {
-                self.actions.push(Action::Tell(address));
+                self.tell(address);
             }
         }
         let most = self.conf.router_solicitation_delay.max(1);
@@ -489,8 +500,8 @@ impl Interface {
         known.flags.dadfailed = false;
         (known.phase, known.deadline) = (Phase::After, None);
         let of_link = known.scope() == 2;
+        self.tell(address);
         self.receive(place);
-        self.actions.push(Action::Tell(address));
         let lonely = of_link
             && !self.addresses.iter().any(|other| {
                 let Flags { permanent, tentative, optimistic, dadfailed, .. } = other.flags;
@@ -539,7 +550,7 @@ impl Interface {
             return;
         }
         let retry = known.retry + 1;
-        let next = stable(known.address, secret, self.hardware, retry, most);
+        let next = stable(known.address, secret, self.conf.hardware, retry, most);
         let Some(next) = next.filter(|_| retry <= most) else { return };
         let flags = Flags { tentative: false, optimistic: false, ..known.flags };
         let new = NewAddress {
@@ -572,7 +583,7 @@ impl Interface {
             }
             self.delete(address);
         } else if permanent {
-            self.actions.push(Action::Tell(address));
+            self.tell(address);
         } else {
             self.delete(address);
         }
@@ -590,7 +601,7 @@ impl Interface {
                         Some(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)));
                 }
                 let Some(secret) = self.secret() else { return };
-                match stable(LINK, secret, self.hardware, 0, self.conf.idgen_retries) {
+                match stable(LINK, secret, self.conf.hardware, 0, self.conf.idgen_retries) {
                     Some(address) => (address, true),
                     None => return,
                 }

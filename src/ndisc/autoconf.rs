@@ -49,7 +49,7 @@ impl Interface {
         }
         let made = match (self.conf.addr_gen_mode, self.secret()) {
             (2 | 3, Some(secret)) => {
-                stable(prefix, secret, self.hardware, 0, self.conf.idgen_retries)
+                stable(prefix, secret, self.conf.hardware, 0, self.conf.idgen_retries)
             }
             _ => None,
         };
@@ -105,7 +105,7 @@ impl Interface {
             (known.valid, known.preferred, known.stamp) = (valid, preferred, now);
             known.flags.deprecated = false;
             if !known.flags.tentative {
-                self.actions.push(Action::Tell(address));
+                self.tell(address);
             }
         }
         self.manage_temporary(now, address, valid, preferred, created);
@@ -141,7 +141,7 @@ impl Interface {
                 known.flags.deprecated = false;
             }
             if !known.flags.tentative {
-                told.push(Action::Tell(known.address));
+                told.push(Action::Tell(known.clone()));
             }
         }
         self.actions.extend(told);
@@ -259,7 +259,7 @@ impl Interface {
             }
             if known.preferred != FOREVER && age >= known.preferred && !known.flags.deprecated {
                 known.flags.deprecated = true;
-                self.actions.push(Action::Tell(address));
+                self.tell(address);
             }
             place += 1;
         }

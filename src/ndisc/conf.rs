@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::graph::Nanos;
+use crate::{graph::Nanos, packet::MacAddr};
 
 const SECOND: Nanos = 1_000_000_000;
 
@@ -53,6 +53,8 @@ pub struct Conf {
     pub router_solicitation_interval: Nanos,
     /// `router_solicitation_max_interval`.
     pub router_solicitation_max_interval: Nanos,
+    /// `router_probe_interval`.
+    pub router_probe_interval: Nanos,
     /// `dad_transmits`.
     pub dad_transmits: u32,
     /// `accept_dad`, the greater of all's and the interface's.
@@ -79,6 +81,9 @@ pub struct Conf {
     pub addr_gen_mode: u8,
     /// `stable_secret`.
     pub stable_secret: Option<Ipv6Addr>,
+    /// Link-layer address that the device was made with, zero where it has none: part of what the
+    /// secret makes addresses of.
+    pub hardware: MacAddr,
     /// `net.ipv6.idgen_retries`.
     pub idgen_retries: u8,
     /// `net.ipv6.idgen_delay`.
@@ -126,6 +131,7 @@ impl Default for Conf {
             router_solicitation_delay: SECOND,
             router_solicitation_interval: 4 * SECOND,
             router_solicitation_max_interval: 3600 * SECOND,
+            router_probe_interval: 60 * SECOND,
             dad_transmits: 1,
             accept_dad: 1,
             optimistic_dad: false,
@@ -139,6 +145,7 @@ impl Default for Conf {
             max_desync_factor: 600,
             addr_gen_mode: 0,
             stable_secret: None,
+            hardware: MacAddr::ZERO,
             idgen_retries: 3,
             idgen_delay: SECOND,
             keep_addr_on_down: false,

@@ -25,6 +25,8 @@ pub enum Target {
         optimistic: bool,
         /// What our questions for it carry.
         nonce: Option<[u8; 6]>,
+        /// It is the VRF's of the interface, for which that answers in its own name.
+        master: bool,
     },
     /// An anycast address of the interface.
     Anycast,
@@ -126,15 +128,15 @@ impl Answer {
 pub fn solicitation(heard: &Neighbour, target: Target, arrival: Arrival, conf: &Conf) -> Asked {
     let probes = heard.src.is_unspecified();
     let multicast = heard.dst.is_multicast();
-    let (own, optimistic) = match target {
+    let (own, master, optimistic) = match target {
         Target::Own { tentative: true, nonce, .. } if probes => {
             let known = heard.nonce.is_some() && heard.nonce == nonce;
             return if known { Asked::OwnProbe } else { Asked::Duplicate };
         }
         Target::Own { tentative: true, optimistic: false, .. } => return Asked::Ignore,
-        Target::Own { optimistic, .. } => (true, optimistic),
-        Target::Anycast => (false, false),
-        Target::Proxy { .. } if conf.forwarding => (false, false),
+        Target::Own { optimistic, master, .. } => (true, master, optimistic),
+        Target::Anycast => (false, false, false),
+        Target::Proxy { .. } if conf.forwarding => (false, false, false),
         Target::Proxy { .. } | Target::Other => return Asked::Ignore,
     };
     if !own && !arrival.delayed && !arrival.unicast_frame && multicast && arrival.may_delay {
@@ -153,9 +155,9 @@ pub fn solicitation(heard: &Neighbour, target: Target, arrival: Arrival, conf: &
     let answer = |dst: Ipv6Addr, says: Advertisement, with_mac: bool| Answer {
         dst,
         target: heard.target,
-        own,
+        own: own && !master,
         says,
-        with_mac: with_mac || own && conf.force_tllao,
+        with_mac: with_mac || own && !master && conf.force_tllao,
     };
     if probes {
         return Asked::Defend(answer(ALL_NODES, says(false, own), true));
@@ -324,7 +326,8 @@ mod tests {
 
     const MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
     const OWN: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 9]);
-    const OURS: Target = Target::Own { tentative: false, optimistic: false, nonce: None };
+    const OURS: Target =
+        Target::Own { tentative: false, optimistic: false, nonce: None, master: false };
 
     fn ip(text: &str) -> Ipv6Addr {
         text.parse().unwrap()
@@ -356,7 +359,9 @@ mod tests {
         let (group, alone) = (asks("fe80::2", GROUP), asks("fe80::2", "2001:db8::1"));
         let probe = asks("::", GROUP);
         let unicast = Arrival { unicast_frame: true, ..FRAME };
-        let optimistic = Target::Own { tentative: true, optimistic: true, nonce: None };
+        let optimistic =
+            Target::Own { tentative: true, optimistic: true, nonce: None, master: false };
+        let of_vrf = Target::Own { tentative: false, optimistic: false, nonce: None, master: true };
         let proxy = Target::Proxy { router: false };
         let peer = ip("fe80::2");
         let (yes, no) = (true, false);
@@ -364,6 +369,7 @@ mod tests {
             (group, OURS, FRAME, Some((peer, [yes, yes, yes, yes]))),
             (alone, OURS, unicast, Some((peer, [yes, yes, no, no]))),
             (probe, OURS, FRAME, Some((ALL_NODES, [yes, no, yes, yes]))),
+            (group, of_vrf, FRAME, Some((peer, [yes, yes, yes, yes]))),
             (group, optimistic, FRAME, Some((peer, [yes, yes, no, yes]))),
             (alone, proxy, unicast, Some((peer, [no, yes, no, no]))),
             (alone, Target::Anycast, unicast, Some((peer, [yes, yes, no, no]))),
@@ -377,6 +383,10 @@ mod tests {
         let told = Conf { force_tllao: true, ..Conf::default() };
         let host = solicitation(&alone, OURS, unicast, &told);
         assert_eq!(flags(host), Some((peer, [no, yes, no, yes])));
+        let host = solicitation(&alone, of_vrf, unicast, &told);
+        assert_eq!(flags(host), Some((peer, [no, yes, no, no])));
+        let Asked::Reply { answer, .. } = host else { panic!("{host:?}") };
+        assert!(!answer.own, "a VRF's address is no source on its links");
     }
 
     /// Who answers for others waits, where the question went to a group. [7.142] [7.143]
@@ -399,7 +409,7 @@ mod tests {
     #[test]
     fn a_tentative_address_answers_nobody() {
         let nonce = Some([1, 2, 3, 4, 5, 6]);
-        let tentative = Target::Own { tentative: true, optimistic: false, nonce };
+        let tentative = Target::Own { tentative: true, optimistic: false, nonce, master: false };
         let ask = |heard: &Neighbour| solicitation(heard, tentative, FRAME, &router());
         assert_eq!(ask(&asks("fe80::2", GROUP)), Asked::Ignore);
         assert_eq!(ask(&asks("::", GROUP)), Asked::Duplicate);
@@ -434,7 +444,8 @@ mod tests {
             advertisement(heard, target, FRAME, OWN, true, conf)
         };
         let conf = router();
-        let tentative = Target::Own { tentative: true, optimistic: false, nonce: None };
+        let tentative =
+            Target::Own { tentative: true, optimistic: false, nonce: None, master: false };
         let heard = tells(says);
         assert_eq!(told(&heard, tentative, &conf), Told::Duplicate);
         assert_eq!(told(&heard, OURS, &conf), Told::Conflict);

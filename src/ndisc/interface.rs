@@ -87,9 +87,11 @@ pub enum Action {
     /// They are not any more.
     Refuse(Ipv6Addr),
     /// An address is new or another than before, for those who watch.
-    Tell(Ipv6Addr),
-    /// An address is no more.
+    Tell(Address),
+    /// An address is no more, for those who watch; what stands on it goes next.
     Gone(Address),
+    /// Nothing is left of an address.
+    Forget(Ipv6Addr),
     /// A route is new, or another than before.
     SetRoute(Route),
     /// A route is no more.
@@ -120,8 +122,6 @@ pub(super) struct Said {
 pub struct Interface {
     pub(super) conf: Conf,
     pub(super) mac: MacAddr,
-    /// The address that the device was made with.
-    pub(super) hardware: MacAddr,
     /// The device's MTU.
     pub(super) mtu: u32,
     pub(super) up: bool,
@@ -145,7 +145,6 @@ impl Interface {
         Self {
             conf,
             mac,
-            hardware: mac,
             mtu,
             up: false,
             addresses: Vec::new(),

@@ -12,6 +12,7 @@ const HEADER: usize = 40;
 const HOP_BY_HOP: u8 = 0;
 const ICMPV6: u8 = 58;
 const DESTINATION: u8 = 60;
+const FRAGMENT: u8 = 44;
 const PAD1: u8 = 0;
 const ALERT: u8 = 5;
 
@@ -69,11 +70,14 @@ impl<'a> Envelope<'a> {
         let mut rest = l3.get(HEADER..HEADER + len).filter(|_| header[0] >> 4 == 6)?;
         let (mut next, mut found) = (header[6], None);
         while next != ICMPV6 {
-            let len = 8 + usize::from(*rest.get(1)?) * 8;
+            let more = if next == FRAGMENT { 0 } else { usize::from(*rest.get(1)?) };
+            let len = 8 + more * 8;
             let (extension, behind) = rest.split_at_checked(len)?;
             match next {
                 HOP_BY_HOP => found = alert(&extension[2..]),
                 DESTINATION => {}
+                // The only piece of its packet.
+                FRAGMENT if extension[2] == 0 && extension[3] & 0xf9 == 0 => {}
                 _ => return None,
             }
             (next, rest) = (extension[0], behind);
@@ -108,6 +112,13 @@ pub fn seal(src: Ipv6Addr, dst: Ipv6Addr, hop_limit: u8, message: Vec<u8>) -> Ve
     packet
 }
 
+/// Gives a packet of the router's own its traffic class.
+pub fn set_class(packet: &mut [u8], class: u8) {
+    if let Some([first, second]) = packet.first_chunk_mut::<2>() {
+        (*first, *second) = (0x60 | class >> 4, class << 4 | *second & 0x0f);
+    }
+}
+
 /// The packet of a message that routers on the link shall look at: hop limit 1 and a router alert
 /// for MLD.
 pub fn seal_alert(src: Ipv6Addr, dst: Ipv6Addr, message: Vec<u8>) -> Vec<u8> {
@@ -140,6 +151,15 @@ mod tests {
             assert_eq!(Envelope::open(&wrong), None, "a bit of byte {at} differs");
             assert_eq!(Envelope::open(&packet[..at]), None);
         }
+    }
+
+    #[test]
+    fn a_class_stands_beside_the_label() {
+        let mut packet = seal(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST, 255, vec![0; 8]);
+        packet[1] = 0x05;
+        set_class(&mut packet, 0xb8);
+        assert_eq!(packet[..4], [0x6b, 0x85, 0, 0]);
+        set_class(&mut [], 1);
     }
 
     #[test]

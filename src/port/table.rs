@@ -135,6 +135,10 @@ pub struct IfaceConf6 {
     pub prefers_temporary: bool,
     /// `use_optimistic`.
     pub use_optimistic: bool,
+    /// `ndisc_tclass`.
+    pub ndisc_tclass: u8,
+    /// `suppress_frag_ndisc`.
+    pub suppress_frag_ndisc: bool,
 }
 
 impl Default for IfaceConf6 {
@@ -153,6 +157,8 @@ impl Default for IfaceConf6 {
             proxy_ndp: false,
             prefers_temporary: false,
             use_optimistic: false,
+            ndisc_tclass: 0,
+            suppress_frag_ndisc: true,
         }
     }
 }

@@ -48,6 +48,7 @@ pub(super) fn facts(config: &Config) -> Vec<PortFact> {
         .map(|(place, port)| PortFact {
             number: place as u16,
             mac: port.mac.unwrap_or_else(|| mac(place)),
+            permanent: crate::packet::MacAddr::ZERO,
             carrier: true,
         })
         .collect()

@@ -400,6 +400,34 @@ impl<B: Family> Policy<B> {
     /// so.
     #[inline(never)]
     pub fn decide(&self, flow: &Flow<B>, from: Sources<'_, B>) -> (u32, Option<usize>) {
+        let found = self.walk(flow, |rule, act| match act {
+            Act::Hop(hop) => Some((hop, Some(rule))),
+            Act::Lookup(table, suppress) => {
+                let hop = self.look(table, suppress, flow, from);
+                let leads = hop != 0 && !self.is_suppressed(rule, hop, from.hops);
+                leads.then_some((hop, Some(rule)))
+            }
+            Act::Nop | Act::Goto(_) => None,
+        });
+        found.unwrap_or((0, None))
+    }
+
+    /// Whether a rule ends a flow to an address of one link before a table is asked that has links.
+    pub fn ends(&self, flow: &Flow<B>, from: Sources<'_, B>) -> bool {
+        let found = self.walk(flow, |_, act| match act {
+            Act::Hop(_) => Some(true),
+            Act::Lookup(table, suppress) => {
+                let hop = from.hops.get(self.look(table, suppress, flow, from));
+                (hop.kind() == HopKind::Link).then_some(false)
+            }
+            Act::Nop | Act::Goto(_) => None,
+        });
+        found.unwrap_or(false)
+    }
+
+    /// Goes through the rules that fit a flow until one has an answer.
+    #[inline(always)]
+    fn walk<T>(&self, flow: &Flow<B>, mut ask: impl FnMut(usize, Act) -> Option<T>) -> Option<T> {
         let sets = [
             self.src.set(flow.src),
             self.dst.set(flow.dst),
@@ -427,20 +455,14 @@ impl<B: Family> Policy<B> {
                 if rule < start {
                     continue;
                 }
-                match self.acts[rule] {
-                    Act::Nop => {}
-                    Act::Hop(hop) => return (hop, Some(rule)),
-                    Act::Goto(target) => start = target as usize,
-                    Act::Lookup(table, suppress) => {
-                        let hop = self.look(table, suppress, flow, from);
-                        if hop != 0 && !self.is_suppressed(rule, hop, from.hops) {
-                            return (hop, Some(rule));
-                        }
-                    }
+                if let Act::Goto(target) = self.acts[rule] {
+                    start = target as usize;
+                } else if let Some(answer) = ask(rule, self.acts[rule]) {
+                    return Some(answer);
                 }
             }
         }
-        (0, None)
+        None
     }
 
     /// True for a hop out of an interface that the rule does not want; of several next hops the

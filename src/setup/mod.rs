@@ -25,6 +25,7 @@ use crate::{
     icmp::table::LimitRules,
     ip4::table::{ReassemblyRoom, ReassemblyRules},
     multicast::Knobs,
+    ndisc::Conf,
     packet::MacAddr,
     port::table::IfaceAddr6,
     publish::Epochs,
@@ -115,6 +116,8 @@ pub struct PortFact {
     pub number: u16,
     /// Link-layer address.
     pub mac: MacAddr,
+    /// The one that its device was made with, zero where that was made by software.
+    pub permanent: MacAddr,
     /// There is a link.
     pub carrier: bool,
 }
@@ -285,7 +288,7 @@ fn apply_neigh(config: &Config, router: &mut Router) {
     for (name, value) in config.sysctls.neigh() {
         let iface = name.dev.as_ref().map(|dev| router.iface(dev).map(|iface| iface.index));
         if iface != Some(None) {
-            name.apply(router.neighbours_mut(), iface.flatten(), value);
+            router.with_neighbours(|neighbours| name.apply(neighbours, iface.flatten(), value));
         }
     }
 }
@@ -311,7 +314,9 @@ fn add_link(
     router
         .add_iface(spec)
         .and_then(|index| {
-            apply_host_conf(config, router, index, name);
+            // A VLAN's address is its port's, and none that it was made with.
+            let hardware = if vlan.is_none() { fact.permanent } else { MacAddr::ZERO };
+            apply_host_conf(config, router, index, name, hardware);
             router.set_group(name, group)
         })
         .and_then(|()| router.set_up(name, up))
@@ -319,9 +324,15 @@ fn add_link(
 }
 
 /// Gives an interface its tunables as a host, before it comes up.
-fn apply_host_conf(config: &Config, router: &mut Router, index: u16, name: &str) {
+fn apply_host_conf(
+    config: &Config,
+    router: &mut Router,
+    index: u16,
+    name: &str,
+    hardware: MacAddr,
+) {
     let sysctls = &config.sysctls;
-    router.set_host_conf(index, sysctls.host_conf(name));
+    router.set_host_conf(index, Conf { hardware, ..sysctls.host_conf(name) });
     let (mld_knobs, igmp_knobs) = (sysctls.mld_knobs(name), sysctls.igmp_knobs(name));
     router.with_mld(index, |mld, _| mld.set_knobs(Knobs { mtu: mld.knobs().mtu, ..mld_knobs }));
     router
@@ -425,6 +436,7 @@ mod tests {
         let fact = |number| PortFact {
             number,
             mac: MacAddr::new([2, 0, 0, 0, 0, number as u8]),
+            permanent: MacAddr::ZERO,
             carrier: true,
         };
         let facts = [fact(0), fact(1)];
@@ -458,6 +470,7 @@ mod tests {
         let facts = [0, 1, 2, 3].map(|number| PortFact {
             number,
             mac: MacAddr::new([2, 0, 0, 0, 0, number as u8]),
+            permanent: MacAddr::ZERO,
             carrier: true,
         });
         let (pool, epochs) = (machine.pool, Epochs::new(0));

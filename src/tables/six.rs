@@ -102,6 +102,22 @@ impl Tables {
             .any(|iface| [vrf, 0].contains(&iface.own_vrf()) && shares(iface, address))
     }
 
+    /// The interface that what is about a packet is bound to where it came by another: from a VRF all
+    /// packets come by the VRF itself, and it is their route's (`icmp6_iif`).
+    pub fn bound6(&self, iface: u16, hop: u32) -> u16 {
+        match self.vrf(iface) {
+            0 => iface,
+            _ => self.hops.get(hop).out().iface,
+        }
+    }
+
+    /// The interface by which the router shares an address with others.
+    pub fn anycast6_on(&self, iface: u16, address: u128) -> Option<u16> {
+        let vrf = self.vrf(iface);
+        let mut own = self.ifaces.iter().filter(|own| own.own_vrf() == vrf);
+        own.find(|own| shares(own, address)).map(|own| own.index)
+    }
+
     /// The same in whichever VRF (`ipv6_chk_acast_addr_src`).
     pub fn is_anycast6_anywhere(&self, iface: u16, address: u128) -> bool {
         match address::is_link_local(address) {
@@ -117,6 +133,14 @@ impl Tables {
             let own = self.ifaces.get(iface)?;
             // Of all that could be of one link, the first /64 alone has a route there.
             if address::is_link_local(flow.dst) && !address::is_on_link(flow.dst) {
+                return None;
+            }
+            // A rule that refuses comes before the route that each link has.
+            let bound = Flow { oif: iface, ..*flow };
+            if let Some(policy) = &self.policy6
+                && address::is_link_local(flow.dst)
+                && policy.ends(&bound, self.sources6())
+            {
                 return None;
             }
             let known = self.neighbours.six.get(iface, Ipv6Addr::from_bits(flow.dst));

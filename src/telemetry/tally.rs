@@ -155,7 +155,13 @@ impl Tally<'_> {
                 self.counter(Snmp::ForwDatagrams) + self.counter(Snmp::OutRequests)
             }
             Snmp::Ip6OutTransmits => {
-                self.counter(Snmp::Ip6OutForwDatagrams) + self.counter(Snmp::Ip6OutRequests)
+                let sent = self.counter(Snmp::Ip6OutForwDatagrams)
+                    + self.counter(Snmp::Ip6OutRequests)
+                    + self.counter(Snmp::Ip6FragCreates);
+                // What is too big counts as forwarded, and what was cut left in pieces.
+                let kept = [Reason::Ip6TooBig, Reason::Ip6TooBigForWay, Reason::Frag6Failed];
+                let kept: u64 = kept.into_iter().map(|reason| self.ended(reason)).sum();
+                sent.saturating_sub(kept + self.counter(Snmp::Ip6FragOKs))
             }
             _ => match (counter.icmp_type(), counter.icmp6_type()) {
                 (Some((sent, kind)), _) => self.icmp(sent, kind),

@@ -104,7 +104,7 @@ impl Probes {
         }
     }
 
-    fn count(&mut self, counter: Snmp, by: u64) {
+    pub(super) fn count(&mut self, counter: Snmp, by: u64) {
         self.counts[counter as usize] += by;
     }
 }

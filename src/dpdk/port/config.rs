@@ -128,6 +128,8 @@ pub struct PortInfo {
     pub interface: Option<String>,
     /// Link-layer address.
     pub mac: MacAddr,
+    /// The one that it was made with, zero where it was made by software.
+    pub permanent: MacAddr,
     /// Largest IPv4 packet.
     pub mtu: u16,
     /// NUMA socket, or -1.

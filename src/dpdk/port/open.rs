@@ -337,7 +337,7 @@ impl Port {
             )
         };
         // Some devices take an address only while they stand still.
-        let mac = opening.set_mac(id, mark)?;
+        let (own, mac) = opening.set_mac(id, mark)?;
         let mut conf = opening.configuration(&facts, pool, rx_queues, config.rx_interrupts);
         let before = xdp_sockets();
         let mut result = opening.start(id, &conf, (rx_queues, tx_queues), pool);
@@ -372,6 +372,8 @@ impl Port {
                 name: started.name.to_string_lossy().into_owned(),
                 interface,
                 mac,
+                // A driver that was named here is one of software.
+                permanent: if opening.driver.is_empty() { own } else { MacAddr::ZERO },
                 mtu: config.mtu,
                 // SAFETY: the port is started.
                 socket: unsafe { sys::rte_eth_dev_socket_id(id) },
@@ -469,15 +471,16 @@ impl Opening<'_> {
     }
 
     /// Gives the device the wanted link-layer address. Where it cannot have another, it receives
-    /// frames for all stations, so that those for the wanted address are among them.
-    fn set_mac(&mut self, id: u16, mark: u64) -> Result<MacAddr, PortError> {
+    /// frames for all stations, so that those for the wanted address are among them. Gives the address
+    /// that it had before, and the one that it has now.
+    fn set_mac(&mut self, id: u16, mark: u64) -> Result<(MacAddr, MacAddr), PortError> {
         let mut address = sys::rte_ether_addr::default();
         // SAFETY: `id` is a port and the address a place to write.
         let code = unsafe { sys::rte_eth_macaddr_get(id, &mut address) };
         self.check("read link-layer address", mark, code)?;
         let own = MacAddr::new(address.addr_bytes);
         let Some(wanted) = self.config.mac.filter(|wanted| *wanted != own) else {
-            return Ok(own);
+            return Ok((own, own));
         };
         address.addr_bytes = wanted.octets();
         // SAFETY: as above.
@@ -491,6 +494,6 @@ impl Opening<'_> {
                 ));
             }
         }
-        Ok(wanted)
+        Ok((own, wanted))
     }
 }

@@ -1,8 +1,8 @@
 //! `icmp6-error`: tells a packet's sender why it did not arrive.
 //!
 //! - takes: packets that end here, with a [`Cause6`] noted
-//! - gives: an error to `ip6-output` where the rules allow one; the packet itself is dropped for
-//!   the cause's reason, but goes on behind a redirect
+//! - gives: an error to `ip6-output` where the rules allow one, to `ip6-input` where it is for the
+//!   router itself; the packet itself is dropped for the cause's reason, but goes on behind a redirect
 //! - obeys: RFC 4443 section 2.4; `icmp6_send`, in the order of its checks; ledger 3.79 to 3.87
 
 use std::net::Ipv6Addr;
@@ -24,6 +24,7 @@ pub struct Icmp6Error;
 
 const DROP: u8 = 0;
 const SEND: u8 = 1;
+const COME_IN: u8 = 2;
 
 /// Whether the rules let a packet provoke this error at all.
 fn may_provoke(ip: &Ipv6View<'_>, bytes: &[u8], flags: Flags, kind: ErrorKind) -> bool {
@@ -72,12 +73,36 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     if !tables.tunables.six.icmp.errors_to_anycast && tables.is_anycast6(iface, dst.to_bits()) {
         return None;
     }
-    let way = |src| reply::way(cx, src, dst, next_header::ICMPV6, iface);
+    let own = meant(culprit, &ip, cx);
+    // Who is of one link alone is told on that of the route, where it came by a VRF.
+    let routed = !address::needs_interface(ip.dst_bits());
+    let bound = match routed && address::is_link_local(dst.to_bits()) {
+        true => tables.bound6(iface, culprit.hop()),
+        false => iface,
+    };
+    // To the router itself it goes by no link, and comes in again.
+    let to_self = reply::is_to_self(cx, bound, dst);
+    let way = |src| match reply::way(cx, src, dst, next_header::ICMPV6, bound) {
+        None if to_self => Some(0),
+        None => {
+            reply::count_nowhere(cx, kind.ty());
+            None
+        }
+        hop => hop,
+    };
     // The source is chosen first, as it may decide by which route the error goes.
-    let src = meant(culprit, &ip, cx)
-        .or_else(|| tables.hops.prefsrc6(way(None)?))
-        .or_else(|| tables.source_at6(iface, dst.to_bits()))?;
+    let src = match own {
+        Some(own) => own,
+        None => {
+            let chosen = tables.hops.prefsrc6(way(None)?);
+            chosen.or_else(|| tables.source_at6(iface, dst.to_bits()))?
+        }
+    };
     let hop = way(Some(src))?;
+    if cause == Cause6::ToNobody && hop != 0 && tables.hops.get(hop).out().iface != iface {
+        // The kernel asks once more for the way back from nobody, by the link alone, and counts that.
+        cx.count(Snmp::Ip6OutNoRoutes, 1);
+    }
     if !reply::allowed(cx, kind.ty(), dst) {
         return None;
     }
@@ -99,6 +124,9 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     message.get_mut(HEADER_LEN..)?.copy_from_slice(quote);
     Icmp6Spec::error(kind).emit(message, src, dst).ok()?;
     cx.count_icmp6_out(kind.ty());
+    if to_self {
+        reply::come_in(&mut packet, bound);
+    }
     Some(packet)
 }
 
@@ -126,7 +154,9 @@ fn go_on(culprit: &mut Packet, cx: &Cx<'_, Tables>, out: &mut Out) {
 
 /// Sends what was made, where there is room.
 fn send(answer: Option<Packet>, cx: &Cx<'_, Tables>, out: &mut Out) {
-    if answer.is_some_and(|packet| out.emit(SEND, packet).is_err()) {
+    let Some(packet) = answer else { return };
+    let edge = if packet.flags().any(Flags::LOCAL_OUT) { SEND } else { COME_IN };
+    if out.emit(edge, packet).is_err() {
         cx.count(Snmp::Icmp6OutErrors, 1);
     }
 }
@@ -137,7 +167,7 @@ impl Node<Tables> for Icmp6Error {
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::DropMarked, Edge::To("ip6-output")]
+        &[Edge::DropMarked, Edge::To("ip6-output"), Edge::To("ip6-input")]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
@@ -148,11 +178,11 @@ impl Node<Tables> for Icmp6Error {
                     out.set(index, SEND);
                     continue;
                 }
-                Some(Cause6::TooBig) => {
+                Some(cause @ (Cause6::TooBig | Cause6::TooBigForWay)) => {
                     if culprit.hash() & Cause6::REDIRECT_TOO != 0 {
                         send(redirect(culprit, cx), cx, out);
                     }
-                    if culprit.hash() & Cause6::LOWERED != 0 {
+                    if cause == Cause6::TooBigForWay {
                         lower(culprit);
                     }
                 }

@@ -1,9 +1,9 @@
 //! `icmp6-input`: ICMPv6 messages for the router.
 //!
 //! - takes: packets for the router whose headers end in ICMPv6, as [`Parsed`] tells
-//! - gives: echo requests, turned into replies in place, to `ip6-output`; what concerns neighbours,
-//!   routers and groups to `nd-input`; what tells of a path of the router's own or answers one of its
-//!   probes to `icmp4-learn`; the rest ends here
+//! - gives: echo requests, turned into replies in place, to `ip6-output`, or to `ip6-input` where the
+//!   router asked itself; what concerns neighbours, routers and groups to `nd-input`; what tells of a
+//!   path of the router's own or answers one of its probes to `icmp4-learn`; the rest ends here
 //! - obeys: RFC 4443 sections 2.4 and 4; `icmpv6_rcv` and `icmpv6_notify`; ledger 3.70 to 3.78, 3.88
 
 use std::net::Ipv6Addr;
@@ -37,6 +37,7 @@ const BAD_QUOTE: u8 = 7;
 const NO_SESSION: u8 = 8;
 const NO_BUFFER: u8 = 9;
 const LEARN: u8 = 10;
+const COME_IN: u8 = 11;
 
 /// `net.ipv6.flowlabel_reflect`: labels of echo requests come back.
 const REFLECT_ECHO: u8 = 4;
@@ -99,8 +100,8 @@ fn echo_source(
     Ok((!anycast || rules.anycast_source).then_some(ip.dst()))
 }
 
-/// Turns an echo request into its reply, in its own buffer.
-fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<(), u8> {
+/// Turns an echo request into its reply, in its own buffer; gives the edge by which that leaves.
+fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<u8, u8> {
     let (l3, iface) = (packet.l3(), packet.iface());
     let bytes = packet.data().get(l3..).unwrap_or_default();
     let ip = Ipv6View::new_quoted(bytes).map_err(|_| TRUNCATED)?;
@@ -108,10 +109,21 @@ fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<(), u8> {
     let own = echo_source(packet, &ip, cx)?;
     let hop = match own {
         Some(_) => reply::way(cx, own, dst, next_header::ICMPV6, iface),
-        None => reply::way_back(cx, dst, next_header::ICMPV6, iface),
+        None => {
+            // To an address of a VRF's it has come by the interface that has it.
+            let shared = Some(iface).filter(|_| cx.tables.vrf(iface) != 0);
+            let shared = shared.and_then(|iface| cx.tables.anycast6_on(iface, ip.dst_bits()));
+            reply::way_back(cx, dst, next_header::ICMPV6, shared.unwrap_or(iface))
+        }
     };
-    let hop = hop.ok_or(NO_ROUTE)?;
-    let src = own.or_else(|| cx.tables.source_on6(hop, dst.to_bits())).ok_or(NO_ROUTE)?;
+    // To the router itself it goes by no link, and comes in again.
+    let to_self = reply::is_to_self(cx, iface, dst);
+    let hop = hop.or_else(|| to_self.then_some(0)).ok_or(NO_ROUTE)?;
+    let chosen = || match to_self {
+        true => cx.tables.source_at6(iface, dst.to_bits()),
+        false => cx.tables.source_on6(hop, dst.to_bits()),
+    };
+    let src = own.or_else(chosen).ok_or(NO_ROUTE)?;
     if !reply::allowed(cx, ty::ECHO_REPLY, dst) {
         return Err(IGNORED);
     }
@@ -137,7 +149,17 @@ fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<(), u8> {
     packet.set_hop(hop);
     cx.count_icmp6_out(ty::ECHO_REPLY);
     cx.count(Snmp::Ip6OutRequests, 1);
-    Ok(())
+    if to_self {
+        reply::come_in(packet, iface);
+        return Ok(COME_IN);
+    }
+    Ok(REPLY)
+}
+
+/// `suppress_frag_ndisc` of the interface by which a packet came.
+fn suppresses(packet: &Packet, cx: &Cx<'_, Tables>) -> bool {
+    let own = cx.tables.ifaces.get(packet.iface());
+    own.is_none_or(|own| own.conf6.suppress_frag_ndisc)
 }
 
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
@@ -156,8 +178,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     match kind {
         ty::ECHO_REQUEST if cx.tables.tunables.six.icmp.echo_ignore_all => IGNORED,
         ty::ECHO_REQUEST => match turn(packet, at, cx) {
-            Ok(()) => REPLY,
-            Err(edge) => edge,
+            Ok(edge) | Err(edge) => edge,
         },
         kind if is_error(kind) => match heard(message) {
             BAD_QUOTE => BAD_QUOTE,
@@ -165,8 +186,10 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
             edge => edge,
         },
         ty::ECHO_REPLY if expected(message, cx) => LEARN,
-        // Neighbours have no need of fragments, and who forges has (RFC 6980, `suppress_frag_ndisc`).
-        kind if is_neighbour_discovery(kind) && parsed.fragmented => IGNORED,
+        // Neighbours have no need of fragments, and who forges has (RFC 6980).
+        kind if is_neighbour_discovery(kind) && parsed.fragmented && suppresses(packet, cx) => {
+            IGNORED
+        }
         kind if is_neighbour_discovery(kind) || is_listener_discovery(kind) => ND,
         _ => CONSUMED,
     }
@@ -190,6 +213,7 @@ impl Node<Tables> for Icmp6Input {
             Edge::Drop(Reason::Icmp6NoSession),
             Edge::Drop(Reason::NoBuffer),
             Edge::To("icmp4-learn"),
+            Edge::To("ip6-input"),
         ]
     }
 

@@ -41,9 +41,8 @@ pub(super) fn redirect(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> 
     let bytes = culprit.data().get(culprit.l3()..)?;
     let ip = Ipv6View::new_quoted(bytes).ok()?;
     let (to, destination) = (ip.src(), ip.dst());
-    let own = tables
-        .ifaces
-        .get(iface)?
+    let link = tables.ifaces.get(iface)?;
+    let own = link
         .addresses6
         .iter()
         .find(|own| address::is_link_local(own.local.addr().to_bits()) && own.is_usable())?;
@@ -57,13 +56,13 @@ pub(super) fn redirect(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> 
         return None;
     }
     let better = tables.hops.get(culprit.hop());
-    let link = if better.out().resolved { LINK_LEN } else { 0 };
-    let room = usize::from(MIN_MTU) - ipv6::HEADER_LEN - BODY - link;
+    let told = if better.out().resolved { LINK_LEN } else { 0 };
+    let room = usize::from(MIN_MTU) - ipv6::HEADER_LEN - BODY - told;
     let quote = room.min(bytes.len() + QUOTE_AT) & !7;
     let header = Ipv6Spec {
-        traffic_class: 0,
+        traffic_class: link.conf6.ndisc_tclass,
         flow_label: 0,
-        payload_len: BODY + link + quote,
+        payload_len: BODY + told + quote,
         next_header: next_header::ICMPV6,
         hop_limit: 255,
         src,
@@ -74,7 +73,7 @@ pub(super) fn redirect(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> 
     message[icmp6::field::TYPE] = ty::REDIRECT;
     message[8..24].copy_from_slice(&target.octets());
     message[24..BODY].copy_from_slice(&destination.octets());
-    let (link_option, quoted) = message[BODY..].split_at_mut(link);
+    let (link_option, quoted) = message[BODY..].split_at_mut(told);
     if let [kind, words, mac @ ..] = link_option {
         (*kind, *words) = (TARGET, 1);
         mac.copy_from_slice(&better.header().0[..6]);

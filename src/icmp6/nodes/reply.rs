@@ -48,6 +48,24 @@ pub(super) fn way_back(
     way(cx, None, dst, protocol, iface).filter(|hop| cx.tables.hops.get(*hop).out().iface == iface)
 }
 
+/// Counts a message that has no way to its target (`icmpv6_xrlim_allow` looks for one first).
+pub(super) fn count_nowhere(cx: &Cx<'_, Tables>, kind: u8) {
+    let rules = &cx.tables.tunables.six.icmp;
+    cx.count(Snmp::Ip6OutNoRoutes, 1);
+    cx.count(Snmp::Icmp6OutRateLimitHost, u64::from(rules.is_limited(kind)));
+}
+
+/// Whether an answer about what came by `iface` is for the router itself.
+pub(super) fn is_to_self(cx: &Cx<'_, Tables>, iface: u16, dst: Ipv6Addr) -> bool {
+    let dst = dst.to_bits();
+    cx.tables.owns6(iface, dst) || cx.tables.is_anycast6(iface, dst)
+}
+
+/// An answer of the router's to itself comes in again, as by its loopback.
+pub(super) fn come_in(packet: &mut Packet, iface: u16) {
+    packet.begin(iface, packet.l3() as u8, Flags(0));
+}
+
 /// Whether the limits let a message go to `target`; counts it where they do not.
 pub(super) fn allowed(cx: &Cx<'_, Tables>, kind: u8, target: Ipv6Addr) -> bool {
     let tunables = &cx.tables.tunables;

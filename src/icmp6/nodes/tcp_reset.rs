@@ -1,13 +1,14 @@
 //! `tcp6-reset`: refuses TCP segments over IPv6 to ports that nothing listens on.
 //!
 //! - takes: sound TCP segments for the router, their place told by [`Parsed`]
-//! - gives: a reset to `ip6-output`, but never in answer to a reset nor from an anycast address; the
-//!   segment itself ends here, or goes to `icmp4-learn` where it answers a probe
+//! - gives: a reset to `ip6-output`, or to `ip6-input` where it is for the router itself, but never in
+//!   answer to a reset nor from an anycast address; the segment itself ends here, or goes to
+//!   `icmp4-learn` where it answers a probe
 //! - obeys: RFC 9293 section 3.5.2 (reset generation); `tcp_v6_send_reset`
 
 use super::reply;
 use crate::{
-    dpdk::mbuf::Packet,
+    dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
     ip6::table::Parsed,
     packet::{
@@ -23,6 +24,7 @@ pub struct Tcp6Reset;
 const DROP: u8 = 0;
 const SEND: u8 = 1;
 const PROBE: u8 = 2;
+const COME_IN: u8 = 3;
 
 /// `net.ipv6.flowlabel_reflect`: labels of segments that are refused come back.
 const REFLECT_RESET: u8 = 2;
@@ -36,7 +38,15 @@ fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     if cx.tables.is_anycast6(iface, src.to_bits()) {
         return None;
     }
-    let hop = reply::way(cx, Some(src), dst, next_header::TCP, iface)?;
+    let to_self = reply::is_to_self(cx, iface, dst);
+    let hop = match reply::way(cx, Some(src), dst, next_header::TCP, iface) {
+        None if to_self => 0,
+        None => {
+            cx.count(Snmp::Ip6OutNoRoutes, 1);
+            return None;
+        }
+        Some(hop) => hop,
+    };
     let reflects = cx.tables.tunables.six.flowlabel_reflect & REFLECT_RESET != 0;
     let stated = if reflects { ip.flow_label() } else { 0 };
     let header = Ipv6Spec {
@@ -53,6 +63,9 @@ fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let place = packet.data_mut().get_mut(reply::LINK_ROOM + ipv6::HEADER_LEN..)?;
     reset.emit6(place, src, dst).ok()?;
     cx.count(Snmp::TcpOutRsts, 1);
+    if to_self {
+        reply::come_in(&mut packet, iface);
+    }
     Some(packet)
 }
 
@@ -70,14 +83,20 @@ impl Node<Tables> for Tcp6Reset {
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::Drop(Reason::TcpNoSocket), Edge::To("ip6-output"), Edge::To("icmp4-learn")]
+        &[
+            Edge::Drop(Reason::TcpNoSocket),
+            Edge::To("ip6-output"),
+            Edge::To("icmp4-learn"),
+            Edge::To("ip6-input"),
+        ]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
         for (index, segment) in frame.iter().enumerate() {
             if let Some(packet) = answer(segment, cx) {
+                let edge = if packet.flags().any(Flags::LOCAL_OUT) { SEND } else { COME_IN };
                 // A reset that finds no room is lost like any other packet; the sender tries again.
-                let _ = out.emit(SEND, packet);
+                let _ = out.emit(edge, packet);
             }
             out.set(index, if expected(segment, cx) { PROBE } else { DROP });
         }

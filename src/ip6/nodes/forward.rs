@@ -116,9 +116,9 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
         }
         // What the link itself carries goes on to where the way's own MTU is asked for.
         let link = cx.tables.ifaces.get(rewrite.out.iface).map_or(0, |out| out.mtu6().max(MIN_MTU));
-        let lowered = if packet.len() - l3 <= usize::from(link) { Cause6::LOWERED } else { 0 };
-        packet.set_note(Cause6::TooBig.note());
-        packet.set_hash(lowered | if redirects { Cause6::REDIRECT_TOO } else { 0 });
+        let fits = packet.len() - l3 <= usize::from(link);
+        packet.set_note(if fits { Cause6::TooBigForWay } else { Cause6::TooBig }.note());
+        packet.set_hash(if redirects { Cause6::REDIRECT_TOO } else { 0 });
         return ERROR;
     }
     if redirects {

@@ -112,6 +112,7 @@ fn other(packet: &mut Packet, mut index: u32, dst: u128, cx: &Cx<'_, Tables>) ->
         HopKind::Blackhole => return BLACKHOLE,
         HopKind::Unreachable | HopKind::NetUnreachable => Cause6::RouteUnreachable,
         HopKind::Prohibit => Cause6::Prohibited,
+        _ if dst == 0 => Cause6::ToNobody,
         _ => Cause6::NoRoute,
     };
     packet.set_note(cause.note());

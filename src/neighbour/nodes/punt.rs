@@ -26,8 +26,8 @@ pub enum PuntKind {
     Nd,
     /// Read this IGMP message.
     Igmp,
-    /// Find the neighbour for this packet: on [`Packet::iface`], at this address.
-    Resolve(IpAddr),
+    /// Find the neighbour for this packet: on an interface, at an address.
+    Resolve(u16, IpAddr),
     /// Learn from this ICMP error about a packet of the router's own.
     Learn,
     /// Log this packet, whose addresses are impossible, and end it: what is wrong is the note.
@@ -79,19 +79,27 @@ impl Punt {
 
 /// Whom the packet needs, by interface and address: the hop's index may be given to another hop
 /// before the management core gets to the packet.
-fn neighbour(packet: &mut Packet, tables: &Tables) -> IpAddr {
+fn neighbour(packet: &mut Packet, tables: &Tables) -> PuntKind {
     let index = packet.hop();
-    packet.set_iface(tables.hops.get(index).out().iface);
-    if let Some(gateway) = tables.hops.any_gateway(index) {
-        return gateway;
-    }
+    let iface = tables.hops.get(index).out().iface;
     let ip = packet.data().get(packet.l3()..).unwrap_or_default();
-    if ip.first().is_some_and(|first| first >> 4 == 6) {
-        let dst = ip.get(24..40).and_then(|dst| dst.first_chunk::<16>());
-        return dst.map_or(Ipv6Addr::UNSPECIFIED, |dst| (*dst).into()).into();
+    let six = ip.first().is_some_and(|first| first >> 4 == 6);
+    let address = match tables.hops.any_gateway(index) {
+        Some(gateway) => gateway,
+        None if six => {
+            let dst = ip.get(24..40).and_then(|dst| dst.first_chunk::<16>());
+            dst.map_or(Ipv6Addr::UNSPECIFIED, |dst| (*dst).into()).into()
+        }
+        None => {
+            let dst = ip.get(16..20).and_then(|dst| dst.first_chunk::<4>());
+            dst.map_or(Ipv4Addr::UNSPECIFIED, |dst| (*dst).into()).into()
+        }
+    };
+    // Of IPv6, who hears that nobody answered hears it from an address of where the packet came in.
+    if !six {
+        packet.set_iface(iface);
     }
-    let dst = ip.get(16..20).and_then(|dst| dst.first_chunk::<4>());
-    dst.map_or(Ipv4Addr::UNSPECIFIED, |dst| (*dst).into()).into()
+    PuntKind::Resolve(iface, address)
 }
 
 impl Node<Tables> for Punt {
@@ -109,7 +117,7 @@ impl Node<Tables> for Punt {
         for mut packet in frame.drain(..) {
             let kind = match self.kind {
                 Some(kind) => kind,
-                None => PuntKind::Resolve(neighbour(&mut packet, cx.tables)),
+                None => neighbour(&mut packet, cx.tables),
             };
             if kind == PuntKind::Learn {
                 // When it came: what it waits in the ring is no part of a round trip.

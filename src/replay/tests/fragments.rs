@@ -48,6 +48,11 @@ impl Lab {
         self.lockstep.receive(0, frame);
     }
 
+    /// What time it is.
+    pub(super) fn now(&self) -> Nanos {
+        self.lockstep.now()
+    }
+
     pub(super) fn wait(&mut self, time: Nanos) {
         let now = self.lockstep.now() + time;
         self.lockstep.advance(now);

@@ -4,12 +4,15 @@ use std::net::Ipv6Addr;
 
 use super::{fragments::Lab, *};
 use crate::{
+    control::NeighbourSpec,
     ndisc::{Conf, Prefix, Settings},
+    neighbour::control::State,
     packet::{
         envelope, igmp, mld,
         ndisc::{
-            ALL_NODES, ALL_ROUTERS, Advertisement, Item, Message, Neighbour, PrefixInfo,
-            RouterAdvertisement, RouterSolicitation, group_mac, link_local, solicited_node,
+            ALL_NODES, ALL_ROUTERS, Advertisement, Item, Message, Neighbour, Preference,
+            PrefixInfo, RouterAdvertisement, RouterSolicitation, group_mac, link_local,
+            solicited_node,
         },
         record::{Newer, Query, RecordKind},
     },
@@ -308,6 +311,78 @@ fn a_host_configures_itself() {
     frames(&mut lab, 600);
     assert!(!best(&mut lab, "2001:db8:ffff::1"));
     lab.finish();
+}
+
+/// Two routers, of which one stops to answer; `forwards` says what the one who listens is.
+fn two_routers(forwards: bool) {
+    let machine = machine_for(&world());
+    let words = format!("\"net.ipv6.conf.all.forwarding\" = {}\n", u8::from(forwards));
+    let leniency = Leniency { any_mac: false, stand_in: false, speaks: true };
+    let mut lab = Lab::with(&machine, 1, &words, leniency);
+    let index = lab.router().iface("lan").unwrap().index;
+    lab.router().set_host_conf(index, Conf { accept_ra: 2, ..Conf::default() });
+    frames(&mut lab, 10);
+    let tell = |lab: &mut Lab, src: &str, preference: Preference| {
+        let heard = RouterAdvertisement {
+            src: ip(src),
+            dst: ALL_NODES,
+            hop_limit: 0,
+            managed: false,
+            other: false,
+            home_agent: false,
+            preference: Some(preference),
+            lifetime: 1800,
+            reachable_time: 0,
+            retrans_timer: 0,
+            items: vec![Item::Source(PEER)].into(),
+        };
+        say(lab, &heard.to_bytes());
+        frames(lab, 1);
+    };
+    let used = |lab: &mut Lab| {
+        let rib = lab.router().routes6().rib();
+        let everything = crate::route::rib::Prefix::of(0, 0);
+        let first = rib.get(crate::route::spec::table::MAIN, everything)[0];
+        rib.info(first.info).unwrap().nexthops[0].gateway.unwrap().to_string()
+    };
+    let fail = |lab: &mut Lab, router: &str| {
+        let stated = NeighbourSpec { state: State::Failed, ..NeighbourSpec::permanent(PEER) };
+        let now = lab.now();
+        let router = ip(router).into();
+        lab.router().set_neighbour(Verb::Replace, "lan", router, &stated, now).unwrap();
+    };
+    tell(&mut lab, "fe80::9", Preference::Medium);
+    tell(&mut lab, "fe80::8", Preference::Medium);
+    assert_eq!(used(&mut lab), "fe80::9", "the first");
+    tell(&mut lab, "fe80::9", Preference::Medium);
+    assert_eq!(used(&mut lab), "fe80::9", "told again, it is the first still");
+    fail(&mut lab, "fe80::9");
+    assert_eq!(used(&mut lab), if forwards { "fe80::9" } else { "fe80::8" });
+    let asked = hear(&mut lab, 61).into_iter().filter(|said| {
+        matches!(said, Message::Neighbour(n) if n.target == ip("fe80::9") && n.dst.is_multicast())
+    });
+    assert_eq!(asked.count(), usize::from(!forwards), "once a minute");
+    tell(&mut lab, "fe80::9", Preference::Medium);
+    assert_eq!(used(&mut lab), "fe80::9", "it is there again");
+    tell(&mut lab, "fe80::8", Preference::High);
+    assert_eq!(used(&mut lab), "fe80::8", "the better one");
+    fail(&mut lab, "fe80::8");
+    fail(&mut lab, "fe80::9");
+    assert_eq!(used(&mut lab), "fe80::8", "of none that answers the better one");
+    lab.finish();
+}
+
+/// A host leaves a router that does not answer, asks for it now and then, and comes back to it; where
+/// there is a rank, that decides among those who answer. [8.176]
+#[test]
+fn hosts_prefer_routers_that_answer() {
+    two_routers(false);
+}
+
+/// A router does not mind who answers. [8.176]
+#[test]
+fn routers_prefer_routers_by_rank_alone() {
+    two_routers(true);
 }
 
 /// An interface that goes down takes its addresses along, as in Linux.

@@ -210,22 +210,23 @@ impl Desk<'_> {
         let family = Family::ALL.into_iter().find(|family| family.table() == spec.name);
         let missing = || Refused::new("RTNETLINK answers: No such file or directory");
         let family = family.ok_or_else(missing)?;
-        let neighbours = self.router.neighbours_mut();
-        for &(param, value) in &spec.params {
-            let (var, value) = variable(param, value);
-            neighbours.set_table_param(iface, family, var, value);
-        }
-        let mut thresholds = *neighbours.thresholds(family);
-        for &(which, value) in &spec.thresholds {
-            let number = usize::try_from(value).unwrap_or(usize::MAX);
-            match which {
-                NtableThreshold::Thresh1 => thresholds.thresh1 = number,
-                NtableThreshold::Thresh2 => thresholds.thresh2 = number,
-                NtableThreshold::Thresh3 => thresholds.thresh3 = number,
-                NtableThreshold::Interval => thresholds.interval = value / 1000,
+        self.router.with_neighbours(|neighbours| {
+            for &(param, value) in &spec.params {
+                let (var, value) = variable(param, value);
+                neighbours.set_table_param(iface, family, var, value);
             }
-        }
-        neighbours.set_thresholds(family, thresholds);
+            let mut thresholds = *neighbours.thresholds(family);
+            for &(which, value) in &spec.thresholds {
+                let number = usize::try_from(value).unwrap_or(usize::MAX);
+                match which {
+                    NtableThreshold::Thresh1 => thresholds.thresh1 = number,
+                    NtableThreshold::Thresh2 => thresholds.thresh2 = number,
+                    NtableThreshold::Thresh3 => thresholds.thresh3 = number,
+                    NtableThreshold::Interval => thresholds.interval = value / 1000,
+                }
+            }
+            neighbours.set_thresholds(family, thresholds);
+        });
         Ok(String::new())
     }
 

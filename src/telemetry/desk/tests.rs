@@ -37,6 +37,7 @@ impl World {
         let fact = |number| PortFact {
             number,
             mac: crate::packet::MacAddr::new([2, 0, 0, 0, 0, number as u8 + 1]),
+            permanent: crate::packet::MacAddr::ZERO,
             carrier: true,
         };
         let facts = [fact(0), fact(1)];
@@ -246,6 +247,7 @@ fn a_full_table_refuses_with_the_name_of_its_limit_and_forwards_on() {
     let facts = [0, 1].map(|number| PortFact {
         number,
         mac: crate::packet::MacAddr::new([2, 0, 0, 0, 0, 1]),
+        permanent: crate::packet::MacAddr::ZERO,
         carrier: true,
     });
     let epochs = Epochs::new(0);

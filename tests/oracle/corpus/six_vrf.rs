@@ -73,6 +73,9 @@ fn topology() -> Topology {
         .sysctl("net.ipv6.conf.default.accept_dad", "0")
         .sysctl("net.ipv6.conf.all.forwarding", "1")
         .sysctl("net.ipv6.icmp.ratelimit", "0")
+        // Who is not there is asked for once: a question a second later would be another frame's.
+        .sysctl("net.ipv6.neigh.default.mcast_solicit", "1")
+        .sysctl("net.ipv6.neigh.wan.mcast_solicit", "1")
 }
 
 impl Family {

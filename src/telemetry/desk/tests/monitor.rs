@@ -2,6 +2,8 @@
 
 use super::*;
 
+const SECOND: u64 = 1_000_000_000;
+
 /// All but links, whose names and addresses are others here.
 const WORDS: &str = "label address route neigh rule nexthop";
 
@@ -118,4 +120,81 @@ fn a_watcher_that_is_too_slow_is_told_so_and_others_hold_nothing() {
     // Nobody watches any more, so nothing is kept.
     world.ip("route del 20.0.0.0/24");
     assert!(world.router.routes().journal.is_none());
+}
+
+/// What a watcher is told when lines are typed and so many seconds pass after each.
+fn told_in_time(world: &mut World, now: &mut u64, lines: &[(&str, u64)]) -> String {
+    let words = "-6 monitor label address route".split_whitespace().map(str::to_owned).collect();
+    let Reply::Rows { mut next, .. } = world.desk().answer(Request::Ip(words)) else {
+        panic!("no watch")
+    };
+    let mut said = String::new();
+    for (line, seconds) in lines {
+        let mut desk = world.desk();
+        desk.now = *now;
+        let done = desk.one_command(&line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(done.err, "", "{line}");
+        for _ in 0..=*seconds {
+            world.router.poll(*now);
+            let mut desk = world.desk();
+            desk.now = *now;
+            let Reply::Rows { rows, next: then, .. } = desk.resume(next) else { panic!("no rows") };
+            for row in rows {
+                said += &serde_json::from_value::<IpOutput>(row).unwrap().out;
+            }
+            next = then;
+            *now += SECOND;
+        }
+    }
+    world.desk().abandon(next);
+    said
+}
+
+/// An address as it is looked for, found unused, grows old and goes: the lines are Linux's, but for
+/// the number of the interface.
+#[test]
+fn a_watcher_is_told_what_becomes_of_an_address() {
+    let (mut world, mut now) = (World::new(), 10 * SECOND);
+    world.router.set_speaks(true);
+    world.router.poll(now);
+    for name in ["d0", "d1"] {
+        world.router.set_up(name, false).unwrap();
+        world.router.set_up(name, true).unwrap();
+    }
+    for _ in 0..4 {
+        now += SECOND;
+        world.router.poll(now);
+    }
+    let said = told_in_time(
+        &mut world,
+        &mut now,
+        &[
+            ("-6 addr add 2001:db8:1::5/64 dev d0", 4),
+            ("-6 addr change 2001:db8:1::5/64 dev d0 valid_lft 100 preferred_lft 1", 1),
+            ("-6 addr del 2001:db8:1::5/64 dev d0", 0),
+            ("-6 addr add 2001:db8:1::7/64 dev d0 nodad", 0),
+        ],
+    );
+    let wanted = "\
+[ROUTE]2001:db8:1::/64 dev d0 proto kernel metric 256 pref medium
+[ADDR]1: d0    inet6 2001:db8:1::5/64 scope global tentative 
+       valid_lft forever preferred_lft forever
+[ADDR]1: d0    inet6 2001:db8:1::5/64 scope global 
+       valid_lft forever preferred_lft forever
+[ROUTE]local 2001:db8:1::5 dev d0 table local proto kernel metric 0 pref medium
+[ROUTE]anycast 2001:db8:1:: dev d0 table local proto kernel metric 0 pref medium
+[ADDR]1: d0    inet6 2001:db8:1::5/64 scope global dynamic 
+       valid_lft 100sec preferred_lft 1sec
+[ADDR]1: d0    inet6 2001:db8:1::5/64 scope global deprecated dynamic 
+       valid_lft 99sec preferred_lft 0sec
+[ADDR]Deleted 1: d0    inet6 2001:db8:1::5/64 scope global deprecated dynamic 
+       valid_lft 98sec preferred_lft 0sec
+[ROUTE]Deleted anycast 2001:db8:1:: dev d0 table local proto kernel metric 0 pref medium
+[ROUTE]Deleted local 2001:db8:1::5 dev d0 table local proto kernel metric 0 pref medium
+[ADDR]1: d0    inet6 2001:db8:1::7/64 scope global nodad 
+       valid_lft forever preferred_lft forever
+[ROUTE]local 2001:db8:1::7 dev d0 table local proto kernel metric 0 pref medium
+[ROUTE]anycast 2001:db8:1:: dev d0 table local proto kernel metric 0 pref medium
+";
+    assert_eq!(said, wanted);
 }
