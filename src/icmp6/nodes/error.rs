@@ -82,23 +82,19 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     };
     // To the router itself it goes by no link, and comes in again.
     let to_self = reply::is_to_self(cx, bound, dst);
-    let way = |src| match reply::way(cx, src, dst, next_header::ICMPV6, bound) {
-        None if to_self => Some(0),
-        None => {
-            reply::count_nowhere(cx, kind.ty());
-            None
-        }
-        hop => hop,
+    let way = |src| {
+        let hop = reply::way(cx, src, dst, next_header::ICMPV6, bound);
+        hop.or(to_self.then_some(0))
     };
     // The source is chosen first, as it may decide by which route the error goes.
-    let src = match own {
-        Some(own) => own,
-        None => {
-            let chosen = tables.hops.prefsrc6(way(None)?);
-            chosen.or_else(|| tables.source_at6(iface, dst.to_bits()))?
-        }
+    let src = own
+        .or_else(|| tables.hops.prefsrc6(way(None)?))
+        .or_else(|| tables.source_at6(iface, dst.to_bits()));
+    let Some(hop) = way(src) else {
+        reply::count_nowhere(cx, kind.ty());
+        return None;
     };
-    let hop = way(Some(src))?;
+    let src = src?;
     if cause == Cause6::ToNobody && hop != 0 && tables.hops.get(hop).out().iface != iface {
         // The kernel asks once more for the way back from nobody, by the link alone, and counts that.
         cx.count(Snmp::Ip6OutNoRoutes, 1);
