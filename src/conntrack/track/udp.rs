@@ -1,0 +1,83 @@
+//! UDP and UDP-Lite: a flow of packets both ways is a stream.
+//!
+//! - obeys: rows [9.116] to [9.120]; `nf_conntrack_proto_udp.c`
+
+use crate::packet::ipv4::protocol;
+
+use super::{
+    super::{
+        entry::{Entry, Proto, status},
+        timeouts::SECOND,
+    },
+    Facts, Step, Why, assure,
+};
+
+/// How long a flow must have lived to count as a stream.
+const STREAM: u64 = 2 * SECOND;
+
+/// The ways a header can be wrong.
+fn fault(facts: &Facts<'_>) -> Option<Why> {
+    let Some(&[_, _, _, _, high, low, c, d]) = facts.l4.first_chunk() else {
+        return Some(Why::Short);
+    };
+    let len = usize::from(u16::from_be_bytes([high, low]));
+    if len > facts.l4.len() || len < 8 {
+        return Some(Why::Malformed);
+    }
+    // A sender need not compute one.
+    if [c, d] == [0, 0] {
+        return None;
+    }
+    (facts.verify && !facts.sum_holds(protocol::UDP, facts.l4.len())).then_some(Why::BadChecksum)
+}
+
+/// A packet of UDP.
+pub(crate) fn packet(entry: &mut Entry, facts: &Facts<'_>) -> Step {
+    if let Some(why) = fault(facts) {
+        return Step::Invalid(why);
+    }
+    if facts.fresh {
+        entry.proto = Proto::Udp(facts.now + STREAM);
+    }
+    let [unreplied, stream] = facts.timeouts.udp;
+    if !entry.is(status::SEEN_REPLY) {
+        return Step::Refresh(unreplied);
+    }
+    let lasts = matches!(entry.proto, Proto::Udp(from) if facts.now > from);
+    if lasts && !entry.is(status::NAT_CLASH) {
+        assure(entry);
+    }
+    Step::Refresh(if lasts { stream } else { unreplied })
+}
+
+/// The ways a header of UDP-Lite can be wrong.
+fn lite_fault(facts: &Facts<'_>) -> Option<Why> {
+    let Some(&[_, _, _, _, high, low, c, d]) = facts.l4.first_chunk() else {
+        return Some(Why::Short);
+    };
+    let cover = match usize::from(u16::from_be_bytes([high, low])) {
+        0 => facts.l4.len(),
+        cover if cover < 8 || cover > facts.l4.len() => return Some(Why::BadCoverage),
+        cover => cover,
+    };
+    if [c, d] == [0, 0] {
+        return Some(Why::NoChecksum);
+    }
+    // The kernel takes the pseudo-header of UDP for it, so that what is right is wrong.
+    (facts.verify && !facts.sum_holds(protocol::UDP, cover)).then_some(Why::BadChecksum)
+}
+
+/// A packet of UDP-Lite.
+pub(crate) fn lite_packet(entry: &mut Entry, facts: &Facts<'_>) -> Step {
+    if let Some(why) = lite_fault(facts) {
+        return Step::Invalid(why);
+    }
+    let [unreplied, stream] = facts.timeouts.udplite;
+    if !entry.is(status::SEEN_REPLY) {
+        return Step::Refresh(unreplied);
+    }
+    if !entry.is(status::NAT_CLASH) {
+        assure(entry);
+    }
+    Step::Refresh(stream)
+}
