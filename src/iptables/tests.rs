@@ -1,0 +1,4 @@
+mod fixed;
+mod known;
+mod oracle;
+mod stories;
