@@ -1,0 +1,12 @@
+//! Nodes of the packet filter: one where packets meet each hook, for either family.
+
+mod around;
+mod help;
+mod hooked;
+mod own;
+mod pass;
+mod range;
+mod synproxy;
+mod translate;
+
+pub use hooked::Hooked;

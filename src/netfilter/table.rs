@@ -1,0 +1,224 @@
+//! What crosses to the workers: the rules of both families, and in which order a hook asks what.
+//!
+//! - takes: programs of the management core's compiler
+//! - gives: [`Filter`], part of the snapshot; a packet meets one generation of all of it
+//! - obeys: the kernel's hook priorities; ledger 9.33 to 9.49
+//! - costs: nothing while there is none
+
+use std::{net::IpAddr, sync::Arc};
+
+use arrayvec::ArrayVec;
+
+use super::{
+    Entry, Program,
+    rule::{CtZone, Family, Hook, TableName},
+};
+use crate::{
+    conntrack::{self, Addr, Dir, Rules, Template, Zone, helper::Helper},
+    graph::MAX_IFACES,
+    sets::Sets,
+};
+
+/// Which part of a tuple a translation changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The source.
+    Source,
+    /// The destination.
+    Destination,
+}
+
+/// One thing that is done at a hook.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// The packet gets its connection.
+    Track,
+    /// A table's rules are met.
+    Table(Entry),
+    /// Addresses are translated; the table says how, once a connection.
+    Translate(Side, Option<Entry>),
+    /// A helper reads what applications say, and sequence numbers follow what it changed.
+    Help,
+    /// The connection becomes known.
+    Confirm,
+}
+
+/// An address that an interface has lost, or with none the interface itself: connections that speak with
+/// it by a masquerade end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Its place in the order of all losses, from 1.
+    pub serial: u64,
+    /// The interface.
+    pub iface: u16,
+    /// The address.
+    pub address: Option<Addr>,
+}
+
+impl Lost {
+    /// Whether a connection ends with it (`nf_nat_masquerade`: `inet_cmp`, `device_cmp`).
+    pub fn ends(&self, entry: &conntrack::Entry) -> bool {
+        entry.masquerade == u32::from(self.iface)
+            && self.address.is_none_or(|address| entry.tuple(Dir::Reply).dst == address)
+    }
+}
+
+/// What a hook asks, in order.
+pub type Plan = ArrayVec<Step, 10>;
+
+/// Number of the interface by which the router sends to itself: none of a port's.
+pub const LOOPBACK: u16 = MAX_IFACES as u16;
+
+/// The packet filter.
+#[derive(Debug)]
+pub struct Filter {
+    programs: [Option<Arc<Program>>; 2],
+    /// Whether rules count open connections.
+    counting: [bool; 2],
+    plans: [[Plan; 5]; 2],
+    /// Helpers of the programs' templates, by their numbers.
+    helpers: [Vec<u16>; 2],
+    /// Gateways that rules copy packets to.
+    gateways: Vec<IpAddr>,
+    /// Whether connections are tracked.
+    pub tracks: bool,
+    /// Sysctls of connection tracking.
+    pub rules: Rules,
+    /// Sets that rules ask about.
+    pub sets: Arc<Sets>,
+    /// What interfaces have lost of late, oldest first.
+    pub lost: Arc<[Lost]>,
+}
+
+impl Filter {
+    /// The filter of these programs; with `tracks` connections are tracked though no rule asks for it.
+    pub fn new(programs: [Option<Arc<Program>>; 2], tracks: bool, rules: Rules) -> Self {
+        let asks = programs.iter().flatten().any(|program| program.needs_tracking());
+        let tracks = tracks || asks;
+        let plans = [0, 1]
+            .map(|six| Hook::ALL.map(|hook| Self::order(programs[six].as_deref(), hook, tracks)));
+        let helpers = [0, 1].map(|six| Self::helpers(programs[six].as_deref()));
+        let mut gateways: Vec<IpAddr> =
+            programs.iter().flatten().flat_map(|program| program.gateways()).collect();
+        gateways.sort_unstable();
+        gateways.dedup();
+        let (sets, lost) = (Arc::default(), Arc::new([]));
+        let counts = |at: usize| programs[at].as_ref().is_some_and(|one| one.counts_connections());
+        let counting = [0, 1].map(counts);
+        Self { programs, counting, plans, helpers, gateways, tracks, rules, sets, lost }
+    }
+
+    /// The same, with these sets.
+    pub fn with_sets(self, sets: Arc<Sets>) -> Self {
+        Self { sets, ..self }
+    }
+
+    /// Numbers of the helpers that templates name; 0 where they name none.
+    fn helpers(program: Option<&Program>) -> Vec<u16> {
+        let templates = (0..).map_while(|number| program?.template(number));
+        let number = |name: &String| Helper::named(name).map_or(0, Helper::number);
+        templates.map(|ct| ct.helper.as_ref().map_or(0, number)).collect()
+    }
+
+    /// The steps of a hook by priority.
+    fn order(program: Option<&Program>, hook: Hook, tracks: bool) -> Plan {
+        // A table that is there counts what passes, whether it has rules or not.
+        let entry = |table| program?.entry(table, hook);
+        let table = |table| entry(table).map(Step::Table);
+        let when = |step: Step| tracks.then_some(step);
+        let translates = program.is_some_and(|program| {
+            program.entries().iter().any(|entry| entry.table == TableName::Nat)
+        });
+        let nat =
+            |side| (tracks && translates).then(|| Step::Translate(side, entry(TableName::Nat)));
+        let begins = matches!(hook, Hook::PreRouting | Hook::LocalOut);
+        let ends = matches!(hook, Hook::LocalIn | Hook::PostRouting);
+        let steps = [
+            table(TableName::Raw),
+            when(Step::Track).filter(|_| begins),
+            table(TableName::Mangle),
+            nat(Side::Destination).filter(|_| begins),
+            table(TableName::Filter),
+            table(TableName::Security),
+            nat(Side::Source).filter(|_| ends),
+            when(Step::Help).filter(|_| ends),
+            when(Step::Confirm).filter(|_| ends),
+        ];
+        steps.into_iter().flatten().collect()
+    }
+
+    /// The rules of a family.
+    pub fn program(&self, six: bool) -> Option<&Program> {
+        self.programs[usize::from(six)].as_deref()
+    }
+
+    /// What a `CT` rule wants of the connection that a packet makes, by the number it left on it.
+    pub fn template(&self, six: bool, number: u8, mark: u32) -> Option<Template> {
+        let ct = self.program(six)?.template(number.into())?;
+        let mark = mark as u16;
+        let zone = |id, original, reply| Zone { id, original, reply };
+        let zone = ct.zone.map(|stated| match stated {
+            CtZone::Both(id) => Zone::both(id),
+            CtZone::Original(id) => zone(id, true, false),
+            CtZone::Reply(id) => zone(id, false, true),
+            CtZone::Mark => Zone::both(mark),
+            CtZone::OriginalMark => zone(mark, true, false),
+            CtZone::ReplyMark => zone(mark, false, true),
+        });
+        let policy = ct
+            .timeout
+            .as_ref()
+            .and_then(|name| self.rules.policies.iter().position(|policy| policy.name == *name));
+        let events = if ct.events == 0 { u16::MAX } else { ct.events as u16 };
+        Some(Template {
+            zone,
+            helper: self.helpers[usize::from(six)].get(usize::from(number)).map_or(0, |n| *n),
+            policy: policy.map_or(0, |at| at as u16 + 1),
+            event_mask: events,
+        })
+    }
+
+    /// A gateway that packets are copied to, by its number from 1.
+    pub fn gateway(&self, number: u16) -> Option<IpAddr> {
+        self.gateways.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
+    /// The number of a gateway that packets are copied to; 0 where it has none.
+    pub fn gateway_number(&self, gateway: IpAddr) -> u16 {
+        let place = self.gateways.iter().position(|known| *known == gateway);
+        place.map_or(0, |place| u16::try_from(place + 1).unwrap_or(0))
+    }
+
+    /// Programs that count open connections.
+    pub fn counting(&self) -> impl Iterator<Item = &Program> {
+        let counting = self.programs.iter().zip(self.counting);
+        counting.filter_map(|(program, counts)| program.as_deref().filter(|_| counts))
+    }
+
+    /// What a hook asks.
+    #[inline]
+    pub fn plan(&self, six: bool, hook: Hook) -> &Plan {
+        &self.plans[usize::from(six)][hook as usize]
+    }
+
+    /// Whether packets of IPv4 meet it before anybody has looked at their addresses.
+    pub fn looks_at_all4(&self) -> bool {
+        !self.is_idle(false, Hook::PreRouting)
+    }
+
+    /// Whether it has a word about packets that the router itself sends.
+    pub fn sees_own(&self, six: bool) -> bool {
+        let hooks = [Hook::LocalOut, Hook::Forward, Hook::PostRouting];
+        hooks.into_iter().any(|hook| !self.is_idle(six, hook))
+    }
+
+    /// Whether a hook asks nothing.
+    pub fn is_idle(&self, six: bool, hook: Hook) -> bool {
+        self.plan(six, hook).is_empty()
+    }
+}
+
+/// The family of packets of IPv6 or not.
+pub const fn family(six: bool) -> Family {
+    if six { Family::Six } else { Family::Four }
+}
