@@ -10,7 +10,7 @@ use crossbeam_queue::ArrayQueue;
 use wagonway::{
     config::Config,
     dpdk::mempool::Pool,
-    graph::{Cx, Edge, Frame, Graph, Node, Out, Reason},
+    graph::{Cx, Edge, Frame, Graph, Node, Out, Reason, Snapshot},
     l2::nodes::Classify,
     packet::generate::TrafficSpec,
     publish::Epochs,
@@ -23,7 +23,7 @@ const FRAME: usize = 64;
 /// Sends all it gets by its one edge.
 struct Step<const END: bool>(&'static str, &'static [Edge]);
 
-impl<T, const END: bool> Node<T> for Step<END> {
+impl<T: Snapshot, const END: bool> Node<T> for Step<END> {
     fn name(&self) -> &'static str {
         self.0
     }
@@ -35,7 +35,12 @@ impl<T, const END: bool> Node<T> for Step<END> {
     fn process(&mut self, _cx: &mut Cx<'_, T>, _frame: &mut Frame, _out: &mut Out) {}
 }
 
-fn pass<T>(graph: &mut Graph<T>, tables: &T, pool: &Pool, frames: &[Vec<u8>]) {
+fn pass<T: Snapshot<Own: Default>>(
+    graph: &mut Graph<T>,
+    tables: &T,
+    pool: &Pool,
+    frames: &[Vec<u8>],
+) {
     let mut burst = Frame::new();
     assert!(pool.alloc_bulk(&mut burst, FRAME), "the pool is dry");
     for (packet, frame) in burst.iter_mut().zip(frames) {
@@ -46,7 +51,9 @@ fn pass<T>(graph: &mut Graph<T>, tables: &T, pool: &Pool, frames: &[Vec<u8>]) {
         graph.enqueue(0, packet);
     }
     let stats = Arc::clone(graph.stats());
-    let mut cx = Cx { tables, now: 0, wall_offset: 0, started: 0, stats: &stats, pool };
+    let mut own = T::Own::default();
+    let mut cx =
+        Cx { tables, own: &mut own, now: 0, wall_offset: 0, started: 0, stats: &stats, pool };
     graph.run(&mut cx);
 }
 

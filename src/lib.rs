@@ -12,6 +12,7 @@ pub mod packet;
 pub mod publish;
 
 // Subsystems, in the packet's order
+pub mod conntrack;
 pub mod icmp;
 pub mod icmp6;
 pub mod ip4;
@@ -20,9 +21,11 @@ pub mod l2;
 pub mod multicast;
 pub mod ndisc;
 pub mod neighbour;
+pub mod netfilter;
 pub mod port;
 mod reassembly;
 pub mod route;
+pub mod sets;
 pub mod tables;
 
 // What drives them
@@ -34,6 +37,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod iproute2;
+pub mod iptables;
 pub mod live;
 pub mod replay;
 pub mod setup;

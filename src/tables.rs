@@ -13,7 +13,7 @@ pub use six::source_of;
 pub use sources::Unbelievable;
 
 use crate::{
-    graph::trace::Session,
+    graph::{Snapshot, trace::Session},
     icmp::{
         expected::Expected,
         table::{LimitRules, Limits},
@@ -21,6 +21,7 @@ use crate::{
     ip4::table::ReassemblyRules,
     ip6::table::Tunables6,
     neighbour::table::NeighbourTables,
+    netfilter::{flows::Flows, table::Filter},
     port::table::{Iface, Ifaces, LocalAddresses},
     route::{
         exceptions::Exceptions,
@@ -90,6 +91,10 @@ impl Default for Tunables {
     }
 }
 
+impl Snapshot for Tables {
+    type Own = Flows;
+}
+
 /// The snapshot.
 #[derive(Clone)]
 pub struct Tables {
@@ -129,6 +134,8 @@ pub struct Tables {
     pub wiring: u64,
     /// Feature nodes that are on.
     pub features: Vec<&'static str>,
+    /// The packet filter; `None` while nothing is filtered or tracked.
+    pub filter: Option<Arc<Filter>>,
     /// Packets to follow.
     pub trace: Option<Arc<Session>>,
     /// Grows with each change of anything a destination cache may hold.

@@ -34,7 +34,7 @@ use crate::{
     dpdk::eal,
     live, replay,
     telemetry::{
-        protocol::{IpBatch, IpOutput, Request, RouteQuery, Show, TraceRequest},
+        protocol::{IpBatch, IpOutput, Request, RouteQuery, Show, Tool, TraceRequest},
         report::TraceRow,
     },
 };
@@ -92,6 +92,30 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
         words: Vec<String>,
     },
+    /// Change or show the running router's rules of IPv4, as iptables(8) does.
+    #[command(disable_help_flag = true)]
+    Iptables(ToolArgs),
+    /// Print the running router's rules of IPv4, as iptables-save(8) does.
+    #[command(disable_help_flag = true)]
+    IptablesSave(ToolArgs),
+    /// Replace the running router's rules of IPv4, as iptables-restore(8) does.
+    #[command(disable_help_flag = true)]
+    IptablesRestore(ToolArgs),
+    /// Change or show the running router's rules of IPv6, as ip6tables(8) does.
+    #[command(disable_help_flag = true)]
+    Ip6tables(ToolArgs),
+    /// Print the running router's rules of IPv6, as ip6tables-save(8) does.
+    #[command(disable_help_flag = true)]
+    Ip6tablesSave(ToolArgs),
+    /// Replace the running router's rules of IPv6, as ip6tables-restore(8) does.
+    #[command(disable_help_flag = true)]
+    Ip6tablesRestore(ToolArgs),
+    /// Change or show the running router's sets, as ipset(8) does.
+    #[command(disable_help_flag = true)]
+    Ipset(ToolArgs),
+    /// List or change the running router's connections, as conntrack(8) does.
+    #[command(disable_help_flag = true)]
+    Conntrack(ToolArgs),
     /// Follow packets through the running router, node by node.
     Trace(TraceArgs),
     /// Ping a host from the running router, as ping(8) does.
@@ -116,6 +140,19 @@ enum Command {
         #[arg(long)]
         ipv6: bool,
     },
+}
+
+#[derive(Debug, Args)]
+struct ToolArgs {
+    /// Name of the router.
+    #[arg(long, value_name = "NAME", default_value = "wagonway")]
+    instance: String,
+    /// Socket of the router.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// What would follow the program's name.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
+    words: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -235,6 +272,9 @@ enum What {
     Memory,
     /// Pings and traceroutes under way.
     Sessions,
+    /// How many connections each worker tracks, and what became of others; `wagonway conntrack -L` lists
+    /// them.
+    Connections,
 }
 
 #[derive(Debug, Args)]
@@ -431,6 +471,14 @@ fn dispatch(command: Command) -> Result<ExitCode, Failed> {
         Command::Check { files } => Ok(check(&files)),
         Command::Show(args) => run_show(&args),
         Command::Ip { instance, socket, words } => run_ip(&Where { instance, socket }, &words),
+        Command::Iptables(args) => run_tool("iptables", args),
+        Command::IptablesSave(args) => run_tool("iptables-save", args),
+        Command::IptablesRestore(args) => run_tool("iptables-restore", args),
+        Command::Ip6tables(args) => run_tool("ip6tables", args),
+        Command::Ip6tablesSave(args) => run_tool("ip6tables-save", args),
+        Command::Ip6tablesRestore(args) => run_tool("ip6tables-restore", args),
+        Command::Ipset(args) => run_tool("ipset", args),
+        Command::Conntrack(args) => run_tool("conntrack", args),
         Command::Trace(args) => run_trace(args),
         Command::Ping(args) => ping::run(&args).map(ExitCode::from),
         Command::Traceroute(args) => traceroute::run(&args).map(ExitCode::from),
@@ -574,6 +622,7 @@ fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
         What::Vrfs => Show::Vrfs,
         What::Exceptions => Show::Exceptions,
         What::Sessions => Show::Sessions,
+        What::Connections => Show::Connections,
     };
     let mut ask = ask(&args.at)?;
     let mut rows = Vec::new();
@@ -612,6 +661,7 @@ impl From<&What> for show::Page {
             What::Vrfs => Self::Vrfs,
             What::Exceptions => Self::Exceptions,
             What::Sessions => Self::Sessions,
+            What::Connections => Self::Connections,
         }
     }
 }
@@ -655,6 +705,38 @@ fn run_ip(at: &Where, words: &[String]) -> Result<ExitCode, Failed> {
     };
     let mut status = 0;
     ask(at)?.request(&request, |row| {
+        let said: IpOutput = serde_json::from_value(row).unwrap_or_default();
+        print(&said.out);
+        let _ = std::io::stderr().write_all(said.err.as_bytes());
+        status = said.status;
+        true
+    })?;
+    Ok(ExitCode::from(status))
+}
+
+/// A command of one of the packet filter's programs; one that restores has its file or standard input
+/// read here.
+fn run_tool(program: &str, args: ToolArgs) -> Result<ExitCode, Failed> {
+    let ToolArgs { instance, socket, mut words } = args;
+    let restores = |word: &String| matches!(word.as_str(), "restore" | "-R" | "--restore");
+    let input = match program.ends_with("-restore") {
+        false if program == "ipset" && words.iter().any(restores) => {
+            let is_file = |word: &String| matches!(word.as_str(), "-f" | "-file" | "--file");
+            let file = words.iter().position(is_file).and_then(|at| words.get(at + 1));
+            Some(read_batch(file.map_or("-", String::as_str))?)
+        }
+        true => {
+            let plain = words.last().is_some_and(|word| !word.starts_with('-'));
+            let named =
+                words.iter().rev().nth(1).is_some_and(|word| word == "-T" || word == "--table");
+            let file = if plain && !named { words.pop() } else { None };
+            Some(read_batch(file.as_deref().unwrap_or("-"))?)
+        }
+        false => None,
+    };
+    let request = Request::Tool(Tool { program: program.to_owned(), words, input });
+    let mut status = 0;
+    ask(&Where { instance, socket })?.request(&request, |row| {
         let said: IpOutput = serde_json::from_value(row).unwrap_or_default();
         print(&said.out);
         let _ = std::io::stderr().write_all(said.err.as_bytes());

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::page::{Table, bytes, grouped, time};
 use crate::control::probe::spec::SessionRow;
 use crate::telemetry::report::{
-    DropRow, ExceptionRow, InterfaceRow, MemoryRow, NeighbourRow, NexthopRow, NodeRow, RouteRow,
-    RuleRow, TraceRow, VrfRow, WorkerRow,
+    ConnectionsRow, DropRow, ExceptionRow, InterfaceRow, MemoryRow, NeighbourRow, NexthopRow,
+    NodeRow, RouteRow, RuleRow, TraceRow, VrfRow, WorkerRow,
 };
 
 macro_rules! put {
@@ -32,6 +32,7 @@ pub(super) enum Page {
     Vrfs,
     Exceptions,
     Sessions,
+    Connections,
 }
 
 fn read<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>, serde_json::Error> {
@@ -54,6 +55,7 @@ pub(super) fn page(page: Page, rows: Vec<Value>) -> Result<String, serde_json::E
         Page::Vrfs => vrfs(&read(rows)?),
         Page::Exceptions => exceptions(&read(rows)?),
         Page::Sessions => sessions(&read(rows)?),
+        Page::Connections => connections(&read(rows)?),
     })
 }
 
@@ -324,6 +326,54 @@ fn sessions(rows: &[SessionRow]) -> String {
         ]);
     }
     or(&table, "no sessions")
+}
+
+fn connections(rows: &[ConnectionsRow]) -> String {
+    let mut table = Table::new(&[
+        ">worker",
+        ">connections",
+        ">limit",
+        ">new",
+        ">ended",
+        ">invalid",
+        ">insert failed",
+        ">drop",
+        ">early drop",
+        ">expected",
+    ]);
+    let line = |name: String, row: &ConnectionsRow| {
+        let counts = [
+            row.connections,
+            row.limit,
+            row.new,
+            row.ended,
+            row.invalid,
+            row.insert_failed,
+            row.drop,
+            row.early_drop,
+            row.expected,
+        ];
+        let mut cells = vec![name];
+        cells.extend(counts.map(grouped));
+        cells
+    };
+    let mut all = ConnectionsRow::default();
+    for row in rows {
+        table.row(line(row.worker.to_string(), row));
+        all.connections += row.connections;
+        all.limit += row.limit;
+        all.new += row.new;
+        all.ended += row.ended;
+        all.invalid += row.invalid;
+        all.insert_failed += row.insert_failed;
+        all.drop += row.drop;
+        all.early_drop += row.early_drop;
+        all.expected += row.expected;
+    }
+    if rows.len() > 1 {
+        table.row(line("all".into(), &all));
+    }
+    or(&table, "no workers")
 }
 
 /// Steps of packets, in the order in which they come; each packet that begins has a heading.

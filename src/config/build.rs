@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -66,6 +66,14 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
     let beside = Path::new(&source.name).parent().unwrap_or(Path::new(""));
     let route_file =
         file.routes.file.as_ref().map(|path| At::new(beside.join(&**path), path.place()));
+    let file_of = |path: &Option<At<PathBuf>>| {
+        path.as_ref().map(|path| At::new(beside.join(&**path), path.place()))
+    };
+    let netfilter = super::Netfilter {
+        rules: [file_of(&file.netfilter.iptables), file_of(&file.netfilter.ip6tables)],
+        sets: file_of(&file.netfilter.ipset),
+        track: file.netfilter.track,
+    };
     Some(Config {
         source: Arc::clone(source),
         instance: file.instance,
@@ -82,6 +90,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         rules,
         routes,
         route_file,
+        netfilter,
         neighbours,
         advertise,
         sysctls,

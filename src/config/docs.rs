@@ -144,6 +144,10 @@ fn sysctls(out: &mut String, help: &str) {
             ),
         );
     }
+    for (word, range, default, help) in super::netfilter::all() {
+        let (name, least, most) = (super::netfilter::PREFIX, range.start(), range.end());
+        put(out, format_args!("| `{name}{word}` | {least} to {most} | `{default}` | {help} |"));
+    }
     put(
         out,
         format_args!(

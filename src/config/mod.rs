@@ -13,6 +13,7 @@ mod docs;
 mod error;
 mod host;
 mod neigh;
+pub mod netfilter;
 mod policy;
 mod route;
 mod route_file;
@@ -85,12 +86,25 @@ pub struct Config {
     pub routes: Vec<At<RouteSpec>>,
     /// File with more routes; its path starts at the configuration file.
     pub route_file: Option<At<PathBuf>>,
+    /// The packet filter.
+    pub netfilter: Netfilter,
     /// Neighbours that need no question.
     pub neighbours: Vec<At<Neighbour>>,
     /// What hosts of links are told.
     pub advertise: Vec<Advertise>,
     /// A value for every tunable.
     pub sysctls: Sysctls,
+}
+
+/// The packet filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Netfilter {
+    /// Files with rules of IPv4 and IPv6; their paths start at the configuration file.
+    pub rules: [Option<At<PathBuf>>; 2],
+    /// A file with sets.
+    pub sets: Option<At<PathBuf>>,
+    /// Connections are tracked though no rule asks for it.
+    pub track: bool,
 }
 
 /// The threads that forward packets.

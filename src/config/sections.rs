@@ -34,6 +34,8 @@ section! {
         tcp "tcp": Tcp = Tcp::empty();
         /// How much the tables hold; memory is taken as they fill.
         limits "limits": Limits = Limits::empty();
+        /// The packet filter.
+        netfilter "netfilter": Netfilter = Netfilter::empty();
         /// Where tools ask the running router.
         telemetry "telemetry": Telemetry = Telemetry::empty();
         /// Ports: devices that packets come from and go to. One table for each.
@@ -152,6 +154,9 @@ section! {
         neighbours "neighbours": u32 = Some(16_384), in 16..=4_000_000;
         /// Blocks of 256 entries for routes longer than /24, of 1 KiB each.
         fib_groups "fib-groups": u32 = Some(65_536), in 16..=8_388_608;
+        /// Connections that are tracked, over all workers, each of which has its share; of 256 bytes each,
+        /// which are taken as they come.
+        connections "connections": u32 = Some(262_144), in 64..=64_000_000;
     }
 }
 
@@ -242,6 +247,21 @@ section! {
         sysctl "sysctl": SysctlTable = Some(SysctlTable::default());
         /// The same of IPv6, `net.ipv6.conf`: { accept_ra = 2 }.
         sysctl6 "sysctl6": SysctlTable = Some(SysctlTable::default());
+    }
+}
+
+section! {
+    /// The packet filter.
+    pub(super) struct Netfilter {
+        /// Rules of IPv4 as `iptables-save` prints them; a relative path starts at the configuration
+        /// file.
+        iptables "iptables": Option<At<PathBuf>> = Some(None);
+        /// Rules of IPv6 as `ip6tables-save` prints them.
+        ip6tables "ip6tables": Option<At<PathBuf>> = Some(None);
+        /// Sets as `ipset save` prints them, which are there before the rules.
+        ipset "ipset": Option<At<PathBuf>> = Some(None);
+        /// Track connections though no rule asks for it.
+        track "track": bool = Some(false);
     }
 }
 

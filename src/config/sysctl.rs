@@ -18,6 +18,7 @@ use toml::{
 use super::{
     error::suggest,
     neigh::NeighName,
+    netfilter,
     value::{At, Errors, Value, integer},
 };
 use crate::port::table::{ArpConf, IfaceConf, IfaceConf6};
@@ -450,6 +451,8 @@ pub enum SysctlName {
     Interface(String, ConfSysctl),
     /// Of a neighbour table.
     Neigh(NeighName),
+    /// Of connection tracking: what is behind `nf_conntrack_`.
+    Conntrack(&'static str),
     /// Nothing that the router acts upon; this value says what it does anyway.
     Fixed(i64),
 }
@@ -517,6 +520,7 @@ pub struct Sysctls {
     default: BTreeMap<ConfSysctl, i64>,
     interface: BTreeMap<(String, ConfSysctl), i64>,
     neigh: BTreeMap<NeighName, i64>,
+    conntrack: BTreeMap<&'static str, i64>,
     pub(super) icmp6_ratemask: [u64; 4],
     /// `stable_secret` by interface, or of `default`.
     pub(super) secrets: BTreeMap<String, Ipv6Addr>,
@@ -530,6 +534,7 @@ impl Default for Sysctls {
             default: BTreeMap::new(),
             interface: BTreeMap::new(),
             neigh: BTreeMap::new(),
+            conntrack: BTreeMap::new(),
             icmp6_ratemask: crate::icmp6::table::Rules::default().ratemask,
             secrets: BTreeMap::new(),
         }
@@ -662,6 +667,10 @@ impl Sysctls {
             SysctlName::Default(sysctl) => self.own("", *sysctl),
             SysctlName::Interface(interface, sysctl) => self.own(interface, *sysctl),
             SysctlName::Neigh(name) => self.neigh.get(name).copied().unwrap_or_default(),
+            SysctlName::Conntrack(name) => match self.conntrack.get(name) {
+                Some(value) => *value,
+                None => netfilter::find(name).map_or(0, |(.., default)| default),
+            },
             SysctlName::Fixed(only) => *only,
         }
     }
@@ -702,6 +711,9 @@ impl Sysctls {
             SysctlName::Neigh(name) => {
                 self.neigh.insert(name, value);
             }
+            SysctlName::Conntrack(name) => {
+                self.conntrack.insert(name, value);
+            }
             SysctlName::Fixed(_) => {}
         }
         Ok(which)
@@ -710,6 +722,11 @@ impl Sysctls {
     /// Values of the neighbour tables that are set, defaults before those of interfaces.
     pub fn neigh(&self) -> impl Iterator<Item = (&NeighName, i64)> {
         self.neigh.iter().map(|(name, value)| (name, *value))
+    }
+
+    /// Values of connection tracking that are set, by the words behind `nf_conntrack_`.
+    pub fn conntrack(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        self.conntrack.iter().map(|(name, value)| (*name, *value))
     }
 
     /// Interfaces that have a value of their own.
@@ -727,6 +744,7 @@ impl SysctlName {
                 sysctl.range()
             }
             Self::Neigh(name) => name.what.range(),
+            Self::Conntrack(name) => netfilter::find(name).map_or(0..=0, |(_, range, _)| range),
             Self::Fixed(only) => *only..=*only,
         }
     }
@@ -747,6 +765,9 @@ impl SysctlName {
         }
         if let Some(name) = plain.strip_prefix("net.").and_then(NeighName::find) {
             return Ok(Self::Neigh(name));
+        }
+        if let Some((name, ..)) = plain.strip_prefix(netfilter::PREFIX).and_then(netfilter::find) {
+            return Ok(Self::Conntrack(name));
         }
         let (family, below) = match plain.strip_prefix("net.ipv6.") {
             Some(below) => ("ipv6", below),
@@ -792,7 +813,8 @@ fn known_names() -> Vec<String> {
     let neigh = super::neigh::all().flat_map(|(word, _)| {
         ["ipv4", "ipv6"].map(|family| format!("net.{family}.neigh.default.{word}"))
     });
-    global.chain(conf).chain(neigh).collect()
+    let conntrack = netfilter::all().map(|(word, ..)| format!("{}{word}", netfilter::PREFIX));
+    global.chain(conf).chain(neigh).chain(conntrack).collect()
 }
 
 /// The `[sysctl]` table as written: names, values and their places.

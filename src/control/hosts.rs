@@ -29,6 +29,7 @@ use crate::{
         control::Verb,
         spec::{NextHopSpec, Pref, RouteSpec, RouteType, proto, scope, table},
     },
+    worker::{Entry, Injected},
 };
 
 const SECOND: Nanos = 1_000_000_000;
@@ -574,6 +575,13 @@ impl Router {
         made.begin(index, 14, Flags::LOCAL_OUT);
         self.made += 1;
         self.count_six(packet);
+        let link = self.ifaces.iter().find(|iface| iface.index == index).map_or(0, |own| own.link6);
+        if link != 0 && self.filters_own(true) {
+            // Its neighbour is looked for behind the filter.
+            made.set_hop(link);
+            self.injected.push(Injected { entry: Entry::Originate6, packet: made });
+            return;
+        }
         let len = made.len();
         let key = Key { iface: index, address: address.into() };
         self.neighbours.handle_packet(now, key, made, len);

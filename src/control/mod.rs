@@ -10,6 +10,7 @@ mod arp;
 mod events;
 mod explain;
 pub mod families;
+mod filter;
 mod hosts;
 mod ifaces;
 mod learned;

@@ -299,13 +299,20 @@ impl Router {
         frame.extend_from_slice(ethertype);
         frame.extend_from_slice(payload);
         if packet.fill(&frame) {
-            packet.begin(index, 14, Flags::LOCAL_OUT);
+            let l3 = frame.len() - payload.len();
+            packet.begin(index, l3 as u8, Flags::LOCAL_OUT);
             packet.set_port(iface.port);
+            packet.set_hop(0);
             self.made += 1;
             if ethertype == &[0x86, 0xdd] {
                 self.count_six(payload);
             }
-            self.injected.push(Injected { entry: Entry::Transmit, packet });
+            let entry = match *ethertype {
+                [0x86, 0xdd] if self.filters_own(true) => Entry::LinkOut6,
+                [0x08, 0x00] if self.filters_own(false) => Entry::LinkOut,
+                _ => Entry::Transmit,
+            };
+            self.injected.push(Injected { entry, packet });
         }
     }
 }

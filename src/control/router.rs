@@ -10,8 +10,8 @@ use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 use super::{
-    events::Events, families::Kept, hosts::Hosts, learned::Memory, martians::Martians,
-    probe::Probes,
+    events::Events, families::Kept, filter::Filtering, hosts::Hosts, learned::Memory,
+    martians::Martians, probe::Probes,
 };
 use crate::{
     dpdk::{mbuf::Packet, mempool::Pool},
@@ -204,6 +204,7 @@ pub struct Router {
     pub(super) neighbour_table: Arc<NeighbourTables>,
     pub(super) neighbour_slots: [usize; 2],
     pub(super) tunables: Tunables,
+    pub(super) filtering: Filtering,
     features: Vec<&'static str>,
     clamp_mss: bool,
     defragment: bool,
@@ -264,6 +265,7 @@ impl Router {
             tunables: tunables.clone(),
             wiring: 0,
             features: Vec::new(),
+            filter: None,
             trace: None,
             generation: 1,
         };
@@ -300,6 +302,7 @@ impl Router {
             neighbour_table,
             neighbour_slots: [0; 2],
             tunables,
+            filtering: Filtering::new(epochs.readers()),
             features: Vec::new(),
             clamp_mss: false,
             defragment: false,
@@ -647,6 +650,10 @@ impl Router {
         }
         self.publish_exceptions();
         if self.links_dirty {
+            self.recompile_filter();
+            self.note_lost();
+        }
+        if self.renew_filter() || self.links_dirty {
             self.choose_features();
         }
         if let Some(expected) = self.take_expected() {
@@ -675,6 +682,7 @@ impl Router {
                 tunables: self.tunables.clone(),
                 wiring: self.wiring,
                 features: self.features.clone(),
+                filter: self.filtering.filter.clone(),
                 trace: self.trace.clone(),
                 generation: self.generation,
                 fib: Arc::clone(&old.fib),
@@ -716,6 +724,7 @@ impl Router {
         if self.defragment {
             wanted.push("ip4-reassemble");
         }
+        wanted.extend(self.filter_features());
         if self.features != wanted {
             self.features = wanted;
             self.wiring += 1;

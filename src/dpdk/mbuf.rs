@@ -11,6 +11,7 @@ use arrayvec::ArrayVec;
 use dpdk_sys::rte_mbuf;
 
 use super::mempool::Pool;
+use crate::packet::{PIECES_MAX, Pieces};
 
 /// Most packets in a [`Burst`].
 pub const BURST_MAX: usize = 256;
@@ -74,6 +75,8 @@ impl Flags {
     pub const LOCAL_OUT: Self = Self(8);
     /// Forwarding is off where the packet came in.
     pub const NO_FORWARD: Self = Self(16);
+    /// What the packet filter knows of the packet is in [`Packet::meta`].
+    pub const META: Self = Self(32);
     /// The packet was put together from pieces; [`Packet::piece_size`] tells how large they were.
     pub const REASSEMBLED: Self = Self(64);
     /// The IPv4 header has options; [`Packet::options`] says what is known of them.
@@ -97,6 +100,69 @@ impl Flags {
         Self(self.0 & !other.0)
     }
 }
+
+/// What the packet filter knows of a packet: a line of its own behind the mbuf, which is neither read
+/// nor written while nothing is filtered. It means something only with [`Flags::META`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct Meta {
+    /// The connection in the worker's table, as that counts them; 0 for none.
+    pub conn: u64,
+    /// What the packet is to its connection, as the tracker says it.
+    pub info: u8,
+    /// What has been done with it: bits that the filter defines.
+    pub done: u8,
+    /// Of a copy that the filter made, which of its gateways it goes to on a link in place of its
+    /// destination; 0 where the destination is meant.
+    pub zone: u16,
+    /// `fwmark`.
+    pub mark: u32,
+    /// Class for queueing disciplines (`skb->priority`).
+    pub priority: u32,
+    /// Offset of the transport header from the network header; 0 while nobody has looked.
+    pub l4: u16,
+    /// Protocol of the transport header.
+    pub protocol: u8,
+    /// What the packet is tracked by beside its zone: number of a template, 0 for none.
+    pub template: u8,
+    /// What the pieces carried from which it was put together.
+    pub pieces: Pieces,
+}
+
+impl Meta {
+    /// Nothing is known.
+    const NONE: Self = Self {
+        conn: 0,
+        info: 0,
+        done: 0,
+        zone: 0,
+        mark: 0,
+        priority: 0,
+        l4: 0,
+        protocol: 0,
+        template: 0,
+        pieces: [0; PIECES_MAX],
+    };
+
+    /// A bit of [`Self::done`]: the router has sent it to itself.
+    pub const LOOPED: u8 = 2;
+
+    /// What is known of a packet that refuses this one: it is related to the same connection, and goes the
+    /// other way (`nf_ct_attach`).
+    pub const fn answered(self) -> Self {
+        let related = match self.info.wrapping_sub(1) {
+            3 | 4 => 1,
+            _ => 4,
+        };
+        let info = if self.conn == 0 { 0 } else { related + 1 };
+        Self { conn: self.conn, zone: self.zone, info, ..Self::NONE }
+    }
+}
+
+/// Bytes that each buffer has for [`Meta`].
+pub(super) const META_LEN: u16 = size_of::<Meta>() as u16;
+
+const _: () = assert!(size_of::<rte_mbuf>() == 128 && size_of::<Meta>() == 64);
 
 /// A packet of one owner.
 #[repr(transparent)]
@@ -237,6 +303,51 @@ impl Packet {
         self.add_flags(Flags::OPTIONS);
         // SAFETY: as in `options`; `&mut self` makes the access exclusive.
         unsafe { dpdk_sys::mbuf::tx_offload(self.0.as_ptr()).write(options) }
+    }
+
+    /// What the packet filter knows of the packet; nothing before it has looked.
+    #[inline]
+    pub fn meta(&self) -> Meta {
+        if !self.flags().any(Flags::META) {
+            return Meta::default();
+        }
+        // SAFETY: every pool has `META_LEN` bytes behind each of its mbufs, which are 128 bytes long and
+        // lie at cache lines; `set_meta` has written them, as the flag says, and we own the mbuf.
+        unsafe { self.0.add(1).cast::<Meta>().read() }
+    }
+
+    /// Sets [`Packet::meta`] and the flag.
+    #[inline]
+    pub fn set_meta(&mut self, meta: Meta) {
+        self.add_flags(Flags::META);
+        // SAFETY: as in `meta`; `&mut self` makes the access exclusive.
+        unsafe { self.0.add(1).cast::<Meta>().write(meta) }
+    }
+
+    /// Notes that the packet is an answer to `other`, and so of its connection, where that has one
+    /// (`nf_ct_attach`).
+    #[inline]
+    pub fn attach(&mut self, other: &Self) {
+        if other.flags().any(Flags::META) && other.meta().conn != 0 {
+            let mark = self.meta().mark;
+            self.set_meta(Meta { mark, ..other.meta().answered() });
+        }
+    }
+
+    /// Notes that the router sends the packet to itself, as by its loopback, and so for who it is on `iface`.
+    pub fn loops(&mut self, iface: u16) {
+        let meta = self.meta();
+        self.set_iface(iface);
+        self.set_hop(0);
+        self.set_meta(Meta { done: meta.done | Meta::LOOPED, ..meta });
+    }
+
+    /// The pieces in which a packet came that carries `len` bytes, where none carried more than `most`, so
+    /// that it may leave in the same.
+    pub fn as_it_came(&self, len: usize, most: usize) -> Option<Pieces> {
+        let pieces = self.flags().any(Flags::REASSEMBLED).then(|| self.meta().pieces)?;
+        let sum: usize = pieces.iter().map(|len| usize::from(*len)).sum();
+        (sum == len && pieces.iter().all(|len| usize::from(*len) <= most)).then_some(pieces)
     }
 
     /// Number of the trace that follows this packet, 0 for none. Only meaningful while a trace is
@@ -509,6 +620,9 @@ impl Packet {
         head.hash_hi = from.hash_hi;
         if other.flags().any(Flags::OPTIONS) {
             self.set_options(other.options());
+        }
+        if other.flags().any(Flags::META) {
+            self.set_meta(other.meta());
         }
     }
 

@@ -5,7 +5,7 @@ use std::{ffi::CString, ptr::NonNull};
 use dpdk_sys::{rte_mbuf, rte_mempool};
 use thiserror::Error;
 
-use super::mbuf::{BURST_MAX, Burst, Packet};
+use super::mbuf::{BURST_MAX, Burst, META_LEN, Packet};
 
 /// A pool could not be made.
 #[derive(Debug, Error)]
@@ -83,7 +83,14 @@ impl Pool {
         let c_name = CString::new(name).map_err(|_| fail("name holds a zero byte".into()))?;
         // SAFETY: the name is a C string that outlives the call.
         let pool = unsafe {
-            dpdk_sys::rte_pktmbuf_pool_create(c_name.as_ptr(), count, cache, 0, data_room, socket)
+            dpdk_sys::rte_pktmbuf_pool_create(
+                c_name.as_ptr(),
+                count,
+                cache,
+                META_LEN,
+                data_room,
+                socket,
+            )
         };
         NonNull::new(pool).ok_or_else(|| fail(super::eal::last_error()))
     }

@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    ArcSpec, Cx, Edge, FRAME_LEN, Frame, Input, MAX_EDGES, Nanos, Node, Out, Reason, Stats,
-    trace::Tracer,
+    ArcSpec, Cx, Edge, FRAME_LEN, Frame, Input, MAX_EDGES, Nanos, Node, Out, Reason, Snapshot,
+    Stats, trace::Tracer,
 };
 use crate::dpdk::{cycles::rdtsc, mbuf::Packet};
 
@@ -21,7 +21,7 @@ enum Target {
     DropMarked,
 }
 
-struct Slot<T> {
+struct Slot<T: Snapshot> {
     node: Box<dyn Node<T>>,
     edges: &'static [Edge],
     targets: [Target; MAX_EDGES],
@@ -30,7 +30,7 @@ struct Slot<T> {
 }
 
 /// One worker's graph. `T` is the snapshot of tables that nodes read.
-pub struct Graph<T> {
+pub struct Graph<T: Snapshot> {
     slots: Vec<Slot<T>>,
     inputs: Vec<(Box<dyn Input<T>>, u8)>,
     /// Nodes that have a clock.
@@ -103,7 +103,7 @@ impl Queues {
     }
 }
 
-impl<T> Graph<T> {
+impl<T: Snapshot> Graph<T> {
     /// Connects `nodes`, which stand in the order in which packets meet them.
     ///
     /// # Panics
@@ -508,8 +508,15 @@ mod tests {
             |stats: &Stats| stats.nodes.iter().map(|node| node.packets.get()).collect::<Vec<_>>();
         let pass = |graph: &mut Graph<()>| {
             graph.enqueue(0, pool.alloc().unwrap());
-            let mut cx =
-                Cx { tables: &(), now: 0, wall_offset: 0, started: 0, stats: &stats, pool: &pool };
+            let mut cx = Cx {
+                tables: &(),
+                own: &mut (),
+                now: 0,
+                wall_offset: 0,
+                started: 0,
+                stats: &stats,
+                pool: &pool,
+            };
             graph.run(&mut cx);
         };
         pass(&mut graph);

@@ -66,8 +66,19 @@ pub struct ArcSpec {
     pub features: &'static [&'static str],
 }
 
+/// The tables that nodes read.
+pub trait Snapshot {
+    /// What belongs to one worker and is shared by its nodes: state of flows, which no other worker
+    /// ever sees.
+    type Own: Send;
+}
+
+impl Snapshot for () {
+    type Own = ();
+}
+
 /// One step of the pipeline. `T` is the snapshot of tables that nodes read.
-pub trait Node<T>: Send {
+pub trait Node<T: Snapshot>: Send {
     /// Name in counters and pictures.
     fn name(&self) -> &'static str;
 
@@ -88,7 +99,7 @@ pub trait Node<T>: Send {
 ///
 /// A packet that a node takes out of its frame and does not end is counted in [`Stats::kept`] as long
 /// as it is kept, so that the books add up all the while.
-pub trait Timer<T> {
+pub trait Timer<T: Snapshot> {
     /// When that is; [`Nanos::MAX`] for never.
     fn due(&self) -> Nanos;
 
@@ -101,7 +112,7 @@ pub trait Timer<T> {
 }
 
 /// Where packets come from.
-pub trait Input<T>: Send {
+pub trait Input<T: Snapshot>: Send {
     /// Name in counters and pictures.
     fn name(&self) -> &str;
 
@@ -113,9 +124,11 @@ pub trait Input<T>: Send {
 }
 
 /// What a node may use beside its own state.
-pub struct Cx<'a, T> {
+pub struct Cx<'a, T: Snapshot> {
     /// The tables in force for this walk of the graph.
     pub tables: &'a T,
+    /// What belongs to this worker alone.
+    pub own: &'a mut T::Own,
     /// Time of this walk.
     pub now: Nanos,
     /// What to add to `now` to get nanoseconds since 1970.
@@ -128,7 +141,7 @@ pub struct Cx<'a, T> {
     pub pool: &'a Pool,
 }
 
-impl<T> Cx<'_, T> {
+impl<T: Snapshot> Cx<'_, T> {
     /// Milliseconds since midnight UTC, as ICMP and IPv4 options tell the time.
     pub fn since_midnight(&self) -> u32 {
         ((self.now + self.wall_offset) / 1_000_000 % 86_400_000) as u32
@@ -180,6 +193,12 @@ impl Out {
     #[inline]
     pub fn set(&mut self, index: usize, edge: u8) {
         self.next[index] = edge;
+    }
+
+    /// The edge of packet `index` so far.
+    #[inline]
+    pub const fn edge(&self, index: usize) -> u8 {
+        self.next[index]
     }
 
     /// Sends every packet of the frame along `edge`.

@@ -209,6 +209,8 @@ reasons! {
     Frag6NoBuffer = "frag6_nomem" [Ip6ReasmFails],
     /// An IPv6 packet of the router's own could not be cut to fit the MTU.
     Frag6Failed = "frag6_failed" [Ip6FragFails],
+    /// Connection tracking cannot put the IPv6 fragment together with others.
+    Frag6Filter = "nf_frag6" [],
     /// The UDP header over IPv6 is cut short or its length is impossible.
     Udp6Malformed = "udp6_malformed" [Udp6InErrors],
     /// The UDP checksum over IPv6 does not match, or is missing.
@@ -251,6 +253,34 @@ reasons! {
     TxNoPort = "tx_no_port" [OutDiscards],
     /// No packet buffer was free to build an answer or a fragment.
     NoBuffer = "nomem" [OutDiscards],
+    /// A rule of the packet filter drops it.
+    FilterRule = "nf_drop" [],
+    /// The policy of a chain of the packet filter drops it.
+    FilterPolicy = "nf_policy" [],
+    /// A match of the packet filter met a packet that is not whole.
+    FilterMalformed = "nf_hotdrop" [],
+    /// A target of the packet filter could not do what it was to do.
+    FilterTarget = "nf_target" [],
+    /// A rule of the packet filter refuses it; its sender is told.
+    FilterReject = "nf_reject" [],
+    /// A rule hands it to a program, and none listens.
+    QueueNobody = "nf_queue_nobody" [],
+    /// Connection tracking has no room for another connection, or cannot let the packet pass.
+    ConntrackDrop = "nf_ct_drop" [],
+    /// Another connection has the same addresses and ports already.
+    ConntrackClash = "nf_ct_clash" [],
+    /// Its addresses could not be translated.
+    NatFailed = "nf_nat_failed" [],
+    /// Its connection speaks with the address of another interface than the one it would leave by.
+    NatMoved = "nf_nat_moved" [],
+    /// A helper could not read it, or not change it as its translation needs.
+    HelperDrop = "nf_ct_helper" [],
+    /// Its sequence numbers could not be corrected.
+    SequenceDrop = "nf_ct_seqadj" [],
+    /// It is of no handshake that was answered in a server's stead.
+    SynproxyDrop = "nf_synproxy" [],
+    /// The router finishes a handshake in its place.
+    SynproxyTaken = "nf_synproxy_taken" [],
     /// The worker's own frames were all in use.
     FramePoolEmpty = "frame_pool_empty" [],
     /// The ring to the worker that owns the flow was full.

@@ -50,6 +50,8 @@ pub enum Cause {
     Redirect = 11,
     /// The rest of a datagram did not come in time; this is a copy of its first fragment.
     ReassemblyTimeout = 12,
+    /// A rule of the packet filter refuses it; the code is in the high byte of the note.
+    Rejected = 30,
 }
 
 impl Cause {
@@ -66,6 +68,11 @@ impl Cause {
     /// The note for a source route that cannot be followed, for the byte at `offset` into the header.
     pub const fn source_route_note(offset: u8) -> u16 {
         Self::SourceRoute as u16 | (offset as u16) << 8
+    }
+
+    /// The note for a packet that a rule refuses with this code.
+    pub const fn rejected_note(code: u8) -> u16 {
+        Self::Rejected as u16 | (code as u16) << 8
     }
 
     /// Reads a packet's note: the cause and the pointer.
@@ -85,6 +92,7 @@ impl Cause {
             20 => Self::SourceRoute,
             21 => Self::SourceRouteFailed,
             12 => Self::ReassemblyTimeout,
+            30 => Self::Rejected,
             _ => Self::None,
         };
         (cause, (note >> 8) as u8)
@@ -101,7 +109,7 @@ impl Cause {
             Self::Prohibited => (3, 13),
             Self::FragNeeded => (3, 4),
             Self::ProtocolUnreachable => (3, 2),
-            Self::PortUnreachable => (3, 3),
+            Self::PortUnreachable | Self::Rejected => (3, 3),
             Self::SourceRouteFailed => (3, 5),
             Self::Option | Self::SourceRoute => (12, 0),
         }
@@ -120,6 +128,7 @@ impl Cause {
             Self::FragNeeded => Reason::FragNeeded,
             Self::ProtocolUnreachable => Reason::NoProtocol,
             Self::PortUnreachable => Reason::NoSocket,
+            Self::Rejected => Reason::FilterReject,
             Self::NeighbourFailed => Reason::NeighbourFailed,
             Self::Option => Reason::IpOptions,
             Self::SourceRoute | Self::SourceRouteFailed => Reason::SourceRoute,
@@ -241,7 +250,8 @@ impl Limits {
             return Verdict::GloballyLimited;
         }
         let (cost, key) = (six.ratelimit_ms, crate::packet::l3_hash6(target, 0, 0, all.seed));
-        if cost != 0 && !take(&self.targets6, key, now, cost, cost.saturating_mul(BURST)) {
+        // Without a cost nothing is left of what a target has gathered (`inet_peer_xrlim_allow`).
+        if !take(&self.targets6, key, now, cost, cost.saturating_mul(BURST)) {
             return Verdict::TargetLimited;
         }
         self.take_global(all);

@@ -43,6 +43,8 @@ pub enum Cause6 {
     ToNobody = 79,
     /// A better way for the sender; the packet goes on, this is a copy of it.
     Redirect = 78,
+    /// A rule of the packet filter refuses it; the code is in the place of the pointer.
+    Rejected = 80,
 }
 
 impl Cause6 {
@@ -73,6 +75,7 @@ impl Cause6 {
             77 => Self::TooBigForWay,
             78 => Self::Redirect,
             79 => Self::ToNobody,
+            80 => Self::Rejected,
             _ => return None,
         })
     }
@@ -102,6 +105,7 @@ impl Cause6 {
             Self::HeadersIncomplete => {
                 ErrorKind::ParameterProblem { code: parameter_problem::INCOMPLETE, pointer }
             }
+            Self::Rejected => ErrorKind::Unreachable { code: pointer as u8 },
             Self::Redirect => return None,
         })
     }
@@ -122,6 +126,7 @@ impl Cause6 {
             Self::ReassemblyTimeout => Reason::FragTimeoutTold,
             Self::HeaderField | Self::Option | Self::HeadersIncomplete => Reason::Ip6Header,
             Self::NextHeader => Reason::Ip6NextHeader,
+            Self::Rejected => Reason::FilterReject,
             Self::Redirect => Reason::Redirected,
         }
     }

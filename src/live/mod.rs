@@ -29,7 +29,7 @@ use crate::{
     publish::Epochs,
     setup::{self, Crew, Leniency, Machine, PortFact, SetupError},
     telemetry::{
-        desk::{Counters, Cursor, Desk, Rings},
+        desk::{Counters, Cursor, Desk, Rings, conntrack::post::Post},
         protocol::IpBatch,
         socket::{BindError, Bound, Call},
     },
@@ -115,6 +115,7 @@ struct Live {
     workers: Vec<(Option<usize>, &'static str)>,
     shape: Vec<(&'static str, &'static [Edge])>,
     crew: Crew,
+    post: Post,
     router: Router,
     ports: Ports,
     clock: Clock,
@@ -244,10 +245,11 @@ impl Live {
         for (index, graph) in graphs.into_iter().enumerate() {
             let worker = Worker::new(
                 graph,
+                setup::flows(config, index, workers, seed(), crew.teller(index)),
                 router.reader(),
                 epochs.guard(index),
                 machine.pool,
-                crew.inject(index),
+                (crew.inject(index), crew.jobs(index)),
                 clock.wall_offset(),
             );
             crew.watch(Arc::clone(worker.stats()));
@@ -260,6 +262,7 @@ impl Live {
             })?);
         }
         let ended = Vec::new();
+        let post = Post::new((0..workers).map(|at| crew.jobs(at)).collect(), clock.wall_offset());
         let idle = config.workers.idle.name();
         let workers = running.iter().map(|running: &Running| (running.core, idle)).collect();
         Ok(Self {
@@ -270,6 +273,7 @@ impl Live {
             workers,
             shape,
             crew,
+            post,
             router,
             ports,
             clock,
@@ -289,6 +293,7 @@ impl Live {
             set_mac: &|port, mac| ports.borrow_mut().set_mac(port, mac),
             pool: &self.machine.pool,
             rings,
+            post: Some(&mut self.post),
             now: self.clock.now(),
         };
         call.put_to(&mut desk);
@@ -296,6 +301,7 @@ impl Live {
 
     fn pump(&mut self) {
         self.crew.pump(&mut self.router, self.clock.now());
+        self.post.turn();
         for line in self.router.take_log() {
             say(&line);
         }

@@ -37,6 +37,13 @@ pub use flow6::{Fields6, flow_hash6, l3_hash6, tuple_hash6};
 pub use flowi::Flow;
 pub use mac::MacAddr;
 
+/// Most pieces of a packet of which it is known how long they were.
+pub const PIECES_MAX: usize = 16;
+
+/// Bytes that each piece of a packet carried, with zeros behind them; only zeros where there were more
+/// than [`PIECES_MAX`], or none.
+pub type Pieces = [u16; PIECES_MAX];
+
 /// Why bytes are not the header that they were said to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {

@@ -33,6 +33,11 @@ impl Epochs {
         })
     }
 
+    /// How many readers there are.
+    pub fn readers(&self) -> usize {
+        self.cells.len()
+    }
+
     /// Starts a new epoch and returns it: the tag for everything unlinked before this call.
     ///
     /// Only the one writer calls this.

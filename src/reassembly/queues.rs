@@ -4,7 +4,10 @@ use super::{
     Mark,
     store::{Map, REACH},
 };
-use crate::graph::Nanos;
+use crate::{
+    graph::Nanos,
+    packet::{PIECES_MAX, Pieces},
+};
 
 /// No entry: entries are numbered from one.
 pub(crate) const NONE: u32 = 0;
@@ -62,6 +65,8 @@ pub(crate) struct Queue<K: Key> {
     /// Length of the largest piece, header included, and of the largest with DF.
     pub(crate) largest: u32,
     pub(crate) largest_df: u32,
+    /// Where the first pieces to come begin, in units of eight bytes.
+    pub(crate) starts: [u16; PIECES_MAX],
     /// The first piece is there: length of its headers and of what it carries.
     pub(crate) header_len: u32,
     pub(crate) first_len: u16,
@@ -80,6 +85,28 @@ impl<K: Key> Queue<K> {
     /// What memory one unfinished datagram takes besides its blocks.
     pub(crate) const COST: usize = size_of::<Self>();
 
+    /// Notes where a piece begins; to be called before it is counted.
+    pub(crate) fn note_start(&mut self, start: usize) {
+        if let Some(place) = self.starts.get_mut(self.pieces as usize) {
+            *place = (start / 8) as u16;
+        }
+    }
+
+    /// What each piece of a whole datagram carries, in order; zeros behind them, and where there are too
+    /// many.
+    pub(crate) fn lengths(&self) -> Pieces {
+        let (mut lengths, count) = (self.starts, self.pieces as usize);
+        let Some(starts) = lengths.get_mut(..count) else { return [0; PIECES_MAX] };
+        starts.sort_unstable();
+        let mut end = self.len;
+        for start in starts.iter_mut().rev() {
+            let begin = u32::from(*start) * 8;
+            *start = end.saturating_sub(begin) as u16;
+            end = begin;
+        }
+        lengths
+    }
+
     const EMPTY: Self = Self {
         key: K::NONE,
         chain: NONE,
@@ -94,6 +121,7 @@ impl<K: Key> Queue<K> {
         pieces: 0,
         largest: 0,
         largest_df: 0,
+        starts: [0; PIECES_MAX],
         header_len: 0,
         first_len: 0,
         ended: 0,

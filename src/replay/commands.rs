@@ -7,7 +7,11 @@ use super::{ReplayError, fail, lockstep::Lockstep};
 use crate::{
     graph::Nanos,
     iproute2::batch,
-    telemetry::{desk::Desk, protocol::IpBatch, report::CommandRow},
+    telemetry::{
+        desk::{Desk, conntrack::Inquiry, tool::is_tool},
+        protocol::{IpBatch, IpOutput, Tool},
+        report::CommandRow,
+    },
 };
 
 /// A command and when it is due.
@@ -59,7 +63,11 @@ impl Lockstep {
     /// Carries a command out now.
     pub(super) fn command(&mut self, command: &Timed) {
         let words: Vec<&str> = command.words.iter().map(String::as_str).collect();
-        let said = Desk::bare(&mut self.rig.router, &self.pool, self.now).command(&words);
+        let said = match command.words.split_first() {
+            Some((program, rest)) if program == "conntrack" => self.conntrack(rest),
+            Some((program, rest)) if is_tool(program) => self.tool(program, rest),
+            _ => Desk::bare(&mut self.rig.router, &self.pool, self.now).command(&words),
+        };
         self.settle();
         self.said.push(CommandRow {
             at: command.at as f64 / 1e9,
@@ -69,6 +77,42 @@ impl Lockstep {
             err: said.err,
             status: said.status,
         });
+    }
+}
+
+impl Lockstep {
+    /// A command of the packet filter's programs; one that restores reads its file.
+    fn tool(&mut self, program: &str, words: &[String]) -> IpOutput {
+        let sets = program == "ipset" && words.first().is_some_and(|word| word == "restore");
+        let file = words.last().filter(|_| sets || program.ends_with("-restore"));
+        let input = match file.map(std::fs::read_to_string) {
+            Some(Err(error)) => {
+                let err = format!("{program}: {error}\n");
+                return IpOutput { out: String::new(), err, status: 1 };
+            }
+            Some(Ok(text)) => Some(text),
+            None => None,
+        };
+        let tool = Tool { program: program.to_owned(), words: words.to_vec(), input };
+        Desk::bare(&mut self.rig.router, &self.pool, self.now).tool(&tool)
+    }
+
+    /// Asks all workers, which stand still.
+    fn conntrack(&mut self, words: &[String]) -> IpOutput {
+        let mut inquiry = match Inquiry::read(words) {
+            Ok(inquiry) => inquiry,
+            Err(said) => return said,
+        };
+        let now = self.now;
+        let workers = self.rig.workers.len();
+        for (number, worker) in self.rig.workers.iter_mut().enumerate() {
+            let Some(mut job) = inquiry.job(0, number, workers) else { continue };
+            while job.next.is_some() && !inquiry.is_over() {
+                worker.answer(&mut job, now);
+                inquiry.take(number, &job);
+            }
+        }
+        inquiry.end()
     }
 }
 

@@ -105,7 +105,15 @@ impl Rig {
         let inject = self.crew.inject(index);
         self.shape = graph.shape();
         let reader = self.router.reader();
-        let worker = Worker::new(graph, reader, epochs.guard(index), pool, inject, wall_offset);
+        let worker = Worker::new(
+            graph,
+            setup::flows(config, index, self.count, SEED, self.crew.teller(index)),
+            reader,
+            epochs.guard(index),
+            pool,
+            (inject, self.crew.jobs(index)),
+            wall_offset,
+        );
         self.crew.watch(Arc::clone(worker.stats()));
         self.stats.push(Arc::clone(worker.stats()));
         self.workers.push(worker);

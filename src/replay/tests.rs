@@ -29,6 +29,7 @@ mod clamp;
 mod fragments;
 mod hosts;
 mod neighbours;
+mod sets;
 mod six;
 
 /// Three ports, one of them with VLANs; routes of every kind; a path of smaller MTU.

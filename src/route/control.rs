@@ -511,6 +511,7 @@ fn attrs(info: &RouteInfo) -> Attrs {
         hoplimit: number("hoplimit").min(255) as u8,
         advmss: number("advmss").min(u32::from(u16::MAX)) as u16,
         mtu_locked: info.mtu_locked,
+        realms: number("realms"),
     }
 }
 

@@ -147,15 +147,25 @@ pub struct Attrs {
     pub advmss: u16,
     /// `mtu lock`.
     pub mtu_locked: bool,
+    /// `realms`, the source's in the upper half.
+    pub realms: u32,
 }
 
 impl Attrs {
     const fn to_bits(self) -> u64 {
-        self.hoplimit as u64 | (self.mtu_locked as u64) << 8 | (self.advmss as u64) << 16
+        self.hoplimit as u64
+            | (self.mtu_locked as u64) << 8
+            | (self.advmss as u64) << 16
+            | (self.realms as u64) << 32
     }
 
     const fn from_bits(bits: u64) -> Self {
-        Self { hoplimit: bits as u8, mtu_locked: bits & 1 << 8 != 0, advmss: (bits >> 16) as u16 }
+        Self {
+            hoplimit: bits as u8,
+            mtu_locked: bits & 1 << 8 != 0,
+            advmss: (bits >> 16) as u16,
+            realms: (bits >> 32) as u32,
+        }
     }
 }
 

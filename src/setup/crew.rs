@@ -8,7 +8,8 @@ use crate::{
     control::Router,
     graph::{Nanos, Reason, Stats},
     neighbour::nodes::Punted,
-    worker::Injected,
+    netfilter::told::{self, Teller, Told},
+    worker::{Injected, Jobs},
 };
 
 /// Packets that may wait for the management core, by worker.
@@ -20,10 +21,20 @@ const BACKLOG: usize = 4096;
 /// Most packets taken from one worker in a turn of the management core.
 const PUNT_BUDGET: usize = 256;
 
+/// Questions that may wait for a worker.
+const JOBS: usize = 4;
+
+fn jobs() -> Jobs {
+    let ring = || Arc::new(ArrayQueue::new(JOBS));
+    (ring(), ring())
+}
+
 /// The rings between the management core and its workers.
 pub struct Crew {
     punts: Vec<Arc<ArrayQueue<Punted>>>,
     injects: Vec<Arc<ArrayQueue<Injected>>>,
+    told: Vec<Arc<ArrayQueue<Told>>>,
+    jobs: Vec<Jobs>,
     backlog: VecDeque<Injected>,
     stats: Vec<Arc<Stats>>,
     next: usize,
@@ -36,6 +47,8 @@ impl Crew {
         Self {
             punts: (0..workers).map(|_| Arc::new(ArrayQueue::new(PUNT_DEPTH))).collect(),
             injects: (0..workers).map(|_| Arc::new(ArrayQueue::new(INJECT_DEPTH))).collect(),
+            told: (0..workers).map(|_| Arc::new(ArrayQueue::new(told::DEPTH))).collect(),
+            jobs: (0..workers).map(|_| jobs()).collect(),
             backlog: VecDeque::new(),
             stats: Vec::new(),
             next: 0,
@@ -58,6 +71,17 @@ impl Crew {
     /// The ring on which worker `index` leaves packets to the management core.
     pub fn punt(&self, index: usize) -> Arc<ArrayQueue<Punted>> {
         Arc::clone(&self.punts[index])
+    }
+
+    /// Where worker `index` is asked about its connections.
+    pub fn jobs(&self, index: usize) -> Jobs {
+        let (ask, answer) = &self.jobs[index];
+        (Arc::clone(ask), Arc::clone(answer))
+    }
+
+    /// What worker `index` tells of packets with.
+    pub fn teller(&self, index: usize) -> Teller {
+        Teller::new(Arc::clone(&self.told[index]))
     }
 
     /// The ring from which worker `index` takes packets of the management core.
@@ -84,6 +108,13 @@ impl Crew {
             for _ in 0..PUNT_BUDGET {
                 let Some(punted) = ring.pop() else { break };
                 router.handle_punt(now, punted);
+                moved += 1;
+            }
+        }
+        for ring in &self.told {
+            for _ in 0..PUNT_BUDGET {
+                let Some(told) = ring.pop() else { break };
+                router.handle_told(&told);
                 moved += 1;
             }
         }

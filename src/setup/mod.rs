@@ -15,7 +15,8 @@ use thiserror::Error;
 pub use crew::{Crew, received, unaccounted};
 
 use crate::{
-    config::{At, Config, ConfigErrors, Cores, Sysctl},
+    config::{self, At, Config, ConfigErrors, Cores, Sysctl},
+    conntrack,
     control::{IfaceSpec, Limits, NeighbourSpec, Router},
     dpdk::{
         eal::{Eal, EalError, EalOptions, Huge},
@@ -24,8 +25,14 @@ use crate::{
     graph::Nanos,
     icmp::table::LimitRules,
     ip4::table::{ReassemblyRoom, ReassemblyRules},
+    iptables,
     multicast::Knobs,
     ndisc::Conf,
+    netfilter::{
+        flows::Flows,
+        rule::{Family, TableName},
+        told::Teller,
+    },
     packet::MacAddr,
     port::table::IfaceAddr6,
     publish::Epochs,
@@ -153,10 +160,18 @@ pub fn router(
         neighbours: config.limits.neighbours as usize,
         fib_groups: config.limits.fib_groups,
     };
-    let mut router = Router::new(&limits, epochs, pool, leniency.any_mac, leniency.stand_in, seed);
+    let mut router =
+        Router::new(&limits, Arc::clone(&epochs), pool, leniency.any_mac, leniency.stand_in, seed);
     router.set_speaks(leniency.speaks);
     apply_sysctls(config, &mut router);
     router.set_clamp_mss(config.tcp.clamp_mss);
+    router.set_tracking(config.netfilter.track);
+    let workers = epochs.readers();
+    router.set_conntrack_rules(|rules| {
+        for (word, value) in config.sysctls.conntrack() {
+            config::netfilter::set(rules, word, value, workers);
+        }
+    });
     for (port, fact) in config.ports.iter().zip(facts) {
         let own = (&port.name, None, port.mtu, port.up, port.group);
         add_link(&mut router, config, own, fact)?;
@@ -368,8 +383,38 @@ pub fn load_routes(config: &Config, router: &mut Router) -> Result<usize, Config
             .route(Verb::Append, &route)
             .map_err(|error| format!("route to {}: {error}", route.dst))
     })?;
+    load_filter(config, router)?;
     router.commit();
     Ok(count)
+}
+
+/// Puts the files of rules in force that the configuration names.
+fn load_filter(config: &Config, router: &mut Router) -> Result<(), ConfigErrors> {
+    if let Some(path) = &config.netfilter.sets {
+        let wrong = |message: String| config.error(path.place(), message, None);
+        let text = std::fs::read_to_string(&**path)
+            .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
+        let said = router.ipset(&["restore".to_owned()], Some(&text), iptables::service, 0);
+        if said.status != 0 {
+            return Err(wrong(format!("{}: {}", path.display(), said.err.trim_end())));
+        }
+    }
+    for (path, family) in config.netfilter.rules.iter().zip([Family::Four, Family::Six]) {
+        let Some(path) = path else { continue };
+        let wrong = |message: String| config.error(path.place(), message, None);
+        let text = std::fs::read_to_string(&**path)
+            .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
+        let mut tables = iptables::Tables::new(family);
+        let how = iptables::RestoreOptions { counters: true, ..Default::default() };
+        tables
+            .restore(&text, how, &crate::telemetry::desk::tool::Near(router))
+            .map_err(|error| wrong(format!("{}: {error}", path.display())))?;
+        let rules = tables.rules().clone();
+        router
+            .set_filter_rules(rules, &TableName::ALL)
+            .map_err(|fault| wrong(format!("{}: {fault}", path.display())))?;
+    }
+    Ok(())
 }
 
 /// What each of `workers` workers may keep of fragments: its share of the whole. `seed` is what nobody
@@ -377,6 +422,20 @@ pub fn load_routes(config: &Config, router: &mut Router) -> Result<usize, Config
 pub fn reassembly_room(config: &Config, workers: usize, seed: u64) -> ReassemblyRoom {
     let whole = usize::try_from(config.sysctls.get(Sysctl::IpfragHighThresh)).unwrap_or(0);
     ReassemblyRoom { memory: whole / workers.max(1), share: workers.max(1), seed }
+}
+
+/// What worker `index` of `workers` keeps of connections; what it tells of packets goes into `told`.
+pub fn flows(config: &Config, index: usize, workers: usize, seed: u64, told: Teller) -> Flows {
+    let entries = (config.limits.connections / workers.max(1) as u32).max(64);
+    let limits = conntrack::Limits {
+        entries,
+        buckets: entries.next_power_of_two(),
+        expects: (entries / 64).max(64),
+        seqadj: (entries / 16).max(64),
+        calls: 1024,
+        events: 4096,
+    };
+    Flows::new(index, &limits, seed ^ index as u64, told)
 }
 
 /// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.

@@ -21,6 +21,9 @@ pub const MAX_BATCH: usize = 64 << 20;
 /// How a line with a batch begins; this tells its bound before all of it has come.
 pub const BATCH_START: &str = "{\"ip_batch\":";
 
+/// How a line with a command of the packet filter begins, which may hold a file of rules.
+pub const TOOL_START: &str = "{\"tool\":";
+
 /// What a tool asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
@@ -31,6 +34,8 @@ pub enum Request {
     Ip(Vec<String>),
     /// Many of them.
     IpBatch(IpBatch),
+    /// A command of one of the packet filter's programs.
+    Tool(Tool),
     /// To follow packets.
     Trace(TraceRequest),
     /// To ping from the router; rows are events.
@@ -70,6 +75,8 @@ pub enum Show {
     Exceptions,
     /// Rows of `SessionRow`.
     Sessions,
+    /// Rows of `ConnectionsRow`.
+    Connections,
 }
 
 /// Which routes to show.
@@ -104,7 +111,20 @@ pub struct IpBatch {
     pub options: Vec<String>,
 }
 
-/// Rows of an answer to [`Request::Ip`] and [`Request::IpBatch`].
+/// A command line of `iptables` and its kin, of `ipset` or of `conntrack`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tool {
+    /// Which: `iptables`, `ip6tables-restore`, `conntrack`, ...
+    pub program: String,
+    /// Its words.
+    pub words: Vec<String>,
+    /// What it would read from a file or from standard input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+}
+
+/// Rows of an answer to [`Request::Ip`], [`Request::IpBatch`] and [`Request::Tool`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IpOutput {
@@ -145,7 +165,9 @@ pub struct TraceRequest {
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Wire {
-    // First, so that a line with a batch begins with BATCH_START.
+    // First, so that a line with one begins with TOOL_START or BATCH_START.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<Tool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip_batch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,11 +207,13 @@ impl Show {
             Self::Vrfs => "vrfs",
             Self::Exceptions => "exceptions",
             Self::Sessions => "sessions",
+            Self::Connections => "connections",
         }
     }
 }
 
-const ONE_OF: &str = "a request has one of show, ip, ip_batch, trace, ping, traceroute and arping";
+const ONE_OF: &str =
+    "a request has one of show, ip, ip_batch, tool, trace, ping, traceroute and arping";
 
 impl From<Request> for Wire {
     fn from(request: Request) -> Self {
@@ -209,6 +233,7 @@ impl From<Request> for Wire {
                 wire.name = Some(batch.name);
                 wire.options = Some(batch.options);
             }
+            Request::Tool(tool) => wire.tool = Some(tool),
             Request::Trace(trace) => wire.trace = Some(trace),
             Request::Ping(ping) => wire.ping = Some(ping),
             Request::Traceroute(traceroute) => wire.traceroute = Some(traceroute),
@@ -238,17 +263,19 @@ impl TryFrom<Wire> for Request {
                 "vrfs" => Show::Vrfs,
                 "exceptions" => Show::Exceptions,
                 "sessions" => Show::Sessions,
+                "connections" => Show::Connections,
                 _ => return Err(format!("there is no report {word:?}")),
             }))
         };
-        let probe = match (wire.ping, wire.traceroute, wire.arping) {
-            (Some(ping), None, None) => Some(Self::Ping(ping)),
-            (None, Some(traceroute), None) => Some(Self::Traceroute(traceroute)),
-            (None, None, Some(arping)) => Some(Self::Arping(arping)),
-            (None, None, None) => None,
+        let other = match (wire.ping, wire.traceroute, wire.arping, wire.tool) {
+            (Some(ping), None, None, None) => Some(Self::Ping(ping)),
+            (None, Some(traceroute), None, None) => Some(Self::Traceroute(traceroute)),
+            (None, None, Some(arping), None) => Some(Self::Arping(arping)),
+            (None, None, None, Some(tool)) => Some(Self::Tool(tool)),
+            (None, None, None, None) => None,
             _ => return Err(ONE_OF.to_owned()),
         };
-        if let Some(probe) = probe {
+        if let Some(probe) = other {
             let alone = wire.show.is_none()
                 && wire.ip.is_none()
                 && wire.ip_batch.is_none()

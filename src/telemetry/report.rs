@@ -419,6 +419,32 @@ pub struct MemoryRow {
     pub help: String,
 }
 
+/// A worker's connections: `show connections`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConnectionsRow {
+    /// Number of the worker.
+    pub worker: u64,
+    /// Connections that it tracks, those that have not left yet among them.
+    pub connections: u64,
+    /// Most that it takes.
+    pub limit: u64,
+    /// Connections made since the start.
+    pub new: u64,
+    /// Connections ended since the start.
+    pub ended: u64,
+    /// Packets that belong to none.
+    pub invalid: u64,
+    /// Connections that could not be made known.
+    pub insert_failed: u64,
+    /// Packets dropped for want of room or because of a clash.
+    pub drop: u64,
+    /// Connections that had to make room for others.
+    pub early_drop: u64,
+    /// Expectations made.
+    pub expected: u64,
+}
+
 /// What a port of a replay saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

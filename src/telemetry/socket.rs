@@ -35,7 +35,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::protocol::{BATCH_START, Line, MAX_BATCH, MAX_REQUEST, Request};
+use super::protocol::{BATCH_START, Line, MAX_BATCH, MAX_REQUEST, Request, TOOL_START};
 
 /// Most clients at a time.
 const MAX_CLIENTS: usize = 64;
@@ -480,7 +480,8 @@ async fn read_line(
         let taken = end.unwrap_or(some.len());
         line.extend_from_slice(&some[..taken]);
         from.consume(end.map_or(taken, |end| end + 1));
-        let most = if line.starts_with(BATCH_START.as_bytes()) { MAX_BATCH } else { MAX_REQUEST };
+        let long = [BATCH_START, TOOL_START].iter().any(|start| line.starts_with(start.as_bytes()));
+        let most = if long { MAX_BATCH } else { MAX_REQUEST };
         if line.len() > most {
             return Ok(Heard::TooLong(most));
         }

@@ -145,12 +145,21 @@ impl Tally<'_> {
                 self.edge("classify", |edge| *edge == Edge::Arc("ip6-pre-routing"))
                     + self.node("ip6-input", |node| &node.packets)
             }
-            Snmp::Ip6OutForwDatagrams => self.edge("ip6-forward", |edge| {
-                matches!(edge, Edge::Arc("ip6-post-routing") | Edge::To("ip6-resolve"))
-            }),
-            Snmp::ForwDatagrams => self.edge("ip4-forward", |edge| {
-                matches!(edge, Edge::Arc(_) | Edge::To("ip4-fragment" | "ip4-resolve"))
-            }),
+            // Where a filter looks at them, they are forwarded when it lets them pass.
+            Snmp::Ip6OutForwDatagrams => {
+                let filtered = self.edge("nf6-forward", |edge| *edge == Edge::To("ip6-output"));
+                filtered
+                    + self.edge("ip6-forward", |edge| {
+                        matches!(edge, Edge::Arc("ip6-post-routing") | Edge::To("ip6-resolve"))
+                    })
+            }
+            Snmp::ForwDatagrams => {
+                let filtered = self.edge("nf4-forward", |edge| *edge == Edge::To("ip4-output"));
+                filtered
+                    + self.edge("ip4-forward", |edge| {
+                        matches!(edge, Edge::Arc(_) | Edge::To("ip4-fragment" | "ip4-resolve"))
+                    })
+            }
             Snmp::OutTransmits => {
                 self.counter(Snmp::ForwDatagrams) + self.counter(Snmp::OutRequests)
             }

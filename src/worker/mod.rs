@@ -17,8 +17,10 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 
 use crate::{
+    conntrack::Rules,
     dpdk::{cycles::rdtsc, mbuf::Packet, mempool::Pool},
     graph::{Cx, Graph, Nanos, Stats},
+    netfilter::{flows::Flows, jobs::Job},
     publish::{Guard, Reader},
     tables::Tables,
 };
@@ -36,6 +38,14 @@ pub enum Entry {
     Error6,
     /// `tx`: a complete frame.
     Transmit,
+    /// `ip4-originate`: it is the router's own and has a hop.
+    Originate,
+    /// `ip6-originate`: as [`Entry::Originate`].
+    Originate6,
+    /// `nf4-link-out`: as [`Entry::Transmit`], but the packet filter has a word.
+    LinkOut,
+    /// `nf6-link-out`: as [`Entry::LinkOut`].
+    LinkOut6,
 }
 
 /// A packet from the management core.
@@ -46,15 +56,20 @@ pub struct Injected {
     pub packet: Packet,
 }
 
+/// Questions about a worker's connections, and those that have been answered.
+pub type Jobs = crate::netfilter::jobs::Rings;
+
 /// One worker.
 pub struct Worker {
     graph: Graph<Tables>,
+    own: Flows,
+    jobs: Jobs,
     stats: Arc<Stats>,
     reader: Reader<Tables>,
     guard: Guard,
     pool: Pool,
     inject: Arc<ArrayQueue<Injected>>,
-    entries: [u8; 5],
+    entries: [u8; 9],
     wired: u64,
     wall_offset: Nanos,
 }
@@ -66,16 +81,39 @@ impl Worker {
     /// A worker around its graph.
     pub fn new(
         graph: Graph<Tables>,
+        own: Flows,
         reader: Reader<Tables>,
         guard: Guard,
         pool: Pool,
-        inject: Arc<ArrayQueue<Injected>>,
+        (inject, jobs): (Arc<ArrayQueue<Injected>>, Jobs),
         wall_offset: Nanos,
     ) -> Self {
-        let entries = ["ip4-output", "icmp4-error", "ip6-output", "icmp6-error", "tx"]
-            .map(|name| graph.node(name).unwrap_or_else(|| panic!("there is no node {name}")));
+        let entries = [
+            "ip4-output",
+            "icmp4-error",
+            "ip6-output",
+            "icmp6-error",
+            "tx",
+            "ip4-originate",
+            "ip6-originate",
+            "nf4-link-out",
+            "nf6-link-out",
+        ]
+        .map(|name| graph.node(name).unwrap_or_else(|| panic!("there is no node {name}")));
         let stats = Arc::clone(graph.stats());
-        Self { graph, stats, reader, guard, pool, inject, entries, wired: u64::MAX, wall_offset }
+        Self {
+            graph,
+            own,
+            jobs,
+            stats,
+            reader,
+            guard,
+            pool,
+            inject,
+            entries,
+            wired: u64::MAX,
+            wall_offset,
+        }
     }
 
     /// This worker's counters.
@@ -100,8 +138,12 @@ impl Worker {
             self.graph.rewire(|feature| tables.features.contains(&feature));
             self.graph.tracer_mut().arm(tables.trace.as_ref());
         }
+        if let Some(filter) = &tables.filter {
+            self.own.forget(&filter.lost, now);
+        }
         let mut cx = Cx {
             tables: &**tables,
+            own: &mut self.own,
             now,
             wall_offset: self.wall_offset,
             started: rdtsc(),
@@ -124,7 +166,30 @@ impl Worker {
             self.stats.injected.add(came as u64);
             self.graph.run(&mut cx);
         }
-        came + self.graph.turn(&mut cx)
+        came += self.graph.turn(&mut cx);
+        // No packet is under way now.
+        if let Some(filter) = &tables.filter {
+            self.own.rest(now, filter);
+        }
+        if let Some(mut job) = self.jobs.0.pop() {
+            let none = Rules::default();
+            let rules = tables.filter.as_ref().map_or(&none, |filter| &filter.rules);
+            job.step(&mut self.own.conntrack, rules, now);
+            // There is room for as many answers as for questions.
+            let _ = self.jobs.1.push(job);
+            came += 1;
+        }
+        came
+    }
+
+    /// Does a step of a question about connections at once, for one who turns the worker by hand.
+    pub(crate) fn answer(&mut self, job: &mut Job, now: Nanos) {
+        let tables = self.reader.refresh();
+        if let Some(filter) = &tables.filter {
+            while self.own.forget(&filter.lost, now) {}
+        }
+        let rules = tables.filter.as_ref().map(|filter| filter.rules.clone());
+        job.step(&mut self.own.conntrack, &rules.unwrap_or_default(), now);
     }
 
     /// When the worker has something to do though no packet comes.

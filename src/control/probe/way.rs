@@ -1,7 +1,8 @@
 //! The way of the router's own packets, and putting them on it.
 //!
 //! - takes: a destination, and what its session is bound to
-//! - gives: packets for `ip4-output` and `ip6-output`, cut where they are larger than the path carries
+//! - gives: packets for `ip4-output` and `ip6-output`, cut where they are larger than the path carries;
+//!   whole ones for `ip4-originate` and `ip6-originate` where the packet filter is to see them
 //! - obeys: `ip_route_output_key`, `ip_append_data`; RFC 1122 section 3.3.4 (choice of the source)
 //!
 //! The ways of IPv6 are found in `way6`.
@@ -205,7 +206,10 @@ impl Router {
     pub(super) fn originate(&mut self, way: &Way, datagram: &Datagram) -> Result<(), Unsendable> {
         let Some(hop) = way.hop else { return Ok(()) };
         let mtu = usize::from(way.mtu);
-        let (entry, pieces) = match Ends::of(way.source, datagram.dst) {
+        let six = datagram.dst.is_ipv6();
+        // What the filter is to see is cut behind it.
+        let filters = self.filters_own(six);
+        let pieces = match Ends::of(way.source, datagram.dst) {
             Some(Ends::Four(src, dst)) => {
                 let header = Ipv4Spec {
                     tos: datagram.tos,
@@ -218,15 +222,27 @@ impl Router {
                     options: &[],
                     payload_len: datagram.payload.len(),
                 };
-                (Entry::Output, packet::pieces(&header, &datagram.payload, mtu))
+                let pieces = packet::pieces(&header, &datagram.payload, mtu);
+                match filters && pieces.len() > 1 {
+                    true => packet::pieces(&header, &datagram.payload, usize::from(u16::MAX)),
+                    false => pieces,
+                }
             }
-            Some(Ends::Six(src, dst)) => (Entry::Output6, self.pieces6(src, dst, datagram, mtu)),
+            Some(Ends::Six(src, dst)) => {
+                let most = if filters { usize::from(u16::MAX) } else { mtu };
+                self.pieces6(src, dst, datagram, most)
+            }
             None => return Err(Unsendable::NoRoute),
         };
         if pieces.is_empty() {
             return Err(Unsendable::TooLong { mtu: way.mtu.into() });
         }
-        let six = entry == Entry::Output6;
+        let entry = match (six, filters) {
+            (false, false) => Entry::Output,
+            (true, false) => Entry::Output6,
+            (false, true) => Entry::Originate,
+            (true, true) => Entry::Originate6,
+        };
         let counted = |four, of_six| if six { of_six } else { four };
         self.probes.count(counted(Snmp::OutRequests, Snmp::Ip6OutRequests), 1);
         if pieces.len() > 1 {
@@ -235,11 +251,11 @@ impl Router {
             self.probes.count(counted(Snmp::FragCreates, Snmp::Ip6FragCreates), many);
         }
         for piece in &pieces {
-            let sent = self.pool.alloc().and_then(|mut packet| {
-                let room = packet.resize(LINK_ROOM + piece.len());
+            let sent = self.pool.alloc_for(LINK_ROOM, piece.len()).and_then(|(mut packet, l3)| {
+                let room = packet.resize(l3 + piece.len());
                 room.then(|| {
-                    packet.data_mut()[LINK_ROOM..].copy_from_slice(piece);
-                    packet.begin(way.iface, LINK_ROOM as u8, Flags::LOCAL_OUT);
+                    packet.data_mut()[l3..].copy_from_slice(piece);
+                    packet.begin(way.iface, l3 as u8, Flags::LOCAL_OUT);
                     packet.set_trace(0);
                     packet.set_hop(hop);
                     packet

@@ -133,19 +133,30 @@ fn answer(culprit: &mut Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let culprit = &*culprit;
     let bytes = culprit.data().get(culprit.l3()..)?;
     let ip = Ipv4View::new_quoted(bytes).ok()?;
-    let (kind, code) = cause.message();
+    let (kind, code) = match cause {
+        Cause::Rejected => (3, pointer),
+        cause => cause.message(),
+    };
     let here = Here::new(cx, ip.header(), culprit.iface(), false);
     let mut echo = compiled.echo(ip.header(), &here)?;
     let dst = echo.first_hop().unwrap_or(ip.src());
     let stated = source(culprit, &ip, compiled, cx);
     let from = stated.unwrap_or(Ipv4Addr::UNSPECIFIED);
-    let hop = reply::way(cx, dst, from, ip.tos(), culprit.iface())?;
+    // What a rule refuses the router itself comes back to it.
+    let vrf = cx.tables.vrf(culprit.iface());
+    let to_self = culprit.flags().any(Flags::LOCAL_OUT) && cx.tables.locals.contains(vrf, ip.src());
+    let stated = if to_self { Some(dst) } else { stated };
+    let hop = match to_self {
+        true => 0,
+        false => reply::way(cx, dst, from, ip.tos(), culprit.iface())?,
+    };
     let src = stated.or_else(|| cx.tables.source_on(hop, dst)).unwrap_or(NOBODY);
     if !reply::allowed(cx, kind, code, dst) {
         return None;
     }
     let tables = cx.tables;
-    let most = usize::from(tables.hops.get(hop).out().mtu).min(MAX_TOTAL);
+    let link = if to_self { MAX_TOTAL } else { tables.hops.get(hop).out().mtu.into() };
+    let most = link.min(MAX_TOTAL);
     let room = most.checked_sub(ipv4::HEADER_LEN + echo.len() + ICMP_HEADER)?;
     // A message that cannot even quote a header is of no use.
     if room <= ipv4::HEADER_LEN {
@@ -179,6 +190,10 @@ fn answer(culprit: &mut Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let sum = checksum::checksum(message);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
     cx.count_icmp_out(kind);
+    packet.attach(culprit);
+    if to_self {
+        packet.loops(culprit.iface());
+    }
     Some(packet)
 }
 
@@ -200,7 +215,7 @@ impl Node<Tables> for Icmp4Error {
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::DropMarked, Edge::To("ip4-output")]
+        &[Edge::DropMarked, Edge::Arc("ip4-local-out")]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {

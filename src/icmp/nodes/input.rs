@@ -156,7 +156,7 @@ impl Node<Tables> for Icmp4Input {
 
     fn edges(&self) -> &'static [Edge] {
         &[
-            Edge::To("ip4-output"),
+            Edge::Arc("ip4-local-out"),
             Edge::Drop(Reason::IcmpTruncated),
             Edge::Drop(Reason::IcmpChecksum),
             Edge::Drop(Reason::IcmpUnknownType),

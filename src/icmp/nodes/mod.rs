@@ -9,4 +9,4 @@ mod turn;
 
 pub use error::Icmp4Error;
 pub use input::Icmp4Input;
-pub use tcp_reset::TcpReset;
+pub use tcp_reset::{TcpRefuse, TcpReset};

@@ -6,7 +6,7 @@
 
 use super::reply;
 use crate::{
-    dpdk::mbuf::Packet,
+    dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
     packet::{
         ipv4::{Ipv4Spec, Ipv4View, protocol},
@@ -18,22 +18,30 @@ use crate::{
 /// The node.
 pub struct TcpReset;
 
+/// `nf4-reset`: segments that a rule refuses, to whomever they go.
+pub struct TcpRefuse;
+
 const DROP: u8 = 0;
 const SEND: u8 = 1;
 const PROBE: u8 = 2;
 const HEADER: usize = 20;
 const DF: u16 = 0x4000;
 
-fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
+/// A refusal by a rule (`nf_send_reset`) has no type of service, and belongs to the connection.
+fn answer(segment: &Packet, by_rule: bool, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let ip = Ipv4View::new_checked(segment.data().get(segment.l3()..)?).ok()?;
-    let reset = TcpSpec::reset(&TcpView::new_checked(ip.payload()).ok()?)?;
+    let told = TcpView::new_checked(ip.payload()).ok()?;
+    if by_rule && (ip.fragment_offset() != 0 || !told.checksum_holds(ip.src(), ip.dst())) {
+        return None;
+    }
+    let reset = TcpSpec::reset(&told)?;
     let here = Here::new(cx, ip.header(), segment.iface(), true);
     let mut echo = reply::options(segment).echo(ip.header(), &here)?;
     let dst = echo.first_hop().unwrap_or(ip.src());
     let hop = reply::way(cx, dst, ip.dst(), ip.tos(), segment.iface())?;
     let header = Ipv4Spec {
         // The segment's type of service, but not its ECN bits.
-        tos: ip.tos() & 0xfc,
+        tos: if by_rule { 0 } else { ip.tos() & 0xfc },
         id: 0,
         fragment_word: DF,
         ttl: reply::ttl(cx, hop),
@@ -64,16 +72,39 @@ impl Node<Tables> for TcpReset {
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::Drop(Reason::TcpNoSocket), Edge::To("ip4-output"), Edge::To("icmp4-learn")]
+        &[Edge::Drop(Reason::TcpNoSocket), Edge::Arc("ip4-local-out"), Edge::To("icmp4-learn")]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
         for (index, segment) in frame.iter().enumerate() {
-            if let Some(packet) = answer(segment, cx) {
+            if let Some(packet) = answer(segment, false, cx) {
                 // A reset that finds no room is lost like any other packet; the sender tries again.
                 let _ = out.emit(SEND, packet);
             }
             out.set(index, if expected(segment, cx) { PROBE } else { DROP });
+        }
+    }
+}
+
+impl Node<Tables> for TcpRefuse {
+    fn name(&self) -> &'static str {
+        "nf4-reset"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        &[Edge::Drop(Reason::FilterReject), Edge::Arc("ip4-local-out")]
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        let foreign = Flags::L2_BROADCAST.with(Flags::L2_MULTICAST).with(Flags::IP_BROADCAST);
+        for segment in frame.iter().filter(|segment| !segment.flags().any(foreign)) {
+            if let Some(mut packet) = answer(segment, true, cx) {
+                packet.set_meta(segment.meta().answered());
+                if let Some(filter) = cx.tables.filter.as_deref() {
+                    cx.own.has_reset(segment.meta().conn, &filter.rules, cx.now);
+                }
+                let _ = out.emit(SEND, packet);
+            }
         }
     }
 }

@@ -87,7 +87,12 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
         hop.or(to_self.then_some(0))
     };
     // The source is chosen first, as it may decide by which route the error goes.
+    // What the router itself has sent came by no link, and the way to whom it concerns decides.
+    let sent = culprit.flags().any(Flags::LOCAL_OUT) && !to_self;
     let src = own
+        .or_else(|| {
+            way(None).filter(|_| sent).and_then(|hop| tables.source_on6(hop, dst.to_bits()))
+        })
         .or_else(|| tables.hops.prefsrc6(way(None)?))
         .or_else(|| tables.source_at6(iface, dst.to_bits()));
     let Some(hop) = way(src) else {
@@ -120,8 +125,9 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     message.get_mut(HEADER_LEN..)?.copy_from_slice(quote);
     Icmp6Spec::error(kind).emit(message, src, dst).ok()?;
     cx.count_icmp6_out(kind.ty());
+    packet.attach(culprit);
     if to_self {
-        reply::come_in(&mut packet, bound);
+        reply::come_in(&mut packet, bound, cx);
     }
     Some(packet)
 }
@@ -140,6 +146,9 @@ fn go_on(culprit: &mut Packet, cx: &Cx<'_, Tables>, out: &mut Out) {
     lower(culprit);
     cx.count(Snmp::Ip6OutForwDatagrams, 1);
     let Some(mut first) = answer else { return };
+    if !first.flags().any(Flags::LOCAL_OUT) {
+        return send(Some(first), cx, out);
+    }
     std::mem::swap(culprit, &mut first);
     if let Err(second) = out.emit(SEND, first) {
         // Without room the sender is told another time.
@@ -163,7 +172,7 @@ impl Node<Tables> for Icmp6Error {
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::DropMarked, Edge::To("ip6-output"), Edge::To("ip6-input")]
+        &[Edge::DropMarked, Edge::Arc("ip6-local-out"), Edge::To("ip6-input")]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {

@@ -150,8 +150,8 @@ fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<u8, u8> {
     cx.count_icmp6_out(ty::ECHO_REPLY);
     cx.count(Snmp::Ip6OutRequests, 1);
     if to_self {
-        reply::come_in(packet, iface);
-        return Ok(COME_IN);
+        reply::come_in(packet, iface, cx);
+        return Ok(if packet.flags().any(Flags::LOCAL_OUT) { REPLY } else { COME_IN });
     }
     Ok(REPLY)
 }
@@ -202,7 +202,7 @@ impl Node<Tables> for Icmp6Input {
 
     fn edges(&self) -> &'static [Edge] {
         &[
-            Edge::To("ip6-output"),
+            Edge::Arc("ip6-local-out"),
             Edge::Drop(Reason::Icmp6Truncated),
             Edge::Drop(Reason::Icmp6Checksum),
             Edge::Drop(Reason::Icmp6Consumed),

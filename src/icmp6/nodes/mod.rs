@@ -8,4 +8,4 @@ mod tcp_reset;
 
 pub use error::Icmp6Error;
 pub use input::Icmp6Input;
-pub use tcp_reset::Tcp6Reset;
+pub use tcp_reset::{Tcp6Refuse, Tcp6Reset};

@@ -51,7 +51,11 @@ pub(super) fn redirect(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> 
     if target != destination && !address::is_link_local(target.to_bits()) {
         return None;
     }
-    let hop = reply::way(cx, Some(src), to, next_header::ICMPV6, iface)?;
+    let to_self = reply::is_to_self(cx, iface, to);
+    let hop = match reply::way(cx, Some(src), to, next_header::ICMPV6, iface) {
+        None if to_self => 0,
+        hop => hop?,
+    };
     if gateway(cx, hop, to).is_some() || !reply::may_redirect(cx, to) {
         return None;
     }
@@ -84,5 +88,8 @@ pub(super) fn redirect(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> 
     }
     fill_checksum(message, src, to);
     cx.count_icmp6_out(ty::REDIRECT);
+    if to_self {
+        reply::come_in(&mut packet, iface, cx);
+    }
     Some(packet)
 }

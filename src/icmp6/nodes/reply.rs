@@ -61,8 +61,14 @@ pub(super) fn is_to_self(cx: &Cx<'_, Tables>, iface: u16, dst: Ipv6Addr) -> bool
     cx.tables.owns6(iface, dst) || cx.tables.is_anycast6(iface, dst)
 }
 
-/// An answer of the router's to itself comes in again, as by its loopback.
-pub(super) fn come_in(packet: &mut Packet, iface: u16) {
+/// An answer of the router's to itself comes in again, as by its loopback; behind the packet filter, where
+/// that sees it.
+pub(super) fn come_in(packet: &mut Packet, iface: u16, cx: &Cx<'_, Tables>) {
+    if cx.tables.filter.as_deref().is_some_and(|filter| filter.sees_own(true)) {
+        packet.add_flags(Flags::LOCAL_OUT);
+        packet.loops(iface);
+        return;
+    }
     packet.begin(iface, packet.l3() as u8, Flags(0));
 }
 

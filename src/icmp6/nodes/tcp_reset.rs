@@ -21,6 +21,9 @@ use crate::{
 /// The node.
 pub struct Tcp6Reset;
 
+/// `nf6-reset`: segments that a rule refuses, to whomever they go; their place is in that of the hash.
+pub struct Tcp6Refuse;
+
 const DROP: u8 = 0;
 const SEND: u8 = 1;
 const PROBE: u8 = 2;
@@ -29,12 +32,16 @@ const COME_IN: u8 = 3;
 /// `net.ipv6.flowlabel_reflect`: labels of segments that are refused come back.
 const REFLECT_RESET: u8 = 2;
 
-fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
+/// A refusal by a rule (`nf_send_reset6`) has neither class nor label, and belongs to the connection.
+fn answer(segment: &Packet, at: usize, by_rule: bool, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let bytes = segment.data().get(segment.l3()..)?;
     let ip = Ipv6View::new_quoted(bytes).ok()?;
     let (iface, src, dst) = (segment.iface(), ip.dst(), ip.src());
-    let reset =
-        TcpSpec::reset(&TcpView::new_checked(bytes.get(Parsed::of(segment).at.into()..)?).ok()?)?;
+    let told = TcpView::new_checked(bytes.get(at..)?).ok()?;
+    let reset = TcpSpec::reset(&told)?;
+    if by_rule && !told.checksum_holds6(ip.src(), ip.dst()) {
+        return None;
+    }
     if cx.tables.is_anycast6(iface, src.to_bits()) {
         return None;
     }
@@ -49,10 +56,11 @@ fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     };
     let reflects = cx.tables.tunables.six.flowlabel_reflect & REFLECT_RESET != 0;
     let stated = if reflects { ip.flow_label() } else { 0 };
+    let flow_label = || reply::flow_label(cx, (src, dst, next_header::TCP), stated);
     let header = Ipv6Spec {
         // The segment's traffic class, but not its ECN bits.
-        traffic_class: ip.traffic_class() & 0xfc,
-        flow_label: reply::flow_label(cx, (src, dst, next_header::TCP), stated),
+        traffic_class: if by_rule { 0 } else { ip.traffic_class() & 0xfc },
+        flow_label: if by_rule { 0 } else { flow_label() },
         payload_len: tcp::HEADER_LEN,
         next_header: next_header::TCP,
         hop_limit: reply::hop_limit(cx, hop),
@@ -64,7 +72,7 @@ fn answer(segment: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     reset.emit6(place, src, dst).ok()?;
     cx.count(Snmp::TcpOutRsts, 1);
     if to_self {
-        reply::come_in(&mut packet, iface);
+        reply::come_in(&mut packet, iface, cx);
     }
     Some(packet)
 }
@@ -85,7 +93,7 @@ impl Node<Tables> for Tcp6Reset {
     fn edges(&self) -> &'static [Edge] {
         &[
             Edge::Drop(Reason::TcpNoSocket),
-            Edge::To("ip6-output"),
+            Edge::Arc("ip6-local-out"),
             Edge::To("icmp4-learn"),
             Edge::To("ip6-input"),
         ]
@@ -93,12 +101,36 @@ impl Node<Tables> for Tcp6Reset {
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
         for (index, segment) in frame.iter().enumerate() {
-            if let Some(packet) = answer(segment, cx) {
+            let at = Parsed::of(segment).at.into();
+            if let Some(packet) = answer(segment, at, false, cx) {
                 let edge = if packet.flags().any(Flags::LOCAL_OUT) { SEND } else { COME_IN };
                 // A reset that finds no room is lost like any other packet; the sender tries again.
                 let _ = out.emit(edge, packet);
             }
             out.set(index, if expected(segment, cx) { PROBE } else { DROP });
+        }
+    }
+}
+
+impl Node<Tables> for Tcp6Refuse {
+    fn name(&self) -> &'static str {
+        "nf6-reset"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        &[Edge::Drop(Reason::FilterReject), Edge::Arc("ip6-local-out")]
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        let foreign = Flags::L2_BROADCAST.with(Flags::L2_MULTICAST);
+        for segment in frame.iter().filter(|segment| !segment.flags().any(foreign)) {
+            if let Some(mut packet) = answer(segment, segment.hash() as usize, true, cx) {
+                packet.set_meta(segment.meta().answered());
+                if let Some(filter) = cx.tables.filter.as_deref() {
+                    cx.own.has_reset(segment.meta().conn, &filter.rules, cx.now);
+                }
+                let _ = out.emit(SEND, packet);
+            }
         }
     }
 }

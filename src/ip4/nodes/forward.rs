@@ -1,7 +1,7 @@
 //! `ip4-forward` and `ip4-output`: put a packet into the frame it leaves in.
 //!
-//! - takes: packets with [`Packet::hop`] set; `ip4-forward` those in transit, `ip4-output` those that
-//!   the router made or has dealt with before
+//! - takes: packets with [`Packet::hop`] set; `ip4-forward` and `ip4-transit` those in transit,
+//!   `ip4-output` those that the router made or has dealt with before
 //! - gives: complete frames to the post-routing arc; expired and oversized ones to `icmp4-error`
 //!   or `ip4-fragment`; those whose neighbour is not known to `ip4-resolve`
 //! - obeys: RFC 1812 section 5.3, RFC 1624; ledger 4.116 to 4.129 in that order
@@ -18,7 +18,7 @@ use crate::{
         checksum,
         ipv4::{Ipv4Option, Ipv4View, option},
     },
-    route::rewrite::Rewrite,
+    route::{rewrite::Rewrite, table::HopOut},
     tables::Tables,
 };
 
@@ -27,6 +27,10 @@ pub struct Forward;
 
 /// Packets whose time to live is not ours to lower.
 pub struct Output;
+
+/// Packets in transit that somebody looks at before they leave: `ip4-transit` does the first half of
+/// `ip4-forward`, and `ip4-output` the other.
+pub struct Transit;
 
 const SEND: u8 = 0;
 const ERROR: u8 = 1;
@@ -49,6 +53,17 @@ const EDGES: &[Edge] = &[
     Edge::Drop(Reason::MartianSource),
     Edge::To("ip4-router-alert"),
 ];
+
+/// The same, for the first half alone.
+const TRANSIT_EDGES: &[Edge] = {
+    let mut edges = [Edge::Continue; 9];
+    let mut at = 1;
+    while at < edges.len() {
+        edges[at] = EDGES[at];
+        at += 1;
+    }
+    &{ edges }
+};
 
 const DF: u8 = 0x40;
 
@@ -75,64 +90,70 @@ fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
     true
 }
 
-/// Every case, in the kernel's order.
-fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
-    let out = rewrite.out;
+/// What a packet in transit goes through before it is of the way it takes, in the kernel's order
+/// (`ip_forward`): the edge by which it ends, where it does not come so far.
+fn transit(packet: &mut Packet, out: HopOut, cx: &Cx<'_, Tables>) -> Result<(), u8> {
     let mut redirects = false;
-    if TRANSIT && packet.iface() == out.iface {
-        match calls_for_redirect(packet, out.iface, cx) {
-            Ok(calls) => redirects = calls,
-            Err(edge) => return edge,
-        }
+    if packet.iface() == out.iface {
+        redirects = calls_for_redirect(packet, out.iface, cx)?;
     }
-    if TRANSIT && packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST)) {
-        return L2_MULTICAST;
+    if packet.flags().any(Flags::L2_BROADCAST.with(Flags::L2_MULTICAST)) {
+        return Err(L2_MULTICAST);
     }
-    let options = TRANSIT && packet.flags().any(Flags::OPTIONS);
+    let options = packet.flags().any(Flags::OPTIONS);
     if options && options::is_alert(packet) {
-        return ALERT;
+        return Err(ALERT);
     }
     let strayed = options && options::fails_strict_route(packet, cx);
     let l3 = packet.l3();
     let (joined, piece) = (packet.flags().any(Flags::REASSEMBLED), packet.piece_size());
-    let Some(header) = packet.data_mut().get_mut(l3..).and_then(<[u8]>::first_chunk_mut::<20>)
-    else {
-        return NO_ROUTE;
-    };
+    let header = packet.data_mut().get_mut(l3..).and_then(<[u8]>::first_chunk_mut::<20>);
+    let header = header.ok_or(NO_ROUTE)?;
     let fits = u16::from_be_bytes([header[2], header[3]]) <= out.mtu;
     let df = header[6] & DF != 0;
-    if TRANSIT {
-        if header[8] <= 1 {
-            packet.set_note(Cause::TtlExceeded.note());
-            return ERROR;
-        }
-        if strayed {
-            packet.set_note(Cause::SourceRouteFailed.note());
-            return ERROR;
-        }
-        // Pieces that all fit may leave as they came [4.93].
-        if !fits && df && !(joined && piece <= out.mtu) {
-            packet.set_note(Cause::FragNeeded.note());
-            return ERROR;
-        }
-        checksum::ttl_decrement(header);
-        if redirects && may_redirect(packet, cx) {
-            // The sender is told first, and the packet goes on from there.
-            packet.set_note(Cause::Redirect.note());
-            return ERROR;
-        }
-        if options {
-            options::finish(packet, cx);
-        }
+    if header[8] <= 1 {
+        packet.set_note(Cause::TtlExceeded.note());
+        return Err(ERROR);
     }
-    if !TRANSIT && packet.note() == Cause::Redirect.note() {
+    if strayed {
+        packet.set_note(Cause::SourceRouteFailed.note());
+        return Err(ERROR);
+    }
+    // Pieces that all fit may leave as they came [4.93].
+    if !fits && df && !(joined && piece <= out.mtu) {
+        packet.set_note(Cause::FragNeeded.note());
+        return Err(ERROR);
+    }
+    checksum::ttl_decrement(header);
+    if redirects && may_redirect(packet, cx) {
+        // The sender is told first, and the packet goes on from there.
+        packet.set_note(Cause::Redirect.note());
+        return Err(ERROR);
+    }
+    if options {
+        options::finish(packet, cx);
+    }
+    Ok(())
+}
+
+/// Every case, in the kernel's order.
+fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
+    let out = rewrite.out;
+    if TRANSIT {
+        if let Err(edge) = transit(packet, out, cx) {
+            return edge;
+        }
+    } else if packet.note() == Cause::Redirect.note() {
         // It comes from where its sender was told, and goes on as if from here.
         packet.set_note(0);
         if packet.flags().any(Flags::OPTIONS) {
             options::finish(packet, cx);
         }
     }
-    if !fits || joined {
+    let joined = packet.flags().any(Flags::REASSEMBLED);
+    let header = packet.data().get(packet.l3()..).and_then(<[u8]>::first_chunk::<20>);
+    let Some(header) = header else { return NO_ROUTE };
+    if joined || u16::from_be_bytes([header[2], header[3]]) > out.mtu {
         return FRAGMENT;
     }
     if !out.resolved {
@@ -206,6 +227,25 @@ impl Node<Tables> for Forward {
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
         run::<true>(cx, frame, out);
+    }
+}
+
+impl Node<Tables> for Transit {
+    fn name(&self) -> &'static str {
+        "ip4-transit"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        TRANSIT_EDGES
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        for (number, packet) in frame.iter_mut().enumerate() {
+            let hop = cx.tables.hops.get(packet.hop()).out();
+            if let Err(edge) = transit(packet, hop, cx) {
+                out.set(number, edge);
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
     packet::{
-        checksum,
+        PIECES_MAX, checksum,
         ipv4::{Ipv4View, Options, option},
     },
     tables::Tables,
@@ -61,20 +61,27 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
     };
     let header_len = whole.header_len();
     let room = mtu.saturating_sub(header_len);
+    let as_it_came = packet.as_it_came(whole.payload().len(), room);
     let pieces = whole.payload().len().div_ceil((room & !7).max(1));
-    if room < 8 || pieces > out.emit_room() {
+    if room < 8 || as_it_came.map_or(pieces, |_| PIECES_MAX) > out.emit_room() {
         return false;
     }
     let mut header = [0; MAX_HEADER];
     let header = &mut header[..header_len];
     header.copy_from_slice(whole.header());
     let (word, mut offset) = (whole.fragment_word(), 0);
-    // Only what came with DF, in pieces, leaves with it, in pieces again.
-    let df = if joined { word & DF } else { 0 };
+    // Only what came with DF, in pieces, leaves with it, but not in the same pieces again
+    // (`ip_fraglist_init`).
+    let df = if joined && as_it_came.is_none() { word & DF } else { 0 };
+    let mut number = 0;
     while offset < whole.payload().len() {
         let left = &whole.payload()[offset..];
         // Only the last piece may have a length that no offset can follow.
-        let len = if left.len() <= room { left.len() } else { room & !7 };
+        let len = match as_it_came {
+            Some(pieces) => pieces[number].into(),
+            None if left.len() <= room => left.len(),
+            None => room & !7,
+        };
         let piece = &left[..len];
         let Some(mut made) = cx.pool.alloc() else {
             return false;
@@ -102,6 +109,7 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
             blank_options(header);
         }
         offset += piece.len();
+        number += 1;
     }
     cx.count(Snmp::FragOKs, 1);
     true

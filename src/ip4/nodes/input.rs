@@ -1,8 +1,10 @@
-//! `ip4-input`: the receive checks one by one, in the kernel's order.
+//! `ip4-input`: the receive checks one by one, in the kernel's order; `ip4-addresses`: the last of them,
+//! behind the packet filter.
 //!
 //! - takes: IPv4 packets that `classify` did not pass as plain; [`Packet::l3`] says where they start
 //! - gives: sound packets to the pre-routing arc, broadcast and the router's groups to `ip4-local`,
-//!   those with options by way of `ip4-options`
+//!   those with options by way of `ip4-options`; while the packet filter looks at what comes in, all
+//!   to the pre-routing arc, at whose end `ip4-addresses` stands then
 //! - obeys: RFC 1122 section 3.2.1, RFC 1812 section 5.2.2; ledger 4.13 to 4.16, 4.23, 4.30; the source checks are those of `ip_route_input`
 
 use std::net::Ipv4Addr;
@@ -15,6 +17,7 @@ use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
     neighbour::table::martian,
+    netfilter::table::Filter,
     packet::{
         checksum,
         ipv4::{self, Ipv4View},
@@ -22,8 +25,11 @@ use crate::{
     tables::Tables,
 };
 
-/// The node.
+/// All checks.
 pub struct Ip4Input;
+
+/// Those of addresses alone, of what has met the packet filter.
+pub struct Ip4Addresses;
 
 const ROUTE: u8 = 0;
 const LOCAL: u8 = 1;
@@ -96,8 +102,8 @@ pub(super) fn way(
     Way::Route
 }
 
-/// Total length, whether there are options, and the way; or the edge of what is wrong.
-fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, bool, Way), u8> {
+/// Total length; or the edge of what is wrong.
+fn check(bytes: &[u8]) -> Result<usize, u8> {
     let Ok(header) = Ipv4View::new_quoted(bytes) else {
         return Err(HEADER);
     };
@@ -111,6 +117,11 @@ fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, bool, Way)
     if total < header.header_len() {
         return Err(HEADER);
     }
+    Ok(total)
+}
+
+/// Where a packet goes by its addresses, and whether it has options.
+fn ask(header: &Ipv4View<'_>, iface: u16, tables: &Tables) -> (bool, Way) {
     let (src, dst) = (header.src(), header.dst());
     let found = tables.ifaces.get(iface);
     let conf = found.map_or_else(Default::default, |iface| iface.conf);
@@ -121,7 +132,7 @@ fn check(bytes: &[u8], iface: u16, tables: &Tables) -> Result<(usize, bool, Way)
         listens && (header.protocol() == IGMP || iface.admits(dst, src))
     });
     let way = way(src, dst, header.protocol(), joined, ours, conf.route_localnet);
-    Ok((total, !header.option_bytes().is_empty(), way))
+    (!header.option_bytes().is_empty(), way)
 }
 
 /// Whether a packet with impossible addresses is to be logged; those to groups never are.
@@ -135,45 +146,51 @@ fn logged(packet: &mut Packet, wrong: u16, cx: &Cx<'_, Tables>) -> bool {
 fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
     let l3 = packet.l3();
     let bytes = packet.data().get(l3..).unwrap_or_default();
-    match check(bytes, packet.iface(), cx.tables) {
+    match check(bytes) {
         Err(edge) => edge,
-        Ok((total, options, way)) => {
+        Ok(total) => {
             packet.truncate(l3 + total);
-            let local = if options { OPTIONS } else { LOCAL };
-            if options {
-                options::later(packet, after::LOCAL);
-            }
-            match way {
-                Way::Route => ROUTE,
-                Way::Loopback => local,
-                Way::Broadcast => {
-                    packet.add_flags(Flags::IP_BROADCAST);
-                    cx.count(Snmp::InBcastPkts, 1);
-                    local
-                }
-                Way::Group => {
-                    packet.add_flags(Flags::IP_BROADCAST);
-                    cx.count(Snmp::InMcastPkts, 1);
-                    local
-                }
-                Way::NotJoined => NOT_JOINED,
-                Way::MartianSource if logged(packet, martian::SOURCE, cx) => LOG,
-                Way::MartianSource => MARTIAN_SOURCE,
-                Way::MartianDestination if logged(packet, martian::DESTINATION, cx) => LOG,
-                Way::MartianDestination => MARTIAN_DESTINATION,
-            }
+            let filtered = cx.tables.filter.as_deref().is_some_and(Filter::looks_at_all4);
+            if filtered { ROUTE } else { by_address(packet, cx) }
         }
     }
 }
 
-impl Node<Tables> for Ip4Input {
-    fn name(&self) -> &'static str {
-        "ip4-input"
+/// The edge of a packet whose header is sound.
+fn by_address(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
+    let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
+    let Ok(header) = Ipv4View::new_quoted(bytes) else { return HEADER };
+    let (options, way) = ask(&header, packet.iface(), cx.tables);
+    if options {
+        options::later(packet, after::LOCAL);
     }
+    let local = if options { OPTIONS } else { LOCAL };
+    match way {
+        Way::Route => ROUTE,
+        Way::Loopback => local,
+        Way::Broadcast => {
+            packet.add_flags(Flags::IP_BROADCAST);
+            cx.count(Snmp::InBcastPkts, 1);
+            local
+        }
+        Way::Group => {
+            packet.add_flags(Flags::IP_BROADCAST);
+            cx.count(Snmp::InMcastPkts, 1);
+            local
+        }
+        Way::NotJoined => NOT_JOINED,
+        Way::MartianSource if logged(packet, martian::SOURCE, cx) => LOG,
+        Way::MartianSource => MARTIAN_SOURCE,
+        Way::MartianDestination if logged(packet, martian::DESTINATION, cx) => LOG,
+        Way::MartianDestination => MARTIAN_DESTINATION,
+    }
+}
 
-    fn edges(&self) -> &'static [Edge] {
+/// Ways out, the first of which differs.
+macro_rules! edges {
+    ($on:expr) => {
         &[
-            Edge::Arc("ip4-pre-routing"),
+            $on,
             Edge::Arc("ip4-delivery"),
             Edge::Drop(Reason::IpHeader),
             Edge::Drop(Reason::IpChecksum),
@@ -184,11 +201,37 @@ impl Node<Tables> for Ip4Input {
             Edge::To("martian-log"),
             Edge::To("ip4-options"),
         ]
+    };
+}
+
+impl Node<Tables> for Ip4Input {
+    fn name(&self) -> &'static str {
+        "ip4-input"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        edges!(Edge::Arc("ip4-pre-routing"))
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
         for (index, packet) in frame.iter_mut().enumerate() {
             out.set(index, one(packet, cx));
+        }
+    }
+}
+
+impl Node<Tables> for Ip4Addresses {
+    fn name(&self) -> &'static str {
+        "ip4-addresses"
+    }
+
+    fn edges(&self) -> &'static [Edge] {
+        edges!(Edge::Continue)
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+        for (index, packet) in frame.iter_mut().enumerate() {
+            out.set(index, by_address(packet, cx));
         }
     }
 }

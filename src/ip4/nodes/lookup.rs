@@ -52,12 +52,14 @@ impl Lookup {
                 vrf = tables.vrf(iface);
             }
             let data = packet.data();
+            let mark = packet.meta().mark;
             let decide = || {
                 let l3 = data.get(packet.l3()..).unwrap_or_default();
-                policy.decide(&Flow::of(l3, iface, vrf), sources).0
+                policy.decide(&Flow { mark, ..Flow::of(l3, iface, vrf) }, sources).0
             };
             *found = match data.first_chunk::<38>() {
-                _ if !caches => decide(),
+                // What is remembered is so of packets without a mark.
+                _ if !caches || mark != 0 => decide(),
                 Some(head) if packet.l3() == 14 && head[14] == 0x45 => {
                     let key = FlowKey::of_frame(head, iface);
                     self.flows.hop(policy, generation, key, decide)

@@ -239,7 +239,7 @@ impl Node<Tables> for RouterAlert {
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::Arc("ip4-router-alert")]
+        &[Edge::Arc("ip4-forwarding")]
     }
 
     fn process(&mut self, _cx: &mut Cx<'_, Tables>, frame: &mut Frame, _out: &mut Out) {

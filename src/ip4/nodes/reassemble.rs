@@ -10,7 +10,7 @@
 //! - costs: nothing while it is off; else a copy of each fragment, and one of the datagram
 
 use crate::{
-    dpdk::mbuf::{Flags, Packet},
+    dpdk::mbuf::{Flags, Meta, Packet},
     graph::{Cx, Edge, Frame, Nanos, Node, Out, Reason, Snmp, Stats, Timer},
     icmp::table::Cause,
     ip4::{
@@ -82,7 +82,7 @@ fn is_fragment(packet: &Packet) -> bool {
 impl Reassemble {
     /// For packets to the router.
     pub fn delivery(room: ReassemblyRoom) -> Self {
-        Self::new("ip4-reassemble-local", edges!(Edge::To("ip4-local")), false, room)
+        Self::new("ip4-reassemble-local", edges!(Edge::Arc("ip4-delivery")), false, room)
     }
 
     /// For all packets, before their way is known.
@@ -109,7 +109,7 @@ impl Reassemble {
         let rules = ReassemblyRules { high_thresh: rules.high_thresh / self.share, ..*rules };
         let flags = packet.flags();
         let options = if flags.any(Flags::OPTIONS) { packet.options() } else { 0 };
-        let mark = Mark { iface: packet.iface(), flags: flags.0, options };
+        let mark = Mark { iface: packet.iface(), flags: flags.without(Flags::META).0, options };
         let vrf = cx.tables.vrf(packet.iface());
         let put = self.all.put(&Piece { ip, vrf, mark }, cx.now, &rules);
         if put.too_far > 0 {
@@ -173,10 +173,16 @@ fn join(
         return None;
     }
     packet.copy_notes(last);
+    let meta = last.flags().any(Flags::META).then(|| last.meta());
     begin(&mut packet, datagram, l3);
+    if let Some(meta) = meta {
+        packet.set_meta(meta);
+    }
     if transit {
         packet.add_flags(Flags::REASSEMBLED);
         packet.set_piece_size(datagram.largest());
+        let meta = packet.meta();
+        packet.set_meta(Meta { pieces: datagram.lengths(), ..meta });
     }
     Some(packet)
 }

@@ -21,7 +21,10 @@ use super::table::ReassemblyRules as Rules;
 pub use crate::reassembly::Mark;
 use crate::{
     graph::Nanos,
-    packet::ipv4::{self, Ipv4View},
+    packet::{
+        Pieces,
+        ipv4::{self, Ipv4View},
+    },
     reassembly::{
         join_marks,
         queues::{self, NONE, Queue, Queues},
@@ -169,6 +172,11 @@ impl Datagram<'_> {
     /// Length of its largest piece, header included [4.93].
     pub fn largest(&self) -> u16 {
         self.queue.largest as u16
+    }
+
+    /// Bytes that each piece carried, where they are few; see [`Pieces`].
+    pub fn lengths(&self) -> Pieces {
+        self.queue.lengths()
     }
 
     /// What it carries.
@@ -324,6 +332,7 @@ impl Reassembler {
         }
         queue.reach = queue.reach.max(end as u32);
         queue.bytes += bytes.len() as u32;
+        queue.note_start(start);
         queue.pieces += 1;
         queue.ecn |= 1 << ip.ecn();
         queue.last = piece.mark;

@@ -1,17 +1,22 @@
-//! `ip6-fragment`: cuts the router's own packets that are larger than the MTU of their way.
+//! `ip6-fragment`: cuts the router's own packets that are larger than the MTU of their way, and those of
+//! others that came in pieces.
 //!
-//! - takes: the router's own packets with a hop; those of others nobody but their source may cut
+//! - takes: the router's own packets with a hop, and those put together on their way; others nobody but
+//!   their source may cut
 //! - gives: the fragments to `ip6-output`; the packet itself ends here
 //! - obeys: RFC 8200 section 4.5, RFC 7739 (identifications that cannot be foretold); `ip6_fragment`;
 //!   ledger 8.51, 8.57
 
 use crate::{
-    dpdk::mbuf::Packet,
+    dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
-    packet::ipv6::{
-        HEADER_LEN, Ipv6View, MIN_MTU, field,
-        fragment::{self, FragmentHeader},
-        next_header,
+    packet::{
+        PIECES_MAX,
+        ipv6::{
+            HEADER_LEN, Ipv6View, MIN_MTU, field,
+            fragment::{self, FragmentHeader},
+            next_header,
+        },
     },
     tables::Tables,
 };
@@ -27,16 +32,19 @@ const FAILED: u8 = 2;
 const LINK_ROOM: usize = 18;
 
 /// Length of the headers that every piece repeats, and where the byte stands that names what follows
-/// them: up to the last routing header (`ip6_find_1stfragopt`).
+/// them: up to a routing header and what stands before, and destination options where there is none
+/// (`ip6_find_1stfragopt`).
 fn repeated(ip: &Ipv6View<'_>) -> (usize, usize) {
-    let mut end = (HEADER_LEN, field::NEXT_HEADER);
+    let (mut end, mut routed) = ((HEADER_LEN, field::NEXT_HEADER), false);
     for header in ip.chain() {
         let at = HEADER_LEN + header.offset;
         match header.number {
-            next_header::HOP_BY_HOP | next_header::ROUTING => end = (at + header.bytes.len(), at),
-            next_header::DESTINATION => {}
+            next_header::HOP_BY_HOP => {}
+            next_header::ROUTING => routed = true,
+            next_header::DESTINATION if !routed => {}
             _ => break,
         }
+        end = (at + header.bytes.len(), at);
     }
     end
 }
@@ -47,15 +55,24 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
     let bytes = packet.data().get(packet.l3()..).unwrap_or_default();
     let Ok(ip) = Ipv6View::new_checked(bytes) else { return false };
     let (headers_len, named_at) = repeated(&ip);
+    // What came in pieces leaves in pieces no larger, and as they came where those were all alike.
+    let joined = packet.flags().any(Flags::REASSEMBLED);
+    let mtu = match joined {
+        true if usize::from(packet.piece_size()) > mtu => return false,
+        true => packet.piece_size().max(MIN_MTU).into(),
+        false => mtu,
+    };
     let room = mtu.saturating_sub(headers_len + fragment::LEN) & !7;
     let Some(whole) = bytes.get(headers_len..HEADER_LEN + ip.payload().len()) else { return false };
-    if room < 8 || whole.len().div_ceil(room) > out.emit_room() {
+    let pieces = packet.as_it_came(whole.len(), room);
+    if room < 8 || pieces.map_or(whole.len().div_ceil(room), |_| PIECES_MAX) > out.emit_room() {
         return false;
     }
     let seed = cx.tables.tunables.multipath.seed;
     let (carried, id) = (bytes[named_at], cx.tables.limits.next_fragment_id(seed));
-    let mut offset = 0;
+    let (mut offset, mut number) = (0, 0);
     while offset < whole.len() {
+        let room = pieces.map_or(room, |pieces| pieces[number].into());
         let piece = &whole[offset..whole.len().min(offset + room)];
         let Some(mut made) = cx.pool.alloc() else { return false };
         let len = headers_len + fragment::LEN + piece.len();
@@ -63,7 +80,7 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
             return false;
         }
         made.copy_notes(packet);
-        made.begin(packet.iface(), LINK_ROOM as u8, packet.flags());
+        made.begin(packet.iface(), LINK_ROOM as u8, packet.flags().without(Flags::REASSEMBLED));
         let more = offset + piece.len() < whole.len();
         let header = FragmentHeader { next_header: carried, offset: offset as u16, more, id };
         let data = &mut made.data_mut()[LINK_ROOM..];
@@ -77,6 +94,7 @@ fn cut(packet: &Packet, cx: &Cx<'_, Tables>, out: &mut Out) -> bool {
         }
         cx.count(Snmp::Ip6FragCreates, 1);
         offset += piece.len();
+        number += 1;
     }
     cx.count(Snmp::Ip6FragOKs, 1);
     true
@@ -114,8 +132,8 @@ mod tests {
         let new = FrameBuilder::new;
         assert_eq!(of(new()), (40, 6));
         assert_eq!(of(new().hop_by_hop(&[])), (48, 40));
-        assert_eq!(of(new().destination_options(&[])), (40, 6), "they are for the end alone");
+        assert_eq!(of(new().destination_options(&[])), (48, 40));
         let routed = new().destination_options(&[]).routing(0, 0, &[]).destination_options(&[]);
-        assert_eq!(of(routed), (56, 48), "those before a routing header are not");
+        assert_eq!(of(routed), (56, 48), "those behind a routing header are for the end alone");
     }
 }

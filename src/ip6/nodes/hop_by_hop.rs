@@ -90,7 +90,7 @@ impl Node<Tables> for RouterAlert6 {
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::Arc("ip6-router-alert")]
+        &[Edge::Arc("ip6-forwarding")]
     }
 
     fn process(&mut self, _cx: &mut Cx<'_, Tables>, frame: &mut Frame, _out: &mut Out) {

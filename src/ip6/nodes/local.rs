@@ -2,7 +2,7 @@
 //!
 //! - takes: IPv6 packets whose destination is this router's, or a group it has joined
 //! - gives: ICMPv6 to `icmp6-input`, TCP without a listener to `tcp6-reset`, fragments to
-//!   `ip6-reassemble`, from where they come back whole; the next segment of a segment routing header to
+//!   `ip6-reassemble-local`, from where they come back whole; the next segment of a segment routing header to
 //!   `ip6-lookup`, what the last one carries to its own input; errors to `icmp6-error`
 //! - obeys: RFC 8200 section 4, RFC 8754 section 4.3; `ip6_protocol_deliver_rcu`; ledger 8.28 to 8.37,
 //!   8.46 to 8.50, 8.58 to 8.61, 8.96 to 8.101
@@ -157,7 +157,7 @@ fn piece(bytes: &[u8], parsed: Parsed, cx: &Cx<'_, Tables>) -> Step {
 
 /// Whether a first fragment has all headers up to that of the transport (RFC 8200 section 4.5); later
 /// ones, and those whose chain does not end in sight, count as if.
-fn has_upper_header(bytes: &[u8], parsed: Parsed) -> bool {
+pub(super) fn has_upper_header(bytes: &[u8], parsed: Parsed) -> bool {
     let number = bytes.get(usize::from(parsed.named_at)).copied().unwrap_or(next_header::NONE);
     let Some(upper) = crate::packet::ipv6::extension::skip(bytes, parsed.at.into(), number) else {
         return true;
@@ -266,7 +266,7 @@ impl Node<Tables> for Ip6Local {
             Edge::To("icmp6-input"),
             Edge::To("tcp6-reset"),
             Edge::To("icmp6-error"),
-            Edge::To("ip6-reassemble"),
+            Edge::To("ip6-reassemble-local"),
             Edge::To("ip6-lookup"),
             Edge::To("ip6-input"),
             Edge::To("ip4-input"),

@@ -156,6 +156,7 @@ impl Node<Tables> for Lookup6 {
                     let (l3, iface) = (packet.data().get(packet.l3()..), packet.iface());
                     let vrf = cx.tables.vrf(iface);
                     let flow = Flow::<u128>::of_six(l3.unwrap_or_default(), iface, vrf);
+                    let flow = Flow { mark: packet.meta().mark, ..flow };
                     *found = policy.decide(&flow, sources).0;
                 }
             }

@@ -9,7 +9,7 @@ mod lookup;
 mod reassemble;
 mod segments;
 
-pub use forward::{Forward6, Output6};
+pub use forward::{Forward6, Output6, Transit6};
 pub use fragment::Fragment6;
 pub use hop_by_hop::{HopByHop, RouterAlert6};
 pub use input::Ip6Input;

@@ -15,7 +15,10 @@ use super::table::ReassemblyRules as Rules;
 pub use crate::reassembly::Mark;
 use crate::{
     graph::Nanos,
-    packet::ipv6::{self, address, address_at, field, fragment, fragment::FragmentHeader},
+    packet::{
+        Pieces,
+        ipv6::{self, address, address_at, field, fragment, fragment::FragmentHeader},
+    },
     reassembly::{
         join_marks,
         queues::{self, NONE, Queue, Queues},
@@ -90,7 +93,7 @@ pub enum Fate {
     Kept,
     /// It was the one that was missing.
     Whole(Done),
-    /// It cannot be right, which its sender is told; the pointer of the Parameter Problem.
+    /// It cannot be right, which its sender is told, by whom it is for; the pointer of the Parameter Problem.
     Problem(usize),
     /// Its bytes are there already.
     Duplicate,
@@ -163,6 +166,11 @@ impl Datagram<'_> {
         self.queue.largest as u16
     }
 
+    /// Bytes that each fragment carried, where they are few; see [`Pieces`].
+    pub fn lengths(&self) -> Pieces {
+        self.queue.lengths()
+    }
+
     /// What it carries.
     pub fn bytes(&self) -> impl Iterator<Item = &[u8]> {
         self.blocks.bytes(&self.queue.map, 0, self.queue.len as usize)
@@ -194,6 +202,8 @@ pub struct Reassembler {
     blocks: Blocks,
     memory: usize,
     most: usize,
+    /// It is for others, and judges as the packet filter of the kernel does.
+    transit: bool,
 }
 
 impl Reassembler {
@@ -203,7 +213,20 @@ impl Reassembler {
         // A fragment with a mistake leaves a packet without blocks behind.
         let queues = memory / QUEUE_COST + 2;
         let most = memory.min((usize::from(u16::MAX) - REACH - 1) * BLOCK_COST);
-        Self { queues: Queues::new(queues, seed), blocks: Blocks::new(blocks), memory: 0, most }
+        Self {
+            queues: Queues::new(queues, seed),
+            blocks: Blocks::new(blocks),
+            memory: 0,
+            most,
+            transit: false,
+        }
+    }
+
+    /// The same for packets in transit: what cannot be right leaves those that wait as they were but
+    /// for a length that no fragment can have (`nf_ct_frag6_queue`).
+    #[must_use]
+    pub fn for_transit(self) -> Self {
+        Self { transit: true, ..self }
     }
 
     /// Bytes in use, books included.
@@ -306,27 +329,33 @@ impl Reassembler {
         let end = start + bytes.len();
         let queue = self.queues.get_mut(id);
         queue.last.iface = piece.mark.iface;
+        // Who puts together for others gives up the one fragment alone.
+        let wrong = if self.transit { Ok(Some(Fate::Malformed)) } else { Err(Fate::Malformed) };
+        if end > MAX_END && self.transit {
+            return wrong;
+        }
         if end > MAX_END {
             return Ok(Some(Fate::Problem(piece.at + fragment::field::OFFSET.start)));
         }
         if !header.more {
             if end < queue.len as usize || (queue.ended != 0 && end != queue.len as usize) {
-                return Err(Fate::Malformed);
+                return wrong;
             }
             (queue.ended, queue.len) = (1, end as u32);
         } else {
             if !end.is_multiple_of(8) {
-                return Ok(Some(Fate::Problem(field::PAYLOAD_LEN.start)));
+                let problem = Fate::Problem(field::PAYLOAD_LEN.start);
+                return if self.transit { Err(problem) } else { Ok(Some(problem)) };
             }
             if end > queue.len as usize {
                 if queue.ended != 0 {
-                    return Err(Fate::Malformed);
+                    return wrong;
                 }
                 queue.len = end as u32;
             }
         }
         if bytes.is_empty() {
-            return Err(Fate::Malformed);
+            return wrong;
         }
         match self.blocks.lie(&queue.map, start, end) {
             Lie::Within => return Ok(Some(Fate::Duplicate)),
@@ -348,6 +377,7 @@ impl Reassembler {
         self.memory += taken.ok_or(Fate::Refused)? * BLOCK_COST;
         queue.reach = queue.reach.max(end as u32);
         queue.bytes += bytes.len() as u32;
+        queue.note_start(start);
         queue.pieces += 1;
         queue.ecn |= 1 << (piece.packet[1] >> 4 & 3);
         queue.last = piece.mark;

@@ -12,7 +12,7 @@ use std::{
 use crossbeam_queue::ArrayQueue;
 
 use crate::{
-    dpdk::mbuf::Packet,
+    dpdk::mbuf::{Flags, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     tables::Tables,
 };
@@ -84,7 +84,11 @@ fn neighbour(packet: &mut Packet, tables: &Tables) -> PuntKind {
     let iface = tables.hops.get(index).out().iface;
     let ip = packet.data().get(packet.l3()..).unwrap_or_default();
     let six = ip.first().is_some_and(|first| first >> 4 == 6);
-    let address = match tables.hops.any_gateway(index) {
+    let copied_to = || match &tables.filter {
+        Some(filter) if packet.flags().any(Flags::META) => filter.gateway(packet.meta().zone),
+        _ => None,
+    };
+    let address = match tables.hops.any_gateway(index).or_else(copied_to) {
         Some(gateway) => gateway,
         None if six => {
             let dst = ip.get(24..40).and_then(|dst| dst.first_chunk::<16>());

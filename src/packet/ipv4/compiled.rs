@@ -251,6 +251,11 @@ impl Compiled {
         Self { flags: self.flags & !ALERT, ..self }
     }
 
+    /// Whether something was written into the header that its checksum does not cover yet.
+    pub const fn is_changed(self) -> bool {
+        self.flags & CHANGED != 0
+    }
+
     /// Whether the packet goes on to a router that its source route names.
     pub const fn is_rerouted(self) -> bool {
         self.next != 0

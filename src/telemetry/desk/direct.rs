@@ -20,6 +20,7 @@ impl<'a> Desk<'a> {
             set_mac: &|_, _| Ok(()),
             pool,
             rings: Rings::default(),
+            post: None,
             now,
         }
     }

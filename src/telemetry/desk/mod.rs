@@ -4,6 +4,7 @@
 //! - gives: rows, or what `ip` would print; changes take effect with the next publication
 //! - costs: workers notice nothing of it; a long answer is made in pieces, packets in between
 
+pub mod conntrack;
 mod direct;
 mod ip;
 mod label;
@@ -15,6 +16,7 @@ mod probe;
 mod route;
 mod route6;
 mod rows;
+pub mod tool;
 
 use std::{sync::Arc, time::Duration};
 
@@ -85,6 +87,8 @@ pub struct Desk<'a> {
     pub pool: &'a Pool,
     /// How full the rings are.
     pub rings: Rings,
+    /// The way to the workers' connections, where they run by themselves.
+    pub post: Option<&'a mut conntrack::post::Post>,
     /// The router's clock.
     pub now: Nanos,
 }
@@ -119,6 +123,8 @@ pub enum Cursor {
     Trace(Arc<Session>, Option<Nanos>),
     /// A ping or a traceroute.
     Probe(u16),
+    /// What workers are asked about their connections.
+    Flows(Box<conntrack::Errand>),
 }
 
 /// A batch under way.
@@ -168,6 +174,7 @@ impl<'a> Desk<'a> {
             Show::Vrfs => rows(self.vrf_rows()),
             Show::Exceptions => rows(self.exception_rows()),
             Show::Sessions => self.session_rows(),
+            Show::Connections => self.connection_rows(),
         }
     }
 
@@ -414,6 +421,8 @@ impl Answer for Desk<'_> {
                 Reply::LastRows(vec![value(said)])
             }
             Request::IpBatch(batch) => self.batch(batch),
+            Request::Tool(tool) if tool.program == "conntrack" => self.conntrack(&tool.words),
+            Request::Tool(tool) => Reply::LastRows(vec![value(self.tool(&tool))]),
             Request::Trace(request) => self.trace(&request),
             Request::Arping(spec) => self.arping(spec),
             Request::Ping(spec) => self.ping(spec),
@@ -430,6 +439,7 @@ impl Answer for Desk<'_> {
             Cursor::Monitor(watch) => self.more_news(watch),
             Cursor::Trace(session, first) => self.more_steps(session, first),
             Cursor::Probe(id) => self.more_events(id),
+            Cursor::Flows(errand) => self.more_flows(errand),
         }
     }
 
@@ -438,6 +448,7 @@ impl Answer for Desk<'_> {
             Cursor::Trace(..) => self.end_trace(),
             Cursor::Monitor(watch) => self.router.unwatch(watch.id()),
             Cursor::Probe(id) => self.router.end_probe(id),
+            Cursor::Flows(errand) => self.forget_flows(&errand),
             Cursor::Routes(..) | Cursor::Batch(_) => {}
         }
     }

@@ -56,6 +56,7 @@ impl World {
             set_mac: &|_, _| Ok(()),
             pool: &self.machine.pool,
             rings: Rings::default(),
+            post: None,
             now: 0,
         }
     }

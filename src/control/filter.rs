@@ -1,0 +1,315 @@
+//! The packet filter on the management core: rule sets, the programs made of them, sysctls of tracking.
+//!
+//! - takes: whole rule sets; a set that does not compile changes nothing
+//! - gives: the [`Filter`] that workers read, and the nodes that have to be on for it
+//! - obeys: a change of rules is one step for packets, and rules that stay keep their counts
+
+use std::{collections::VecDeque, net::IpAddr, sync::Arc};
+
+use super::Router;
+use crate::{
+    conntrack::{Addr, Rules},
+    graph::Nanos,
+    netfilter::{
+        Fault, Program, Slots, compile,
+        rule::{Family, Hook, Match, Ruleset, TableName, Target},
+        table::{Filter, LOOPBACK, Lost},
+        told::Told,
+    },
+    port::table::Iface,
+    sets::{self, Book, Said, Services},
+};
+
+/// What the operator has said about packets.
+#[derive(Debug)]
+pub(super) struct Filtering {
+    rulesets: [Ruleset; 2],
+    slots: [Slots; 2],
+    programs: [Option<Arc<Program>>; 2],
+    /// Connections are tracked though no rule asks for it.
+    pub(super) tracks: bool,
+    pub(super) rules: Rules,
+    /// What workers read, made anew when something has changed.
+    pub(super) filter: Option<Arc<Filter>>,
+    pub(super) dirty: bool,
+    /// Sets that rules ask about.
+    sets: Book,
+    /// Which interfaces were up, and their addresses.
+    links: Vec<(u16, Vec<Addr>)>,
+    /// What they have lost of late, and how much in all.
+    lost: VecDeque<Lost>,
+    losses: u64,
+    /// What workers told of packets, the newest last.
+    told: VecDeque<Told>,
+    forgotten: u64,
+}
+
+/// Most losses that workers are told of.
+const LOST: usize = 256;
+/// Most of what was told that is kept.
+const TOLD: usize = 4096;
+
+impl Filtering {
+    /// Nothing is filtered yet; `workers` count.
+    pub(super) fn new(workers: usize) -> Self {
+        Self {
+            rulesets: [Ruleset::new(Family::Four), Ruleset::new(Family::Six)],
+            slots: [Slots::new(workers), Slots::new(workers)],
+            programs: [None, None],
+            tracks: false,
+            rules: Rules::default(),
+            filter: None,
+            dirty: false,
+            sets: Book::default(),
+            links: Vec::new(),
+            lost: VecDeque::new(),
+            losses: 0,
+            told: VecDeque::new(),
+            forgotten: 0,
+        }
+    }
+}
+
+impl Router {
+    /// The rules of a family, with their counts as they are now.
+    pub fn filter_rules(&self, six: bool) -> Ruleset {
+        let at = usize::from(six);
+        let mut rules = self.filtering.rulesets[at].clone();
+        self.filtering.slots[at].fill(&mut rules);
+        rules
+    }
+
+    /// Puts other rules in force for a family. Tables that are `renewed` count from what the rules say,
+    /// as after `iptables-restore`; the rules of the others that stay keep their counts.
+    ///
+    /// # Errors
+    /// What the kernel would refuse; then nothing has changed.
+    pub fn set_filter_rules(&mut self, rules: Ruleset, renewed: &[TableName]) -> Result<(), Fault> {
+        let at = usize::from(rules.family == Family::Six);
+        let links = self.link_names();
+        let links: Vec<(u16, &str)> =
+            links.iter().map(|(index, name)| (*index, name.as_str())).collect();
+        let program = compile(&rules, &links, &mut self.filtering.slots[at], renewed)?;
+        self.filtering.programs[at] = (!rules.tables.is_empty()).then(|| Arc::new(program));
+        self.filtering.rulesets[at] = rules;
+        self.filter_changed();
+        Ok(())
+    }
+
+    /// Lets counts of a family's rules begin again: of a table, of one chain, or of one rule of it by its
+    /// place.
+    pub fn zero_filter_counts(
+        &mut self,
+        six: bool,
+        table: TableName,
+        chain: Option<&str>,
+        rule: Option<usize>,
+    ) {
+        self.filtering.slots[usize::from(six)].zero(table, chain, rule);
+    }
+
+    /// Carries a command of `ipset` out; `input` is what it would read.
+    pub fn ipset(
+        &mut self,
+        words: &[String],
+        input: Option<&str>,
+        services: Services,
+        now: Nanos,
+    ) -> Said {
+        let Filtering { rulesets, sets, .. } = &mut self.filtering;
+        let uses = |name: &str| rulesets.iter().map(|rules| uses(rules, name)).sum();
+        let said = sets.command(words, input, &sets::Around { now, uses: &uses, services });
+        if sets.is_changed() {
+            self.filter_changed();
+        }
+        said
+    }
+
+    /// Whether there is a set of this name.
+    pub fn has_set(&self, name: &str) -> bool {
+        self.filtering.sets.has(name)
+    }
+
+    /// Lets what came to the ends of the built-in chains of a table of a family count from 0.
+    pub fn zero_policy_counts(&mut self, six: bool, table: TableName) {
+        let Filtering { rulesets, slots, .. } = &mut self.filtering;
+        let at = usize::from(six);
+        if let Some(table) = rulesets[at].tables.iter().find(|known| known.name == table) {
+            slots[at].zero_policies(table);
+        }
+    }
+
+    /// Tracks connections though no rule asks for it.
+    pub fn set_tracking(&mut self, on: bool) {
+        self.filtering.tracks = on;
+        self.filter_changed();
+    }
+
+    /// Changes sysctls of connection tracking.
+    pub fn set_conntrack_rules(&mut self, change: impl FnOnce(&mut Rules)) {
+        change(&mut self.filtering.rules);
+        self.filter_changed();
+    }
+
+    /// Sysctls of connection tracking.
+    pub fn conntrack_rules(&self) -> &Rules {
+        &self.filtering.rules
+    }
+
+    /// What workers read of the packet filter.
+    pub fn filter(&self) -> Option<&Arc<Filter>> {
+        self.filtering.filter.as_ref()
+    }
+
+    /// A worker tells of a packet.
+    pub fn handle_told(&mut self, told: &Told) {
+        self.filtering.told.push_back(*told);
+        if self.filtering.told.len() > TOLD {
+            self.filtering.told.pop_front();
+            self.filtering.forgotten += 1;
+        }
+    }
+
+    /// What was told of packets, oldest first, and how much has been forgotten.
+    pub fn packets_told(&self) -> (impl Iterator<Item = &Told>, u64) {
+        (self.filtering.told.iter(), self.filtering.forgotten)
+    }
+
+    fn filter_changed(&mut self) {
+        self.filtering.dirty = true;
+        self.dirty = true;
+    }
+
+    fn link_names(&self) -> Vec<(u16, String)> {
+        let links = self.ifaces.iter().map(|iface| (iface.index, iface.name.clone()));
+        links.chain([(LOOPBACK, "lo".to_owned())]).collect()
+    }
+
+    /// Interfaces have come, gone or changed their names, which rules name.
+    pub(super) fn recompile_filter(&mut self) {
+        for at in 0..2 {
+            if self.filtering.programs[at].is_none() {
+                continue;
+            }
+            let links = self.link_names();
+            let links: Vec<(u16, &str)> =
+                links.iter().map(|(index, name)| (*index, name.as_str())).collect();
+            let rules = &self.filtering.rulesets[at];
+            // It has compiled before, and names of links are no cause to refuse it.
+            if let Ok(program) = compile(rules, &links, &mut self.filtering.slots[at], &[]) {
+                self.filtering.programs[at] = Some(Arc::new(program));
+                self.filtering.dirty = true;
+            }
+        }
+    }
+
+    /// Interfaces or their addresses have changed: connections that speak with what is gone are to end
+    /// (`masq_device_event`, `masq_inet_event`).
+    pub(super) fn note_lost(&mut self) {
+        let addresses = |iface: &Iface| {
+            let four = iface.addresses.iter().map(|own| IpAddr::V4(own.local.addr()));
+            let six = iface.addresses6.iter().map(|own| IpAddr::V6(own.local.addr()));
+            four.chain(six).map(Addr::from).collect()
+        };
+        let up = self.ifaces.iter().filter(|iface| iface.up);
+        let now: Vec<(u16, Vec<Addr>)> = up.map(|own| (own.index, addresses(own))).collect();
+        let filtering = &mut self.filtering;
+        for (iface, had) in std::mem::replace(&mut filtering.links, now) {
+            let have = filtering.links.iter().find(|link| link.0 == iface).map(|link| &link.1);
+            let gone = match have {
+                None => vec![None],
+                Some(have) => had.into_iter().filter(|own| !have.contains(own)).map(Some).collect(),
+            };
+            for address in gone {
+                filtering.losses += 1;
+                filtering.lost.push_back(Lost { serial: filtering.losses, iface, address });
+                filtering.dirty = true;
+            }
+        }
+        while filtering.lost.len() > LOST {
+            filtering.lost.pop_front();
+        }
+    }
+
+    /// Makes what workers read anew, where something has changed. Says whether it has.
+    pub(super) fn renew_filter(&mut self) -> bool {
+        if !std::mem::take(&mut self.filtering.dirty) {
+            return false;
+        }
+        let programs = self.filtering.programs.clone();
+        let mut filter = Filter::new(programs, self.filtering.tracks, self.filtering.rules.clone())
+            .with_sets(self.filtering.sets.sets());
+        filter.lost = self.filtering.lost.iter().copied().collect();
+        let idle = [false, true]
+            .into_iter()
+            .all(|six| Hook::ALL.into_iter().all(|hook| filter.is_idle(six, hook)));
+        self.filtering.filter = (!idle).then(|| Arc::new(filter));
+        true
+    }
+
+    /// Whether the filter has a word about what the router itself sends.
+    pub(super) fn filters_own(&self, six: bool) -> bool {
+        self.filtering.filter.as_ref().is_some_and(|filter| filter.sees_own(six))
+    }
+
+    /// Nodes that have to be on for the filter.
+    pub(super) fn filter_features(&self) -> Vec<&'static str> {
+        let Some(filter) = &self.filtering.filter else { return Vec::new() };
+        let mut wanted = Vec::new();
+        let asks = |six, hooks: &[Hook]| hooks.iter().any(|hook| !filter.is_idle(six, *hook));
+        let leaving = [Hook::Forward, Hook::PostRouting];
+        if asks(false, &[Hook::PreRouting]) {
+            if filter.tracks {
+                wanted.push("ip4-reassemble");
+            }
+            wanted.extend(["nf4-pre-routing", "ip4-addresses"]);
+        }
+        if asks(false, &[Hook::LocalIn]) {
+            wanted.push("nf4-local-in");
+        }
+        if asks(false, &leaving) {
+            wanted.extend(["ip4-transit", "nf4-forward"]);
+        }
+        if filter.sees_own(false) {
+            wanted.push("nf4-local-out");
+        }
+        if asks(true, &[Hook::PreRouting]) {
+            if filter.tracks {
+                wanted.push("ip6-reassemble");
+            }
+            wanted.push("nf6-pre-routing");
+        }
+        if asks(true, &[Hook::LocalIn]) {
+            wanted.push("nf6-local-in");
+        }
+        if asks(true, &leaving) {
+            wanted.extend(["ip6-transit", "nf6-forward"]);
+        }
+        if filter.sees_own(true) {
+            wanted.push("nf6-local-out");
+        }
+        wanted
+    }
+}
+
+/// How many rules of a family refer to a set, one that does twice counted twice.
+fn uses(rules: &Ruleset, name: &str) -> u32 {
+    let chains = rules.tables.iter().flat_map(|table| &table.chains);
+    let rules = chains.flat_map(|chain| &chain.rules);
+    let counts = rules.map(|rule| {
+        let asked = rule
+            .matches
+            .iter()
+            .filter(|asked| matches!(asked, Match::Set(set) if set.name.value == name));
+        let changed = match &rule.target {
+            Target::Set(set) => [&set.add, &set.del, &set.map]
+                .into_iter()
+                .flatten()
+                .filter(|(changed, _)| changed == name)
+                .count(),
+            _ => 0,
+        };
+        (asked.count() + changed) as u32
+    });
+    counts.sum()
+}
