@@ -36,7 +36,8 @@ fn every_command_of_the_readme_is_run_by_a_test() {
                 words = vec!["check", words[2]];
                 true
             }
-            "show" | "ip" | "trace" | "ping" | "traceroute" | "arping" => false,
+            "show" | "ip" | "iptables" | "conntrack" | "trace" | "ping" | "traceroute"
+            | "arping" => false,
             _ => true,
         };
         if words.contains(&"-batch") {
@@ -65,6 +66,8 @@ fn every_link_of_the_documents_leads_somewhere() {
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "docs/configuration.md",
+        "docs/iptables.md",
+        "docs/netfilter.md",
         "docs/performance.md",
         "docs/behaviour/README.md",
     ];

@@ -63,18 +63,22 @@ const ARROWS: &[(&str, &[&str])] = &[
             "route::rewrite",
         ],
     ),
+    ("conntrack", &["packet"]),
     ("reassembly", &["graph", "packet"]),
     ("icmp", ENGINE),
     ("multicast", ENGINE),
     ("ndisc", ENGINE),
     ("neighbour", ENGINE),
+    // A hook asks the worker's own connections.
+    ("netfilter", &["conntrack", "dpdk", "graph", "packet", "publish", "sets", "tables"]),
     ("route", ENGINE),
+    ("sets", &["graph"]),
     ("tables", &["graph"]),
 ];
 
 const ENGINE: &[&str] = &["dpdk", "graph", "packet", "publish", "tables"];
 const FACES: &[&str] =
-    &["capture", "cli", "config", "iproute2", "live", "replay", "setup", "telemetry"];
+    &["capture", "cli", "config", "iproute2", "iptables", "live", "replay", "setup", "telemetry"];
 
 /// Paths behind `crate::` in the code of a file, tests left out: the first two words of each.
 fn uses(text: &str) -> BTreeSet<String> {
@@ -204,6 +208,7 @@ const CHAPTERS: &[(&str, u32, u32)] = &[
     ("policy.md", 6, 142),
     ("neighbours.md", 7, 166),
     ("ipv6.md", 8, 178),
+    ("netfilter.md", 9, 258),
 ];
 
 /// Rows in the first cell of a line: `4.1`, `4.1, 4.3 to 4.5`.
@@ -232,8 +237,12 @@ fn every_row_of_behaviour_stands_once_and_its_test_is_there() {
     for file in files("src", ".rs").into_iter().chain(files("tests", ".rs")) {
         code += &fs::read_to_string(&file).expect("a file");
     }
-    let families = fs::read_to_string(root().join("tests/oracle/main.rs")).expect("the oracle");
-    let (shown, _) = families.rsplit_once("    open {").expect("families that are open");
+    let shown = |file: &str| {
+        let families = fs::read_to_string(root().join(file)).expect("the oracle");
+        let (shown, _) = families.rsplit_once("    open {").expect("families that are open");
+        shown.to_owned()
+    };
+    let (families, filters) = (shown("tests/oracle/main.rs"), shown("tests/oracle/filters.rs"));
     let stories = fs::read_to_string(root().join("tests/scenario/main.rs")).expect("the stories");
     for (page, chapter, last) in CHAPTERS {
         let text = fs::read_to_string(root().join("docs/behaviour").join(page)).expect("a page");
@@ -248,7 +257,8 @@ fn every_row_of_behaviour_stands_once_and_its_test_is_there() {
             let (false, Some(test)) = (rows.is_empty(), cells.get(2)) else { continue };
             let test = test.trim_matches(['`', '|', ' ']);
             let there = match test.split_once(' ') {
-                Some(("oracle", family)) => shown.contains(&format!("    {family}: corpus::")),
+                Some(("oracle", family)) => families.contains(&format!("    {family}: corpus::")),
+                Some(("filters", family)) => filters.contains(&format!("    {family}: story(")),
                 Some(("scenario", story)) => stories.contains(&format!(": {story} }}")),
                 _ => code.contains(&format!("fn {test}(")),
             };

@@ -17,8 +17,23 @@ pub(crate) const KNOWN: &[Known] = &[
         "Linux forgets the hop-by-hop header and forwards what is no packet of any kind",
     ),
     (
-        "six-tuned-force-forwarding",
-        "ping of the anycast address",
-        "Linux takes what redirects may cost away with each error, even where errors are not limited",
+        "nf-tcpmss",
+        "lan:1 > wan:80 tcp S topt=00020405b4",
+        "Linux mends the checksum for an option at an even place, and sends what no receiver takes",
+    ),
+    (
+        "nf-tee",
+        "other:2000 > dmz:53 udp len=200",
+        "where packet and copy leave by one link, the copy is the second here and the first with Linux",
+    ),
+    (
+        "nf-tee",
+        "wan:5 > rwan:81 tcp S",
+        "a copy does not wait for what answers the packet, and leaves before it",
+    ),
+    (
+        "nf-conntrack-tool",
+        "conntrack -C, time 2",
+        "Linux counts a connection that has ended as long as a packet of it waits for a neighbour",
     ),
 ];

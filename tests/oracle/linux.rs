@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::common::netns::Namespace;
+use crate::common::netns::{Namespace, check};
 use crate::corpus::Family;
+use crate::netfilter;
 use crate::outcome::{Outcome, Said};
 use crate::topology::{Port, Topology, colons};
 use crate::wires::{Wires, carrier_of};
@@ -58,6 +59,14 @@ impl LinuxRouter {
             await_addresses(&namespace, topology);
             wires.calm();
         }
+        for file in &topology.rules {
+            let program = if file.ends_with(".v6") { "ip6tables" } else { "iptables" };
+            // What a file says that its rules have counted holds.
+            let call = netfilter::call(&format!("{program}-restore -c {file}"));
+            let call = call.expect("a program");
+            let (program, args) = call.on_linux();
+            check(&format!("{program} {file}"), &namespace.output(&program, &args));
+        }
         Self { namespace, wires }
     }
 
@@ -69,6 +78,10 @@ impl LinuxRouter {
 
     /// Carries a command out to its end.
     fn command(&self, words: &str) -> Said {
+        if let Some(call) = netfilter::call(words) {
+            let (program, args) = call.on_linux();
+            return Said::from(self.namespace.output(&program, &args)).of_netfilter();
+        }
         let all: Vec<&str> = words.split_whitespace().collect();
         let said = Said::from(self.namespace.output("ip", &all));
         if let Some((link, carrier)) = carrier_of(words) {

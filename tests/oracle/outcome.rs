@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::common::decode::brief;
 use crate::common::frame::{ARP, ETH_HEADER, ICMP, IPV4, Mac, checksum, tag, untag};
 use crate::common::frame6::{DST_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMP6, IPV6, ROUTING};
+use crate::cookie;
 
 /// The ports that have a cable.
 pub(crate) const PORTS: [&str; 3] = ["lan", "wan", "dmz"];
@@ -131,6 +132,7 @@ impl Outcome {
     /// - of IPv6 packets that the router makes itself, the identification of pieces, and the flow
     ///   label where there is one that is not the given packet's; the nonce of questions for
     ///   duplicates; the order of groups in a report;
+    /// - what the router makes up where it answers for another: see [`cookie`](crate::cookie);
     /// - the numbers of interfaces in what a command says, and the order of groups there.
     ///
     /// A checksum over such a field is replaced only if it was right.
@@ -188,6 +190,7 @@ fn normalise_ip(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
     let sum = checksum(&[&packet[..header]]);
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
 
+    cookie::blank(packet, packet_of(given));
     if packet[9] == ICMP && packet[6] & 0x1f == 0 && packet[7] == 0 {
         normalise_icmp(&mut packet[header..]);
     }
@@ -202,11 +205,27 @@ fn token(id: &[u8], ids: &mut Vec<Vec<u8>>) -> u16 {
     }) as u16
 }
 
+/// What is behind the Ethernet header of an untagged frame.
+fn packet_of(given: &[u8]) -> &[u8] {
+    given.get(ETH_HEADER..).unwrap_or_default()
+}
+
 fn normalise_ip6(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
+    cookie::blank(packet, packet_of(given));
     let given = untag(given).map_or_else(|| given.to_vec(), |(_, inner)| inner);
     let given = given.get(ETH_HEADER..).filter(|given| given.len() >= 40 && given[0] >> 4 == 6);
-    // A packet that passes through keeps its source.
-    if given.is_some_and(|given| given[8..24] == packet[8..24]) {
+    // A packet that passes through keeps its source. Its pieces have an identification of their own where
+    // it was whole in between.
+    if let Some(given) = given.filter(|given| given[8..24] == packet[8..24]) {
+        let piece = |packet: &[u8]| {
+            let (next, at) = behind_options(packet);
+            (next == FRAGMENT && packet.len() >= at + 8).then_some(at + 4)
+        };
+        let id = |packet: &[u8]| piece(packet).map(|at| packet[at..at + 4].to_vec());
+        if let Some(at) = piece(packet).filter(|_| id(packet) != id(given)) {
+            let id = token(&packet[at..at + 4], ids);
+            packet[at..at + 4].copy_from_slice(&u32::from(id).to_be_bytes());
+        }
         return;
     }
     let label = |packet: &[u8]| [packet[1] & 15, packet[2], packet[3]];
@@ -214,11 +233,7 @@ fn normalise_ip6(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
         packet[1] &= 0xf0;
         packet[2..4].copy_from_slice(&[0xff, 0xff]);
     }
-    let (mut next, mut at) = (packet[6], 40);
-    while let (HOP_BY_HOP | ROUTING | DST_OPTIONS, Some(words)) = (next, packet.get(at + 1)) {
-        let len = usize::from(*words) * 8 + 8;
-        (next, at) = (packet[at], at + len);
-    }
+    let (next, at) = behind_options(packet);
     // A question whether an address is another's has a number for none but itself (RFC 7527).
     if next == ICMP6 && packet[8..24] == [0; 16] && packet[at..].len() == 32 && packet[at] == 135 {
         packet[at + 2..at + 4].fill(0);
@@ -242,6 +257,16 @@ fn normalise_ip6(packet: &mut [u8], given: &[u8], ids: &mut Vec<Vec<u8>>) {
         let id = token(&packet[at + 4..at + 8], ids);
         packet[at + 4..at + 8].copy_from_slice(&u32::from(id).to_be_bytes());
     }
+}
+
+/// What follows a packet's options and routing headers, and where.
+fn behind_options(packet: &[u8]) -> (u8, usize) {
+    let (mut next, mut at) = (packet[6], 40);
+    while let (HOP_BY_HOP | ROUTING | DST_OPTIONS, Some(words)) = (next, packet.get(at + 1)) {
+        let len = usize::from(*words) * 8 + 8;
+        (next, at) = (packet[at], at + len);
+    }
+    (next, at)
 }
 
 /// Whether a frame is what an IPv6 router says of itself when nobody asked: reports of the groups
@@ -284,13 +309,14 @@ fn normalise_icmp(message: &mut [u8]) {
     message[2..4].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// A packet that passes through keeps protocol, identification and source; another was made here.
+/// A packet that passes through keeps protocol and identification, whatever becomes of its addresses;
+/// another was made here.
 fn made_by_router(packet: &[u8], given: &[u8]) -> bool {
     let given = untag(given).map_or_else(|| given.to_vec(), |(_, inner)| inner);
     let Some(given) = given.get(ETH_HEADER..).filter(|given| given.len() >= 20) else {
         return true;
     };
-    packet[4..6] != given[4..6] || packet[9] != given[9] || packet[12..16] != given[12..16]
+    packet[4..6] != given[4..6] || packet[9] != given[9]
 }
 
 /// Zeroes the times that a timestamp option (RFC 791 §3.1) holds so far.

@@ -69,6 +69,8 @@ pub(crate) struct Topology {
     pub(crate) sysctls: Vec<(String, String)>,
     /// What else follows `ip`, after all of that.
     pub(crate) commands: Vec<String>,
+    /// Files of rules for netfilter, `.v4` or `.v6`, that hold before the first frame comes.
+    pub(crate) rules: Vec<String>,
     /// Whether IPv6 is on, as it is not in the laboratories of IPv4 alone.
     pub(crate) six: bool,
     /// Whether what the router says of itself, unasked, is looked at: see [`is_chatter`].
@@ -148,6 +150,7 @@ impl Topology {
             statements: Vec::new(),
             sysctls: Vec::new(),
             commands: Vec::new(),
+            rules: Vec::new(),
             six: false,
             chatty: false,
         };

@@ -12,6 +12,7 @@ use crate::common::netns::{self, Namespace};
 use crate::common::pcap;
 use crate::common::process::{self, Process};
 use crate::corpus::{Family, Step};
+use crate::netfilter;
 use crate::outcome::{Outcome, PORTS, Said, is_chatter};
 use crate::record::{SPACING, START, directory, schedule};
 use crate::topology::{Port, Topology, Vrf, colons};
@@ -50,6 +51,9 @@ fn replay(family: &Family) -> (Vec<Outcome>, Vec<u8>) {
     }
     let config = here.join("wagonway.toml");
     std::fs::write(&config, toml(&family.topology, None)).expect("write the configuration");
+    for file in &family.topology.rules {
+        std::fs::copy(netfilter::rule_file(file), here.join(file)).expect("copy the rules");
+    }
 
     let times = schedule(&family.steps);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
@@ -71,7 +75,10 @@ fn replay(family: &Family) -> (Vec<Outcome>, Vec<u8>) {
 
     let mut outcomes = vec![Outcome::default(); family.steps.len() + 1];
     let asked = family.steps.iter().zip(&mut outcomes).filter(|(step, _)| step.command.is_some());
-    asked.zip(report.commands).for_each(|((_, outcome), said)| outcome.say(said));
+    asked.zip(report.commands).for_each(|((step, outcome), said)| {
+        let of_netfilter = step.command.as_deref().is_some_and(|it| netfilter::call(it).is_some());
+        outcome.say(if of_netfilter { said.of_netfilter() } else { said });
+    });
     for port in PORTS {
         for sent in
             pcap::read(&there.join(format!("{port}.pcap"))).expect("read what Wagonway sent")
@@ -109,7 +116,7 @@ fn script_of(steps: &[Step], times: &[Duration]) -> String {
             "{}.{:09} {}\n",
             since.as_secs(),
             since.subsec_nanos(),
-            step.command.as_ref()?
+            netfilter::spelled(step.command.as_ref()?)
         ))
     });
     commands.collect()
@@ -155,6 +162,11 @@ pub(crate) fn play_live(family: &Family) -> Vec<Outcome> {
 
 /// Carries a command out in the live router; a cable is pulled out of its device.
 fn command_live(namespace: &Namespace, words: &str) -> Said {
+    if let Some(netfilter::Call { program, args }) = netfilter::call(words) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
+        command.args([program, "--instance", &instance()]).args(args);
+        return Said::from(netns::run(&mut command)).of_netfilter();
+    }
     let ask = |words: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
         command.args(["ip", "--instance", &instance()]).args(words.split_whitespace());
@@ -250,6 +262,18 @@ fn toml(topology: &Topology, driver: Option<&str>) -> String {
                 "\n[[neighbour]]\naddress = \"{address}\"\nlladdr = \"{mac}\"\ndev = \"{port}\""
             ),
         );
+    }
+    if !topology.rules.is_empty() {
+        put(&mut text, format_args!("\n[netfilter]"));
+    }
+    for file in &topology.rules {
+        let program = if file.ends_with(".v6") { "ip6tables" } else { "iptables" };
+        // Beside the configuration where that has a place of its own.
+        let path = match driver {
+            None => file.clone(),
+            Some(_) => netfilter::rule_file(file).display().to_string(),
+        };
+        put(&mut text, format_args!("{program} = \"{path}\""));
     }
     put(&mut text, format_args!("\n[sysctl]"));
     // Where Linux has no IPv6, it does not look for duplicates of its addresses either.

@@ -6,6 +6,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod filters;
+mod flows;
 mod lifecycle;
 mod paths;
 mod plan;
@@ -139,6 +141,35 @@ six! {
     }
 }
 
+/// Stories of packet filters.
+macro_rules! filters {
+    ($($module:ident $kind:expr;)*) => {
+        $(mod $module {
+            use super::*;
+            filters! { each $module $kind =>
+                ftp_crosses_a_masquerade
+                ftp_reaches_a_server_behind_the_router
+                tftp_crosses_a_masquerade
+                copies_go_to_a_stranger
+                neighbours_meet_by_the_address_of_the_router
+                a_flood_does_not_reach_the_server
+            }
+        })*
+    };
+    (each $module:ident $kind:expr => $($story:ident)*) => {
+        $(#[test]
+        fn $story() {
+            need_root!(concat!("scenario::", stringify!($module), "::", stringify!($story)));
+            filters::$story($kind);
+        })*
+    };
+}
+
+filters! {
+    linux_filters plan::Kind::Linux;
+    wagonway_filters plan::Kind::Wagonway;
+}
+
 /// This machine's kernel may know no VRFs; the oracle asks one that does.
 #[test]
 fn equal_addresses_live_apart_and_leak_on_purpose() {
@@ -183,6 +214,7 @@ lifecycle! {
     arping_tells_neighbours_and_is_answered: probes::arping_tells_neighbours_and_is_answered();
     probes_leave_by_a_vrf: probes::probes_leave_by_a_vrf();
     a_session_ends_with_its_client: probes::a_session_ends_with_its_client();
+    masqueraded_connections_are_seen_cut_and_followed: flows::masqueraded_connections_are_seen_cut_and_followed();
     martians_are_logged_as_the_kernel_does: probes::martians_are_logged_as_the_kernel_does();
     mistakes_in_the_configuration_are_located: lifecycle::mistakes_in_the_configuration_are_located();
 }

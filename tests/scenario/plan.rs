@@ -13,7 +13,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) ports: &'a [(&'a str, &'a str, u16)],
     /// In the words of `ip route add`.
     pub(crate) routes: &'a [&'a str],
-    /// Names under `net.ipv4.`.
+    /// Names under `net.ipv4.`, or with `netfilter.` under `net.`.
     pub(crate) sysctls: &'a [(&'a str, &'a str)],
 }
 
@@ -62,7 +62,7 @@ impl<'a> Running<'a> {
     fn configure_linux(&self, plan: &Plan<'_>) {
         self.machine.sysctl("net.ipv4.ip_forward", "1");
         for (name, value) in plan.sysctls {
-            self.machine.sysctl(&format!("net.ipv4.{name}"), value);
+            self.machine.sysctl(&full(name), value);
         }
         for (port, address, mtu) in plan.ports {
             self.machine.ip(&format!("link set {port} mtu {mtu}"));
@@ -83,6 +83,20 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Changes its rules in the words of `iptables`.
+    pub(crate) fn iptables(&self, words: &str) -> Said {
+        self.tool("iptables", words)
+    }
+
+    fn tool(&self, tool: &str, words: &str) -> Said {
+        match self.process {
+            None => on(self.machine, &format!("{tool} {words}")),
+            Some(_) => {
+                on(self.machine, &format!("{} {tool} --instance {} {words}", program(), instance()))
+            }
+        }
+    }
+
     /// Takes it out of service.
     pub(crate) fn stop(mut self) {
         match self.process.take() {
@@ -94,6 +108,11 @@ impl<'a> Running<'a> {
 
 fn program() -> &'static str {
     env!("CARGO_BIN_EXE_wagonway")
+}
+
+/// The whole name of a sysctl.
+fn full(name: &str) -> String {
+    if name.starts_with("netfilter.") { format!("net.{name}") } else { format!("net.ipv4.{name}") }
 }
 
 fn toml(plan: &Plan<'_>) -> String {
@@ -131,7 +150,7 @@ fn toml(plan: &Plan<'_>) -> String {
     }
     text += "\n[sysctl]\n";
     for (name, value) in plan.sysctls {
-        writeln!(text, "\"net.ipv4.{name}\" = {value}").expect("write to a string");
+        writeln!(text, "\"{}\" = {value}", full(name)).expect("write to a string");
     }
     text
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod alias;
 pub(crate) mod arp;
+pub(crate) mod filter;
 pub(crate) mod forward;
 pub(crate) mod header;
 pub(crate) mod icmp;
@@ -58,7 +59,7 @@ pub(crate) struct Step {
     /// Where the frame enters.
     pub(crate) port: &'static str,
     pub(crate) frame: Vec<u8>,
-    /// What follows `ip`, in the place of a frame.
+    /// What follows `ip`, or a program of netfilter and what follows it, in the place of a frame.
     pub(crate) command: Option<String>,
     /// What a right router does about it, in the words of [`crate::outcome::Outcome::brief`].
     pub(crate) expect: String,
