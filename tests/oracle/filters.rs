@@ -13,8 +13,6 @@ families! {
         classes: story("nf-classes");
         classify_checksum: story("nf-classify-checksum");
         comment_pkttype: story("nf-comment-pkttype");
-        connlimit: story("nf-connlimit");
-        connlimit_modes: story("nf-connlimit-modes");
         conntrack_tool: story("nf-conntrack-tool");
         ct_basic: story("nf-ct-basic");
         ct_events_helper: story("nf-ct-events-helper");
@@ -205,6 +203,8 @@ families! {
     }
     lived {}
     open {
+        connlimit: story("nf-connlimit"), "connections that are gone are given up some turns later, not when others are counted";
+        connlimit_modes: story("nf-connlimit-modes"), "connections that are gone are given up some turns later, not when others are counted";
         dccp: story("nf-dccp"), "kernels of today track DCCP no more, and Wagonway does";
         sctp_dccp_esp_ah: story("nf-sctp-dccp-esp-ah"), "matches of DCCP drop headers cut short, which this kernel lets pass";
         mark_reflect: story("nf-mark-reflect"), "fwmark_reflect is not there";
