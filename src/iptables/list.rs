@@ -15,6 +15,13 @@ use super::statement::Format;
 use super::tables::references;
 use super::words::{protocol_text, short_prefix_text};
 
+/// One chain or all.
+pub(super) fn chosen<'a>(table: &'a Table, chain: Option<&str>) -> Parse<Vec<&'a Chain>> {
+    let Some(name) = chain else { return Ok(table.chains.iter().collect()) };
+    let found = table.chain(name);
+    Ok(vec![found.ok_or_else(|| Error::from(Fact::Kernel(Refused::NoName)))?])
+}
+
 /// One chain or all, and one rule of it or all.
 pub(super) fn list(
     table: &Table,
@@ -24,14 +31,7 @@ pub(super) fn list(
     family: Family,
 ) -> Parse<String> {
     let mut out = String::new();
-    let wanted: Vec<&Chain> = match chain {
-        None => table.chains.iter().collect(),
-        Some(name) => {
-            let found = table.chain(name);
-            vec![found.ok_or_else(|| Error::from(Fact::Kernel(Refused::NoName)))?]
-        }
-    };
-    for (number, chain) in wanted.into_iter().enumerate() {
+    for (number, chain) in chosen(table, chain)?.into_iter().enumerate() {
         if at.is_none() {
             out.push_str(if number != 0 { "\n" } else { "" });
             header(&mut out, table, chain, format);

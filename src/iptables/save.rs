@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use crate::netfilter::rule::{Chain, Family, Policy, Ruleset, Table, TableName};
 
 use super::basic::rule_text;
-use super::error::{Error, Fact, Parse, Refused};
+use super::error::Parse;
+use super::list::chosen;
 
 /// What is printed of the tables.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,13 +73,7 @@ pub(super) fn rules(
     counters: bool,
 ) -> Parse<String> {
     let mut out = String::new();
-    let wanted: Vec<&Chain> = match chain {
-        None => table.chains.iter().collect(),
-        Some(name) => {
-            let found = table.chain(name);
-            vec![found.ok_or_else(|| Error::from(Fact::Kernel(Refused::NoName)))?]
-        }
-    };
+    let wanted = chosen(table, chain)?;
     for chain in wanted.iter().filter(|_| at.is_none()) {
         if chain.policy.is_some() {
             let _ = write!(out, "-P {} {}", chain.name, policy_word(chain));

@@ -9,6 +9,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::iproute2::names::IP_PROTOS;
 use crate::netfilter::rule::{Family, Masked, Prefix, Span};
 
 use super::error::{Fact, Parse};
@@ -114,74 +115,17 @@ pub(super) fn short_prefix_text(prefix: Prefix) -> String {
     }
 }
 
-/// Protocols by name, those with more than one name under the one that is printed first.
-const PROTOCOLS: &[(&str, u8)] = &[
-    ("icmp", 1),
-    ("igmp", 2),
-    ("ggp", 3),
-    ("ipencap", 4),
-    ("st", 5),
-    ("tcp", 6),
-    ("egp", 8),
-    ("igp", 9),
-    ("pup", 12),
-    ("udp", 17),
-    ("hmp", 20),
-    ("xns-idp", 22),
-    ("rdp", 27),
-    ("iso-tp4", 29),
-    ("dccp", 33),
-    ("xtp", 36),
-    ("ddp", 37),
-    ("idpr-cmtp", 38),
-    ("ipv6", 41),
-    ("ipv6-route", 43),
-    ("ipv6-frag", 44),
-    ("idrp", 45),
-    ("rsvp", 46),
-    ("gre", 47),
-    ("esp", 50),
-    ("ah", 51),
-    ("skip", 57),
-    ("ipv6-icmp", 58),
-    ("ipv6-nonxt", 59),
-    ("ipv6-opts", 60),
-    ("rspf", 73),
-    ("vmtp", 81),
-    ("eigrp", 88),
-    ("ospf", 89),
-    ("ax.25", 93),
-    ("ipip", 94),
-    ("etherip", 97),
-    ("encap", 98),
-    ("pim", 103),
-    ("ipcomp", 108),
-    ("vrrp", 112),
-    ("l2tp", 115),
-    ("isis", 124),
-    ("sctp", 132),
-    ("fc", 133),
-    ("mobility-header", 135),
-    ("udplite", 136),
-    ("mpls-in-ip", 137),
-    ("manet", 138),
-    ("hip", 139),
-    ("shim6", 140),
-    ("wesp", 141),
-    ("rohc", 142),
-    ("ethernet", 143),
-    ("icmpv6", 58),
-    ("ipv6-mh", 135),
-    ("mh", 135),
-    ("ip", 0),
-    ("hopopt", 0),
-    ("all", 0),
-];
+/// Names of protocols beside those of [`IP_PROTOS`], under which they are printed.
+const MORE_PROTOCOLS: &[(&str, u8)] = &[("icmpv6", 58), ("ipv6-mh", 135), ("mh", 135), ("all", 0)];
+
+fn protocols() -> impl Iterator<Item = &'static (&'static str, u8)> {
+    IP_PROTOS.iter().chain(MORE_PROTOCOLS)
+}
 
 /// A protocol by number or name.
 pub(super) fn protocol(text: &str) -> Parse<u8> {
     let known = number(text).and_then(|n| u8::try_from(n).ok());
-    let named = || PROTOCOLS.iter().find(|(name, _)| *name == text).map(|(_, number)| *number);
+    let named = || protocols().find(|(name, _)| *name == text).map(|(_, number)| *number);
     Ok(known.or_else(named).ok_or_else(|| Fact::Protocol(text.to_owned()))?)
 }
 
@@ -195,7 +139,7 @@ pub(super) fn protocol_text(number: u8) -> String {
 
 /// The name of a protocol.
 pub(super) fn protocol_name(number: u8) -> Option<&'static str> {
-    PROTOCOLS.iter().find(|(_, known)| *known == number && number != 0).map(|(name, _)| *name)
+    protocols().find(|(_, known)| *known == number && number != 0).map(|(name, _)| *name)
 }
 
 /// A port by number or service.

@@ -1,11 +1,6 @@
 //! Sets beside the real `ipset`, beside a model, and under packets.
 
-use std::{
-    collections::BTreeMap,
-    io::Write as _,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Around, Book, Compare, How, Packet, Said, Sets, fuzz};
 
@@ -99,24 +94,7 @@ fn theirs(lines: &[&str], input: bool) -> Option<Vec<(u8, Vec<String>, String)>>
         }
     }
     script += "rm -f /tmp/.wagonway-out.$$ /tmp/.wagonway-err.$$\n";
-    let mut child = Command::new("unshare")
-        .args(["-n", "sh", "-s"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let mut stdin = child.stdin.take().expect("piped");
-    let writer = std::thread::spawn(move || {
-        let _ = stdin.write_all(script.as_bytes());
-    });
-    let output = child.wait_with_output().expect("output of the shell");
-    writer.join().expect("writer of the script");
-    if !output.status.success() {
-        eprintln!("skipped: needs root, unshare and ipset");
-        return None;
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = crate::iproute2::oracle::shell(script)?;
     let told = text.split_terminator('\u{2}').map(|one| {
         let mut parts = one.split('\u{1}');
         let mut part = || parts.next().unwrap_or_default();

@@ -6,9 +6,8 @@
 //! the real programs; without them they say so and pass.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
+pub(super) use crate::iproute2::oracle::shell;
 use crate::iptables::restore::split;
 use crate::iptables::{Surroundings, Tables, program};
 use crate::netfilter::rule::{Family, TableName};
@@ -45,29 +44,6 @@ struct Outcome {
 
 pub(super) fn words(line: &str) -> Vec<String> {
     split(line).expect("a line that can be split").into_iter().map(|(word, _)| word).collect()
-}
-
-/// Runs a script in a fresh namespace; what it prints, or `None` when this machine cannot.
-pub(super) fn shell(script: String) -> Option<String> {
-    let mut child = Command::new("unshare")
-        .args(["-n", "sh", "-s"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let mut stdin = child.stdin.take().expect("piped");
-    let writer = std::thread::spawn(move || {
-        // A namespace that was refused closes the pipe early; the exit status tells.
-        let _ = stdin.write_all(script.as_bytes());
-    });
-    let output = child.wait_with_output().expect("output of the shell");
-    writer.join().expect("writer of the script");
-    if !output.status.success() {
-        eprintln!("skipped: needs root, unshare, iptables-legacy and ipset");
-        return None;
-    }
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 pub(super) fn quoted(words: &[String]) -> String {
