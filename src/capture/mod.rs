@@ -11,6 +11,7 @@ mod input;
 mod link;
 mod pcap;
 mod pcapng;
+mod pcapng_write;
 mod read;
 pub mod sample;
 mod write;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use error::{CaptureError, CaptureFault};
 pub use link::{LinkType, Unsupported, to_ethernet};
+pub use pcapng_write::{Noted, PcapngWriter};
 pub use read::{CaptureReader, Record};
 pub use sample::sample_capture;
 pub use write::{PcapWriter, WriteError};

@@ -275,6 +275,12 @@ enum What {
     /// How many connections each worker tracks, and what became of others; `wagonway conntrack -L` lists
     /// them.
     Connections,
+    /// What rules told of packets: LOG, AUDIT and TRACE.
+    Log {
+        /// Most lines to show, of the last ones.
+        #[arg(long = "last", short = 'n', value_name = "N")]
+        most: Option<u64>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -623,6 +629,7 @@ fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
         What::Exceptions => Show::Exceptions,
         What::Sessions => Show::Sessions,
         What::Connections => Show::Connections,
+        What::Log { most } => Show::Log(*most),
     };
     let mut ask = ask(&args.at)?;
     let mut rows = Vec::new();
@@ -662,6 +669,7 @@ impl From<&What> for show::Page {
             What::Exceptions => Self::Exceptions,
             What::Sessions => Self::Sessions,
             What::Connections => Self::Connections,
+            What::Log { .. } => Self::Log,
         }
     }
 }

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::page::{Table, bytes, grouped, time};
 use crate::control::probe::spec::SessionRow;
+use crate::iptables::date_text;
 use crate::telemetry::report::{
-    ConnectionsRow, DropRow, ExceptionRow, InterfaceRow, MemoryRow, NeighbourRow, NexthopRow,
+    ConnectionsRow, DropRow, ExceptionRow, InterfaceRow, LogRow, MemoryRow, NeighbourRow, NexthopRow,
     NodeRow, RouteRow, RuleRow, TraceRow, VrfRow, WorkerRow,
 };
 
@@ -33,6 +34,7 @@ pub(super) enum Page {
     Exceptions,
     Sessions,
     Connections,
+    Log,
 }
 
 fn read<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>, serde_json::Error> {
@@ -56,6 +58,7 @@ pub(super) fn page(page: Page, rows: Vec<Value>) -> Result<String, serde_json::E
         Page::Exceptions => exceptions(&read(rows)?),
         Page::Sessions => sessions(&read(rows)?),
         Page::Connections => connections(&read(rows)?),
+        Page::Log => log(&read(rows)?),
     })
 }
 
@@ -376,6 +379,17 @@ fn connections(rows: &[ConnectionsRow]) -> String {
     or(&table, "no workers")
 }
 
+/// Lines with their times, as the log of a machine has them.
+pub(crate) fn log(rows: &[LogRow]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let (seconds, micros) = (row.at / 1_000_000_000, row.at / 1000 % 1_000_000);
+        let when = date_text(seconds as u32, 'T');
+        put!(text, "{when}.{micros:06}Z {}: {}", row.level, row.text);
+    }
+    if text.is_empty() { "no rule has told of a packet\n".into() } else { text }
+}
+
 /// Steps of packets, in the order in which they come; each packet that begins has a heading.
 #[derive(Default)]
 pub(super) struct Trace {
@@ -398,6 +412,11 @@ impl Trace {
                 row.summary
             );
             self.packet = row.packet;
+            return text;
+        }
+        if row.node.is_empty() {
+            let which = if self.packet == row.packet { "" } else { &format!("packet {} ", row.packet) };
+            put!(text, "        {which}{}", row.summary);
             return text;
         }
         // Where packets leave the graph nobody tells an edge.

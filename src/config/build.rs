@@ -73,6 +73,9 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         rules: [file_of(&file.netfilter.iptables), file_of(&file.netfilter.ip6tables)],
         sets: file_of(&file.netfilter.ipset),
         track: file.netfilter.track,
+        log_rate: file.netfilter.log_rate,
+        nflog: file_of(&file.netfilter.nflog),
+        nflog_mib: file.netfilter.nflog_mib,
     };
     Some(Config {
         source: Arc::clone(source),

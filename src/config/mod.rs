@@ -105,6 +105,12 @@ pub struct Netfilter {
     pub sets: Option<At<PathBuf>>,
     /// Connections are tracked though no rule asks for it.
     pub track: bool,
+    /// Lines about packets in a second.
+    pub log_rate: u32,
+    /// Directory for packets of `NFLOG`.
+    pub nflog: Option<At<PathBuf>>,
+    /// MiB of one capture there.
+    pub nflog_mib: u32,
 }
 
 /// The threads that forward packets.

@@ -262,6 +262,14 @@ section! {
         ipset "ipset": Option<At<PathBuf>> = Some(None);
         /// Track connections though no rule asks for it.
         track "track": bool = Some(false);
+        /// Most lines about packets that are written to the log in a second; `wagonway show log` has
+        /// the last of all.
+        log_rate "log-rate": u32 = Some(100), in 0..=1_000_000;
+        /// Directory for packets of `NFLOG`, one capture a group; nobody has them unless given.
+        nflog "nflog": Option<At<PathBuf>> = Some(None);
+        /// MiB of one capture of `NFLOG`; it gives way to a new one when it is full, and the one
+        /// before is kept.
+        nflog_mib "nflog-mib": u32 = Some(64), in 1..=1_000_000;
     }
 }
 

@@ -14,7 +14,6 @@ use crate::{
         Fault, Program, Slots, compile,
         rule::{Family, Hook, Match, Ruleset, TableName, Target},
         table::{Filter, LOOPBACK, Lost},
-        told::Told,
     },
     port::table::Iface,
     sets::{self, Book, Said, Services},
@@ -39,15 +38,10 @@ pub(super) struct Filtering {
     /// What they have lost of late, and how much in all.
     lost: VecDeque<Lost>,
     losses: u64,
-    /// What workers told of packets, the newest last.
-    told: VecDeque<Told>,
-    forgotten: u64,
 }
 
 /// Most losses that workers are told of.
 const LOST: usize = 256;
-/// Most of what was told that is kept.
-const TOLD: usize = 4096;
 
 impl Filtering {
     /// Nothing is filtered yet; `workers` count.
@@ -64,8 +58,6 @@ impl Filtering {
             links: Vec::new(),
             lost: VecDeque::new(),
             losses: 0,
-            told: VecDeque::new(),
-            forgotten: 0,
         }
     }
 }
@@ -159,20 +151,6 @@ impl Router {
     /// What workers read of the packet filter.
     pub fn filter(&self) -> Option<&Arc<Filter>> {
         self.filtering.filter.as_ref()
-    }
-
-    /// A worker tells of a packet.
-    pub fn handle_told(&mut self, told: &Told) {
-        self.filtering.told.push_back(*told);
-        if self.filtering.told.len() > TOLD {
-            self.filtering.told.pop_front();
-            self.filtering.forgotten += 1;
-        }
-    }
-
-    /// What was told of packets, oldest first, and how much has been forgotten.
-    pub fn packets_told(&self) -> (impl Iterator<Item = &Told>, u64) {
-        (self.filtering.told.iter(), self.filtering.forgotten)
     }
 
     fn filter_changed(&mut self) {

@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, fmt::Write as _, net::Ipv4Addr};
 
-use super::Router;
+use super::{Router, journal::LogLine};
 use crate::{
     dpdk::mbuf::Packet,
     graph::{Nanos, Reason},
@@ -90,8 +90,8 @@ fn lines(
 
 impl Router {
     /// Lines for the log since the last call.
-    pub fn take_log(&mut self) -> impl Iterator<Item = String> + '_ {
-        self.martians.lines.drain(..)
+    pub fn take_log(&mut self) -> impl Iterator<Item = LogLine> + '_ {
+        self.martians.lines.drain(..).map(LogLine::warning).chain(self.journal.take())
     }
 
     /// Logs a packet and ends it.

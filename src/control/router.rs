@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::{
     events::Events, families::Kept, filter::Filtering, hosts::Hosts, learned::Memory,
-    martians::Martians, probe::Probes,
+    journal::Journal, martians::Martians, probe::Probes,
 };
 use crate::{
     dpdk::{mbuf::Packet, mempool::Pool},
@@ -192,6 +192,7 @@ pub struct Router {
     pub(super) pmtu_holds: Nanos,
     pub(super) pmtu_holds6: Nanos,
     pub(super) martians: Martians,
+    pub(super) journal: Journal,
     pub(super) probes: Probes,
     expected: Option<Arc<Expected>>,
     pub(super) hops: Hops,
@@ -292,6 +293,7 @@ impl Router {
             pmtu_holds: 600_000_000_000,
             pmtu_holds6: 600_000_000_000,
             martians: Martians::default(),
+            journal: Journal::new(),
             probes: Probes::new(seed),
             expected: None,
             hops,

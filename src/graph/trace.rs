@@ -71,6 +71,8 @@ pub enum Where {
     Node(u8),
     /// Left this node by this edge.
     Edge(u8, u8),
+    /// Met a rule of this number; its words stand in place of the packet's bytes.
+    Rule(u32),
 }
 
 /// One step of one packet.
@@ -132,6 +134,28 @@ impl Session {
     /// Events that found the ring full.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether a packet of this number is followed.
+    pub fn has(&self, number: u16) -> bool {
+        number != 0 && u32::from(number) <= self.taken()
+    }
+
+    /// Notes that a packet has met a rule, which these words with colons between them name.
+    pub fn rule(&self, id: u16, at: Nanos, len: u32, words: &[&str], number: u32) {
+        let (mut head, mut head_len) = ([0; HEAD_LEN], 0);
+        for (place, word) in words.iter().enumerate() {
+            let colon = if place == 0 { "" } else { ":" };
+            for byte in colon.bytes().chain(word.bytes()).take(HEAD_LEN - head_len) {
+                head[head_len] = byte;
+                head_len += 1;
+            }
+        }
+        let place = Where::Rule(number);
+        let event = Event { id, at, place, len, head, head_len: head_len as u8, hop: 0 };
+        if self.events.push(event).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn note(&self, packet: &Packet, place: Where, at: Nanos) {
@@ -217,8 +241,7 @@ impl Session {
     /// Packets that were under way when the session was armed hold what the driver left in the
     /// field; numbers that were never given out are not ours.
     fn follows(&self, packet: &Packet) -> bool {
-        let number = u32::from(packet.trace());
-        number != 0 && number <= self.taken()
+        self.has(packet.trace())
     }
 }
 

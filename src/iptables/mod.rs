@@ -34,6 +34,7 @@ mod words;
 
 pub use check::{Bare, Fault, Surroundings, check, check_table};
 pub use error::{Error, Fact, Refused};
+pub(crate) use matches::date_text;
 pub use programs::{RestoreWords, SaveWords, restore_words, save_words};
 pub use restore::{RestoreError, RestoreOptions};
 pub use save::{SaveOptions, save};

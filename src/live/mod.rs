@@ -27,7 +27,7 @@ use crate::{
     dpdk::eal::tsc_hz,
     graph::{Edge, Stats},
     publish::Epochs,
-    setup::{self, Crew, Leniency, Machine, PortFact, SetupError},
+    setup::{self, Captures, Crew, Leniency, Machine, PortFact, SetupError},
     telemetry::{
         desk::{Counters, Cursor, Desk, Rings, conntrack::post::Post},
         protocol::IpBatch,
@@ -117,6 +117,9 @@ struct Live {
     crew: Crew,
     post: Post,
     router: Router,
+    captures: Option<Captures>,
+    /// The log goes to systemd's journal, which reads levels in front of lines.
+    journald: bool,
     ports: Ports,
     clock: Clock,
     machine: Machine,
@@ -160,6 +163,7 @@ async fn live(config: Config, batch: Option<&IpBatch>) -> Result<(), LiveError> 
                 live.pump();
                 if looked.elapsed() >= LOOK {
                     live.follow_links();
+                    live.flush_captures();
                     looked = Instant::now();
                 }
                 if live.running.iter().any(Running::is_finished) {
@@ -261,6 +265,18 @@ impl Live {
                 LiveError::new(format!("cannot start a worker: {error}"), None)
             })?);
         }
+        let captures = match &config.netfilter.nflog {
+            Some(path) => {
+                let captures = Captures::new(path, config.netfilter.nflog_mib);
+                captures.prepare().map_err(|error| {
+                    let message = format!("cannot make the directory {}: {error}", path.display());
+                    config.error(path.place(), message, None)
+                })?;
+                Some(captures)
+            }
+            None => None,
+        };
+        router.set_captured(captures.is_some());
         let ended = Vec::new();
         let post = Post::new((0..workers).map(|at| crew.jobs(at)).collect(), clock.wall_offset());
         let idle = config.workers.idle.name();
@@ -275,6 +291,8 @@ impl Live {
             crew,
             post,
             router,
+            captures,
+            journald: std::env::var_os("JOURNAL_STREAM").is_some(),
             ports,
             clock,
             machine,
@@ -303,7 +321,23 @@ impl Live {
         self.crew.pump(&mut self.router, self.clock.now());
         self.post.turn();
         for line in self.router.take_log() {
-            say(&line);
+            match self.journald {
+                true => say(&format!("<{}>{}", line.level, line.text)),
+                false => say(&line.text),
+            }
+        }
+        if let Some(captures) = &mut self.captures {
+            let told = self.router.take_captured();
+            for note in captures.write(&told, &|iface| self.router.link_name(iface)) {
+                say(&format!("note: {note}"));
+            }
+        }
+    }
+
+    /// Who looks at a capture is not to wait for more packets.
+    fn flush_captures(&mut self) {
+        if let Some(captures) = &mut self.captures {
+            captures.flush();
         }
     }
 

@@ -114,7 +114,7 @@ fn run<E: Env, const INDEXED: bool>(
             Found::HotDrop => return Verdict::Drop(DropCause::Malformed),
         }
         program.counts.add(op.slot, worker, view.len());
-        if view.about.traced {
+        if view.about.traced | view.about.followed {
             trace(entry, chain, chain_at == entry.chain, op, at, view, env);
         }
         let enter = match op.act {

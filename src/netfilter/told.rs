@@ -1,10 +1,21 @@
 //! What workers tell of packets for `LOG`, `NFLOG`, `AUDIT` and `TRACE`: plain records through a ring.
 //!
 //! - takes: a record and the packet that it is about
-//! - gives: [`Told`], which the management core writes in words; what the ring has no room for is counted
-//! - costs: a copy of the packet's first bytes; nothing while no rule tells of packets
+//! - gives: [`Told`], which the management core writes in words ([`line`], [`audit`]) or to a capture;
+//!   what the ring has no room for is counted
+//! - costs: a copy of the packet's first bytes, or for `NFLOG` of as many as its rule wants; nothing while no
+//!   rule tells of packets
 
-use std::sync::Arc;
+mod audit;
+mod line;
+mod line6;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -12,12 +23,19 @@ use super::{
     Record, RecordKind, TraceKind, View,
     rule::{Audit, Hook, TableName},
 };
-use crate::graph::Nanos;
+use crate::graph::{Nanos, trace::Session};
 
-/// Bytes of a packet that are kept, from its network header on.
-pub const KEPT: usize = 192;
+pub use audit::audit;
+pub use line::line;
+
+/// Bytes of a packet in one record, from its network header on.
+const KEPT: usize = 192;
+/// Most bytes of a packet that are kept for words about it.
+const SPOKEN: usize = 2 * KEPT;
 /// Records that may wait for the management core, by worker.
-pub const DEPTH: usize = 512;
+const DEPTH: usize = 1024;
+/// Length of an Ethernet header without tags.
+const LINK: usize = 14;
 
 /// Some words in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +59,22 @@ impl Words {
     }
 }
 
+/// Bits of [`Why::Log`]'s options (`NF_LOG_*`).
+pub mod option {
+    /// Sequence numbers of TCP.
+    pub const TCP_SEQUENCE: u8 = 1;
+    /// Options of TCP.
+    pub const TCP_OPTIONS: u8 = 2;
+    /// Options of IPv4, extension headers of IPv6.
+    pub const IP_OPTIONS: u8 = 4;
+    /// The user of the socket, which packets of a router have not.
+    pub const UID: u8 = 8;
+    /// Link-layer addresses in words.
+    pub const MAC_DECODE: u8 = 32;
+    /// What traces tell.
+    pub const TRACE: u8 = TCP_SEQUENCE | TCP_OPTIONS | IP_OPTIONS | UID;
+}
+
 /// For what a packet is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -48,7 +82,7 @@ pub enum Why {
     Log {
         /// Level of the log, 0 to 7.
         level: u8,
-        /// Bits: TCP sequence numbers, TCP options, IP options, user, MAC decoded.
+        /// Bits of [`option`].
         options: u8,
     },
     /// `NFLOG`.
@@ -67,11 +101,13 @@ pub enum Why {
     },
 }
 
-/// A packet that is told of.
+/// What is told of a packet beside its bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Told {
-    /// When.
+pub struct About {
+    /// When, by the router's clock.
     pub at: Nanos,
+    /// When, since 1970.
+    pub wall: Nanos,
     /// By which table.
     pub table: TableName,
     /// Where.
@@ -87,78 +123,191 @@ pub struct Told {
     /// Its mark.
     pub mark: u32,
     /// Length of the packet.
-    pub len: u16,
-    link: [u8; 14],
-    link_len: u8,
-    head: [u8; KEPT],
-    head_len: u8,
+    pub len: u32,
+    link: [u8; LINK],
+    has_link: bool,
 }
 
-impl Told {
-    /// Its link layer header, empty where it has none.
-    pub fn link(&self) -> &[u8] {
-        &self.link[..usize::from(self.link_len)]
+impl About {
+    /// Its Ethernet header as its interface sees it, without tags; `None` where it has none.
+    pub fn link(&self) -> Option<&[u8; LINK]> {
+        self.has_link.then_some(&self.link)
     }
+}
 
+/// A packet that is told of.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// All but its bytes.
+    pub about: About,
     /// Its first bytes from the network header on.
-    pub fn head(&self) -> &[u8] {
-        &self.head[..usize::from(self.head_len)]
+    pub bytes: Vec<u8>,
+}
+
+/// A part of what is told: the beginning with what there is to know, or more bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Note {
+    /// There only in the first part: what it is about, and how many bytes all parts have.
+    head: Option<(About, u16)>,
+    bytes: [u8; KEPT],
+    len: u8,
+}
+
+/// The ring between a worker and the management core.
+#[derive(Debug)]
+pub struct Ring {
+    notes: ArrayQueue<Note>,
+    lost: AtomicU64,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self { notes: ArrayQueue::new(DEPTH), lost: AtomicU64::new(0) }
+    }
+}
+
+impl Ring {
+    /// Packets that were not told of since the start, as there was no room.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 }
 
 /// A worker's end of the ring.
-#[derive(Debug, Default)]
+#[derive(Default)]
+#[expect(missing_debug_implementations, reason = "a session has none")]
 pub struct Teller {
-    ring: Option<Arc<ArrayQueue<Told>>>,
-    /// Records that found no room.
-    pub lost: u64,
+    ring: Option<Arc<Ring>>,
+    session: Option<Arc<Session>>,
 }
 
 impl Teller {
     /// Into this ring.
-    pub fn new(ring: Arc<ArrayQueue<Told>>) -> Self {
-        Self { ring: Some(ring), lost: 0 }
+    pub fn new(ring: Arc<Ring>) -> Self {
+        Self { ring: Some(ring), session: None }
+    }
+
+    /// Rules that packets meet which a session follows are told to it from now on.
+    pub fn follow(&mut self, session: Option<&Arc<Session>>) {
+        self.session = session.cloned();
+    }
+
+    /// Whether a session follows the packet of this number.
+    #[inline]
+    pub fn follows(&self, number: u16) -> bool {
+        number != 0 && self.session.as_ref().is_some_and(|session| session.has(number))
+    }
+
+    /// Tells the session that a packet of a number has met a rule.
+    #[cold]
+    pub fn step(&self, number: u16, record: &Record<'_>, len: u32, now: Nanos) {
+        let (Some(session), RecordKind::Trace { chain, kind, number: rule }) =
+            (&self.session, record.kind)
+        else {
+            return;
+        };
+        session.rule(number, now, len, &[record.table.name(), chain, kind.name()], rule);
     }
 
     /// Tells of a packet.
+    #[cold]
     pub fn note(&mut self, record: &Record<'_>, view: &View<'_>, now: Nanos) {
         let Some(ring) = &self.ring else { return };
         let (why, words) = match record.kind {
             RecordKind::Log(log) => {
-                let bit = |on: bool, at: u8| u8::from(on) << at;
-                let options = bit(log.tcp_sequence, 0)
-                    | bit(log.tcp_options, 1)
-                    | bit(log.ip_options, 2)
-                    | bit(log.uid, 3)
-                    | bit(log.mac_decode, 5);
+                let bit = |on: bool, bit: u8| if on { bit } else { 0 };
+                let options = bit(log.tcp_sequence, option::TCP_SEQUENCE)
+                    | bit(log.tcp_options, option::TCP_OPTIONS)
+                    | bit(log.ip_options, option::IP_OPTIONS)
+                    | bit(log.uid, option::UID)
+                    | bit(log.mac_decode, option::MAC_DECODE);
                 (Why::Log { level: log.level, options }, log.prefix.as_str())
             }
             RecordKind::Nflog(nflog) => (Why::Nflog { group: nflog.group }, nflog.prefix.as_str()),
             RecordKind::Audit(audit) => (Why::Audit(audit), ""),
             RecordKind::Trace { chain, kind, number } => (Why::Trace { kind, number }, chain),
         };
-        let about = &view.about;
-        let mut told = Told {
+        let wanted = match record.kind {
+            RecordKind::Nflog(nflog) => nflog.size.map_or(usize::MAX, |size| size as usize),
+            _ => SPOKEN,
+        };
+        let bytes = &view.bytes()[..view.len().min(wanted).min(usize::from(u16::MAX))];
+        let facts = &view.about;
+        let (link, has_link) = header(facts.link);
+        let about = About {
             at: now,
+            wall: facts.wall,
             table: record.table,
             hook: record.hook,
             why,
             words: Words::of(words),
-            input: about.input,
-            output: about.output,
-            mark: about.mark,
-            len: view.len() as u16,
-            link: [0; 14],
-            link_len: about.link.len().min(14) as u8,
-            head: [0; KEPT],
-            head_len: view.len().min(KEPT) as u8,
+            input: facts.input,
+            output: facts.output,
+            mark: facts.mark,
+            len: view.len() as u32,
+            link,
+            has_link,
         };
-        told.link[..usize::from(told.link_len)]
-            .copy_from_slice(&about.link[..usize::from(told.link_len)]);
-        told.head[..usize::from(told.head_len)]
-            .copy_from_slice(&view.bytes()[..usize::from(told.head_len)]);
-        if ring.push(told).is_err() {
-            self.lost += 1;
+        // Only this worker puts anything in, so that what is free stays free.
+        let parts = bytes.len().div_ceil(KEPT).max(1);
+        if ring.notes.capacity() - ring.notes.len() < parts {
+            ring.lost.fetch_add(1, Ordering::Relaxed);
+            return;
         }
+        let mut head = Some((about, bytes.len() as u16));
+        for part in 0..parts {
+            let rest = &bytes[part * KEPT..];
+            let mut note = Note { head: head.take(), bytes: [0; KEPT], len: 0 };
+            let len = rest.len().min(KEPT);
+            note.bytes[..len].copy_from_slice(&rest[..len]);
+            note.len = len as u8;
+            // There is room.
+            let _ = ring.notes.push(note);
+        }
+    }
+}
+
+/// The Ethernet header without its tags, as the interface of a VLAN has it.
+fn header(link: &[u8]) -> ([u8; LINK], bool) {
+    let mut header = [0; LINK];
+    let (Some(addresses), Some(kind)) = (link.get(..12), link.last_chunk::<2>()) else {
+        return (header, false);
+    };
+    if link.len() < LINK {
+        return (header, false);
+    }
+    header[..12].copy_from_slice(addresses);
+    header[12..].copy_from_slice(kind);
+    (header, true)
+}
+
+/// The management core's end of the ring.
+#[derive(Debug, Default)]
+pub struct Listener {
+    ring: Arc<Ring>,
+    open: Option<(Told, usize)>,
+}
+
+impl Listener {
+    /// The ring that it listens to.
+    pub fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// The next part; what it completes.
+    pub fn next(&mut self) -> Option<Option<Told>> {
+        let note = self.ring.notes.pop()?;
+        let bytes = &note.bytes[..usize::from(note.len)];
+        if let Some((about, len)) = note.head {
+            let room = Vec::with_capacity(len.into());
+            self.open = Some((Told { about, bytes: room }, len.into()));
+        }
+        let Some((mut told, len)) = self.open.take() else { return Some(None) };
+        told.bytes.extend_from_slice(bytes);
+        if told.bytes.len() < len {
+            self.open = Some((told, len));
+            return Some(None);
+        }
+        Some(Some(told))
     }
 }

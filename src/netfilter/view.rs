@@ -96,6 +96,8 @@ pub struct PacketFacts<'a> {
     pub queue: Option<u16>,
     /// Whether every rule that it meets is told of.
     pub traced: bool,
+    /// Whether somebody follows it, who is told of these rules as well.
+    pub followed: bool,
     /// Time.
     pub now: Nanos,
     /// Nanoseconds since 1970.

@@ -65,6 +65,7 @@ impl Lockstep {
         let words: Vec<&str> = command.words.iter().map(String::as_str).collect();
         let said = match command.words.split_first() {
             Some((program, rest)) if program == "conntrack" => self.conntrack(rest),
+            Some((program, rest)) if program == "show" => self.show(rest),
             Some((program, rest)) if is_tool(program) => self.tool(program, rest),
             _ => Desk::bare(&mut self.rig.router, &self.pool, self.now).command(&words),
         };
@@ -95,6 +96,17 @@ impl Lockstep {
         };
         let tool = Tool { program: program.to_owned(), words: words.to_vec(), input };
         Desk::bare(&mut self.rig.router, &self.pool, self.now).tool(&tool)
+    }
+
+    /// What rules have told of packets.
+    fn show(&mut self, words: &[String]) -> IpOutput {
+        if words != ["log"] {
+            let err = format!("there is no report {:?} between packets\n", words.join(" "));
+            return IpOutput { out: String::new(), err, status: 1 };
+        }
+        let rows = Desk::bare(&mut self.rig.router, &self.pool, self.now).log_rows(None);
+        let out = rows.into_iter().map(|row| format!("{}: {}\n", row.level, row.text)).collect();
+        IpOutput { out, ..IpOutput::default() }
     }
 
     /// Asks all workers, which stand still.

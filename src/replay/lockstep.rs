@@ -23,7 +23,7 @@ use crate::{
     },
     graph::{Cx, Frame, Input, Nanos},
     port::nodes::{Sink, Spread},
-    setup::{Leniency, unaccounted},
+    setup::{Captures, Leniency, unaccounted},
     tables::Tables,
     telemetry::report::CommandRow,
     worker::Worker,
@@ -148,6 +148,10 @@ pub(super) struct Lockstep {
     /// Packets that found no buffer.
     pub(super) lost: u64,
     pub(super) packets: u64,
+    /// What could not be done.
+    pub(super) notes: Vec<String>,
+    /// What rules hand to `NFLOG`.
+    captures: Option<Captures>,
 }
 
 impl Lockstep {
@@ -172,7 +176,7 @@ impl Lockstep {
             slots.push(slot);
         }
         rig.workers.iter().for_each(Worker::wake);
-        Ok(Self { rig, slots, now: START, pool, said: Vec::new(), lost: 0, packets: 0 })
+        Ok(Self { rig, slots, now: START, pool, said: Vec::new(), lost: 0, packets: 0, notes: Vec::new(), captures: None })
     }
 
     /// The router's clock.
@@ -210,6 +214,11 @@ impl Lockstep {
             for worker in &mut self.rig.workers {
                 while worker.step(self.now) > 0 {}
             }
+        }
+        if let Some(captures) = &mut self.captures {
+            let router = &mut self.rig.router;
+            let told = router.take_captured();
+            self.notes.extend(captures.write(&told, &|iface| router.link_name(iface)));
         }
     }
 
@@ -275,6 +284,8 @@ pub(super) fn play<O: Outlet + 'static>(
     let base = first.saturating_sub(START);
     let Steps { config, pool, workers, leniency, rounds, script, bar } = steps;
     let mut lockstep = Lockstep::new(config, *pool, *workers, *leniency, base, outlet)?;
+    lockstep.captures = beside.captures();
+    lockstep.rig.router.set_captured(lockstep.captures.is_some());
     beside.prepare(&mut lockstep.rig.router)?;
     lockstep.rig.router.commit();
     let span = arena.span() + GAP;

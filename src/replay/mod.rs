@@ -16,7 +16,7 @@ mod synthetic;
 mod throughput;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -32,7 +32,7 @@ use crate::{
     config::{Config, ConfigErrors},
     control::Router,
     dpdk::mempool::Pool,
-    setup::{self, Leniency, Machine, SetupError},
+    setup::{self, Captures, Leniency, Machine, SetupError},
     telemetry::{desk::Desk, protocol::IpBatch, report::ReplayReport},
 };
 
@@ -166,6 +166,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
         pool,
         batch: options.batch.as_ref(),
         auto: options.routes_auto,
+        captures: options.write.as_deref(),
         added: 0,
         said: String::new(),
     };
@@ -213,6 +214,8 @@ struct Tables<'a> {
     pool: Pool,
     batch: Option<&'a IpBatch>,
     auto: bool,
+    /// The directory for captures.
+    captures: Option<&'a Path>,
     added: usize,
     /// What the commands of the batch have printed.
     said: String,
@@ -229,6 +232,11 @@ impl Beside for Tables<'_> {
             self.added = auto_routes(self.config, self.arena, router)?;
         }
         Ok(())
+    }
+
+    fn captures(&self) -> Option<Captures> {
+        let directory = self.captures?.join("nflog");
+        Some(Captures::new(&directory, self.config.netfilter.nflog_mib))
     }
 }
 

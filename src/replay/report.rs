@@ -97,6 +97,7 @@ pub(super) fn lockstep(config: &Config, lockstep: &Lockstep, unaccounted: i64) -
     report.cycles_per_packet = 0.0;
     report.unaccounted = unaccounted;
     report.commands.clone_from(&lockstep.said);
+    report.notes.extend(lockstep.notes.iter().cloned());
     if lockstep.lost > 0 {
         report.notes.push(format!("{} packets found no buffer", lockstep.lost));
     }

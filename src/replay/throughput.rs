@@ -22,7 +22,7 @@ use crate::{
     dpdk::{eal::tsc_hz, mbuf::Packet, mempool::Pool},
     graph::Stats,
     port::nodes::{Sink, Spread},
-    setup::{self, Leniency, unaccounted},
+    setup::{self, Captures, Leniency, unaccounted},
     worker::{Clock, Idle, spawn},
 };
 
@@ -83,6 +83,11 @@ pub(super) trait Beside {
     /// wants to go on without a rest.
     fn turn(&mut self, _router: &mut Router, _stats: &[Arc<Stats>]) -> bool {
         true
+    }
+
+    /// Where packets of `NFLOG` go, if anywhere.
+    fn captures(&self) -> Option<Captures> {
+        None
     }
 
     /// Where the packets of the port at `place` go.

@@ -8,7 +8,7 @@ use crate::{
     control::Router,
     graph::{Nanos, Reason, Stats},
     neighbour::nodes::Punted,
-    netfilter::told::{self, Teller, Told},
+    netfilter::told::{Listener, Teller},
     worker::{Injected, Jobs},
 };
 
@@ -20,6 +20,8 @@ const INJECT_DEPTH: usize = 1024;
 const BACKLOG: usize = 4096;
 /// Most packets taken from one worker in a turn of the management core.
 const PUNT_BUDGET: usize = 256;
+/// Most records about packets taken from one worker in a turn.
+const TOLD_BUDGET: usize = 1024;
 
 /// Questions that may wait for a worker.
 const JOBS: usize = 4;
@@ -33,7 +35,7 @@ fn jobs() -> Jobs {
 pub struct Crew {
     punts: Vec<Arc<ArrayQueue<Punted>>>,
     injects: Vec<Arc<ArrayQueue<Injected>>>,
-    told: Vec<Arc<ArrayQueue<Told>>>,
+    told: Vec<Listener>,
     jobs: Vec<Jobs>,
     backlog: VecDeque<Injected>,
     stats: Vec<Arc<Stats>>,
@@ -47,7 +49,7 @@ impl Crew {
         Self {
             punts: (0..workers).map(|_| Arc::new(ArrayQueue::new(PUNT_DEPTH))).collect(),
             injects: (0..workers).map(|_| Arc::new(ArrayQueue::new(INJECT_DEPTH))).collect(),
-            told: (0..workers).map(|_| Arc::new(ArrayQueue::new(told::DEPTH))).collect(),
+            told: (0..workers).map(|_| Listener::default()).collect(),
             jobs: (0..workers).map(|_| jobs()).collect(),
             backlog: VecDeque::new(),
             stats: Vec::new(),
@@ -81,7 +83,7 @@ impl Crew {
 
     /// What worker `index` tells of packets with.
     pub fn teller(&self, index: usize) -> Teller {
-        Teller::new(Arc::clone(&self.told[index]))
+        Teller::new(Arc::clone(self.told[index].ring()))
     }
 
     /// The ring from which worker `index` takes packets of the management core.
@@ -111,13 +113,18 @@ impl Crew {
                 moved += 1;
             }
         }
-        for ring in &self.told {
-            for _ in 0..PUNT_BUDGET {
-                let Some(told) = ring.pop() else { break };
-                router.handle_told(&told);
+        let mut lost = 0;
+        for listener in &mut self.told {
+            for _ in 0..TOLD_BUDGET {
+                let Some(told) = listener.next() else { break };
+                if let Some(told) = told {
+                    router.handle_told(now, told);
+                }
                 moved += 1;
             }
+            lost += listener.ring().lost();
         }
+        router.note_untold(lost);
         router.poll(now);
         // Before the packets, which may need what was just learnt.
         router.commit();

@@ -5,6 +5,7 @@
 //!   interfaces, addresses, neighbours and routes; what the router refuses becomes an error with its
 //!   place in the file
 
+mod captures;
 mod crew;
 mod six;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub use captures::Captures;
 pub use crew::{Crew, received, unaccounted};
 
 use crate::{
@@ -166,6 +168,7 @@ pub fn router(
     apply_sysctls(config, &mut router);
     router.set_clamp_mss(config.tcp.clamp_mss);
     router.set_tracking(config.netfilter.track);
+    router.set_log_rate(config.netfilter.log_rate);
     let workers = epochs.readers();
     router.set_conntrack_rules(|rules| {
         for (word, value) in config.sysctls.conntrack() {

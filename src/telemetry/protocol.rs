@@ -77,6 +77,8 @@ pub enum Show {
     Sessions,
     /// Rows of `ConnectionsRow`.
     Connections,
+    /// Rows of `LogRow`, at most so many of the last.
+    Log(Option<u64>),
 }
 
 /// Which routes to show.
@@ -181,6 +183,8 @@ struct Wire {
     #[serde(skip_serializing_if = "Option::is_none")]
     routes: Option<RouteQuery>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    most: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<TraceRequest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ping: Option<PingSpec>,
@@ -208,6 +212,7 @@ impl Show {
             Self::Exceptions => "exceptions",
             Self::Sessions => "sessions",
             Self::Connections => "connections",
+            Self::Log(_) => "log",
         }
     }
 }
@@ -221,10 +226,12 @@ impl From<Request> for Wire {
         match request {
             Request::Show(show) => {
                 wire.show = Some(show.word().to_owned());
-                if let Show::Routes(query) = show
-                    && query != RouteQuery::default()
-                {
-                    wire.routes = Some(query);
+                match show {
+                    Show::Routes(query) if query != RouteQuery::default() => {
+                        wire.routes = Some(query);
+                    }
+                    Show::Log(most) => wire.most = most,
+                    _ => {}
                 }
             }
             Request::Ip(words) => wire.ip = Some(words),
@@ -247,7 +254,7 @@ impl TryFrom<Wire> for Request {
     type Error = String;
 
     fn try_from(wire: Wire) -> Result<Self, String> {
-        let routes = wire.routes;
+        let (routes, most) = (wire.routes, wire.most);
         let show = |word: String| {
             Ok(Self::Show(match word.as_str() {
                 "interfaces" => Show::Interfaces,
@@ -264,6 +271,7 @@ impl TryFrom<Wire> for Request {
                 "exceptions" => Show::Exceptions,
                 "sessions" => Show::Sessions,
                 "connections" => Show::Connections,
+                "log" => Show::Log(most),
                 _ => return Err(format!("there is no report {word:?}")),
             }))
         };

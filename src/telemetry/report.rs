@@ -419,6 +419,18 @@ pub struct MemoryRow {
     pub help: String,
 }
 
+/// A line about a packet: `show log`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogRow {
+    /// When, in nanoseconds since 1970.
+    pub at: u64,
+    /// How urgent it is, in syslog's words.
+    pub level: String,
+    /// The line.
+    pub text: String,
+}
+
 /// A worker's connections: `show connections`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -661,7 +673,7 @@ pub struct TraceRow {
     /// The packet came in here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub input: bool,
-    /// What the packet is, in a line.
+    /// What the packet is, in a line; without a node, the rule that it has met.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
     /// Length of the packet.

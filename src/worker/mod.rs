@@ -137,6 +137,7 @@ impl Worker {
             self.wired = tables.wiring;
             self.graph.rewire(|feature| tables.features.contains(&feature));
             self.graph.tracer_mut().arm(tables.trace.as_ref());
+            self.own.log.follow(tables.trace.as_ref());
         }
         if let Some(filter) = &tables.filter {
             self.own.forget(&filter.lost, now);

@@ -21,6 +21,7 @@ use super::registry::MatchEntry;
 
 pub(super) use header::{dscp_class, tos, tos_word};
 pub(super) use memory::{set_use, sides_text};
+pub(crate) use time::date_text;
 
 /// All matches.
 pub(super) static MATCHES: &[&MatchEntry] = &[

@@ -70,7 +70,8 @@ fn date_of(text: &str) -> Option<u32> {
     u32::try_from(days(year, month, day) * A_DAY + seconds).ok()
 }
 
-fn date_text(seconds: u32, between: char) -> String {
+/// `YYYY-MM-DD hh:mm:ss` of UTC, with another character between.
+pub(crate) fn date_text(seconds: u32, between: char) -> String {
     let seconds = i64::from(seconds);
     let (year, month, day) = date(seconds.div_euclid(A_DAY));
     let clock = clock_text(seconds.rem_euclid(A_DAY));

@@ -14,7 +14,7 @@ use crate::{
     dpdk::mempool::Pool,
     graph::{Nanos, Stats},
     netfilter::{
-        Conn, ConnFacts, Endpoint, Env, NatRequest, Record, ReversePath, SetAsk, SetFound, Verdict,
+        Conn, ConnFacts, Endpoint, Env, NatRequest, Record, RecordKind, ReversePath, SetAsk, SetFound, Verdict,
         View,
         flows::Flows,
         rule::{self, Family, Hook, SetCounter, SetSide},
@@ -340,6 +340,14 @@ impl Env for Around<'_> {
     }
 
     fn record(&mut self, record: &Record<'_>, view: &View<'_>) {
+        if matches!(record.kind, RecordKind::Trace { .. }) {
+            if view.about.followed {
+                self.own.log.step(self.trace, record, view.len() as u32, self.now);
+            }
+            if !view.about.traced {
+                return;
+            }
+        }
         self.own.log.note(record, view, self.now);
     }
 

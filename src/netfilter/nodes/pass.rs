@@ -331,6 +331,7 @@ pub(super) fn rules(
         conn: Conn { state: state(info_of(meta.info)), id: meta.conn },
         template: meta.template.checked_sub(1).map(u16::from),
         traced: meta.done & done::TRACED != 0,
+        followed: cx.own.log.follows(trace),
         queue: None,
         now: cx.now,
         wall: cx.now + cx.wall_offset,

@@ -8,6 +8,7 @@ pub mod conntrack;
 mod direct;
 mod ip;
 mod label;
+mod log;
 mod maddr;
 mod monitor;
 mod neigh;
@@ -163,6 +164,7 @@ impl<'a> Desk<'a> {
             Show::Counters => {
                 let mut all = self.tally().counters();
                 all.extend(self.neighbour_counters());
+                all.extend(self.log_counters());
                 rows(all)
             }
             Show::Drops => rows(self.tally().drops()),
@@ -175,6 +177,7 @@ impl<'a> Desk<'a> {
             Show::Exceptions => rows(self.exception_rows()),
             Show::Sessions => self.session_rows(),
             Show::Connections => self.connection_rows(),
+            Show::Log(most) => rows(self.log_rows(most)),
         }
     }
 
@@ -359,6 +362,10 @@ impl<'a> Desk<'a> {
                     if let Some((to, drop)) = edge.map(target) {
                         (row.to, row.drop) = (Some(to.to_owned()), drop);
                     }
+                }
+                Where::Rule(number) => {
+                    row.head.clear();
+                    row.summary = format!("{}:{number}", String::from_utf8_lossy(head));
                 }
             }
             found.push(value(row));
