@@ -74,6 +74,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         sets: file_of(&file.netfilter.ipset),
         track: file.netfilter.track,
         log_rate: file.netfilter.log_rate,
+        queues: file_of(&file.netfilter.queues),
         nflog: file_of(&file.netfilter.nflog),
         nflog_mib: file.netfilter.nflog_mib,
     };

@@ -105,6 +105,8 @@ pub struct Netfilter {
     pub sets: Option<At<PathBuf>>,
     /// Connections are tracked though no rule asks for it.
     pub track: bool,
+    /// Socket for programs that decide on packets.
+    pub queues: Option<At<PathBuf>>,
     /// Lines about packets in a second.
     pub log_rate: u32,
     /// Directory for packets of `NFLOG`.

@@ -44,6 +44,8 @@ pub mod status {
     pub const OFFLOAD: u32 = 1 << 14;
     /// Handed to hardware.
     pub const HW_OFFLOAD: u32 = 1 << 15;
+    /// Not of the kernel: packets of it wait for a program, and it is not known yet.
+    pub const PARKED: u32 = 1 << 31;
     /// Both translations are decided.
     pub const NAT_DONE_MASK: u32 = SRC_NAT_DONE | DST_NAT_DONE;
     /// Some translation is needed.
@@ -59,7 +61,8 @@ pub mod status {
         | NAT_CLASH
         | HELPER
         | OFFLOAD
-        | HW_OFFLOAD;
+        | HW_OFFLOAD
+        | PARKED;
 }
 
 /// A connection by its place and the generation of that place, so that a dead one is seen as such.

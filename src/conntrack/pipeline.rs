@@ -409,7 +409,7 @@ impl Conntrack {
             entry.status |= status::SEEN_REPLY;
             entry.happened(events::REPLY);
         }
-        if !fresh && !entry.is(status::CONFIRMED) {
+        if !fresh && entry.status & (status::CONFIRMED | status::PARKED) == 0 {
             entry.held = entry.held.saturating_add(1);
         }
         Some(Entered {

@@ -99,6 +99,39 @@ impl Conntrack {
         }
     }
 
+    /// A packet with this connection waits for a program: while it is pending, it does not end with the
+    /// turn.
+    pub fn park(&mut self, conn: ConnId) {
+        let Some(entry) = self.get_mut(conn) else { return };
+        match entry.status & (status::CONFIRMED | status::DYING | status::PARKED) {
+            0 => {}
+            status::PARKED => {
+                entry.held = entry.held.saturating_add(1);
+                return;
+            }
+            _ => return,
+        }
+        entry.held = 1;
+        self.take_out(conn.index, false);
+        self.entries[conn.index as usize].status |= status::PARKED;
+        self.append(conn.index, false);
+    }
+
+    /// The packet is back; with the last one the entry is pending as any other.
+    pub fn unpark(&mut self, conn: ConnId) {
+        let Some(entry) = self.get_mut(conn) else { return };
+        if entry.status & (status::DYING | status::PARKED) != status::PARKED {
+            return;
+        }
+        entry.held = entry.held.saturating_sub(1);
+        if entry.held == 0 {
+            entry.held = 1;
+            self.take_out(conn.index, false);
+            self.entries[conn.index as usize].status &= !status::PARKED;
+            self.append(conn.index, false);
+        }
+    }
+
     /// Ends all pending entries: where no packet is under way that could still confirm one.
     pub fn abandon(&mut self, now: Nanos) {
         while self.pending_list[0] != 0 {

@@ -85,6 +85,8 @@ pub struct Conntrack {
     pub(super) pending_count: u32,
     /// Oldest and newest pending entry.
     pub(super) pending_list: [u32; 2],
+    /// Oldest and newest of those whose packets wait for programs.
+    pub(super) parked_list: [u32; 2],
     pub(super) dying_list: [u32; 2],
     pub(crate) wheel: Wheel,
     pub(super) sweep: u32,
@@ -141,6 +143,7 @@ impl Conntrack {
             count: 0,
             pending_count: 0,
             pending_list: [0; 2],
+            parked_list: [0; 2],
             dying_list: [0; 2],
             wheel: Wheel::new(now),
             sweep: 0,
@@ -375,9 +378,13 @@ impl Conntrack {
         self.stats.new += 1;
     }
 
-    /// Puts an entry at the end of the pending or the dying list.
+    /// Puts an entry at the end of the pending, the parked or the dying list.
     pub(super) fn append(&mut self, index: u32, dying: bool) {
-        let list = if dying { &mut self.dying_list } else { &mut self.pending_list };
+        let list = match (dying, self.entries[index as usize].is(status::PARKED)) {
+            (true, _) => &mut self.dying_list,
+            (false, false) => &mut self.pending_list,
+            (false, true) => &mut self.parked_list,
+        };
         let last = list[1];
         list[1] = index;
         if last == 0 {
@@ -390,13 +397,17 @@ impl Conntrack {
         entry.wheel_next = 0;
     }
 
-    /// Takes an entry out of the pending or the dying list.
+    /// Takes an entry out of the pending, the parked or the dying list.
     pub(super) fn take_out(&mut self, index: u32, dying: bool) {
         let entry = &mut self.entries[index as usize];
         let (prev, next) = (entry.wheel_prev, entry.wheel_next);
         entry.wheel_prev = 0;
         entry.wheel_next = 0;
-        let list = if dying { &mut self.dying_list } else { &mut self.pending_list };
+        let list = match (dying, self.entries[index as usize].is(status::PARKED)) {
+            (true, _) => &mut self.dying_list,
+            (false, false) => &mut self.pending_list,
+            (false, true) => &mut self.parked_list,
+        };
         match prev {
             0 => list[0] = next,
             prev => self.entries[prev as usize].wheel_next = next,
@@ -425,6 +436,7 @@ impl Conntrack {
         self.pending.unlink(&mut self.entries, index, Dir::Original);
         self.pending.unlink(&mut self.entries, index, Dir::Reply);
         self.take_out(index, false);
+        self.entries[index as usize].status &= !status::PARKED;
         self.pending_count -= 1;
     }
 

@@ -153,7 +153,7 @@ impl Router {
         self.filtering.filter.as_ref()
     }
 
-    fn filter_changed(&mut self) {
+    pub(super) fn filter_changed(&mut self) {
         self.filtering.dirty = true;
         self.dirty = true;
     }
@@ -218,6 +218,7 @@ impl Router {
         let mut filter = Filter::new(programs, self.filtering.tracks, self.filtering.rules.clone())
             .with_sets(self.filtering.sets.sets());
         filter.lost = self.filtering.lost.iter().copied().collect();
+        filter.queues = self.queues.served().into();
         let idle = [false, true]
             .into_iter()
             .all(|six| Hook::ALL.into_iter().all(|hook| filter.is_idle(six, hook)));

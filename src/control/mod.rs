@@ -21,6 +21,7 @@ mod ndisc;
 mod neighbours;
 mod nexthops;
 pub mod probe;
+pub mod queues;
 mod router;
 mod routers;
 mod rules;

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::{
     events::Events, families::Kept, filter::Filtering, hosts::Hosts, learned::Memory,
-    journal::Journal, martians::Martians, probe::Probes,
+    journal::Journal, martians::Martians, probe::Probes, queues::Queues,
 };
 use crate::{
     dpdk::{mbuf::Packet, mempool::Pool},
@@ -193,6 +193,7 @@ pub struct Router {
     pub(super) pmtu_holds6: Nanos,
     pub(super) martians: Martians,
     pub(super) journal: Journal,
+    pub(super) queues: Queues,
     pub(super) probes: Probes,
     expected: Option<Arc<Expected>>,
     pub(super) hops: Hops,
@@ -294,6 +295,7 @@ impl Router {
             pmtu_holds6: 600_000_000_000,
             martians: Martians::default(),
             journal: Journal::new(),
+            queues: Queues::default(),
             probes: Probes::new(seed),
             expected: None,
             hops,
@@ -637,6 +639,7 @@ impl Router {
                 }
             }
         }
+        self.clear_queues();
         for injected in std::mem::take(&mut self.injected) {
             self.drop_packet(injected.packet, Reason::Shutdown);
         }

@@ -119,14 +119,22 @@ pub struct Meta {
     pub mark: u32,
     /// Class for queueing disciplines (`skb->priority`).
     pub priority: u32,
-    /// Offset of the transport header from the network header; 0 while nobody has looked.
-    pub l4: u16,
-    /// Protocol of the transport header.
-    pub protocol: u8,
+    /// Of a packet that a program decides on, the worker whose it is.
+    pub worker: u8,
+    /// Number of the node where it goes on.
+    pub node: u8,
+    /// Where at that node.
+    pub place: u8,
     /// What the packet is tracked by beside its zone: number of a template, 0 for none.
     pub template: u8,
     /// What the pieces carried from which it was put together.
     pub pieces: Pieces,
+    /// The queue in which it waits for a program.
+    pub queue: u16,
+    /// What has become of it there; 0 for a packet that has not been there.
+    pub outcome: u8,
+    /// What its way was like when it left.
+    pub way: u32,
 }
 
 impl Meta {
@@ -138,10 +146,14 @@ impl Meta {
         zone: 0,
         mark: 0,
         priority: 0,
-        l4: 0,
-        protocol: 0,
+        worker: 0,
+        node: 0,
+        place: 0,
         template: 0,
         pieces: [0; PIECES_MAX],
+        queue: 0,
+        outcome: 0,
+        way: 0,
     };
 
     /// A bit of [`Self::done`]: the router has sent it to itself.

@@ -265,6 +265,10 @@ reasons! {
     FilterReject = "nf_reject" [],
     /// A rule hands it to a program, and none listens.
     QueueNobody = "nf_queue_nobody" [],
+    /// A rule hands it to a program, for which as many packets wait as may.
+    QueueFull = "nf_queue_full" [],
+    /// A program to which a rule hands it has dropped it, or has gone before it decided.
+    QueueDrop = "nf_queue_drop" [],
     /// Connection tracking has no room for another connection, or cannot let the packet pass.
     ConntrackDrop = "nf_ct_drop" [],
     /// Another connection has the same addresses and ports already.

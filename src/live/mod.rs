@@ -16,6 +16,7 @@ use std::{
 
 use thiserror::Error;
 use tokio::{
+    sync::mpsc,
     signal::unix::{SignalKind, signal},
     time::{MissedTickBehavior, interval},
 };
@@ -29,6 +30,7 @@ use crate::{
     publish::Epochs,
     setup::{self, Captures, Crew, Leniency, Machine, PortFact, SetupError},
     telemetry::{
+        queues::{self, Message, Programs, Said},
         desk::{Counters, Cursor, Desk, Rings, conntrack::post::Post},
         protocol::IpBatch,
         socket::{BindError, Bound, Call},
@@ -89,6 +91,8 @@ impl From<BindError> for LiveError {
 const TICK: Duration = Duration::from_millis(1);
 /// Most time for the last packets.
 const FAREWELL: Duration = Duration::from_millis(100);
+/// Sayings of programs between two looks at the rings.
+const SAYINGS: usize = 256;
 /// How often the links are looked at unasked.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -117,6 +121,7 @@ struct Live {
     crew: Crew,
     post: Post,
     router: Router,
+    programs: Programs,
     captures: Option<Captures>,
     /// The log goes to systemd's journal, which reads levels in front of lines.
     journald: bool,
@@ -147,6 +152,13 @@ async fn live(config: Config, batch: Option<&IpBatch>) -> Result<(), LiveError> 
         .map_err(|error| LiveError::new(format!("cannot serve {socket}: {error}"), None))?;
     let serving = tokio::spawn(serving);
 
+    let mut programs = match &config.netfilter.queues {
+        None => None,
+        Some(path) => Some(queues::serve(path).map_err(|error| {
+            let message = format!("cannot serve {}: {error}", path.display());
+            config.error(path.place(), message, None)
+        })?),
+    };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let news = LinkNews::listen();
@@ -174,6 +186,17 @@ async fn live(config: Config, batch: Option<&IpBatch>) -> Result<(), LiveError> 
                 live.follow_links();
                 live.pump();
             }
+            Some(said) = hear(&mut programs) => {
+                live.hear(said);
+                // What else has been said, up to a burst, before the packets go on.
+                for _ in 0..SAYINGS {
+                    let Some(Ok(said)) = programs.as_mut().map(mpsc::Receiver::try_recv) else {
+                        break;
+                    };
+                    live.hear(said);
+                }
+                live.pump();
+            }
             Some(call) = calls.recv() => live.answer(call),
         }
     };
@@ -182,6 +205,14 @@ async fn live(config: Config, batch: Option<&IpBatch>) -> Result<(), LiveError> 
     let _ = serving.await;
     let stopped = live.stop();
     result.and(stopped)
+}
+
+/// What programs say that decide on packets.
+async fn hear(programs: &mut Option<mpsc::Receiver<Said>>) -> Option<Said> {
+    match programs {
+        Some(programs) => programs.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, LiveError> {
@@ -238,6 +269,7 @@ impl Live {
                     .map(|(port, sink)| (port, iface(port), sink))
                     .collect(),
                 punt: crew.punt(index),
+                queue: crew.queue(index),
                 spread: end.spread,
                 cache_entries: config.cache.entries as usize,
                 reassembly: setup::reassembly_room(config, workers, seed()),
@@ -291,6 +323,7 @@ impl Live {
             crew,
             post,
             router,
+            programs: Programs::default(),
             captures,
             journald: std::env::var_os("JOURNAL_STREAM").is_some(),
             ports,
@@ -317,8 +350,51 @@ impl Live {
         call.put_to(&mut desk);
     }
 
+    /// A program that decides on packets has come, gone, or says something.
+    fn hear(&mut self, said: Said) {
+        match said {
+            Said::Came(program, sender) => self.programs.add(program, sender),
+            Said::Gone(program) => self.dismiss(program),
+            Said::Says(program, message) => {
+                let there = match Message::read(&message) {
+                    Ok(Message::Bind(bind)) => {
+                        let done = self.router.bind_queues(program, bind);
+                        self.router.commit();
+                        self.programs.answer(program, done)
+                    }
+                    Ok(Message::Ruling(ruling)) => {
+                        let now = self.clock.now();
+                        // Of a packet that it has not, a program is not told.
+                        let _ = self.router.handle_ruling(now, program, &ruling);
+                        true
+                    }
+                    Err(error) => {
+                        say(&format!("note: a program of NFQUEUE is cut off: {error}"));
+                        false
+                    }
+                };
+                if !there {
+                    self.dismiss(program);
+                }
+            }
+        }
+    }
+
+    /// A program has gone, or does not read what it gets.
+    fn dismiss(&mut self, program: u64) {
+        self.programs.remove(program);
+        self.router.forget_program(program);
+        self.router.commit();
+    }
+
     fn pump(&mut self) {
         self.crew.pump(&mut self.router, self.clock.now());
+        let wall = self.clock.now() + self.clock.wall_offset();
+        for offered in self.router.take_offered() {
+            if !self.programs.offer(&offered, wall) {
+                self.dismiss(offered.program);
+            }
+        }
         self.post.turn();
         for line in self.router.take_log() {
             match self.journald {

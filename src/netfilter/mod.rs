@@ -23,6 +23,7 @@ pub mod nodes;
 mod program;
 mod proxy;
 pub mod rule;
+pub mod queue;
 pub mod table;
 mod targets;
 pub mod told;

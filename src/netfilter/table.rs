@@ -11,6 +11,7 @@ use arrayvec::ArrayVec;
 
 use super::{
     Entry, Program,
+    queue::Served,
     rule::{CtZone, Family, Hook, TableName},
 };
 use crate::{
@@ -41,6 +42,26 @@ pub enum Step {
     Help,
     /// The connection becomes known.
     Confirm,
+}
+
+impl Step {
+    /// Its turn among all that there may be at a hook.
+    pub const fn rank(&self) -> u8 {
+        match self {
+            Self::Table(entry) => match entry.table {
+                TableName::Raw => 0,
+                TableName::Mangle => 2,
+                TableName::Nat => 3,
+                TableName::Filter => 4,
+                TableName::Security => 5,
+            },
+            Self::Track => 1,
+            Self::Translate(Side::Destination, _) => 3,
+            Self::Translate(Side::Source, _) => 6,
+            Self::Help => 7,
+            Self::Confirm => 8,
+        }
+    }
 }
 
 /// An address that an interface has lost, or with none the interface itself: connections that speak with
@@ -88,6 +109,8 @@ pub struct Filter {
     pub sets: Arc<Sets>,
     /// What interfaces have lost of late, oldest first.
     pub lost: Arc<[Lost]>,
+    /// Queues that programs listen to.
+    pub queues: Arc<[Served]>,
 }
 
 impl Filter {
@@ -102,10 +125,10 @@ impl Filter {
             programs.iter().flatten().flat_map(|program| program.gateways()).collect();
         gateways.sort_unstable();
         gateways.dedup();
-        let (sets, lost) = (Arc::default(), Arc::new([]));
+        let (sets, lost, queues) = (Arc::default(), Arc::new([]), Arc::new([]));
         let counts = |at: usize| programs[at].as_ref().is_some_and(|one| one.counts_connections());
         let counting = [0, 1].map(counts);
-        Self { programs, counting, plans, helpers, gateways, tracks, rules, sets, lost }
+        Self { programs, counting, plans, helpers, gateways, tracks, rules, sets, lost, queues }
     }
 
     /// The same, with these sets.
@@ -145,6 +168,11 @@ impl Filter {
             when(Step::Confirm).filter(|_| ends),
         ];
         steps.into_iter().flatten().collect()
+    }
+
+    /// Whether a program listens to a queue.
+    pub fn is_served(&self, number: u16) -> bool {
+        self.queues.iter().any(|served| served.has(number))
     }
 
     /// The rules of a family.

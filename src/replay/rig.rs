@@ -98,6 +98,7 @@ impl Rig {
             inputs: vec![input],
             sinks: sinks.collect(),
             punt: self.crew.punt(index),
+            queue: self.crew.queue(index),
             spread: None,
             cache_entries: config.cache.entries as usize,
             reassembly: setup::reassembly_room(config, self.count, SEED),

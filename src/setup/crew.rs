@@ -5,7 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use crossbeam_queue::ArrayQueue;
 
 use crate::{
-    control::Router,
+    control::{Router, queues::Returned},
+    dpdk::mbuf::Packet,
     graph::{Nanos, Reason, Stats},
     neighbour::nodes::Punted,
     netfilter::told::{Listener, Teller},
@@ -36,6 +37,9 @@ pub struct Crew {
     punts: Vec<Arc<ArrayQueue<Punted>>>,
     injects: Vec<Arc<ArrayQueue<Injected>>>,
     told: Vec<Listener>,
+    queues: Vec<Arc<ArrayQueue<Packet>>>,
+    /// Packets that come back from programs, by worker.
+    returned: Vec<VecDeque<Injected>>,
     jobs: Vec<Jobs>,
     backlog: VecDeque<Injected>,
     stats: Vec<Arc<Stats>>,
@@ -49,6 +53,8 @@ impl Crew {
         Self {
             punts: (0..workers).map(|_| Arc::new(ArrayQueue::new(PUNT_DEPTH))).collect(),
             injects: (0..workers).map(|_| Arc::new(ArrayQueue::new(INJECT_DEPTH))).collect(),
+            queues: (0..workers).map(|_| Arc::new(ArrayQueue::new(PUNT_DEPTH))).collect(),
+            returned: (0..workers).map(|_| VecDeque::new()).collect(),
             told: (0..workers).map(|_| Listener::default()).collect(),
             jobs: (0..workers).map(|_| jobs()).collect(),
             backlog: VecDeque::new(),
@@ -73,6 +79,11 @@ impl Crew {
     /// The ring on which worker `index` leaves packets to the management core.
     pub fn punt(&self, index: usize) -> Arc<ArrayQueue<Punted>> {
         Arc::clone(&self.punts[index])
+    }
+
+    /// The ring on which worker `index` leaves packets to programs.
+    pub fn queue(&self, index: usize) -> Arc<ArrayQueue<Packet>> {
+        Arc::clone(&self.queues[index])
     }
 
     /// Where worker `index` is asked about its connections.
@@ -113,6 +124,13 @@ impl Crew {
                 moved += 1;
             }
         }
+        for ring in &self.queues {
+            for _ in 0..PUNT_BUDGET {
+                let Some(packet) = ring.pop() else { break };
+                router.handle_queued(now, packet);
+                moved += 1;
+            }
+        }
         let mut lost = 0;
         for listener in &mut self.told {
             for _ in 0..TOLD_BUDGET {
@@ -140,6 +158,22 @@ impl Crew {
             }
             moved += 1;
         }
+        for Returned { worker, injected } in router.take_returned() {
+            // As many as programs may keep, and no more.
+            match self.returned.get_mut(worker) {
+                Some(waiting) => waiting.push_back(injected),
+                None => router.discard(injected.packet, Reason::Shutdown),
+            }
+        }
+        for (ring, waiting) in self.injects.iter().zip(&mut self.returned) {
+            while let Some(injected) = waiting.pop_front() {
+                if let Err(back) = ring.push(injected) {
+                    waiting.push_front(back);
+                    break;
+                }
+                moved += 1;
+            }
+        }
         while self.backlog.len() > BACKLOG {
             if let Some(late) = self.backlog.pop_back() {
                 router.discard(late.packet, Reason::InjectFull);
@@ -160,8 +194,13 @@ impl Crew {
                 router.discard(injected.packet, Reason::Shutdown);
             }
         }
-        for injected in self.backlog.drain(..) {
+        for injected in self.backlog.drain(..).chain(self.returned.iter_mut().flat_map(|one| one.drain(..))) {
             router.discard(injected.packet, Reason::Shutdown);
+        }
+        for ring in &self.queues {
+            while let Some(packet) = ring.pop() {
+                router.discard(packet, Reason::Shutdown);
+            }
         }
         router.clear();
     }

@@ -4,6 +4,7 @@
 
 pub mod desk;
 pub mod protocol;
+pub mod queues;
 pub mod report;
 pub mod socket;
 pub mod tally;

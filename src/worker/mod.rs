@@ -46,6 +46,22 @@ pub enum Entry {
     LinkOut,
     /// `nf6-link-out`: as [`Entry::LinkOut`].
     LinkOut6,
+    /// `nf4-pre-routing`: it was away for a program there.
+    PreRouting,
+    /// `nf6-pre-routing`: as [`Entry::PreRouting`].
+    PreRouting6,
+    /// `nf4-local-in`: as [`Entry::PreRouting`].
+    LocalIn,
+    /// `nf6-local-in`: as [`Entry::PreRouting`].
+    LocalIn6,
+    /// `nf4-forward`: as [`Entry::PreRouting`].
+    Transit,
+    /// `nf6-forward`: as [`Entry::PreRouting`].
+    Transit6,
+    /// `nf4-local-out`: as [`Entry::PreRouting`].
+    LocalOut,
+    /// `nf6-local-out`: as [`Entry::PreRouting`].
+    LocalOut6,
 }
 
 /// A packet from the management core.
@@ -69,7 +85,7 @@ pub struct Worker {
     guard: Guard,
     pool: Pool,
     inject: Arc<ArrayQueue<Injected>>,
-    entries: [u8; 9],
+    entries: [u8; 17],
     wired: u64,
     wall_offset: Nanos,
 }
@@ -98,6 +114,14 @@ impl Worker {
             "ip6-originate",
             "nf4-link-out",
             "nf6-link-out",
+            "nf4-pre-routing",
+            "nf6-pre-routing",
+            "nf4-local-in",
+            "nf6-local-in",
+            "nf4-forward",
+            "nf6-forward",
+            "nf4-local-out",
+            "nf6-local-out",
         ]
         .map(|name| graph.node(name).unwrap_or_else(|| panic!("there is no node {name}")));
         let stats = Arc::clone(graph.stats());

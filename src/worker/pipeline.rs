@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 
 use crate::{
+    dpdk::mbuf::Packet,
     graph::{ArcSpec, Graph, Input, Node},
     icmp::{
         nodes::{Icmp4Error, Icmp4Input, TcpRefuse, TcpReset},
@@ -27,7 +28,7 @@ use crate::{
     },
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{MartianLog, Punt, Punted},
-    netfilter::nodes::Hooked,
+    netfilter::nodes::{Hooked, Queue},
     port::nodes::{Sink, Spread, Tx},
     tables::Tables,
 };
@@ -74,6 +75,8 @@ pub struct Parts {
     pub sinks: Vec<(u16, u16, Sink)>,
     /// To the management core.
     pub punt: Arc<ArrayQueue<Punted>>,
+    /// To programs that decide on packets.
+    pub queue: Arc<ArrayQueue<Packet>>,
     /// Spreads flows over workers, where this worker's queues feed others.
     pub spread: Option<Spread>,
     /// Entries of the destination cache.
@@ -84,7 +87,7 @@ pub struct Parts {
 
 /// Builds a worker's graph.
 pub fn graph(parts: Parts) -> Graph<Tables> {
-    let Parts { inputs, sinks, punt, spread, cache_entries, reassembly } = parts;
+    let Parts { inputs, sinks, punt, queue, spread, cache_entries, reassembly } = parts;
     let mut nodes: Vec<Box<dyn Node<Tables>>> = Vec::new();
     if let Some(spread) = spread {
         nodes.push(Box::new(spread));
@@ -145,6 +148,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Output6),
         Box::new(Hooked::link_out(true)),
         Box::new(Punt::resolve("ip6-resolve", punt)),
+        Box::new(Queue::new(queue)),
         Box::new(Tx::new(sinks)),
     ]);
     Graph::new(nodes, inputs, ARCS, |packet| match Cause6::from_note(packet.note()) {

@@ -9,7 +9,10 @@
 //!   counterparts of IPv6; ledger 9.12 to 9.22
 //! - costs: nothing while no hook of it asks anything
 
-use super::pass::{self, Fate};
+use super::{
+    pass::{self, Fate},
+    queue,
+};
 use crate::{
     dpdk::mbuf::{Flags, Meta, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason},
@@ -38,7 +41,7 @@ enum Place {
     LinkOut,
 }
 
-const ON: u8 = 0;
+pub(super) const ON: u8 = 0;
 pub(super) const ERROR: u8 = 1;
 pub(super) const RESET: u8 = 2;
 pub(super) const PIECES: u8 = 3;
@@ -59,6 +62,9 @@ pub(super) const PROXY: u8 = 17;
 pub(super) const PROXIED: u8 = 18;
 const OWN: u8 = 19;
 const LOOP: u8 = 20;
+pub(super) const QUEUED: u8 = 21;
+pub(super) const ENDED: u8 = 22;
+pub(super) const FULL: u8 = 23;
 
 /// Hooks that a packet of the router's to itself meets.
 const ROUND: &[Hook] = &[Hook::LocalOut, Hook::PostRouting, Hook::PreRouting, Hook::LocalIn];
@@ -88,6 +94,9 @@ macro_rules! edges {
             Edge::Drop(Reason::SynproxyTaken),
             Edge::Arc($own),
             $loop,
+            Edge::To("nf-queue"),
+            Edge::Drop(Reason::QueueDrop),
+            Edge::Drop(Reason::QueueFull),
         ]
     };
 }
@@ -186,6 +195,16 @@ impl Hooked {
     }
 }
 
+impl Hooked {
+    /// A packet leaves for its program.
+    #[cold]
+    fn leave(&self, packet: &mut Packet, cx: &Cx<'_, Tables>) {
+        let (worker, way) = (cx.own.worker as u8, queue::way_of(packet, cx));
+        let meta = packet.meta();
+        packet.set_meta(Meta { worker, way, node: self.place as u8, ..meta });
+    }
+}
+
 impl Node<Tables> for Hooked {
     fn name(&self) -> &'static str {
         self.name
@@ -196,7 +215,13 @@ impl Node<Tables> for Hooked {
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
-        let Some(filter) = cx.tables.filter.as_deref() else { return };
+        let Some(filter) = cx.tables.filter.as_deref() else {
+            // Only those that were away meet a hook that has gone.
+            for (number, packet) in frame.iter_mut().enumerate() {
+                out.set(number, queue::orphan(packet, cx));
+            }
+            return;
+        };
         for (number, packet) in frame.iter_mut().enumerate() {
             if self.is_piece(packet) {
                 out.set(number, PIECES);
@@ -214,6 +239,9 @@ impl Node<Tables> for Hooked {
             });
             if let Some(edge) = stopped {
                 out.set(number, edge);
+                if edge == QUEUED {
+                    self.leave(packet, cx);
+                }
             } else if hooks == ROUND {
                 packet.begin(packet.iface(), packet.l3() as u8, Flags(0));
                 out.set(number, LOOP);

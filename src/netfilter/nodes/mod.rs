@@ -5,8 +5,10 @@ mod help;
 mod hooked;
 mod own;
 mod pass;
+mod queue;
 mod range;
 mod synproxy;
 mod translate;
 
 pub use hooked::Hooked;
+pub use queue::Queue;

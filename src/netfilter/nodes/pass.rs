@@ -8,10 +8,11 @@ use super::{
     around::Around,
     help,
     hooked::{
-        CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, REJECT, RESET, RULE,
+        CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, QUEUED, REJECT, RESET, RULE,
         TARGET, TRACKER,
     },
     own::Maker,
+    queue::{self, Resumed},
     synproxy, translate,
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     netfilter::{
         Conn, ConnState, DropCause, Entry, PacketFacts, PacketKind, Program, Verdict, View,
         evaluate,
+        queue::Place,
         rule::{Hook, Reject},
         table::{Filter, LOOPBACK, Step},
     },
@@ -149,9 +151,21 @@ pub(super) fn meet(
     if plan.is_empty() {
         return Fate::On;
     }
+    let (mut meta, mut from) = (packet.meta(), 0);
+    if meta.outcome != 0 {
+        match queue::resume(packet, &mut meta, (hook, six), cx) {
+            Resumed::Past => return Fate::On,
+            Resumed::From(rank) => from = rank,
+            Resumed::Edge(edge) => {
+                packet.set_meta(meta);
+                return Fate::Edge(edge);
+            }
+        }
+        packet.set_meta(meta);
+    }
     let own = packet.flags().any(Flags::LOCAL_OUT);
     // What the management core puts on a link has no hop, and to the router itself no link leads.
-    let looped = packet.meta().done & Meta::LOOPED != 0;
+    let looped = meta.done & Meta::LOOPED != 0;
     let out = || match packet.hop() {
         0 if looped => LOOPBACK,
         0 => packet.iface(),
@@ -163,12 +177,15 @@ pub(super) fn meet(
         Hook::LocalOut => (0, out()),
         Hook::PostRouting => (if own { 0 } else { packet.iface() }, out()),
     };
-    let meta = packet.meta();
     let mut passage = Passage { packet, meta, hook, six, input, output };
     let routed = hook == Hook::LocalOut && passage.packet.hop() != 0;
     let before = routed.then(|| passage.way());
     let mut fate = Fate::On;
-    for step in plan {
+    let begin = match from {
+        0 => 0,
+        from => plan.iter().position(|step| step.rank() >= from).unwrap_or(plan.len()),
+    };
+    for step in &plan[begin..] {
         fate = match *step {
             Step::Track => track(&mut passage, filter, cx),
             Step::Table(entry) => table(&mut passage, entry, filter, cx),
@@ -179,6 +196,9 @@ pub(super) fn meet(
             Step::Confirm => confirm(&mut passage, cx),
         };
         if fate != Fate::On {
+            if fate == Fate::Edge(QUEUED) {
+                passage.meta.place |= Place { hook, rank: step.rank(), bypass: false }.to_bits();
+            }
             break;
         }
         if let (Some(before), Step::Table(_) | Step::Translate(..)) = (before, step)
@@ -372,7 +392,7 @@ pub(super) fn rules(
 }
 
 /// Carries a verdict out.
-pub(super) fn decide(passage: &mut Passage<'_>, verdict: Verdict, _: &mut Cx<'_, Tables>) -> Fate {
+pub(super) fn decide(passage: &mut Passage<'_>, verdict: Verdict, cx: &mut Cx<'_, Tables>) -> Fate {
     Fate::Edge(match verdict {
         Verdict::Accept => return Fate::On,
         Verdict::Drop(DropCause::Rule) => RULE,
@@ -382,9 +402,19 @@ pub(super) fn decide(passage: &mut Passage<'_>, verdict: Verdict, _: &mut Cx<'_,
         Verdict::Drop(DropCause::Cookie) => PROXY,
         Verdict::Stolen => PROXIED,
         Verdict::Reject(reject) => refuse(passage, reject),
-        // Nobody listens yet.
-        Verdict::Queue { bypass: true, .. } => return Fate::On,
-        Verdict::Queue { .. } => QUEUE,
+        Verdict::Queue { number, bypass } => {
+            let served = cx.tables.filter.as_ref().is_some_and(|filter| filter.is_served(number));
+            match (served, bypass) {
+                (true, bypass) => {
+                    passage.meta.queue = number;
+                    let place = Place { hook: Hook::PreRouting, rank: 0, bypass };
+                    passage.meta.place = place.to_bits();
+                    QUEUED
+                }
+                (false, true) => return Fate::On,
+                (false, false) => QUEUE,
+            }
+        }
     })
 }
 
