@@ -29,8 +29,10 @@ mod clamp;
 mod fragments;
 mod hosts;
 mod neighbours;
+mod queues;
 mod sets;
 mod six;
+mod told;
 
 /// Three ports, one of them with VLANs; routes of every kind; a path of smaller MTU.
 const WORLD: &str = r#"

@@ -51,6 +51,16 @@ impl Lab {
         said
     }
 
+    /// Packet buffers.
+    pub(super) fn pool(&self) -> crate::dpdk::mempool::Pool {
+        self.pool
+    }
+
+    /// Lets what the management core was told reach the workers.
+    pub(super) fn settle(&mut self) {
+        self.lockstep.settle();
+    }
+
     /// The configuration of a lab with these words.
     pub(super) fn config(words: &str) -> Config {
         Config::parse("world.toml", &format!("{WORLD}{words}")).unwrap()
@@ -85,7 +95,7 @@ impl Lab {
         self.lockstep.rig.stats.iter().map(|stats| of(stats)).sum()
     }
 
-    fn ended(&self, reason: Reason) -> u64 {
+    pub(super) fn ended(&self, reason: Reason) -> u64 {
         self.sum(|stats| stats.drops[reason as usize].get())
     }
 
