@@ -12,6 +12,7 @@ mod lifecycle;
 mod paths;
 mod plan;
 mod probes;
+mod queues;
 mod router;
 mod six;
 mod six_hosts;
@@ -215,6 +216,8 @@ lifecycle! {
     probes_leave_by_a_vrf: probes::probes_leave_by_a_vrf();
     a_session_ends_with_its_client: probes::a_session_ends_with_its_client();
     masqueraded_connections_are_seen_cut_and_followed: flows::masqueraded_connections_are_seen_cut_and_followed();
+    a_program_accepts_drops_and_changes_packets: queues::a_program_accepts_drops_and_changes_packets();
+    rules_tell_of_packets: queues::rules_tell_of_packets();
     martians_are_logged_as_the_kernel_does: probes::martians_are_logged_as_the_kernel_does();
     mistakes_in_the_configuration_are_located: lifecycle::mistakes_in_the_configuration_are_located();
 }
