@@ -14,6 +14,7 @@ mod ping;
 mod probe;
 mod report;
 mod show;
+mod show_filter;
 mod traceroute;
 
 use std::{
@@ -116,6 +117,9 @@ enum Command {
     /// List or change the running router's connections, as conntrack(8) does.
     #[command(disable_help_flag = true)]
     Conntrack(ToolArgs),
+    /// Name timeouts of the running router's connections, as nfct(8) does.
+    #[command(disable_help_flag = true)]
+    Nfct(ToolArgs),
     /// Follow packets through the running router, node by node.
     Trace(TraceArgs),
     /// Ping a host from the running router, as ping(8) does.
@@ -275,6 +279,22 @@ enum What {
     /// How many connections each worker tracks, and what became of others; `wagonway conntrack -L` lists
     /// them.
     Connections,
+    /// The rules of the packet filter with what each has met.
+    Filter {
+        /// Only so many, those that met most packets first.
+        #[arg(long = "top", short = 'n', value_name = "N")]
+        most: Option<u64>,
+    },
+    /// Sets that the packet filter asks about.
+    Sets,
+    /// Translated connections: how their packets come, and how they leave.
+    Nat,
+    /// The hosts that send and receive most, where `nf_conntrack_acct` counts.
+    Talkers {
+        /// How many.
+        #[arg(long = "top", short = 'n', value_name = "N")]
+        most: Option<u64>,
+    },
     /// What rules told of packets: LOG, AUDIT and TRACE.
     Log {
         /// Most lines to show, of the last ones.
@@ -485,6 +505,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failed> {
         Command::Ip6tablesRestore(args) => run_tool("ip6tables-restore", args),
         Command::Ipset(args) => run_tool("ipset", args),
         Command::Conntrack(args) => run_tool("conntrack", args),
+        Command::Nfct(args) => run_tool("nfct", args),
         Command::Trace(args) => run_trace(args),
         Command::Ping(args) => ping::run(&args).map(ExitCode::from),
         Command::Traceroute(args) => traceroute::run(&args).map(ExitCode::from),
@@ -630,6 +651,10 @@ fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
         What::Sessions => Show::Sessions,
         What::Connections => Show::Connections,
         What::Log { most } => Show::Log(*most),
+        What::Filter { most } => Show::Filter(*most),
+        What::Sets => Show::Sets,
+        What::Nat => Show::Nat,
+        What::Talkers { most } => Show::Talkers(*most),
     };
     let mut ask = ask(&args.at)?;
     let mut rows = Vec::new();
@@ -670,6 +695,10 @@ impl From<&What> for show::Page {
             What::Sessions => Self::Sessions,
             What::Connections => Self::Connections,
             What::Log { .. } => Self::Log,
+            What::Filter { .. } => Self::Filter,
+            What::Sets => Self::Sets,
+            What::Nat => Self::Nat,
+            What::Talkers { .. } => Self::Talkers,
         }
     }
 }

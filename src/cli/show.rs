@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::show_filter;
 use super::page::{Table, bytes, grouped, time};
 use crate::control::probe::spec::SessionRow;
 use crate::iptables::date_text;
@@ -35,6 +36,10 @@ pub(super) enum Page {
     Sessions,
     Connections,
     Log,
+    Filter,
+    Sets,
+    Nat,
+    Talkers,
 }
 
 fn read<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>, serde_json::Error> {
@@ -59,6 +64,10 @@ pub(super) fn page(page: Page, rows: Vec<Value>) -> Result<String, serde_json::E
         Page::Sessions => sessions(&read(rows)?),
         Page::Connections => connections(&read(rows)?),
         Page::Log => log(&read(rows)?),
+        Page::Filter => show_filter::filter(&read(rows)?),
+        Page::Sets => show_filter::sets(&read(rows)?),
+        Page::Nat => show_filter::nat(&read(rows)?),
+        Page::Talkers => show_filter::talkers(&read(rows)?),
     })
 }
 

@@ -103,6 +103,8 @@ pub struct Netfilter {
     pub rules: [Option<At<PathBuf>>; 2],
     /// A file with sets.
     pub sets: Option<At<PathBuf>>,
+    /// A file with commands of `nfct`.
+    pub nfct: Option<At<PathBuf>>,
     /// Connections are tracked though no rule asks for it.
     pub track: bool,
     /// Socket for programs that decide on packets.

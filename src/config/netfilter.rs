@@ -15,7 +15,7 @@ use crate::conntrack::{
 pub(super) const PREFIX: &str = "net.netfilter.nf_conntrack_";
 
 /// Tunables beside the timeouts: name, range, default, what they do.
-pub(super) const OTHERS: [(&str, RangeInclusive<i64>, i64, &str); 13] = [
+pub(super) const OTHERS: [(&str, RangeInclusive<i64>, i64, &str); 14] = [
     ("acct", 0..=1, 0, "Count packets and bytes of connections."),
     ("checksum", 0..=1, 1, "Take packets with a wrong checksum for none of a connection."),
     ("dccp_loose", 0..=1, 1, "Pick up connections of DCCP that are under way."),
@@ -43,6 +43,12 @@ pub(super) const OTHERS: [(&str, RangeInclusive<i64>, i64, &str); 13] = [
         0..=MOST,
         60,
         "Seconds that fragments of IPv6 in transit wait for the others.",
+    ),
+    (
+        "log_invalid",
+        0..=255,
+        0,
+        "Tell of packets of this protocol that belong to no connection in the log; 255 is for all.",
     ),
     (
         "max",
@@ -107,6 +113,7 @@ pub fn set(rules: &mut Rules, word: &str, value: i64, workers: usize) {
         "frag6_high_thresh" => rules.frag6_high_thresh = value.unsigned_abs(),
         "frag6_low_thresh" => rules.frag6_low_thresh = value.unsigned_abs(),
         "frag6_timeout" => rules.frag6_timeout = value.unsigned_abs() * SECOND,
+        "log_invalid" => rules.log_invalid = value.clamp(0, 255) as u8,
         "max" => rules.max = share(value),
         "tcp_be_liberal" => rules.tcp_be_liberal = on,
         "tcp_ignore_invalid_rst" => rules.tcp_ignore_invalid_rst = on,

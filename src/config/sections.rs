@@ -260,6 +260,8 @@ section! {
         ip6tables "ip6tables": Option<At<PathBuf>> = Some(None);
         /// Sets as `ipset save` prints them, which are there before the rules.
         ipset "ipset": Option<At<PathBuf>> = Some(None);
+        /// Timeouts with names, a command of `nfct` a line, which are there before the rules.
+        nfct "nfct": Option<At<PathBuf>> = Some(None);
         /// Track connections though no rule asks for it.
         track "track": bool = Some(false);
         /// Most lines about packets that are written to the log in a second; `wagonway show log` has

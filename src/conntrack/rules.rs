@@ -90,6 +90,9 @@ pub struct Rules {
     pub tcp_ignore_invalid_rst: bool,
     /// `nf_conntrack_dccp_loose`.
     pub dccp_loose: bool,
+    /// `nf_conntrack_log_invalid`: the protocol of which it is told what belongs to no connection, 255 for
+    /// all and 0 for none.
+    pub log_invalid: u8,
     /// Most expectations of one worker: its share of `nf_conntrack_expect_max`.
     pub expect_max: u32,
     /// `nf_conntrack_frag6_timeout`.
@@ -117,6 +120,7 @@ impl Default for Rules {
             tcp_max_retrans: 3,
             tcp_ignore_invalid_rst: false,
             dccp_loose: true,
+            log_invalid: 0,
             expect_max: 4096,
             frag6_timeout: 60 * SECOND,
             frag6_high_thresh: 4 << 20,
@@ -133,7 +137,11 @@ impl Rules {
     pub(crate) fn timeouts_of(&self, policy: u16) -> &Timeouts {
         match policy {
             0 => &self.timeouts,
-            n => self.policies.get(usize::from(n) - 1).map_or(&self.timeouts, |p| &p.timeouts),
+            // Without a name it is gone.
+            n => match self.policies.get(usize::from(n) - 1) {
+                Some(policy) if !policy.name.is_empty() => &policy.timeouts,
+                _ => &self.timeouts,
+            },
         }
     }
 }

@@ -117,6 +117,13 @@ impl Router {
         said
     }
 
+    /// What there is to tell of each set.
+    pub fn set_census(&self, services: Services, now: Nanos) -> Vec<sets::Census> {
+        let Filtering { rulesets, sets, .. } = &self.filtering;
+        let uses = |name: &str| rulesets.iter().map(|rules| uses(rules, name)).sum();
+        sets.census(&sets::Around { now, uses: &uses, services })
+    }
+
     /// Whether there is a set of this name.
     pub fn has_set(&self, name: &str) -> bool {
         self.filtering.sets.has(name)

@@ -142,7 +142,7 @@ impl Router {
         let level = match told.about.why {
             Why::Nflog { .. } => return self.journal.capture(told),
             Why::Log { level, .. } => level,
-            Why::Audit(_) => NOTICE,
+            Why::Audit(_) | Why::Invalid { .. } => NOTICE,
             Why::Trace { .. } => WARNING,
         };
         let text = match told.about.why {

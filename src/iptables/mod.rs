@@ -37,7 +37,7 @@ pub use error::{Error, Fact, Refused};
 pub(crate) use matches::date_text;
 pub use programs::{RestoreWords, SaveWords, restore_words, save_words};
 pub use restore::{RestoreError, RestoreOptions};
-pub use save::{SaveOptions, save};
+pub use save::{SaveOptions, rule_words, save};
 pub use services::service;
 pub use statement::{Format, Op, Statement};
 pub use tables::Tables;

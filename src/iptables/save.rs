@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::netfilter::rule::{Chain, Family, Policy, Ruleset, Table, TableName};
+use crate::netfilter::rule::{Chain, Family, Policy, Rule, Ruleset, Table, TableName};
 
 use super::basic::rule_text;
 use super::error::Parse;
@@ -44,6 +44,12 @@ pub fn save(rules: &Ruleset, options: SaveOptions<'_>) -> String {
         let _ = writeln!(out, "# Completed on {}", options.stamp);
     }
     out
+}
+
+/// A rule as `iptables -S` prints it, without its chain.
+#[must_use]
+pub fn rule_words(rule: &Rule, family: Family) -> String {
+    rule_text(rule, family, false).trim_start().to_owned()
 }
 
 /// One table from `*` to `COMMIT`.

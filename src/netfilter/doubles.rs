@@ -98,6 +98,7 @@ impl Env for World {
             RecordKind::Log(log) => format!("LOG {}", log.prefix),
             RecordKind::Nflog(log) => format!("NFLOG {}", log.group),
             RecordKind::Audit(kind) => format!("AUDIT {kind:?}"),
+            RecordKind::Invalid { protocol, why } => format!("INVALID {protocol} {why}"),
             RecordKind::Trace { chain, kind, number } => {
                 format!("{}:{chain}:{}:{number}", record.table, kind.name())
             }

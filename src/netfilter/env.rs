@@ -7,6 +7,8 @@
 
 use std::net::IpAddr;
 
+use crate::conntrack;
+
 use super::eval::{DropCause, Verdict};
 use super::rule::{self, Hook, SetSide, TableName};
 use super::view::{Conn, View};
@@ -178,6 +180,13 @@ pub enum RecordKind<'a> {
     Nflog(&'a rule::Nflog),
     /// `AUDIT`
     Audit(rule::Audit),
+    /// It belongs to no connection.
+    Invalid {
+        /// Its protocol.
+        protocol: u8,
+        /// Why not.
+        why: conntrack::Why,
+    },
     /// It is traced, and came past a rule.
     Trace {
         /// Name of the chain.

@@ -23,7 +23,10 @@ use super::{
     Record, RecordKind, TraceKind, View,
     rule::{Audit, Hook, TableName},
 };
-use crate::graph::{Nanos, trace::Session};
+use crate::{
+    conntrack,
+    graph::{Nanos, trace::Session},
+};
 
 pub use audit::audit;
 pub use line::line;
@@ -92,6 +95,13 @@ pub enum Why {
     },
     /// `AUDIT`.
     Audit(Audit),
+    /// It belongs to no connection.
+    Invalid {
+        /// Its protocol.
+        protocol: u8,
+        /// Why not.
+        why: conntrack::Why,
+    },
     /// `TRACE`: the chain is in the words.
     Trace {
         /// How the packet came past the rule.
@@ -225,6 +235,7 @@ impl Teller {
             }
             RecordKind::Nflog(nflog) => (Why::Nflog { group: nflog.group }, nflog.prefix.as_str()),
             RecordKind::Audit(audit) => (Why::Audit(audit), ""),
+            RecordKind::Invalid { protocol, why } => (Why::Invalid { protocol, why }, ""),
             RecordKind::Trace { chain, kind, number } => (Why::Trace { kind, number }, chain),
         };
         let wanted = match record.kind {

@@ -38,6 +38,23 @@ pub struct Named {
     pub(super) comments: HashMap<u64, String>,
 }
 
+/// What there is to tell of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Its name.
+    pub name: String,
+    /// Its type, as `hash:ip`.
+    pub kind: &'static str,
+    /// Its elements.
+    pub entries: u64,
+    /// Most elements that it takes.
+    pub limit: u64,
+    /// Bytes that it may take.
+    pub memory: u64,
+    /// Rules and lists that refer to it.
+    pub references: u32,
+}
+
 /// What is around a command.
 #[derive(Clone, Copy)]
 pub struct Around<'a> {
@@ -237,6 +254,20 @@ impl Book {
     /// Which sets there are, or what is in lists, is about to change.
     pub(super) fn change(&mut self) {
         self.sets = None;
+    }
+
+    /// What there is to tell of each set, in the order in which they were made.
+    pub fn census(&self, around: &Around<'_>) -> Vec<Census> {
+        let sets = self.places.iter().flatten();
+        let census = |set: &Named| Census {
+            name: set.name.clone(),
+            kind: set.table.spec().kind.name(),
+            entries: show::members(set, around.now).len() as u64,
+            limit: set.table.most(),
+            memory: set.table.size() as u64,
+            references: self.references(&set.name, around),
+        };
+        sets.map(census).collect()
     }
 
     /// How many rules and lists refer to a set.

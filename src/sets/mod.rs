@@ -24,7 +24,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Around, Book, Named, Said};
+pub use book::{Around, Book, Census, Named, Said};
 pub use element::Element;
 pub use error::Error;
 pub use kind::{Kind, Part, Spec};

@@ -82,7 +82,7 @@ fn extensions(spec: &Spec, with: &Extensions, exempt: bool, comment: Option<&str
 }
 
 /// The elements of a set, one a line.
-fn members(set: &Named, now: Nanos) -> Vec<String> {
+pub(super) fn members(set: &Named, now: Nanos) -> Vec<String> {
     let spec = set.table.spec();
     let found = set.table.elements(now);
     let tell = |name: String, element: &super::Element, with: &Extensions| {

@@ -249,6 +249,11 @@ impl Table {
         &self.spec
     }
 
+    /// Most elements that it takes.
+    pub(super) fn most(&self) -> u64 {
+        self.most.into()
+    }
+
     /// Bytes that it may take.
     pub(super) fn size(&self) -> usize {
         (self.tags.len() + self.words.len()) * size_of::<u64>()

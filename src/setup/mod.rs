@@ -402,6 +402,21 @@ fn load_filter(config: &Config, router: &mut Router) -> Result<(), ConfigErrors>
             return Err(wrong(format!("{}: {}", path.display(), said.err.trim_end())));
         }
     }
+    if let Some(path) = &config.netfilter.nfct {
+        let wrong = |message: String| config.error(path.place(), message, None);
+        let text = std::fs::read_to_string(&**path)
+            .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        for (number, line) in lines.filter(|(_, line)| !line.trim_start().starts_with('#')) {
+            let words = line.split_whitespace().skip_while(|word| *word == "nfct");
+            let words: Vec<String> = words.map(str::to_owned).collect();
+            let said = crate::telemetry::desk::nfct::nfct(router, &words);
+            if said.status != 0 {
+                let number = number + 1;
+                return Err(wrong(format!("{}:{number}: {}", path.display(), said.err.trim_end())));
+            }
+        }
+    }
     for (path, family) in config.netfilter.rules.iter().zip([Family::Four, Family::Six]) {
         let Some(path) = path else { continue };
         let wrong = |message: String| config.error(path.place(), message, None);

@@ -79,6 +79,14 @@ pub enum Show {
     Connections,
     /// Rows of `LogRow`, at most so many of the last.
     Log(Option<u64>),
+    /// Rows of `FilterRow`; with a number those that were met most often.
+    Filter(Option<u64>),
+    /// Rows of `SetRow`.
+    Sets,
+    /// Rows of `NatRow`.
+    Nat,
+    /// Rows of `TalkerRow`, at most so many.
+    Talkers(Option<u64>),
 }
 
 /// Which routes to show.
@@ -213,6 +221,10 @@ impl Show {
             Self::Sessions => "sessions",
             Self::Connections => "connections",
             Self::Log(_) => "log",
+            Self::Filter(_) => "filter",
+            Self::Sets => "sets",
+            Self::Nat => "nat",
+            Self::Talkers(_) => "talkers",
         }
     }
 }
@@ -230,7 +242,9 @@ impl From<Request> for Wire {
                     Show::Routes(query) if query != RouteQuery::default() => {
                         wire.routes = Some(query);
                     }
-                    Show::Log(most) => wire.most = most,
+                    Show::Log(most) | Show::Filter(most) | Show::Talkers(most) => {
+                        wire.most = most;
+                    }
                     _ => {}
                 }
             }
@@ -272,6 +286,10 @@ impl TryFrom<Wire> for Request {
                 "sessions" => Show::Sessions,
                 "connections" => Show::Connections,
                 "log" => Show::Log(most),
+                "filter" => Show::Filter(most),
+                "sets" => Show::Sets,
+                "nat" => Show::Nat,
+                "talkers" => Show::Talkers(most),
                 _ => return Err(format!("there is no report {word:?}")),
             }))
         };

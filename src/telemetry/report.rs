@@ -419,6 +419,87 @@ pub struct MemoryRow {
     pub help: String,
 }
 
+/// A rule of the packet filter: `show filter`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FilterRow {
+    /// `ipv4` or `ipv6`.
+    pub family: String,
+    /// Its table.
+    pub table: String,
+    /// Its chain.
+    pub chain: String,
+    /// Its place in the chain, from 1; none for what holds at the chain's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// Packets that it has met.
+    pub packets: u64,
+    /// Their octets.
+    pub bytes: u64,
+    /// The rule in iptables' words.
+    pub rule: String,
+}
+
+/// A set: `show sets`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SetRow {
+    /// Its name.
+    pub name: String,
+    /// Its type, as `hash:ip`.
+    pub kind: String,
+    /// Elements.
+    pub entries: u64,
+    /// Most elements.
+    pub limit: u64,
+    /// Octets that it may take.
+    pub memory: u64,
+    /// Rules and lists that refer to it.
+    pub references: u32,
+}
+
+/// A translated connection: `show nat`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NatRow {
+    /// Number of the worker whose it is.
+    pub worker: u64,
+    /// Its protocol.
+    pub protocol: String,
+    /// What is translated: `source`, `destination`, `both`.
+    pub kind: String,
+    /// Address and port that its packets come from.
+    pub source: String,
+    /// Address and port that they come to.
+    pub destination: String,
+    /// Address and port that they leave from.
+    pub new_source: String,
+    /// Address and port that they leave to.
+    pub new_destination: String,
+    /// State of its protocol, where that has any.
+    pub state: String,
+    /// Seconds that it lives on.
+    pub seconds: u64,
+}
+
+/// A host and what it has said: `show talkers`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TalkerRow {
+    /// Its address.
+    pub host: String,
+    /// Its connections.
+    pub connections: u64,
+    /// Packets that it has sent in them.
+    pub sent_packets: u64,
+    /// Their octets.
+    pub sent_bytes: u64,
+    /// Packets that it has received.
+    pub received_packets: u64,
+    /// Their octets.
+    pub received_bytes: u64,
+}
+
 /// A line about a packet: `show log`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -22,10 +22,10 @@ use crate::{
     icmp::table::Cause,
     icmp6::table::Cause6,
     netfilter::{
-        Conn, ConnState, DropCause, Entry, PacketFacts, PacketKind, Program, Verdict, View,
-        evaluate,
+        Conn, ConnState, DropCause, Entry, PacketFacts, PacketKind, Program, Record, RecordKind,
+        Verdict, View, evaluate,
         queue::Place,
-        rule::{Hook, Reject},
+        rule::{Hook, Reject, TableName},
         table::{Filter, LOOPBACK, Step},
     },
     packet::{
@@ -265,6 +265,11 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
     let entered = cx.own.conntrack.enter(passage.ip(), &enter);
     passage.meta.conn = entered.conn.map_or(0, ConnId::to_bits);
     passage.meta.info = note_of(entered.info);
+    if let Some(why) = entered.why
+        && filter.rules.log_invalid != 0
+    {
+        tell_of(passage, why, filter.rules.log_invalid, cx);
+    }
     if entered.verdict == Tracked::Drop {
         return Fate::Edge(TRACKER);
     }
@@ -275,6 +280,36 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
         }
     }
     Fate::On
+}
+
+/// Tells of a packet that belongs to no connection, where that is wanted (`nf_l4proto_log_invalid`).
+#[cold]
+fn tell_of(passage: &mut Passage<'_>, why: conntrack::Why, wanted: u8, cx: &mut Cx<'_, Tables>) {
+    use conntrack::Why::{NoTransport, NoTuple, NotInvertible, TableFull};
+    let Some(found) = headers::find(passage.ip()) else { return };
+    let silent = matches!(why, NoTransport | NoTuple | NotInvertible | TableFull);
+    if silent || (wanted != found.proto && wanted != u8::MAX) {
+        return;
+    }
+    let (l3, len) = (passage.packet.l3(), passage.ip_len());
+    let own = passage.packet.flags().any(Flags::LOCAL_OUT);
+    let Passage { packet, meta, hook, input, output, .. } = passage;
+    let Some((link, ip)) = packet.data_mut().split_at_mut_checked(l3) else { return };
+    let about = PacketFacts {
+        link: if own { &[] } else { link },
+        input: *input,
+        output: *output,
+        mark: meta.mark,
+        now: cx.now,
+        wall: cx.now + cx.wall_offset,
+        ..PacketFacts::default()
+    };
+    let len = len.min(ip.len());
+    let Some(view) = View::new(ip, len, about) else { return };
+    let kind = RecordKind::Invalid { protocol: found.proto, why };
+    // The table means nothing here.
+    let record = Record { table: TableName::Raw, hook: *hook, kind };
+    cx.own.log.note(&record, &view, cx.now);
 }
 
 /// The connection becomes known.

@@ -80,6 +80,10 @@ pub fn line(told: &Told, name: &dyn Fn(u16) -> String) -> String {
             put!(out, "TRACE: {table}:{chain}:{}:{number} ", kind.name());
             option::TRACE
         }
+        Why::Invalid { protocol, why } => {
+            put!(out, "nf_ct_proto_{protocol}: {why} ");
+            option::TRACE
+        }
         Why::Nflog { .. } | Why::Audit(_) => option::TRACE,
     };
     let named = |iface: u16| if iface == 0 { String::new() } else { name(iface) };

@@ -59,6 +59,30 @@ fn log_audit_and_trace_come_as_lines() {
 }
 
 #[test]
+fn what_belongs_to_no_connection_is_told_of_where_that_is_wanted() {
+    let machine = machine_for(&world());
+    let sysctl = "[netfilter]\ntrack = true\n";
+    let mut lab = Lab::new(&machine, 1, sysctl);
+    let (src, dst) = ([10, 0, 0, 7].into(), [198, 51, 100, 9].into());
+    // A segment that has SYN and FIN.
+    let odd = FrameBuilder::new().ipv4(src, dst).tcp(1000, 80, 3).build();
+    lab.give(&odd);
+    assert!(log(&mut lab).is_empty());
+    for (wanted, lines) in [(6, 1), (17, 1), (255, 2)] {
+        lab.router().set_conntrack_rules(|rules| rules.log_invalid = wanted);
+        lab.router().commit();
+        lab.settle();
+        lab.give(&odd);
+        assert_eq!(log(&mut lab).len(), lines, "{wanted}");
+    }
+    let line = "notice: nf_ct_proto_6: invalid tcp flag combination IN=lan OUT= MAC=";
+    let lines = log(&mut lab);
+    assert!(lines[0].starts_with(line), "{}", lines[0]);
+    assert!(lines[0].contains(" SPT=1000 DPT=80 SEQ=") && lines[0].contains(" SYN FIN URGP=0"));
+    lab.finish();
+}
+
+#[test]
 fn packets_for_captures_are_whole_or_as_long_as_the_rule_says() {
     let machine = machine_for(&world());
     let mut lab = Lab::new(&machine, 1, "");

@@ -6,12 +6,14 @@
 
 pub mod conntrack;
 mod direct;
+mod filter;
 mod ip;
 mod label;
 mod log;
 mod maddr;
 mod monitor;
 mod neigh;
+pub mod nfct;
 mod policy;
 mod probe;
 mod route;
@@ -178,6 +180,10 @@ impl<'a> Desk<'a> {
             Show::Sessions => self.session_rows(),
             Show::Connections => self.connection_rows(),
             Show::Log(most) => rows(self.log_rows(most)),
+            Show::Filter(most) => rows(self.filter_rows(most)),
+            Show::Sets => rows(self.set_rows()),
+            Show::Nat => self.nat_rows(),
+            Show::Talkers(most) => self.talker_rows(most),
         }
     }
 

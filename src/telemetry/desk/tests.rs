@@ -8,6 +8,7 @@ use crate::{
     telemetry::report::MemoryRow,
 };
 
+mod filter;
 mod monitor;
 mod policy;
 mod six;

@@ -51,7 +51,7 @@ fn program(name: &str) -> Option<(Program, bool)> {
 
 /// Whether a word is the name of one of the programs.
 pub fn is_tool(word: &str) -> bool {
-    program(word).is_some() || word == "conntrack" || word == "ipset"
+    program(word).is_some() || matches!(word, "conntrack" | "ipset" | "nfct")
 }
 
 fn failed(err: String, status: u8) -> IpOutput {
@@ -109,6 +109,9 @@ impl Desk<'_> {
             let said = self.router.ipset(&tool.words, tool.input.as_deref(), service, self.now);
             self.router.commit();
             return IpOutput { out: said.out, err: said.err, status: said.status };
+        }
+        if tool.program == "nfct" {
+            return super::nfct::nfct(self.router, &tool.words);
         }
         let Some((which, six)) = program(&tool.program) else {
             return failed(format!("there is no program {:?}\n", tool.program), 1);

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::Inquiry;
+use super::{Inquiry, report::Report};
 use crate::{
     netfilter::jobs::Job,
     telemetry::{
@@ -28,8 +28,8 @@ const PIECE: usize = 1000;
 pub struct Errand {
     id: u64,
     inquiry: Inquiry,
-    /// Counts are to be told as rows of a report.
-    census: bool,
+    /// What is told is a report, and not what `conntrack` prints.
+    report: Option<Report>,
     /// Jobs that wait for room, by worker.
     waiting: Vec<Option<Box<Job>>>,
     /// Workers that have a job.
@@ -46,11 +46,15 @@ fn rows(said: IpOutput) -> Vec<serde_json::Value> {
     if said.out.is_empty() && said.err.is_empty() { Vec::new() } else { vec![value(said)] }
 }
 
-fn last(inquiry: Inquiry, census: bool) -> Reply<Cursor> {
-    Reply::LastRows(match census {
-        true => inquiry.rows().into_iter().map(value).collect(),
-        false => vec![value(inquiry.end())],
-    })
+fn last(inquiry: Inquiry, report: Option<Report>) -> Reply<Cursor> {
+    let Some(report) = report else { return Reply::LastRows(vec![value(inquiry.end())]) };
+    match report.rows(inquiry) {
+        Ok(rows) => Reply::LastRows(rows),
+        Err(error) => {
+            let hint = "set `net.netfilter.nf_conntrack_acct` to 1; connections from then on are counted";
+            Reply::Error { error: error.to_owned(), hint: Some(hint.to_owned()) }
+        }
+    }
 }
 
 impl Desk<'_> {
@@ -60,23 +64,35 @@ impl Desk<'_> {
             Ok(inquiry) => inquiry,
             Err(said) => return Reply::LastRows(vec![value(said)]),
         };
-        self.begin(inquiry, false)
+        self.begin(inquiry, None)
     }
 
     /// Counts of connections by worker.
     pub(in crate::telemetry::desk) fn connection_rows(&mut self) -> Reply<Cursor> {
-        self.begin(Inquiry::census(), true)
+        self.begin(Inquiry::census(), Some(Report::Census))
     }
 
-    fn begin(&mut self, inquiry: Inquiry, census: bool) -> Reply<Cursor> {
+    /// Translated connections.
+    pub(in crate::telemetry::desk) fn nat_rows(&mut self) -> Reply<Cursor> {
+        let (report, ask) = Report::nat();
+        self.begin(Inquiry::of(ask), Some(report))
+    }
+
+    /// Hosts that send and receive most.
+    pub(in crate::telemetry::desk) fn talker_rows(&mut self, most: Option<u64>) -> Reply<Cursor> {
+        let (report, ask) = Report::talkers(most);
+        self.begin(Inquiry::of(ask), Some(report))
+    }
+
+    fn begin(&mut self, inquiry: Inquiry, report: Option<Report>) -> Reply<Cursor> {
         let Some(post) = self.post.as_deref_mut() else {
-            return last(inquiry, census);
+            return last(inquiry, report);
         };
         let id = post.enter();
         let workers = post.workers();
         let waiting: Vec<Option<Box<Job>>> =
             (0..workers).map(|at| inquiry.job(id, at, workers).map(Box::new)).collect();
-        let errand = Errand { id, inquiry, census, waiting, under_way: vec![false; workers] };
+        let errand = Errand { id, inquiry, report, waiting, under_way: vec![false; workers] };
         if errand.inquiry.listens() && !errand.inquiry.is_over() {
             post.listen(id);
         }
@@ -90,7 +106,7 @@ impl Desk<'_> {
     ) -> Reply<Cursor> {
         let now = self.now;
         let Some(post) = self.post.as_deref_mut() else {
-            return last(errand.inquiry, errand.census);
+            return last(errand.inquiry, errand.report);
         };
         post.turn();
         if errand.inquiry.listens() && !errand.inquiry.is_over() {
@@ -110,7 +126,10 @@ impl Desk<'_> {
                 && let Some(job) = post.receive(errand.id, worker)
             {
                 errand.under_way[worker] = false;
-                errand.inquiry.take(worker, &job);
+                match &mut errand.report {
+                    None | Some(Report::Census) => errand.inquiry.take(worker, &job),
+                    Some(report) => report.take(worker, &job),
+                }
                 moved = true;
                 if job.next.is_some() && !errand.inquiry.is_over() {
                     errand.waiting[worker] = Some(job);
@@ -126,7 +145,7 @@ impl Desk<'_> {
         let over = errand.inquiry.is_over();
         if over || errand.jobs_out() == 0 && errand.waiting.iter().all(Option::is_none) {
             post.leave(errand.id, errand.jobs_out());
-            return last(errand.inquiry, errand.census);
+            return last(errand.inquiry, errand.report);
         }
         let rows = rows(errand.inquiry.said());
         let pause = if moved { Duration::ZERO } else { PAUSE };

@@ -13,6 +13,7 @@ mod live;
 pub mod post;
 mod print;
 mod protocols;
+mod report;
 mod words;
 
 pub use self::live::Errand;
@@ -126,6 +127,11 @@ impl Inquiry {
             over: None,
             framed: false,
         }
+    }
+
+    /// Asks for connections, which a report tells of.
+    fn of(ask: Ask) -> Self {
+        Self { ask: Some(ask), ..Self::census() }
     }
 
     /// What workers have counted, by worker.
