@@ -117,7 +117,7 @@ fn stated(words: &[&str], before: &Timeouts) -> Result<Stated, String> {
         })?;
         let value = pair.get(1).ok_or("missing value for this timeout")?;
         let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-        let seconds = value[..digits].parse().map_or(0, u32::from);
+        let seconds: u32 = value[..digits].parse().unwrap_or(0);
         if let Some(place) = timeouts.place(place) {
             *place = u64::from(seconds) * SECOND;
         }
@@ -186,10 +186,9 @@ impl Policies<'_> {
         match (command, words) {
             ("list", []) => Ok(self.policies().map(text).collect()),
             ("flush", []) => {
-                let names: Vec<_> = self.policies().map(|policy| policy.name.clone()).collect();
-                for name in names.iter().filter(|name| !self.is_used(name)) {
-                    self.forget(name);
-                }
+                let names = self.policies().map(|policy| policy.name.clone());
+                let free: Vec<_> = names.filter(|name| !self.is_used(name)).collect();
+                free.iter().for_each(|name| self.forget(name));
                 Ok(String::new())
             }
             ("get" | "delete", []) => Err(NO_NAME.to_owned()),
@@ -198,14 +197,14 @@ impl Policies<'_> {
                 let found = self.policies().find(|policy| policy.name == *name);
                 found.map(text).ok_or_else(|| NO_POLICY.to_owned())
             }
-            ("delete", [name]) => match self.policies().any(|policy| policy.name == *name) {
-                false => Err(NO_POLICY.to_owned()),
-                true if self.is_used(name) => Err(BUSY.to_owned()),
-                true => {
-                    self.forget(name);
-                    Ok(String::new())
+            ("delete", [name]) => {
+                let there = self.policies().any(|policy| policy.name == *name);
+                if !there || self.is_used(name) {
+                    return Err(if there { BUSY } else { NO_POLICY }.to_owned());
                 }
-            },
+                self.forget(name);
+                Ok(String::new())
+            }
             ("add", [name, rest @ ..]) if rest.len() >= 2 => self.add_policy(name, rest),
             ("add", _) => Err(PARAMETERS.to_owned()),
             ("default-get", [_, _]) => {
@@ -231,12 +230,11 @@ impl Policies<'_> {
             return Err("netlink error: Invalid argument".to_owned());
         }
         let name: String = name.chars().take(LONGEST).collect();
-        let mut places = self.router.conntrack_rules().policies.len();
+        let places = self.router.conntrack_rules().policies.len();
         if self.policies().any(|policy| policy.name == name) {
             return Err(BUSY.to_owned());
         }
-        places += 1;
-        if places > MOST {
+        if places >= MOST {
             return Err("netlink error: Cannot allocate memory".to_owned());
         }
         let policy = Policy { name, six: Some(six), proto: kind.number, timeouts };
