@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::show_filter;
 use super::page::{Table, bytes, grouped, time};
+use super::show_filter;
 use crate::control::probe::spec::SessionRow;
 use crate::iptables::date_text;
 use crate::telemetry::report::{
-    ConnectionsRow, DropRow, ExceptionRow, InterfaceRow, LogRow, MemoryRow, NeighbourRow, NexthopRow,
-    NodeRow, RouteRow, RuleRow, TraceRow, VrfRow, WorkerRow,
+    ConnectionsRow, DropRow, ExceptionRow, InterfaceRow, LogRow, MemoryRow, NeighbourRow,
+    NexthopRow, NodeRow, RouteRow, RuleRow, TraceRow, VrfRow, WorkerRow,
 };
 
 macro_rules! put {
@@ -424,7 +424,8 @@ impl Trace {
             return text;
         }
         if row.node.is_empty() {
-            let which = if self.packet == row.packet { "" } else { &format!("packet {} ", row.packet) };
+            let which =
+                if self.packet == row.packet { "" } else { &format!("packet {} ", row.packet) };
             put!(text, "        {which}{}", row.summary);
             return text;
         }

@@ -70,14 +70,8 @@ pub(super) fn nat(rows: &[NatRow]) -> String {
 
 /// Hosts that send and receive most.
 pub(super) fn talkers(rows: &[TalkerRow]) -> String {
-    let mut table = Table::new(&[
-        "host",
-        ">connections",
-        ">sent",
-        ">packets",
-        ">received",
-        ">packets",
-    ]);
+    let mut table =
+        Table::new(&["host", ">connections", ">sent", ">packets", ">received", ">packets"]);
     for row in rows {
         table.row([
             row.host.clone(),

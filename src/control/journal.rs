@@ -210,9 +210,13 @@ mod tests {
         for number in 0..5000 {
             journal.line(SECOND, line(number));
         }
-        let texts = |journal: &mut Journal| journal.take().map(|line| line.text).collect::<Vec<_>>();
+        let texts =
+            |journal: &mut Journal| journal.take().map(|line| line.text).collect::<Vec<_>>();
         assert_eq!(texts(&mut journal), ["0", "1", "2"]);
-        assert_eq!(journal.counts, JournalCounts { lines: 5000, suppressed: 4997, ..journal.counts });
+        assert_eq!(
+            journal.counts,
+            JournalCounts { lines: 5000, suppressed: 4997, ..journal.counts }
+        );
         journal.line(2 * SECOND, line(5000));
         assert_eq!(texts(&mut journal), ["nf_log: 4997 lines suppressed", "5000"]);
         assert_eq!(journal.kept.len(), KEPT);

@@ -188,7 +188,8 @@ fn bytes_of(packet: &Packet) -> Vec<u8> {
         Some(two) => usize::from(two[0]) << 8 | usize::from(two[1]),
         None => 0,
     };
-    let len = if bytes.first().is_some_and(|first| first >> 4 == 6) { 40 + word(4) } else { word(2) };
+    let len =
+        if bytes.first().is_some_and(|first| first >> 4 == 6) { 40 + word(4) } else { word(2) };
     bytes.truncate(len);
     bytes
 }
@@ -430,7 +431,10 @@ mod tests {
         assert!(!fits(&four(28, 5), &[], false) && !fits(&[], &four(28, 5), false));
         let (plain, mut other) = (four(28, 6), four(28, 6));
         other[20] = 1;
-        assert!(fits(&plain, &other, false) && !fits(&plain, &other, true), "options have been read");
+        assert!(
+            fits(&plain, &other, false) && !fits(&plain, &other, true),
+            "options have been read"
+        );
     }
 
     #[test]

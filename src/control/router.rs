@@ -10,8 +10,8 @@ use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 use super::{
-    events::Events, families::Kept, filter::Filtering, hosts::Hosts, learned::Memory,
-    journal::Journal, martians::Martians, probe::Probes, queues::Queues,
+    events::Events, families::Kept, filter::Filtering, hosts::Hosts, journal::Journal,
+    learned::Memory, martians::Martians, probe::Probes, queues::Queues,
 };
 use crate::{
     dpdk::{mbuf::Packet, mempool::Pool},

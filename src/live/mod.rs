@@ -16,8 +16,8 @@ use std::{
 
 use thiserror::Error;
 use tokio::{
-    sync::mpsc,
     signal::unix::{SignalKind, signal},
+    sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
 
@@ -30,9 +30,9 @@ use crate::{
     publish::Epochs,
     setup::{self, Captures, Crew, Leniency, Machine, PortFact, SetupError},
     telemetry::{
-        queues::{self, Message, Programs, Said},
         desk::{Counters, Cursor, Desk, Rings, conntrack::post::Post},
         protocol::IpBatch,
+        queues::{self, Message, Programs, Said},
         socket::{BindError, Bound, Call},
     },
     worker::{

@@ -304,9 +304,13 @@ impl Listener {
     pub fn ring(&self) -> &Arc<Ring> {
         &self.ring
     }
+}
 
-    /// The next part; what it completes.
-    pub fn next(&mut self) -> Option<Option<Told>> {
+/// Parts as they come; what each completes.
+impl Iterator for Listener {
+    type Item = Option<Told>;
+
+    fn next(&mut self) -> Option<Self::Item> {
         let note = self.ring.notes.pop()?;
         let bytes = &note.bytes[..usize::from(note.len)];
         if let Some((about, len)) = note.head {

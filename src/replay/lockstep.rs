@@ -176,7 +176,17 @@ impl Lockstep {
             slots.push(slot);
         }
         rig.workers.iter().for_each(Worker::wake);
-        Ok(Self { rig, slots, now: START, pool, said: Vec::new(), lost: 0, packets: 0, notes: Vec::new(), captures: None })
+        Ok(Self {
+            rig,
+            slots,
+            now: START,
+            pool,
+            said: Vec::new(),
+            lost: 0,
+            packets: 0,
+            notes: Vec::new(),
+            captures: None,
+        })
     }
 
     /// The router's clock.

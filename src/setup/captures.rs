@@ -121,7 +121,9 @@ impl Captures {
         let names = [named(about.input), named(about.output)];
         let file = match self.groups.entry(group) {
             std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => place.insert(Group::create(&path)?),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(Group::create(&path)?)
+            }
         };
         file.add(told, [&names[0], &names[1]])
     }

@@ -194,7 +194,9 @@ impl Crew {
                 router.discard(injected.packet, Reason::Shutdown);
             }
         }
-        for injected in self.backlog.drain(..).chain(self.returned.iter_mut().flat_map(|one| one.drain(..))) {
+        for injected in
+            self.backlog.drain(..).chain(self.returned.iter_mut().flat_map(|one| one.drain(..)))
+        {
             router.discard(injected.packet, Reason::Shutdown);
         }
         for ring in &self.queues {

@@ -254,7 +254,12 @@ pub(crate) fn rules_tell_of_packets() {
         assert!(began.elapsed() < SOON, "nothing is logged:\n{}", middle.process.log());
         std::thread::sleep(Duration::from_millis(20));
     }
-    middle.tool("show log").expect("Z info: ").expect(line).expect(rest).expect("PROTO=ICMP TYPE=8");
+    middle
+        .tool("show log")
+        .expect("Z info: ")
+        .expect(line)
+        .expect(rest)
+        .expect("PROTO=ICMP TYPE=8");
     let json = middle.tool("show log -n 1 --json");
     json.expect("\"level\": \"info\"").expect("\"text\": \"asked:IN=lan");
     // A flood does not fill the log: what is too much is counted.

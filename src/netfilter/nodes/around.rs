@@ -14,8 +14,8 @@ use crate::{
     dpdk::mempool::Pool,
     graph::{Nanos, Stats},
     netfilter::{
-        Conn, ConnFacts, Endpoint, Env, NatRequest, Record, RecordKind, ReversePath, SetAsk, SetFound, Verdict,
-        View,
+        Conn, ConnFacts, Endpoint, Env, NatRequest, Record, RecordKind, ReversePath, SetAsk,
+        SetFound, Verdict, View,
         flows::Flows,
         rule::{self, Family, Hook, SetCounter, SetSide},
     },

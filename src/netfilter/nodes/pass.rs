@@ -8,8 +8,8 @@ use super::{
     around::Around,
     help,
     hooked::{
-        CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, QUEUED, REJECT, RESET, RULE,
-        TARGET, TRACKER,
+        CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, QUEUED, REJECT, RESET,
+        RULE, TARGET, TRACKER,
     },
     own::Maker,
     queue::{self, Resumed},

@@ -172,8 +172,7 @@ fn packet(out: &mut String, held: Held<'_>, at: usize, options: u8, mark: u32) {
             true
         }
         kind @ (protocol::AH | protocol::ESP) => {
-            let (name, len, spi) =
-                if kind == protocol::AH { ("AH", 12, 4) } else { ("ESP", 8, 0) };
+            let (name, len, spi) = if kind == protocol::AH { ("AH", 12, 4) } else { ("ESP", 8, 0) };
             put!(out, "PROTO={name} ");
             match held.get(l4, len) {
                 _ if offset != 0 => {}

@@ -25,13 +25,7 @@ fn address(bytes: &[u8]) -> String {
 }
 
 /// An IPv6 packet whose header stands at an offset; one that another quotes has no mark.
-pub(super) fn packet(
-    out: &mut String,
-    held: Held<'_>,
-    at: usize,
-    options: u8,
-    mark: Option<u32>,
-) {
+pub(super) fn packet(out: &mut String, held: Held<'_>, at: usize, options: u8, mark: Option<u32>) {
     let Some(header) = held.get(at, HEADER) else {
         *out += "TRUNCATED";
         return;

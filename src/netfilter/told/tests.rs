@@ -115,23 +115,44 @@ fn audits_tell_mark_addresses_and_protocol() {
 
 #[test]
 fn no_bytes_make_lines_panic() {
-    bolero::check!().with_type::<(u8, bool, u16, Vec<u8>)>().for_each(|(options, six, more, bytes)| {
-        let mut frame = vec![0; 14];
-        frame.extend_from_slice(bytes);
-        let mut of = told(&frame, log(4, *options), "");
-        if let Some(first) = of.bytes.first_mut() {
-            *first = (*first & 0xf) | if *six { 0x60 } else { 0x40 };
-        }
-        of.about.len += u32::from(*more);
-        let _ = (super::line(&of, &name), audit(&of, 0));
-    });
+    bolero::check!().with_type::<(u8, bool, u16, Vec<u8>)>().for_each(
+        |(options, six, more, bytes)| {
+            let mut frame = vec![0; 14];
+            frame.extend_from_slice(bytes);
+            let mut of = told(&frame, log(4, *options), "");
+            if let Some(first) = of.bytes.first_mut() {
+                *first = (*first & 0xf) | if *six { 0x60 } else { 0x40 };
+            }
+            of.about.len += u32::from(*more);
+            let _ = (super::line(&of, &name), audit(&of, 0));
+        },
+    );
 }
 
 /// A packet of UDP of so many bytes.
 fn packet(len: usize) -> Vec<u8> {
     let mut packet: Vec<u8> = (0..len).map(|at| at as u8).collect();
     packet[..20].copy_from_slice(&[
-        0x45, 0, (len >> 8) as u8, len as u8, 0, 0, 0, 0, 64, 17, 0, 0, 10, 1, 0, 2, 10, 2, 0, 9,
+        0x45,
+        0,
+        (len >> 8) as u8,
+        len as u8,
+        0,
+        0,
+        0,
+        0,
+        64,
+        17,
+        0,
+        0,
+        10,
+        1,
+        0,
+        2,
+        10,
+        2,
+        0,
+        9,
     ]);
     packet
 }
@@ -153,7 +174,8 @@ fn all(listener: &mut Listener) -> Vec<Told> {
 fn packets_come_whole_or_as_long_as_the_rule_wants_them() {
     let mut listener = Listener::default();
     let mut teller = Teller::new(Arc::clone(listener.ring()));
-    let sizes = [(28, None), (1500, None), (1500, Some(0)), (1500, Some(100)), (192, None), (193, None)];
+    let sizes =
+        [(28, None), (1500, None), (1500, Some(0)), (1500, Some(100)), (192, None), (193, None)];
     for (len, size) in sizes {
         let nflog = Nflog { group: 2, prefix: "to group two".into(), size, ..Nflog::default() };
         tell(&mut teller, RecordKind::Nflog(&nflog), len);

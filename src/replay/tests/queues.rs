@@ -125,7 +125,8 @@ fn marks_payloads_and_repetition_are_as_the_program_wants() {
     let len = (longer.len() as u16).to_be_bytes();
     longer[2..4].copy_from_slice(&len);
     checksum::ipv4_header_fill(&mut longer[..20]);
-    let new = Ruling { id: third.id, decision: Decision::Accept, mark: None, payload: Some(&longer) };
+    let new =
+        Ruling { id: third.id, decision: Decision::Accept, mark: None, payload: Some(&longer) };
     say(&mut lab, &new);
     let sent = lab.take();
     assert!(sent[0].2.ends_with(b"question and answer"));
@@ -179,11 +180,17 @@ fn a_new_connection_waits_with_its_packet_and_is_translated_behind_the_program()
     let mut lab = Lab::new(&machine, 1, "");
     iptables(&mut lab, "-A FORWARD -m conntrack --ctstate NEW -j NFQUEUE --queue-num 0");
     iptables(&mut lab, "-t nat -A POSTROUTING -o wan -j SNAT --to-source 10.0.1.77");
-    iptables(&mut lab, "-t nat -A PREROUTING -p udp --dport 53 -j DNAT --to-destination 198.51.100.10:54");
+    iptables(
+        &mut lab,
+        "-t nat -A PREROUTING -p udp --dport 53 -j DNAT --to-destination 198.51.100.10:54",
+    );
     bind(&mut lab, wish(0, 0));
     lab.give(&udp(1));
     let first = one(&mut lab);
-    assert_eq!((&first.bytes[16..20], &first.bytes[22..24]), (&[198, 51, 100, 10][..], &[0, 54][..]));
+    assert_eq!(
+        (&first.bytes[16..20], &first.bytes[22..24]),
+        (&[198, 51, 100, 10][..], &[0, 54][..])
+    );
     // Turns go by, and other connections with them.
     lab.wait(2_000_000_000);
     lab.give(&udp(2));
@@ -258,7 +265,12 @@ fn all_hooks_of_both_families_have_queues() {
     let machine = machine_for(&world());
     let six = "\n[[route]]\nto = \"2001:db8:9::/64\"\nvia = \"fe80::9\"\ndev = \"wan\"\n";
     let mut lab = Lab::new(&machine, 1, six);
-    lab.router().add_address6("lan", crate::port::table::IfaceAddr6::permanent("2001:db8::1/64".parse().unwrap())).unwrap();
+    lab.router()
+        .add_address6(
+            "lan",
+            crate::port::table::IfaceAddr6::permanent("2001:db8::1/64".parse().unwrap()),
+        )
+        .unwrap();
     lab.router().commit();
     for program in ["iptables", "ip6tables"] {
         for chain in ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] {

@@ -44,7 +44,8 @@ fn log_audit_and_trace_come_as_lines() {
         let line = line.replace("ID=0 ", "").replace("DF ", "");
         lines.iter().any(|other| other.replace("ID=0 ", "").replace("DF ", "") == line)
     };
-    let seen = |level: &str, start: &str, ttl: u8| format!("{level}: {start} {rest} TTL={ttl} {udp}");
+    let seen =
+        |level: &str, start: &str, ttl: u8| format!("{level}: {start} {rest} TTL={ttl} {udp}");
     assert!(found(&seen("info", "seen:IN=lan OUT=wan", 63)), "{lines:#?}");
     let policy = "TRACE: raw:PREROUTING:policy:2 IN=lan OUT=";
     assert!(found(&seen("warning", policy, 64)), "{lines:#?}");
@@ -100,7 +101,8 @@ fn packets_for_captures_are_whole_or_as_long_as_the_rule_says() {
 
     let directory = tempfile::tempdir().unwrap();
     let mut captures = setup::Captures::new(directory.path(), 1);
-    let many: Vec<_> = std::iter::repeat_n(told[0].clone(), 3000).chain([told[1].clone()]).collect();
+    let many: Vec<_> =
+        std::iter::repeat_n(told[0].clone(), 3000).chain([told[1].clone()]).collect();
     assert!(captures.write(&many, &|iface| format!("port{iface}")).is_empty());
     captures.flush();
     let len = |name: &str| std::fs::metadata(directory.path().join(name)).map_or(0, |is| is.len());

@@ -16,15 +16,16 @@ impl Desk<'_> {
             let family = if rules.family == Family::Six { "ipv6" } else { "ipv4" };
             for table in &rules.tables {
                 for chain in &table.chains {
-                    let row = |number, counters: crate::netfilter::rule::Counters, rule| FilterRow {
-                        family: family.to_owned(),
-                        table: table.name.name().to_owned(),
-                        chain: chain.name.clone(),
-                        number,
-                        packets: counters.packets,
-                        bytes: counters.bytes,
-                        rule,
-                    };
+                    let row =
+                        |number, counters: crate::netfilter::rule::Counters, rule| FilterRow {
+                            family: family.to_owned(),
+                            table: table.name.name().to_owned(),
+                            chain: chain.name.clone(),
+                            number,
+                            packets: counters.packets,
+                            bytes: counters.bytes,
+                            rule,
+                        };
                     let each = chain.rules.iter().zip(1..);
                     rows.extend(each.map(|(rule, number)| {
                         row(Some(number), rule.counters, rule_words(rule, rules.family))

@@ -4,8 +4,7 @@ use super::Desk;
 use crate::telemetry::report::{CounterRow, LogRow};
 
 /// Levels in syslog's words.
-const LEVELS: [&str; 8] =
-    ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 impl Desk<'_> {
     /// The last lines, oldest first.
@@ -32,9 +31,17 @@ impl Desk<'_> {
         };
         vec![
             row("Lines", counts.lines, "Lines about packets by LOG, AUDIT and TRACE."),
-            row("Suppressed", counts.suppressed, "Of these, lines that the log did not get, as too many came."),
+            row(
+                "Suppressed",
+                counts.suppressed,
+                "Of these, lines that the log did not get, as too many came.",
+            ),
             row("Captured", counts.captured, "Packets of NFLOG that were written."),
-            row("Uncaptured", counts.uncaptured, "Packets of NFLOG that nobody wanted, or that came too fast."),
+            row(
+                "Uncaptured",
+                counts.uncaptured,
+                "Packets of NFLOG that nobody wanted, or that came too fast.",
+            ),
             row("Lost", counts.lost, "Packets that workers had no room to tell of."),
         ]
     }

@@ -112,9 +112,10 @@ fn stated(words: &[&str], before: &Timeouts) -> Result<Stated, String> {
     let mut timeouts = *before;
     for pair in pairs.chunks(2) {
         let same = |(state, _): &&(&str, &str)| state.eq_ignore_ascii_case(pair[0]);
-        let (_, place) = kind.states.iter().find(same).ok_or_else(|| {
-            format!("Wrong state name: `{}' for protocol `{protocol}'", pair[0])
-        })?;
+        let (_, place) =
+            kind.states.iter().find(same).ok_or_else(|| {
+                format!("Wrong state name: `{}' for protocol `{protocol}'", pair[0])
+            })?;
         let value = pair.get(1).ok_or("missing value for this timeout")?;
         let digits = value.bytes().take_while(u8::is_ascii_digit).count();
         let seconds: u32 = value[..digits].parse().unwrap_or(0);
@@ -129,7 +130,8 @@ fn stated(words: &[&str], before: &Timeouts) -> Result<Stated, String> {
 fn body(six: bool, kind: &Kind, timeouts: &Timeouts) -> String {
     let mut timeouts = *timeouts;
     let family = if six { 10 } else { 2 };
-    let mut out = format!("\t.l3proto = {family},\n\t.l4proto = {},\n\t.policy = {{\n", kind.number);
+    let mut out =
+        format!("\t.l3proto = {family},\n\t.l4proto = {},\n\t.policy = {{\n", kind.number);
     for (state, place) in kind.states {
         let seconds = timeouts.place(place).map_or(0, |nanos| *nanos / SECOND);
         out += &format!("\t\t.{state} = {seconds},\n");
@@ -148,9 +150,7 @@ fn text(policy: &Policy) -> String {
 fn uses(rules: &Ruleset, name: &str) -> bool {
     let chains = rules.tables.iter().flat_map(|table| &table.chains);
     let mut rules = chains.flat_map(|chain| &chain.rules);
-    rules.any(
-        |rule| matches!(&rule.target, Target::Ct(ct) if ct.timeout.as_deref() == Some(name)),
-    )
+    rules.any(|rule| matches!(&rule.target, Target::Ct(ct) if ct.timeout.as_deref() == Some(name)))
 }
 
 /// Carries a command of `nfct` out.

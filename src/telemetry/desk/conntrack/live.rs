@@ -51,7 +51,8 @@ fn last(inquiry: Inquiry, report: Option<Report>) -> Reply<Cursor> {
     match report.rows(inquiry) {
         Ok(rows) => Reply::LastRows(rows),
         Err(error) => {
-            let hint = "set `net.netfilter.nf_conntrack_acct` to 1; connections from then on are counted";
+            let hint =
+                "set `net.netfilter.nf_conntrack_acct` to 1; connections from then on are counted";
             Reply::Error { error: error.to_owned(), hint: Some(hint.to_owned()) }
         }
     }

@@ -160,10 +160,8 @@ mod tests {
             proto: 17,
             ..Tuple::default()
         };
-        let tuples = [
-            tuple(src, port, "192.0.2.9", 53),
-            tuple("192.0.2.9", 53, "192.0.2.1", 1024 + port),
-        ];
+        let tuples =
+            [tuple(src, port, "192.0.2.9", 53), tuple("192.0.2.9", 53, "192.0.2.1", 1024 + port)];
         let status = status::SRC_NAT;
         Snapshot { tuples, status, counts, left: 30_000_000_000, ..Snapshot::default() }
     }
