@@ -66,7 +66,7 @@ pub mod status {
 }
 
 /// A connection by its place and the generation of that place, so that a dead one is seen as such.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId {
     /// Place in the worker's table; never 0.
     pub index: u32,

@@ -4,7 +4,7 @@
 //! - obeys: rows [9.110], [9.149], [9.187]; the kernel's `IPCT_*` bits
 //! - costs: nothing while nobody listens; a record is a copy of the entry
 
-use super::show::Snapshot;
+use super::{expect::Announced, show::Snapshot};
 
 /// A connection was made.
 pub const NEW: u16 = 1 << 0;
@@ -49,6 +49,8 @@ pub struct Event {
     pub what: u16,
     /// The connection, as it was then.
     pub snapshot: Snapshot,
+    /// Of what happens to an expectation, that, and no connection is meant.
+    pub expected: Option<Announced>,
 }
 
 impl Event {
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn a_full_buffer_counts_what_it_loses() {
         let mut events = Events::new(3);
-        let event = |what| Event { what, snapshot: Snapshot::default() };
+        let event = |what| Event { what, snapshot: Snapshot::default(), expected: None };
         for round in 0..5 {
             for n in 0..4 {
                 events.push(event(n));

@@ -52,6 +52,19 @@ pub struct Expect {
     pub expires: Nanos,
 }
 
+/// A copy of an expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The expectation.
+    pub expect: Expect,
+    /// The original tuple of the connection that announced it.
+    pub master: Option<Tuple>,
+    /// The helper of that connection.
+    pub helper: u16,
+    /// Time left; in a record of what happens, when it ends.
+    pub left: Nanos,
+}
+
 impl Expect {
     fn matches(&self, tuple: &Tuple) -> bool {
         self.tuple.dst == tuple.dst

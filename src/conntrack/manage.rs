@@ -8,11 +8,13 @@
 use super::{
     Nanos,
     entry::{ConnId, Dir, Entry, Proto, feature, status},
-    events,
-    expect::{CLASSES, Expect, Refused, flag},
+    events::{self, Event},
+    expect::{Announced, CLASSES, Expect, Refused, flag},
+    helper::Helper,
     rules::{Rules, Zone},
-    show::Shown,
+    show::{Shown, Snapshot},
     table::Conntrack,
+    timeouts::SECOND,
     track::{dccp, sctp, tcp},
     tuple::Tuple,
 };
@@ -303,13 +305,61 @@ impl Conntrack {
         let place = self.expects.insert(&self.seed, expect, head).ok_or(Refused::Full)?;
         self.entries[expect.master.index as usize].nodes[0].extra = place;
         self.stats.expect_create += 1;
+        self.tell_of(&expect, events::NEW);
         Ok(())
+    }
+
+    /// A copy of an expectation; its time is when it ends.
+    pub fn announced(&self, expect: &Expect) -> Announced {
+        Announced {
+            expect: *expect,
+            master: self.tuples(expect.master).map(|[original, _]| original),
+            helper: self.get(expect.master).map_or(0, |master| master.helper),
+            left: expect.expires,
+        }
+    }
+
+    /// Tells who listens of an expectation.
+    fn tell_of(&mut self, expect: &Expect, what: u16) {
+        if self.listening {
+            let expected = Some(self.announced(expect));
+            self.events.push(Event { what, snapshot: Snapshot::default(), expected });
+        }
+    }
+
+    /// Makes an expectation for an operator: of the connection of a tuple, in the first class of its
+    /// helper (`ctnetlink_create_expect`).
+    ///
+    /// # Errors
+    /// Without such a connection or a helper of it, and where something like it is expected.
+    pub fn announce(
+        &mut self,
+        master: &Tuple,
+        expect: Expect,
+        rules: &Rules,
+        now: Nanos,
+    ) -> Result<(), Denied> {
+        let (conn, _) = self.lookup(master, now).ok_or(Denied::Gone)?;
+        let helper = self.get(conn).and_then(|entry| Helper::of_number(entry.helper));
+        let helper = helper.ok_or(Denied::Invalid)?;
+        if self.expects.iter().any(|(_, known)| known.tuple == expect.tuple) {
+            return Err(Denied::Exists);
+        }
+        let seconds = helper.info().classes.first().map_or(0, |class| class.timeout);
+        let expires = now.saturating_add(Nanos::from(seconds) * SECOND);
+        let expect = Expect { master: conn, expires, ..expect };
+        self.expect(expect, helper.most(0), rules).map_err(|refused| match refused {
+            Refused::Full => Denied::Full,
+            Refused::NoHelper => Denied::Invalid,
+            Refused::Busy | Refused::Already => Denied::Busy,
+        })
     }
 
     /// Takes back an expectation by its place.
     pub fn remove_expect(&mut self, place: u32) -> Option<Expect> {
         let removed = self.expects.remove(&self.seed, place)?;
         self.stats.expect_delete += 1;
+        self.tell_of(&removed.expect, events::DESTROY);
         if let Some(head) = removed.head
             && let Some(master) = self.get_mut(removed.expect.master)
         {

@@ -486,7 +486,7 @@ impl Conntrack {
         let what = what & self.entries[index as usize].event_mask;
         if self.listening && what != 0 {
             let snapshot = self.snapshot_at(index, now);
-            self.events.push(Event { what, snapshot });
+            self.events.push(Event { what, snapshot, expected: None });
         }
     }
 

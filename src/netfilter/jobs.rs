@@ -17,6 +17,8 @@ use crate::conntrack::{
     show::Shown,
 };
 
+pub use crate::conntrack::expect::Announced as Expected;
+
 /// Places that one step looks at.
 pub const LOOKS: u32 = 256;
 
@@ -212,6 +214,13 @@ pub enum Ask {
         /// Bits of the status that tell of its translation.
         nat: u32,
     },
+    /// Makes an expectation of the connection of a tuple, where `worker` alone is asked.
+    Announce {
+        /// The tuple of its master.
+        master: Tuple,
+        /// The expectation, but for its master and its time.
+        expect: Expect,
+    },
     /// What has been counted, and how many connections there are.
     Count,
     /// Copies of expectations, of one tuple or of all.
@@ -220,19 +229,6 @@ pub enum Ask {
     Forget(Option<Tuple>),
     /// Records of what happens from now on, or no more of them.
     Listen(bool),
-}
-
-/// A copy of an expectation.
-#[derive(Clone, Copy, Debug)]
-pub struct Expected {
-    /// The expectation.
-    pub expect: Expect,
-    /// The original tuple of the connection that announced it.
-    pub master: Option<Tuple>,
-    /// The helper of that connection.
-    pub helper: u16,
-    /// Time left.
-    pub left: Nanos,
 }
 
 /// A question under way.
@@ -272,7 +268,7 @@ impl Job {
             Ask::Get(_) => found = 1,
             Ask::Expectations(_) | Ask::Forget(_) => expected = all,
             Ask::Listen(_) => events = all,
-            Ask::Create { .. } | Ask::Count => {}
+            Ask::Create { .. } | Ask::Announce { .. } | Ask::Count => {}
         }
         Self {
             id,
@@ -328,6 +324,13 @@ impl Job {
                             entry.status |= nat;
                         }
                     }
+                    Err(denied) => self.refused = Some(denied),
+                }
+            }
+            Ask::Announce { master, expect } => {
+                self.next = None;
+                match conntrack.announce(&master, expect, rules, now) {
+                    Ok(()) => self.count = 1,
                     Err(denied) => self.refused = Some(denied),
                 }
             }
@@ -423,13 +426,9 @@ impl Job {
             if over || tuple.is_some_and(|tuple| tuple != expect.tuple) {
                 continue;
             }
-            let master = conntrack.get(expect.master);
-            self.expected.push(Expected {
-                expect: *expect,
-                master: conntrack.tuples(expect.master).map(|[original, _]| original),
-                helper: master.map_or(0, |master| master.helper),
-                left: expect.expires.saturating_sub(now),
-            });
+            let copy = conntrack.announced(expect);
+            let left = copy.left.saturating_sub(now);
+            self.expected.push(Expected { left, ..copy });
             self.count += 1;
         }
     }

@@ -113,11 +113,17 @@ impl Desk<'_> {
         if errand.inquiry.listens() && !errand.inquiry.is_over() {
             let (news, missed) = post.news(errand.id, PIECE);
             let at = Duration::from_nanos(now + post.wall());
-            news.iter().for_each(|event| errand.inquiry.happened(event, at));
+            let count = news.len();
+            for mut event in news {
+                if let Some(expected) = &mut event.expected {
+                    expected.left = expected.left.saturating_sub(now);
+                }
+                errand.inquiry.happened(&event, at);
+            }
+            let pause = if count == PIECE { Duration::ZERO } else { LISTEN };
             if missed {
                 errand.inquiry.missed();
             }
-            let pause = if news.len() == PIECE { Duration::ZERO } else { LISTEN };
             let rows = rows(errand.inquiry.said());
             return Reply::Rows { rows, next: Cursor::Flows(errand), pause };
         }

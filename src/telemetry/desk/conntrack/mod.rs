@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     conntrack::{
-        Addr, Stats, Tuple, Zone,
+        Addr, ConnId, Dir, Expect, Stats, Tuple, Zone,
         entry::status,
         events::{Event, Message},
         manage::{Change, Denied},
@@ -162,6 +162,7 @@ impl Inquiry {
         let ask = self.ask.filter(|_| self.over.is_none())?;
         match ask {
             Ask::Create { original, .. } if home(&original, workers) != worker => None,
+            Ask::Announce { master, .. } if home(&master, workers) != worker => None,
             ask => Some(Job::new(id, ask)),
         }
     }
@@ -226,11 +227,21 @@ impl Inquiry {
             Message::Destroy => self.call.events[2],
         };
         let all = !self.call.has('e');
-        if (all || wanted) && which(&self.call).holds(&event.snapshot) {
-            self.frame();
-            self.said.out += &print::event(event, self.call.output, at);
-            self.count += 1;
+        let expects = self.call.table == Table::Expectations;
+        if !(all || wanted) || expects != event.expected.is_some() {
+            return;
         }
+        match &event.expected {
+            Some(expected) => {
+                self.said.out += &print::expected_event(event, expected, self.call.output, at);
+            }
+            None if which(&self.call).holds(&event.snapshot) => {
+                self.frame();
+                self.said.out += &print::event(event, self.call.output, at);
+            }
+            None => return,
+        }
+        self.count += 1;
     }
 
     /// Records were lost.
@@ -274,10 +285,14 @@ impl Inquiry {
         let fails = !matches!(command, Command::List | Command::Update);
         match self.refused.filter(|_| fails) {
             Some(Denied::Exists) if command == Command::Add => {}
+            Some(Denied::Exists) if expects => return failed("File exists"),
+            Some(Denied::Gone) if expects => return failed("master conntrack not found"),
+            Some(Denied::Invalid) if expects => return failed("Operation not supported"),
             Some(denied) => return failed(told(denied)),
             None => {}
         }
         let did = match command {
+            Command::Create if expects => return IpOutput::default(),
             Command::Flush => {
                 let table = if expects { "expectation" } else { "connection tracking" };
                 let err = format!("{NAME}: {table} table has been emptied.\n");
@@ -382,9 +397,7 @@ fn ask(call: &Call) -> Result<Option<Ask>, Complaint> {
         (Command::Flush, Table::Expectations) => Ask::Forget(None),
         (Command::Get, Table::Expectations) => Ask::Expectations(Some(expected(call))),
         (Command::Delete, Table::Expectations) => Ask::Forget(Some(expected(call))),
-        (Command::Event | Command::Create | Command::Add, Table::Expectations) => {
-            return Err(Complaint::other("Operation failed: Operation not supported"));
-        }
+        (Command::Create | Command::Add, Table::Expectations) => announce(call),
         (Command::List, _) => {
             if call.has('u') && call.status == 0 && !call.unreplied {
                 // A mask without bits is none to the kernel.
@@ -458,6 +471,28 @@ fn tuple(call: &Call, from: usize) -> Tuple {
 /// The tuple of an expectation.
 fn expected(call: &Call) -> Tuple {
     tuple(call, 0)
+}
+
+/// The expectation that is to be made. The real program sends none of what is said of its protocol.
+fn announce(call: &Call) -> Ask {
+    let master = tuple(call, 0);
+    let [mask_sport, _, sport, dport] = call.expected_ports.map(Option::unwrap_or_default);
+    let [src, dst] = call.expected.map(Option::unwrap_or_default);
+    let expect = Expect {
+        tuple: Tuple { src, dst, sport, dport, ..master },
+        mask_src: call.masks[0].unwrap_or_default(),
+        mask_sport,
+        master: ConnId::default(),
+        class: 0,
+        flags: 0,
+        helper: 0,
+        follow: 0,
+        dir: Dir::Original,
+        saved_addr: Addr::default(),
+        saved_port: 0,
+        expires: 0,
+    };
+    Ask::Announce { master, expect }
 }
 
 /// The connection that is to be made.

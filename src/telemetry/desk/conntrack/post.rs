@@ -222,7 +222,7 @@ mod tests {
         while let Some(mut job) = ask.pop() {
             if let Ask::Listen(on) = job.ask {
                 job.events.clear();
-                let event = Event { what: 1, snapshot: Snapshot::default() };
+                let event = Event { what: 1, snapshot: Snapshot::default(), expected: None };
                 job.events.extend(std::iter::repeat_n(event, events));
                 job.next = on.then_some(0);
             } else {

@@ -60,6 +60,21 @@ pub(super) fn event(event: &Event, output: Output, at: std::time::Duration) -> S
     format!("{stamp}{}\n", event.line(&options(output, &helpers)))
 }
 
+/// What has happened to an expectation, at this time of day.
+pub(super) fn expected_event(
+    event: &Event,
+    expected: &Expected,
+    output: Output,
+    at: std::time::Duration,
+) -> String {
+    let kind = if event.message() == Message::New { "[NEW]" } else { "[DESTROY]" };
+    let stamp = match output.timestamp {
+        true => format!("[{:<8}.{:<6}]\t", at.as_secs(), at.subsec_micros()),
+        false => String::new(),
+    };
+    format!("{stamp}{kind:>9} {}", expectation(expected, output))
+}
+
 fn ports(line: &mut String, tuple: &Tuple, kind: Kind) {
     // Writing to a string cannot fail.
     let _ = match kind {

@@ -197,12 +197,59 @@ fn refusals_are_those_of_the_real_one() {
         "-I expect -s 1.1.1.1 -d 2.2.2.2 -p udp --sport 1 --dport 2 -t 5",
         "-I expect -s 1.1.1.1 -d 2.2.2.2 --tuple-src 1.1.1.1 --tuple-dst 2.2.2.2 --mask-src \
          255.255.255.255 --mask-dst 255.255.255.255 -p tcp --sport 1 --dport 2 -t 100",
+        "-I expect -s 1.1.1.1 -d 2.2.2.2 --tuple-src 1.1.1.1 --tuple-dst 2.2.2.2 --mask-src \
+         255.255.255.255 --mask-dst 255.255.255.255 -p tcp --sport 1 --dport 2 -t 100 --tuple-port-src \
+         0 --tuple-port-dst 9 --mask-port-src 0 --mask-port-dst 65535",
         "-L -a 1.1.1.1",
         "-Lp tcp",
         "-LU",
         "--dump",
         "--del",
     ]);
+}
+
+#[test]
+fn expectations_are_made_by_hand_and_told_of() {
+    use crate::conntrack::helper::Helper;
+    let mut bench = Bench::new();
+    let made = bench
+        .ask("-I -p tcp -s 1.1.1.1 -d 2.2.2.2 --sport 1 --dport 21 -t 100 --state ESTABLISHED");
+    assert_eq!(made.status, 0, "{}", made.err);
+    let expect = "-I expect -p tcp -s 1.1.1.1 -d 2.2.2.2 --sport 1 --dport 21 -t 30 --tuple-src \
+        10.0.0.1 --tuple-dst 10.0.0.2 --tuple-port-src 0 --tuple-port-dst 78 --mask-src 255.255.255.0 \
+        --mask-dst 255.255.255.0 --mask-port-src 0 --mask-port-dst 65535";
+    let none = bench.ask(&expect.replace("--dport 21", "--dport 22"));
+    assert!(none.err.contains("Operation failed: master conntrack not found"), "{}", none.err);
+    let helpless = bench.ask(expect);
+    assert!(helpless.err.contains("Operation failed: Operation not supported"), "{}", helpless.err);
+    let (conn, _) = {
+        let Ok(call) = Call::read(&words("-G -p tcp -s 1.1.1.1 -d 2.2.2.2 --sport 1 --dport 21"))
+        else {
+            panic!()
+        };
+        bench.table.lookup(&tuple(&call, 0), 1).unwrap()
+    };
+    bench.table.get_mut(conn).unwrap().helper = Helper::named("ftp").unwrap().number();
+    bench.table.listen(true);
+    assert_eq!(bench.ask(expect), IpOutput::default());
+    // As Linux shows it, but for the protocol and its ports, which the real program forgets to send.
+    let line = "300 proto=6 src=10.0.0.1 dst=10.0.0.2 sport=0 dport=78 mask-src=255.255.255.0 \
+        mask-dst=255.255.255.255 sport=0 dport=65535 master-src=1.1.1.1 master-dst=2.2.2.2 sport=1 \
+        dport=21 class=0 helper=ftp\n";
+    assert_eq!(bench.ask("-L expect").out, line);
+    assert!(bench.ask(expect).err.contains("Operation failed: File exists"));
+    bench.ask("-F expect");
+    let mut follows = Inquiry::read(&words("-E expect")).unwrap();
+    let mut others = Inquiry::read(&words("-E")).unwrap();
+    while let Some(mut event) = bench.table.events().pop() {
+        if let Some(expected) = &mut event.expected {
+            expected.left -= 1;
+        }
+        follows.happened(&event, std::time::Duration::ZERO);
+        others.happened(&event, std::time::Duration::ZERO);
+    }
+    assert_eq!(follows.said().out, format!("    [NEW] {line}[DESTROY] {line}"));
+    assert!(!others.said().out.contains("master-src"));
 }
 
 #[test]
