@@ -269,11 +269,11 @@ section! {
         log_rate "log-rate": u32 = Some(100), in 0..=1_000_000;
         /// Directory for packets of `NFLOG`, one capture a group; nobody has them unless given.
         nflog "nflog": Option<At<PathBuf>> = Some(None);
-        /// Path of a socket by which programs decide on packets of `NFQUEUE`; there is none unless given.
-        queues "queues": Option<At<PathBuf>> = Some(None);
         /// MiB of one capture of `NFLOG`; it gives way to a new one when it is full, and the one
         /// before is kept.
         nflog_mib "nflog-mib": u32 = Some(64), in 1..=1_000_000;
+        /// Path of a socket by which programs decide on packets of `NFQUEUE`; there is none unless given.
+        queues "queues": Option<At<PathBuf>> = Some(None);
     }
 }
 

@@ -203,6 +203,10 @@ async fn live(config: Config, batch: Option<&IpBatch>) -> Result<(), LiveError> 
     // The socket goes first, so that nobody asks a router that is ending.
     serving.abort();
     let _ = serving.await;
+    if let Some(path) = &config.netfilter.queues {
+        // One that another has put in its place goes as well, and is made anew by its owner.
+        let _ = std::fs::remove_file(&**path);
+    }
     let stopped = live.stop();
     result.and(stopped)
 }

@@ -63,6 +63,25 @@ pub(crate) fn masqueraded_connections_are_seen_cut_and_followed() {
     hear(&all, "    [NEW] icmp     1 30 src=10.1.0.10 dst=192.0.2.10 type=8 code=0 id=");
     hear(&all, " [UPDATE] icmp     1 30 src=10.1.0.10 dst=192.0.2.10 type=8 code=0 id=");
 
+    // The same in tables, and for programs.
+    let show = |words: &str| tool(&world, "show", words);
+    show("nat").expect("10.1.0.10:").expect("192.0.2.1:").expect("icmp");
+    show("nat --json").expect("\"kind\": \"source\"");
+    show("filter").expect("-o wan -j MASQUERADE").expect("policy ACCEPT");
+    show("filter --top 1 --json").expect("\"packets\"");
+    show("talkers").expect("are not counted").expect("nf_conntrack_acct");
+    show("sets").expect("no sets");
+    let short = tool(&world, "nfct", "add timeout short inet icmp timeout 77");
+    assert!(short.ok, "{}", short.text);
+    tool(&world, "nfct", "list timeout").expect(".TIMEOUT = 77,");
+    let gives = tool(&world, "iptables", "-t raw -A PREROUTING -p icmp -j CT --timeout short");
+    assert!(gives.ok, "{}", gives.text);
+    conntrack("-D -p icmp");
+    on(&world.alice, "ping -n -c 1 -W 2 192.0.2.10").expect(" 0% packet loss");
+    conntrack("-L -p icmp").expect("icmp     1 7");
+    let cleared = tool(&world, "iptables", "-t raw -F");
+    assert!(cleared.ok, "{}", cleared.text);
+
     // Something that goes on: cut, it is another connection from the next packet on.
     let server = Process::spawn(
         &world.bob,

@@ -100,6 +100,41 @@ fn the_last_packet_that_is_dropped_takes_a_pending_entry_with_it() {
     assert_eq!(bench.ct.pending(), 0);
 }
 
+/// Shows [9.27]: what waits for a program keeps its connection.
+#[test]
+fn a_connection_whose_packets_are_away_does_not_end_with_the_turn() {
+    let mut bench = Bench::new();
+    let (first, second) = (bench.enter(&ask()), bench.enter(&ask()));
+    let conn = first.conn.unwrap();
+    assert_eq!(second.conn, Some(conn));
+    bench.ct.park(conn);
+    bench.ct.park(conn);
+    bench.ct.abandon(bench.now);
+    bench.wait(120 * S);
+    assert_eq!((bench.ct.pending(), bench.ct.count()), (1, 1), "however long");
+    bench.ct.unpark(conn);
+    bench.ct.abandon(bench.now);
+    assert_eq!(bench.ct.pending(), 1, "the second is away still");
+    bench.ct.unpark(conn);
+    assert_eq!(bench.ct.confirm(conn, second.info, bench.now), Verdict::Accept);
+    assert!(bench.only().is(status::CONFIRMED) && !bench.only().is(status::PARKED));
+    // One that comes back and goes nowhere ends with the turn as any other.
+    bench.ct.kill(conn, bench.now);
+    let third = bench.enter(&ask()).conn.unwrap();
+    bench.ct.park(third);
+    bench.ct.unpark(third);
+    bench.ct.abandon(bench.now);
+    assert_eq!((bench.ct.pending(), bench.ct.count()), (0, 0));
+    // One that is ended while it is away is gone, and its packets know no connection.
+    let fourth = bench.enter(&ask()).conn.unwrap();
+    bench.ct.park(fourth);
+    assert!(bench.ct.kill(fourth, bench.now));
+    bench.ct.unpark(fourth);
+    bench.wait(S);
+    assert_eq!((bench.ct.pending(), bench.ct.count()), (0, 0));
+    assert!(bench.ct.get(fourth).is_none());
+}
+
 /// Shows [9.109]: packets of the reply direction put nothing into the table.
 #[test]
 fn only_the_original_direction_confirms() {

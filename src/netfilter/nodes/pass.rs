@@ -147,10 +147,6 @@ pub(super) fn meet(
     filter: &Filter,
     cx: &mut Cx<'_, Tables>,
 ) -> Fate {
-    let plan = filter.plan(six, hook);
-    if plan.is_empty() {
-        return Fate::On;
-    }
     let (mut meta, mut from) = (packet.meta(), 0);
     if meta.outcome != 0 {
         match queue::resume(packet, &mut meta, (hook, six), cx) {
@@ -162,6 +158,10 @@ pub(super) fn meet(
             }
         }
         packet.set_meta(meta);
+    }
+    let plan = filter.plan(six, hook);
+    if plan.is_empty() {
+        return Fate::On;
     }
     let own = packet.flags().any(Flags::LOCAL_OUT);
     // What the management core puts on a link has no hop, and to the router itself no link leads.

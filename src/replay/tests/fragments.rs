@@ -51,6 +51,16 @@ impl Lab {
         said
     }
 
+    /// A command of a file of `--commands`; what it printed.
+    pub(super) fn command(&mut self, line: &str) -> String {
+        let file = IpBatch { text: format!("0 {line}\n"), name: "f".into(), ..IpBatch::default() };
+        for command in crate::replay::commands::read(&file).unwrap() {
+            self.lockstep.command(&command);
+        }
+        let said = self.lockstep.said.pop().unwrap();
+        said.out + &said.err
+    }
+
     /// Packet buffers.
     pub(super) fn pool(&self) -> crate::dpdk::mempool::Pool {
         self.pool

@@ -305,7 +305,17 @@ fn all_hooks_of_both_families_have_queues() {
     lab.give(&FrameBuilder::new().ipv6(from, "2001:db8:9::1".parse().unwrap()).udp(1, 2).build());
     assert_eq!(hooks(&mut lab), [0, 2, 4]);
     assert_eq!(lab.take().len(), 1);
-    // The rules go while a packet waits.
+    // One hook's rules go while a packet waits there, and the next hook has its say all the same.
+    lab.give(&udp(1));
+    let first = one(&mut lab);
+    rule(&mut lab, first.id, Decision::Accept);
+    let second = one(&mut lab);
+    assert_eq!(second.hook, 2);
+    iptables(&mut lab, "-t mangle -F FORWARD");
+    rule(&mut lab, second.id, Decision::Accept);
+    assert_eq!(hooks(&mut lab), [4]);
+    assert_eq!(lab.take().len(), 1);
+    // All rules go while a packet waits.
     lab.give(&udp(1));
     let last = one(&mut lab);
     iptables(&mut lab, "-t mangle -F");

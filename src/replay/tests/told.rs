@@ -53,6 +53,9 @@ fn log_audit_and_trace_come_as_lines() {
     assert!(found(&seen("warning", rule, 63)), "{lines:#?}");
     let audit = "mark=0x0 saddr=10.0.0.7 daddr=198.51.100.9 proto=17";
     assert!(lines.iter().any(|line| line.starts_with("notice: audit:") && line.ends_with(audit)));
+    let said = lab.command("show log");
+    assert_eq!(said.lines().collect::<Vec<_>>(), lines, "a command between packets");
+    assert!(lab.command("show weather").contains("there is no report"));
     // Linux's order: traces of a rule come before what the rule does.
     let at = |what: &str| lines.iter().position(|line| line.contains(what)).unwrap();
     assert!(at("FORWARD:rule:1") < at("seen:") && at("seen:") < at("FORWARD:rule:2"));

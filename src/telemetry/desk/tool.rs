@@ -22,7 +22,8 @@ impl Surroundings for Near<'_> {
     }
 
     fn has_timeout(&self, name: &str) -> bool {
-        self.0.conntrack_rules().policies.iter().any(|policy| policy.name == *name)
+        let mut policies = self.0.conntrack_rules().policies.iter();
+        !name.is_empty() && policies.any(|policy| policy.name == *name)
     }
 }
 
