@@ -18,6 +18,10 @@ pub trait Surroundings {
     fn has_set(&self, name: &str) -> bool;
     /// Whether there is a timeout policy of this name.
     fn has_timeout(&self, name: &str) -> bool;
+    /// Whether a policy that is there is for connections of this family and protocol.
+    fn timeout_fits(&self, _name: &str, _six: bool, _protocol: u8) -> bool {
+        true
+    }
 }
 
 /// No set and no policy.
@@ -194,12 +198,28 @@ fn check_rule(
             }
         }
         Target::Ct(ct) => {
-            if let Some(timeout) = ct.timeout.as_ref().filter(|name| !around.has_timeout(name)) {
-                let why = format!("CT: No such timeout policy \"{timeout}\"");
-                return Err((Refused::Invalid, why));
+            if let Some(timeout) = &ct.timeout {
+                has_timeout(timeout, rule, family, around)?;
             }
         }
         _ => {}
+    }
+    Ok(())
+}
+
+/// A policy is given to connections of its own protocol, which the rule has to name
+/// (`xt_ct_set_timeout`, `nf_ct_set_timeout`).
+fn has_timeout(name: &str, rule: &Rule, family: Family, around: &dyn Surroundings) -> Check {
+    let invalid = |why: String| Err((Refused::Invalid, why));
+    let Some(Is { value: protocol, not: false }) = rule.basic.protocol else {
+        let why = "CT: You must specify a L4 protocol and not use inversions on it";
+        return invalid(why.to_owned());
+    };
+    if !around.has_timeout(name) {
+        return Err((Refused::NoName, format!("CT: No such timeout policy \"{name}\"")));
+    }
+    if !around.timeout_fits(name, family == Family::Six, protocol) {
+        return invalid(format!("CT: Timeout policy `{name}' is of another protocol"));
     }
     Ok(())
 }

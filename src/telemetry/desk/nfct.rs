@@ -85,6 +85,11 @@ static KINDS: &[Kind] = &[
     },
 ];
 
+/// Whether connections of a protocol have timeouts of their own.
+pub(super) fn has_tracker(protocol: u8) -> bool {
+    KINDS.iter().any(|kind| kind.number == protocol)
+}
+
 type Done = Result<String, String>;
 
 /// A family, a protocol, and its timeouts with those changed that are stated.

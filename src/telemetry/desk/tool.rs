@@ -25,6 +25,16 @@ impl Surroundings for Near<'_> {
         let mut policies = self.0.conntrack_rules().policies.iter();
         !name.is_empty() && policies.any(|policy| policy.name == *name)
     }
+
+    fn timeout_fits(&self, name: &str, six: bool, protocol: u8) -> bool {
+        let mut policies = self.0.conntrack_rules().policies.iter();
+        policies.any(|policy| {
+            // Protocols that no tracker knows have the generic one's.
+            let same = policy.proto == protocol
+                || policy.proto == u8::MAX && !super::nfct::has_tracker(protocol);
+            policy.name == *name && policy.six.is_none_or(|of| of == six) && same
+        })
+    }
 }
 
 /// What a program's name stands for.

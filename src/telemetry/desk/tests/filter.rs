@@ -36,6 +36,29 @@ fn policies_are_made_told_and_taken_away_as_by_the_real_nfct() {
 }
 
 #[test]
+fn a_policy_is_for_rules_of_its_protocol() {
+    let mut world = World::new();
+    for words in ["add timeout u inet udp replied 5", "add timeout g inet generic timeout 5"] {
+        assert_eq!(tool(&mut world, "nfct", words).status, 0);
+    }
+    let mut asks = |program: &str, words: &str| {
+        let said = tool(&mut world, program, &format!("-t raw -A PREROUTING {words}"));
+        said.err.lines().next().unwrap_or_default().to_owned()
+    };
+    // As Linux says to the same.
+    let none = asks("iptables", "-p udp -j CT --timeout nope");
+    assert!(none.ends_with("No chain/target/match by that name."), "{none}");
+    for words in ["-p tcp -j CT --timeout u", "-j CT --timeout u", "! -p udp -j CT --timeout u"] {
+        let said = asks("iptables", words);
+        assert!(said.contains("Invalid argument"), "{words}: {said}");
+    }
+    assert!(asks("ip6tables", "-p udp -j CT --timeout u").contains("Invalid argument"));
+    assert_eq!(asks("iptables", "-p udp -j CT --timeout u"), "");
+    assert_eq!(asks("iptables", "-p 99 -j CT --timeout g"), "");
+    assert!(asks("iptables", "-p tcp -j CT --timeout g").contains("Invalid argument"));
+}
+
+#[test]
 fn rules_and_sets_are_rows() {
     let mut world = World::new();
     for (program, words) in [
