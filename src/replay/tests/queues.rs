@@ -325,3 +325,73 @@ fn all_hooks_of_both_families_have_queues() {
     assert_eq!(lab.take().len(), 1);
     lab.finish();
 }
+
+/// A program that says whatever it likes: bytes of a packet changed here and there, longer or shorter.
+#[test]
+fn whatever_a_program_makes_of_packets_each_is_accounted_for() {
+    let machine = machine_for(&world());
+    let six = "\n[[route]]\nto = \"2001:db8:9::/64\"\nvia = \"fe80::9\"\ndev = \"wan\"\n";
+    let mut lab = Lab::new(&machine, 2, six);
+    let address = "2001:db8::1/64".parse().unwrap();
+    lab.router().add_address6("lan", crate::port::table::IfaceAddr6::permanent(address)).unwrap();
+    lab.router().commit();
+    for program in ["iptables", "ip6tables"] {
+        for chain in ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] {
+            tool(&mut lab, program, &format!("-t mangle -A {chain} -j NFQUEUE --queue-num 1"));
+        }
+        let reject = "-A FORWARD -p udp --dport 99 -j REJECT";
+        tool(&mut lab, program, reject);
+        tool(&mut lab, program, "-A INPUT -m conntrack --ctstate INVALID -j DROP");
+    }
+    iptables(&mut lab, "-t nat -A POSTROUTING -o wan -j SNAT --to-source 10.0.1.77");
+    bind(&mut lab, Bind { limit: 64, ..wish(1, 1) });
+    let (host, to) = ([10, 0, 0, 7].into(), [198, 51, 100, 9].into());
+    let (host6, to6) = ("2001:db8::7".parse().unwrap(), "2001:db8:9::1".parse().unwrap());
+    let own = [10, 0, 0, 1].into();
+    let frames = [
+        FrameBuilder::new().ipv4(host, to).udp(1, 53).payload(b"question").build(),
+        FrameBuilder::new().ipv4(host, to).tcp(2, 80, 2).build(),
+        FrameBuilder::new().ipv4(host, to).options(&[1, 1, 1, 0]).udp(3, 99).build(),
+        FrameBuilder::new().ipv4(host, own).echo_request(1, 1).payload(&[7; 100]).build(),
+        FrameBuilder::new().ipv6(host6, to6).udp(1, 99).payload(b"question").build(),
+        FrameBuilder::new().ipv6(host6, to6).hop_by_hop(&[]).tcp(2, 80, 2).build(),
+    ];
+    let mut random = Random::new(9);
+    let mut sent = 0;
+    for round in 0..4000_usize {
+        lab.give(&frames[round % frames.len()]);
+        // Some wait while others come.
+        let waiting = offered(&mut lab);
+        for mut one in waiting {
+            let mut next = || random.below(256) as u8;
+            for _ in 0..next() % 4 {
+                let at = usize::from(next()) % one.bytes.len();
+                one.bytes[at] = next();
+            }
+            match next() % 6 {
+                0 => one.bytes.truncate(usize::from(next())),
+                1 => one.bytes.extend(std::iter::repeat_n(7, usize::from(next()) * 8)),
+                _ => {}
+            }
+            let (decision, changed) = match next() % 8 {
+                0 => (Decision::Drop, true),
+                1 => (Decision::Queue(u16::from(next() % 3)), true),
+                2 => (Decision::Accept, false),
+                _ => (Decision::Accept, true),
+            };
+            let payload = changed.then_some(&one.bytes[..]);
+            let mark = Some(u32::from(next()));
+            let now = lab.now();
+            let ruling = Ruling { id: one.id, decision, mark, payload };
+            lab.router().handle_ruling(now, PROGRAM, &ruling).unwrap();
+        }
+        lab.settle();
+        sent += lab.take().len();
+        if round % 500 == 499 {
+            lab.wait(1_000_000_000);
+        }
+    }
+    assert!(sent > 100, "{sent}");
+    assert!(lab.ended(Reason::QueueDrop) > 100);
+    lab.finish();
+}
