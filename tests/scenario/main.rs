@@ -217,6 +217,7 @@ lifecycle! {
     a_session_ends_with_its_client: probes::a_session_ends_with_its_client();
     masqueraded_connections_are_seen_cut_and_followed: flows::masqueraded_connections_are_seen_cut_and_followed();
     a_program_accepts_drops_and_changes_packets: queues::a_program_accepts_drops_and_changes_packets();
+    the_documented_program_lets_a_file_pass: queues::the_documented_program_lets_a_file_pass();
     rules_tell_of_packets: queues::rules_tell_of_packets();
     martians_are_logged_as_the_kernel_does: probes::martians_are_logged_as_the_kernel_does();
     mistakes_in_the_configuration_are_located: lifecycle::mistakes_in_the_configuration_are_located();

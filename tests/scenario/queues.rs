@@ -240,6 +240,32 @@ pub(crate) fn a_program_accepts_drops_and_changes_packets() {
     lost.expect("100% packet loss");
 }
 
+/// The program of docs/netfilter.md, and what goes by it.
+pub(crate) fn the_documented_program_lets_a_file_pass() {
+    let world = World::new();
+    let middle = Middle::start(&world);
+    let page = include_str!("../../docs/netfilter.md");
+    let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next());
+    let path = middle.queues().display().to_string();
+    let program = program.expect("a program").replace("/run/wagonway/queues", &path);
+    middle.tool("iptables -A FORWARD -j NFQUEUE --queue-balance 0:3");
+    middle.ping(1).expect("100% packet loss");
+    let mut python = std::process::Command::new("python3");
+    let mut decides = Process::spawn(&world.router, python.args(["-c", &program]));
+    decides.wait_until(|| middle.ping(1).ok);
+    let mut serve = std::process::Command::new("iperf3");
+    let server = Process::spawn(&world.bob, serve.args(["-s", "-1", "-p", "5400", "--forceflush"]));
+    let began = Instant::now();
+    while !server.log().contains("listening") {
+        assert!(began.elapsed() < SOON, "{}", server.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let said = on(&world.alice, "iperf3 -c 192.0.2.10 -p 5400 -n 20M");
+    assert!(said.ok, "{}", said.text);
+    said.expect("receiver");
+    assert!(decides.is_running(), "{}", decides.log());
+}
+
 /// What rules tell of packets is in the log, at the desk, and in captures.
 pub(crate) fn rules_tell_of_packets() {
     let world = World::new();
