@@ -289,6 +289,8 @@ enum What {
     Sets,
     /// Translated connections: how their packets come, and how they leave.
     Nat,
+    /// Programs that decide on packets, and what waits for each.
+    Queues,
     /// The hosts that send and receive most, where `nf_conntrack_acct` counts.
     Talkers {
         /// How many.
@@ -654,6 +656,7 @@ fn run_show(args: &ShowArgs) -> Result<ExitCode, Failed> {
         What::Filter { most } => Show::Filter(*most),
         What::Sets => Show::Sets,
         What::Nat => Show::Nat,
+        What::Queues => Show::Queues,
         What::Talkers { most } => Show::Talkers(*most),
     };
     let mut ask = ask(&args.at)?;
@@ -698,6 +701,7 @@ impl From<&What> for show::Page {
             What::Filter { .. } => Self::Filter,
             What::Sets => Self::Sets,
             What::Nat => Self::Nat,
+            What::Queues => Self::Queues,
             What::Talkers { .. } => Self::Talkers,
         }
     }

@@ -39,6 +39,7 @@ pub(super) enum Page {
     Filter,
     Sets,
     Nat,
+    Queues,
     Talkers,
 }
 
@@ -67,6 +68,7 @@ pub(super) fn page(page: Page, rows: Vec<Value>) -> Result<String, serde_json::E
         Page::Filter => show_filter::filter(&read(rows)?),
         Page::Sets => show_filter::sets(&read(rows)?),
         Page::Nat => show_filter::nat(&read(rows)?),
+        Page::Queues => show_filter::queues(&read(rows)?),
         Page::Talkers => show_filter::talkers(&read(rows)?),
     })
 }

@@ -1,7 +1,7 @@
 //! Pages of the packet filter: rules, sets, translated connections, and who sends most.
 
 use super::page::{Table, bytes, grouped};
-use crate::telemetry::report::{FilterRow, NatRow, SetRow, TalkerRow};
+use crate::telemetry::report::{FilterRow, NatRow, QueueRow, SetRow, TalkerRow};
 
 fn or(table: &Table, nothing: &str) -> String {
     if table.is_empty() { format!("{nothing}\n") } else { table.text() }
@@ -39,6 +39,28 @@ pub(super) fn sets(rows: &[SetRow]) -> String {
         ]);
     }
     or(&table, "no sets")
+}
+
+/// Programs that decide on packets.
+pub(super) fn queues(rows: &[QueueRow]) -> String {
+    let mut table =
+        Table::new(&["queues", ">program", ">waiting", ">limit", "when full", ">seen", ">full"]);
+    for row in rows {
+        table.row([
+            if row.first == row.last {
+                row.first.to_string()
+            } else {
+                format!("{} to {}", row.first, row.last)
+            },
+            row.program.to_string(),
+            grouped(row.waiting),
+            grouped(row.limit),
+            if row.fail_open { "pass" } else { "drop" }.into(),
+            grouped(row.offered),
+            grouped(row.full),
+        ]);
+    }
+    or(&table, "no program listens")
 }
 
 /// Translated connections.

@@ -100,11 +100,18 @@ pub enum QueueError {
 }
 
 /// A program's queues.
-#[derive(Clone, Copy, Debug)]
-struct Listener {
-    program: u64,
-    bind: Bind,
-    waiting: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Number of the program.
+    pub program: u64,
+    /// What it wants.
+    pub bind: Bind,
+    /// Packets that wait for it.
+    pub waiting: u32,
+    /// Packets that it was handed.
+    pub offered: u64,
+    /// Packets that found as many waiting as may.
+    pub full: u64,
 }
 
 /// A packet that waits.
@@ -249,7 +256,7 @@ impl Router {
             return Err(QueueError::Busy);
         }
         let bind = Bind { limit: bind.limit.min(MOST_WAITING), ..bind };
-        self.queues.listeners.push(Listener { program, bind, waiting: 0 });
+        self.queues.listeners.push(Listener { program, bind, waiting: 0, offered: 0, full: 0 });
         self.filter_changed();
         Ok(())
     }
@@ -324,11 +331,13 @@ impl Router {
         };
         let Listener { program, bind, .. } = *listener;
         if listener.waiting >= bind.limit {
+            listener.full += 1;
             self.queues.counts.full += 1;
             let outcome = if bind.fail_open { Outcome::Accept } else { Outcome::Full };
             return self.queues.give_back(packet, outcome);
         }
         listener.waiting += 1;
+        listener.offered += 1;
         let mut bytes = bytes_of(&packet);
         let len = bytes.len() as u32;
         bytes.truncate(bind.range as usize);
@@ -378,6 +387,11 @@ impl Router {
     /// Packets that go back to their workers.
     pub fn take_returned(&mut self) -> Vec<Returned> {
         std::mem::take(&mut self.queues.returned)
+    }
+
+    /// Who listens to which queues.
+    pub fn queue_listeners(&self) -> &[Listener] {
+        &self.queues.listeners
     }
 
     /// What was counted of queues, and how many packets wait.

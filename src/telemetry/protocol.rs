@@ -85,6 +85,8 @@ pub enum Show {
     Sets,
     /// Rows of `NatRow`.
     Nat,
+    /// Rows of `QueueRow`.
+    Queues,
     /// Rows of `TalkerRow`, at most so many.
     Talkers(Option<u64>),
 }
@@ -224,6 +226,7 @@ impl Show {
             Self::Filter(_) => "filter",
             Self::Sets => "sets",
             Self::Nat => "nat",
+            Self::Queues => "queues",
             Self::Talkers(_) => "talkers",
         }
     }
@@ -289,6 +292,7 @@ impl TryFrom<Wire> for Request {
                 "filter" => Show::Filter(most),
                 "sets" => Show::Sets,
                 "nat" => Show::Nat,
+                "queues" => Show::Queues,
                 "talkers" => Show::Talkers(most),
                 _ => return Err(format!("there is no report {word:?}")),
             }))

@@ -440,6 +440,30 @@ pub struct FilterRow {
     pub rule: String,
 }
 
+/// A program that decides on packets: `show queues`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct QueueRow {
+    /// Its first queue.
+    pub first: u16,
+    /// Its last queue.
+    pub last: u16,
+    /// Number of its conversation.
+    pub program: u64,
+    /// Packets that wait for it.
+    pub waiting: u64,
+    /// Most that may.
+    pub limit: u64,
+    /// Octets of each packet that it sees.
+    pub range: u64,
+    /// Others pass when as many wait.
+    pub fail_open: bool,
+    /// Packets that it was handed.
+    pub offered: u64,
+    /// Packets that found as many waiting as may.
+    pub full: u64,
+}
+
 /// A set: `show sets`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -260,6 +260,8 @@ pub(crate) fn the_documented_program_lets_a_file_pass() {
         assert!(began.elapsed() < SOON, "{}", server.log());
         std::thread::sleep(Duration::from_millis(20));
     }
+    middle.tool("show queues").expect("0 to 3").expect("drop");
+    middle.tool("show counters NfQueue*").expect("Offered");
     let said = on(&world.alice, "iperf3 -c 192.0.2.10 -p 5400 -n 20M");
     assert!(said.ok, "{}", said.text);
     said.expect("receiver");

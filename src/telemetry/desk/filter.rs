@@ -4,7 +4,7 @@ use super::Desk;
 use crate::{
     iptables::{self, rule_words},
     netfilter::rule::{Family, Policy},
-    telemetry::report::{FilterRow, SetRow},
+    telemetry::report::{FilterRow, QueueRow, SetRow},
 };
 
 impl Desk<'_> {
@@ -44,6 +44,23 @@ impl Desk<'_> {
             rows.truncate(usize::try_from(most).unwrap_or(usize::MAX));
         }
         rows
+    }
+
+    /// Programs that decide on packets.
+    pub(super) fn queue_rows(&self) -> Vec<QueueRow> {
+        let listeners = self.router.queue_listeners().iter();
+        let row = |one: &crate::control::queues::Listener| QueueRow {
+            first: one.bind.served.first,
+            last: one.bind.served.last,
+            program: one.program,
+            waiting: one.waiting.into(),
+            limit: one.bind.limit.into(),
+            range: one.bind.range.into(),
+            fail_open: one.bind.fail_open,
+            offered: one.offered,
+            full: one.full,
+        };
+        listeners.map(row).collect()
     }
 
     /// Each set, in the order in which they were made.

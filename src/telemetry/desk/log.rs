@@ -20,6 +20,23 @@ impl Desk<'_> {
         lines.skip(skipped).map(row).collect()
     }
 
+    /// What was counted of packets for programs.
+    pub(super) fn queue_counters(&self) -> Vec<CounterRow> {
+        let (counts, waiting) = self.router.queue_counts();
+        let row = |name: &str, value, help: &str| CounterRow {
+            group: "NfQueue".to_owned(),
+            name: name.to_owned(),
+            value,
+            help: help.to_owned(),
+        };
+        vec![
+            row("Offered", counts.offered, "Packets of NFQUEUE handed to programs."),
+            row("Waiting", waiting as u64, "Packets that programs have not decided on yet."),
+            row("Full", counts.full, "Packets that found as many waiting as may."),
+            row("Forsaken", counts.forsaken, "Packets whose program went before it decided."),
+        ]
+    }
+
     /// What was counted of them.
     pub(super) fn log_counters(&self) -> Vec<CounterRow> {
         let counts = self.router.journal_counts();

@@ -167,6 +167,7 @@ impl<'a> Desk<'a> {
                 let mut all = self.tally().counters();
                 all.extend(self.neighbour_counters());
                 all.extend(self.log_counters());
+                all.extend(self.queue_counters());
                 rows(all)
             }
             Show::Drops => rows(self.tally().drops()),
@@ -183,6 +184,7 @@ impl<'a> Desk<'a> {
             Show::Filter(most) => rows(self.filter_rows(most)),
             Show::Sets => rows(self.set_rows()),
             Show::Nat => self.nat_rows(),
+            Show::Queues => rows(self.queue_rows()),
             Show::Talkers(most) => self.talker_rows(most),
         }
     }
