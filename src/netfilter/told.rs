@@ -1,7 +1,7 @@
 //! What workers tell of packets for `LOG`, `NFLOG`, `AUDIT` and `TRACE`: plain records through a ring.
 //!
 //! - takes: a record and the packet that it is about
-//! - gives: [`Told`], which the management core writes in words ([`line`], [`audit`]) or to a capture;
+//! - gives: [`Told`], which the management core writes in words ([`line()`], [`audit()`]) or to a capture;
 //!   what the ring has no room for is counted
 //! - costs: a copy of the packet's first bytes, or for `NFLOG` of as many as its rule wants; nothing while no
 //!   rule tells of packets
