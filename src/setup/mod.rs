@@ -68,7 +68,8 @@ pub struct Machine {
 
 /// What a buffer takes beside its data: the head of the packet, and the pool's own.
 const BUFFER_OVERHEAD: u64 = 256;
-/// Buffers for packets that fit into no ordinary one; none lives for longer than a worker's turn.
+/// Buffers for packets that fit into no ordinary one; none lives for longer than a worker's turn, but while
+/// a program decides on it.
 const LARGE_BUFFERS: u32 = 255;
 /// An ordinary page.
 const PAGE: u64 = 4096;

@@ -199,8 +199,8 @@ impl Hooked {
     /// A packet leaves for its program.
     #[cold]
     fn leave(&self, packet: &mut Packet, cx: &Cx<'_, Tables>) {
-        let (worker, way) = (cx.own.worker as u8, queue::way_of(packet, cx));
         let meta = packet.meta();
+        let (worker, way) = (cx.own.worker as u8, queue::way_of(packet, &meta, cx));
         packet.set_meta(Meta { worker, way, node: self.place as u8, ..meta });
     }
 }

@@ -118,8 +118,9 @@ fn release(meta: &mut Meta, cx: &mut Cx<'_, Tables>) {
     }
 }
 
-/// What tells a packet's way from others, so that a hop which has become another's is not taken for it.
-pub(super) fn way_of(packet: &Packet, cx: &Cx<'_, Tables>) -> u32 {
+/// What tells a packet's way from others, so that a hop which has become another's is not taken for it;
+/// where the router sends it, with what may not change without another way (`struct ip_rt_info`).
+pub(super) fn way_of(packet: &Packet, meta: &Meta, cx: &Cx<'_, Tables>) -> u32 {
     let hops = &cx.tables.hops;
     let hop = hops.get(packet.hop());
     let mix = |sum: u32, word: u32| (sum ^ word).wrapping_mul(0x0100_0193);
@@ -131,7 +132,17 @@ pub(super) fn way_of(packet: &Packet, cx: &Cx<'_, Tables>) -> u32 {
         None => 0,
     };
     let facts = [hop.kind() as u32, u32::from(hop.out().iface), gateway];
-    facts.into_iter().chain(octets).fold(0x811c_9dc5, mix)
+    let sum = facts.into_iter().chain(octets).fold(0x811c_9dc5, mix);
+    if Place::of(meta.place).hook != Hook::LocalOut {
+        return sum;
+    }
+    let ip = packet.data().get(packet.l3()..).unwrap_or_default();
+    let (class, addresses) = match ip.first().map(|first| first >> 4) {
+        Some(6) => (ip.get(..2), ip.get(8..40)),
+        _ => (ip.get(1..2), ip.get(12..20)),
+    };
+    let parts = [class, addresses].into_iter().flatten().flatten();
+    parts.map(|octet| u32::from(*octet)).fold(mix(sum, meta.mark), mix)
 }
 
 /// Whether the packet has a way still; one that was changed where the router sends it, or whose way has
@@ -146,7 +157,7 @@ fn finds_its_way(
         return true;
     }
     let own = packet.flags().any(Flags::LOCAL_OUT);
-    if hook != Hook::LocalOut && meta.way == way_of(packet, cx) {
+    if meta.way == way_of(packet, meta, cx) {
         return true;
     }
     let iface = packet.iface();

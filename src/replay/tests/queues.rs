@@ -326,6 +326,36 @@ fn all_hooks_of_both_families_have_queues() {
     lab.finish();
 }
 
+#[test]
+fn a_copy_keeps_its_gateway_and_a_mark_may_lead_the_routers_own_packets_elsewhere() {
+    let machine = machine_for(&world());
+    let mut lab = Lab::new(&machine, 1, "");
+    iptables(&mut lab, "-t mangle -A PREROUTING -p udp -j TEE --gateway 10.0.2.9");
+    iptables(&mut lab, "-t mangle -A OUTPUT -j NFQUEUE --queue-num 1");
+    bind(&mut lab, wish(1, 1));
+    let places = |lab: &Lab| lab.take().iter().map(|(place, ..)| *place).collect::<Vec<_>>();
+    lab.give(&udp(1));
+    assert_eq!(places(&lab), [1], "the packet itself");
+    let copy = one(&mut lab);
+    rule(&mut lab, copy.id, Decision::Accept);
+    assert_eq!(places(&lab), [2], "by the trunk, whatever its destination");
+    // A marked one has another way.
+    let (pool, now) = (lab.pool(), lab.now());
+    for words in ["rule add fwmark 7 table 100", "route add default via 10.0.1.2 table 100"] {
+        let words: Vec<&str> = words.split(' ').collect();
+        let said = Desk::bare(lab.router(), &pool, now).command(&words);
+        assert_eq!((said.err.as_str(), said.status), ("", 0));
+    }
+    lab.settle();
+    lab.give(&udp(1));
+    places(&lab);
+    let copy = one(&mut lab);
+    let ruling = Ruling { id: copy.id, decision: Decision::Accept, mark: Some(7), payload: None };
+    say(&mut lab, &ruling);
+    assert_eq!(places(&lab), [1]);
+    lab.finish();
+}
+
 /// A program that says whatever it likes: bytes of a packet changed here and there, longer or shorter.
 #[test]
 fn whatever_a_program_makes_of_packets_each_is_accounted_for() {
