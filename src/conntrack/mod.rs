@@ -16,6 +16,7 @@ pub mod events;
 pub mod expect;
 pub mod headers;
 pub mod helper;
+mod known;
 pub mod manage;
 pub mod nat;
 pub mod pipeline;
@@ -36,6 +37,7 @@ mod wheel;
 
 pub use entry::{ConnId, Dir, Entry, status};
 pub use expect::Expect;
+pub use known::Known;
 pub use pipeline::{CtInfo, EnterCx, Entered, Hook, Prepared, Prior, Verdict};
 pub use rules::{Policy, Rules, Template, Zone};
 pub use show::Snapshot;

@@ -28,6 +28,8 @@ pub(super) struct Filtering {
     programs: [Option<Arc<Program>>; 2],
     /// Connections are tracked though no rule asks for it.
     pub(super) tracks: bool,
+    /// Established flows may go the short way.
+    pub(super) short: bool,
     pub(super) rules: Rules,
     /// What workers read, made anew when something has changed.
     pub(super) filter: Option<Arc<Filter>>,
@@ -57,6 +59,7 @@ impl Filtering {
             slots: [Slots::new(workers), Slots::new(workers)],
             programs: [None, None],
             tracks: false,
+            short: false,
             rules: Rules::default(),
             filter: None,
             dirty: false,
@@ -142,6 +145,12 @@ impl Router {
     /// Tracks connections though no rule asks for it.
     pub fn set_tracking(&mut self, on: bool) {
         self.filtering.tracks = on;
+        self.filter_changed();
+    }
+
+    /// Lets established flows go the short way, where workers have room for them.
+    pub fn set_flowtable(&mut self, on: bool) {
+        self.filtering.short = on;
         self.filter_changed();
     }
 
@@ -239,6 +248,7 @@ impl Router {
         let programs = self.filtering.programs.clone();
         let mut filter = Filter::new(programs, self.filtering.tracks, self.filtering.rules.clone())
             .with_sets(self.filtering.sets.sets());
+        filter.short = self.filtering.short && filter.tracks;
         filter.lost = self.filtering.lost.iter().copied().collect();
         let idle = [false, true]
             .into_iter()
@@ -259,6 +269,9 @@ impl Router {
         let asks = |six, hooks: &[Hook]| hooks.iter().any(|hook| !filter.is_idle(six, *hook));
         let leaving = [Hook::Forward, Hook::PostRouting];
         if asks(false, &[Hook::PreRouting]) {
+            if filter.short {
+                wanted.push("nf4-flowtable");
+            }
             if filter.tracks {
                 wanted.push("ip4-reassemble");
             }
@@ -274,6 +287,9 @@ impl Router {
             wanted.push("nf4-local-out");
         }
         if asks(true, &[Hook::PreRouting]) {
+            if filter.short {
+                wanted.push("nf6-flowtable");
+            }
             if filter.tracks {
                 wanted.push("ip6-reassemble");
             }

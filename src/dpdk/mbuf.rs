@@ -119,10 +119,8 @@ pub struct Meta {
     pub mark: u32,
     /// Class for queueing disciplines (`skb->priority`).
     pub priority: u32,
-    /// Offset of the transport header from the network header; 0 while nobody has looked.
-    pub l4: u16,
-    /// Protocol of the transport header.
-    pub protocol: u8,
+    /// Which counts of rules it has raised so far, for the flow table to learn.
+    pub path: u16,
     /// What the packet is tracked by beside its zone: number of a template, 0 for none.
     pub template: u8,
     /// What the pieces carried from which it was put together.
@@ -138,8 +136,7 @@ impl Meta {
         zone: 0,
         mark: 0,
         priority: 0,
-        l4: 0,
-        protocol: 0,
+        path: 0,
         template: 0,
         pieces: [0; PIECES_MAX],
     };

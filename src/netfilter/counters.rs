@@ -45,12 +45,18 @@ impl Counts {
     /// Counts a packet; only the worker of this number may.
     #[inline]
     pub(super) fn add(&self, slot: u32, worker: usize, bytes: usize) {
+        self.add_many(slot, worker, 1, bytes as u64);
+    }
+
+    /// Counts packets that have so many bytes together.
+    #[inline]
+    pub(super) fn add_many(&self, slot: u32, worker: usize, packets: u64, bytes: u64) {
         let slot = slot as usize;
         let Some(block) = self.blocks.get(slot / CHUNK * self.workers + worker) else { return };
         let pair = &block[slot % CHUNK];
         // Nobody else writes here, so that this needs no atomic addition.
-        pair.packets.store(pair.packets.load(Relaxed) + 1, Relaxed);
-        pair.bytes.store(pair.bytes.load(Relaxed) + bytes as u64, Relaxed);
+        pair.packets.store(pair.packets.load(Relaxed) + packets, Relaxed);
+        pair.bytes.store(pair.bytes.load(Relaxed) + bytes, Relaxed);
     }
 
     /// The sum over all workers.

@@ -82,6 +82,8 @@ pub struct Filter {
     gateways: Vec<IpAddr>,
     /// Whether connections are tracked.
     pub tracks: bool,
+    /// Whether established flows go the short way.
+    pub short: bool,
     /// Sysctls of connection tracking.
     pub rules: Rules,
     /// Sets that rules ask about.
@@ -105,7 +107,8 @@ impl Filter {
         let (sets, lost) = (Arc::default(), Arc::new([]));
         let counts = |at: usize| programs[at].as_ref().is_some_and(|one| one.counts_connections());
         let counting = [0, 1].map(counts);
-        Self { programs, counting, plans, helpers, gateways, tracks, rules, sets, lost }
+        let short = false;
+        Self { programs, counting, plans, helpers, gateways, tracks, short, rules, sets, lost }
     }
 
     /// The same, with these sets.

@@ -26,6 +26,7 @@ use crate::{
 
 mod changes;
 mod clamp;
+mod flowtable;
 mod fragments;
 mod hosts;
 mod neighbours;

@@ -166,6 +166,7 @@ pub fn router(
     apply_sysctls(config, &mut router);
     router.set_clamp_mss(config.tcp.clamp_mss);
     router.set_tracking(config.netfilter.track);
+    router.set_flowtable(config.limits.flowtable > 0);
     let workers = epochs.readers();
     router.set_conntrack_rules(|rules| {
         for (word, value) in config.sysctls.conntrack() {
@@ -435,7 +436,7 @@ pub fn flows(config: &Config, index: usize, workers: usize, seed: u64, told: Tel
         calls: 1024,
         events: 4096,
     };
-    Flows::new(index, &limits, seed ^ index as u64, told)
+    Flows::new(index, &limits, seed ^ index as u64, told).with_flowtable(config.limits.flowtable)
 }
 
 /// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.

@@ -1,12 +1,15 @@
 //! Nodes of the packet filter: one where packets meet each hook, for either family.
 
 mod around;
+mod flowtable;
 mod help;
 mod hooked;
+mod learn;
 mod own;
 mod pass;
 mod range;
 mod synproxy;
 mod translate;
 
+pub use flowtable::Short;
 pub use hooked::Hooked;

@@ -11,6 +11,7 @@ use super::{
         CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, REJECT, RESET, RULE,
         TARGET, TRACKER,
     },
+    learn,
     own::Maker,
     synproxy, translate,
 };
@@ -23,6 +24,7 @@ use crate::{
     netfilter::{
         Conn, ConnState, DropCause, Entry, PacketFacts, PacketKind, Program, Verdict, View,
         evaluate,
+        flowtable::Paths,
         rule::{Hook, Reject},
         table::{Filter, LOOPBACK, Step},
     },
@@ -52,6 +54,8 @@ pub(super) mod done {
     pub(in crate::netfilter::nodes) const PROXIED: u8 = 8;
     /// It tells such a client that the server's handshake is finished.
     pub(in crate::netfilter::nodes) const FINISHES: u8 = 16;
+    /// What it has met so far all packets of its flow will meet.
+    pub(in crate::netfilter::nodes) const LEARNS: u8 = 32;
 }
 
 /// The packet on its way through a hook.
@@ -163,7 +167,11 @@ pub(super) fn meet(
         Hook::LocalOut => (0, out()),
         Hook::PostRouting => (if own { 0 } else { packet.iface() }, out()),
     };
-    let meta = packet.meta();
+    let mut meta = packet.meta();
+    if filter.short && hook == Hook::PreRouting && learn::may(packet, six, cx) {
+        meta.done |= done::LEARNS;
+        meta.path = Paths::NONE;
+    }
     let mut passage = Passage { packet, meta, hook, six, input, output };
     let routed = hook == Hook::LocalOut && passage.packet.hop() != 0;
     let before = routed.then(|| passage.way());
@@ -186,6 +194,9 @@ pub(super) fn meet(
         {
             fate = reroute(&mut passage, cx);
         }
+    }
+    if hook == Hook::PostRouting && fate == Fate::On && passage.meta.done & done::LEARNS != 0 {
+        learn::learn(&mut passage, cx);
     }
     let Passage { packet, meta, .. } = passage;
     if meta != Meta::default() {
@@ -247,6 +258,9 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
     passage.meta.info = note_of(entered.info);
     if entered.verdict == Tracked::Drop {
         return Fate::Edge(TRACKER);
+    }
+    if passage.meta.done & done::LEARNS != 0 && !learn::wants(passage, cx) {
+        passage.meta.done &= !done::LEARNS;
     }
     if let Some(conn) = entered.conn.filter(|_| entered.fresh) {
         cx.own.begin(conn, cx.now);
@@ -317,7 +331,7 @@ pub(super) fn rules(
     if grows && !passage.packet.resize(l3 + len + ROOM) {
         return Verdict::Drop(DropCause::Target);
     }
-    let Passage { packet, meta, hook, input, output, .. } = passage;
+    let Passage { packet, meta, hook, six, input, output } = passage;
     let Some((link, ip)) = packet.data_mut().split_at_mut_checked(l3) else {
         return Verdict::Drop(DropCause::Malformed);
     };
@@ -351,9 +365,20 @@ pub(super) fn rules(
         iface,
         trace,
         copies: meta.done & done::COPY == 0,
+        path: (meta.done & done::LEARNS != 0).then_some(meta.path),
+        six: *six,
     };
     let verdict = evaluate(program, entry, &mut view, &mut around, worker);
+    let path = around.path;
     let (about, len) = (view.about, view.len());
+    match path {
+        Some(path) => meta.path = path,
+        None if meta.done & done::LEARNS != 0 => {
+            meta.done &= !done::LEARNS;
+            learn::refuse(meta, cx);
+        }
+        None => {}
+    }
     meta.mark = about.mark;
     meta.priority = about.priority;
     meta.template = about.template.map_or(0, |number| number as u8 + 1);

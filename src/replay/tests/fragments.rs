@@ -67,6 +67,13 @@ impl Lab {
         self.lockstep.receive(0, frame);
     }
 
+    /// The same, by any port.
+    pub(super) fn give_by(&mut self, place: usize, frame: &[u8]) {
+        let now = self.lockstep.now() + 1000;
+        self.lockstep.advance(now);
+        self.lockstep.receive(place, frame);
+    }
+
     /// What time it is.
     pub(super) fn now(&self) -> Nanos {
         self.lockstep.now()
@@ -81,8 +88,15 @@ impl Lab {
         std::mem::take(&mut self.sent.lock().unwrap().0)
     }
 
-    fn sum(&self, of: impl Fn(&Stats) -> u64) -> u64 {
+    pub(super) fn sum(&self, of: impl Fn(&Stats) -> u64) -> u64 {
         self.lockstep.rig.stats.iter().map(|stats| of(stats)).sum()
+    }
+
+    /// Packets that left by the flow tables.
+    pub(super) fn shortened(&self) -> u64 {
+        let shape = self.lockstep.rig.shape.iter().enumerate();
+        let tables = shape.filter(|(_, (name, _))| name.ends_with("-flowtable"));
+        tables.map(|(at, _)| self.sum(|stats| stats.nodes[at].edges[1].get())).sum()
     }
 
     fn ended(&self, reason: Reason) -> u64 {
