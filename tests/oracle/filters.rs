@@ -12,6 +12,8 @@ families! {
         chains: story("nf-chains");
         classes: story("nf-classes");
         classify_checksum: story("nf-classify-checksum");
+        connlimit: story("nf-connlimit");
+        connlimit_modes: story("nf-connlimit-modes");
         comment_pkttype: story("nf-comment-pkttype");
         conntrack_tool: story("nf-conntrack-tool");
         ct_basic: story("nf-ct-basic");
@@ -25,6 +27,7 @@ families! {
         ct_zone_mark: story("nf-ct-zone-mark");
         ct_zones: story("nf-ct-zones");
         ct_zones_direction: story("nf-ct-zones-direction");
+        dccp: story("nf-dccp");
         drop_in_nat_chain: story("nf-drop-in-nat-chain");
         dscp: story("nf-dscp");
         early_drop_by_hook: story("nf-early-drop-by-hook");
@@ -53,6 +56,8 @@ families! {
         mac: story("nf-mac");
         mangle_ct_restore: story("nf-mangle-ct-restore");
         mangle_output_route: story("nf-mangle-output-route");
+        mark_reflect: story("nf-mark-reflect");
+        marks_route: story("nf-marks-route");
         marks: story("nf-marks");
         multiport: story("nf-multiport");
         nat_address_gone: story("nf-nat-address-gone");
@@ -74,6 +79,7 @@ families! {
         nat_ip_options: story("nf-nat-ip-options");
         nat_loaded_late: story("nf-nat-loaded-late");
         nat_local_clash: story("nf-nat-local-clash");
+        nat_masquerade: story("nf-nat-masquerade");
         nat_masquerade_conflict: story("nf-nat-masquerade-conflict");
         nat_masquerade_ports: story("nf-nat-masquerade-ports");
         nat_mtu: story("nf-nat-mtu");
@@ -103,7 +109,11 @@ families! {
         reject_conntrack: story("nf-reject-conntrack");
         reject_mangle_mark: story("nf-reject-mangle-mark");
         router_only: story("nf-router-only");
+        restore_again: story("nf-restore-again");
+        restore_half: story("nf-restore-half");
+        restore_loop: story("nf-restore-loop");
         rpfilter: story("nf-rpfilter");
+        sctp_dccp_esp_ah: story("nf-sctp-dccp-esp-ah");
         sctp_odd: story("nf-sctp-odd");
         sctp_states: story("nf-sctp-states");
         security: story("nf-security");
@@ -128,6 +138,7 @@ families! {
         six_limits: story("nf-six-limits");
         six_live_edits: story("nf-six-live-edits");
         six_mac_iprange_addrtype: story("nf-six-mac-iprange-addrtype");
+        six_mark_reflect: story("nf-six-mark-reflect");
         six_mark_route: story("nf-six-mark-route");
         six_marks_dscp: story("nf-six-marks-dscp");
         six_nat_ftp: story("nf-six-nat-ftp");
@@ -203,14 +214,5 @@ families! {
     }
     lived {}
     open {
-        connlimit: story("nf-connlimit"), "connections that are gone are given up some turns later, not when others are counted";
-        connlimit_modes: story("nf-connlimit-modes"), "connections that are gone are given up some turns later, not when others are counted";
-        dccp: story("nf-dccp"), "kernels of today track DCCP no more, and Wagonway does";
-        sctp_dccp_esp_ah: story("nf-sctp-dccp-esp-ah"), "matches of DCCP drop headers cut short, which this kernel lets pass";
-        mark_reflect: story("nf-mark-reflect"), "fwmark_reflect is not there";
-        marks_route: story("nf-marks-route"), "ICMP errors of the router do not yet take the way of their own mark where the rules refuse it";
-        nat_masquerade: story("nf-nat-masquerade"), "UDP-Lite for the router is a protocol that nobody takes, not a port";
-        restore_again: story("nf-restore-again"), "the counts at the ends of chains begin again at other times";
-        restore_loop: story("nf-restore-loop"), "chains that lead in a circle are refused though nothing leads to them";
     }
 }
