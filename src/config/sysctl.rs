@@ -436,8 +436,7 @@ conf_sysctls! {
 }
 
 /// Names under `net.ipv4.` that the router does not act upon, with the value that says what it does.
-pub(super) const FIXED: &[(&str, i64)] =
-    &[("fib_multipath_use_neigh", 0), ("ip_no_pmtu_disc", 0)];
+pub(super) const FIXED: &[(&str, i64)] = &[("fib_multipath_use_neigh", 0), ("ip_no_pmtu_disc", 0)];
 
 /// The same under `net.ipv4.conf.IFACE.`.
 pub(super) const FIXED_CONF: &[(&str, i64)] = &[("mc_forwarding", 0)];

@@ -82,6 +82,7 @@ families! {
         nat_masquerade: story("nf-nat-masquerade");
         nat_masquerade_conflict: story("nf-nat-masquerade-conflict");
         nat_masquerade_ports: story("nf-nat-masquerade-ports");
+        nat_moved: story("nf-nat-moved");
         nat_mtu: story("nf-nat-mtu");
         nat_netmap: story("nf-nat-netmap");
         nat_null: story("nf-nat-null");
@@ -143,6 +144,7 @@ families! {
         six_marks_dscp: story("nf-six-marks-dscp");
         six_nat_ftp: story("nf-six-nat-ftp");
         six_nat_masquerade: story("nf-six-nat-masquerade");
+        six_nat_moved: story("nf-six-nat-moved");
         six_nat_netmap: story("nf-six-nat-netmap");
         six_nat_snat_dnat: story("nf-six-nat-snat-dnat");
         six_notrack_zone: story("nf-six-notrack-zone");

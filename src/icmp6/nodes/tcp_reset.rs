@@ -46,14 +46,15 @@ fn answer(segment: &Packet, at: usize, by_rule: bool, cx: &Cx<'_, Tables>) -> Op
         return None;
     }
     let to_self = reply::is_to_self(cx, iface, dst);
-    let hop = match reply::way(cx, Some(src), dst, next_header::TCP, (iface, reply::mark(cx, segment))) {
-        None if to_self => 0,
-        None => {
-            cx.count(Snmp::Ip6OutNoRoutes, 1);
-            return None;
-        }
-        Some(hop) => hop,
-    };
+    let hop =
+        match reply::way(cx, Some(src), dst, next_header::TCP, (iface, reply::mark(cx, segment))) {
+            None if to_self => 0,
+            None => {
+                cx.count(Snmp::Ip6OutNoRoutes, 1);
+                return None;
+            }
+            Some(hop) => hop,
+        };
     let reflects = cx.tables.tunables.six.flowlabel_reflect & REFLECT_RESET != 0;
     let stated = if reflects { ip.flow_label() } else { 0 };
     let flow_label = || reply::flow_label(cx, (src, dst, next_header::TCP), stated);

@@ -264,7 +264,8 @@ fn connections_that_are_over_are_given_up_when_others_are_counted() {
     };
     let mut other = from(1);
     other[14] = 9;
-    let about = PacketFacts { conn: Conn { state: ConnState::New, id: 999 }, ..PacketFacts::default() };
+    let about =
+        PacketFacts { conn: Conn { state: ConnState::New, id: 999 }, ..PacketFacts::default() };
     assert!(!one.hit(about, &other, &mut world, 0));
     // The block is full, whoever of it asks.
     assert_eq!((1..=150).filter(|id| !hit(*id, &mut world)).count(), 100);
