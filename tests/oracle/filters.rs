@@ -42,6 +42,7 @@ families! {
         input_filter: story("nf-input-filter");
         interfaces: story("nf-interfaces");
         ip_options: story("nf-ip-options");
+        ipcomp_cpu_udplite: story("nf-ipcomp-cpu-udplite");
         iprange: story("nf-iprange");
         large: story("nf-large");
         length: story("nf-length");
@@ -139,6 +140,7 @@ families! {
         six_mark_reflect: story("nf-six-mark-reflect");
         six_mark_route: story("nf-six-mark-route");
         six_marks_dscp: story("nf-six-marks-dscp");
+        six_mobility: story("nf-six-mobility");
         six_nat_ftp: story("nf-six-nat-ftp");
         six_nat_masquerade: story("nf-six-nat-masquerade");
         six_nat_moved: story("nf-six-nat-moved");
