@@ -12,7 +12,7 @@ use crate::{
     graph::Nanos,
     netfilter::{
         Fault, Program, Slots, compile,
-        rule::{Family, Hook, Match, Ruleset, TableName, Target},
+        rule::{Chain, Counters, Family, Hook, Match, Ruleset, TableName, Target},
         table::{Filter, LOOPBACK, Lost},
         told::Told,
     },
@@ -135,10 +135,25 @@ impl Router {
 
     /// Lets what came to the ends of the built-in chains of a table of a family count from 0.
     pub fn zero_policy_counts(&mut self, six: bool, table: TableName) {
+        self.begin_policy_counts(six, table, |_| Counters::default());
+    }
+
+    /// Lets what came to the ends of the built-in chains of a table of a family count from what its rules
+    /// say.
+    pub fn renew_policy_counts(&mut self, six: bool, table: TableName) {
+        self.begin_policy_counts(six, table, |chain| chain.counters);
+    }
+
+    fn begin_policy_counts(
+        &mut self,
+        six: bool,
+        table: TableName,
+        from: impl Fn(&Chain) -> Counters,
+    ) {
         let Filtering { rulesets, slots, .. } = &mut self.filtering;
         let at = usize::from(six);
         if let Some(table) = rulesets[at].tables.iter().find(|known| known.name == table) {
-            slots[at].zero_policies(table);
+            slots[at].begin_policies(table, from);
         }
     }
 

@@ -321,6 +321,14 @@ impl Packet {
         unsafe { self.0.add(1).cast::<Meta>().write(meta) }
     }
 
+    /// Gives the packet a mark, where that is one.
+    #[inline]
+    pub fn set_mark(&mut self, mark: u32) {
+        if mark != 0 {
+            self.set_meta(Meta { mark, ..self.meta() });
+        }
+    }
+
     /// Notes that the packet is an answer to `other`, and so of its connection, where that has one
     /// (`nf_ct_attach`).
     #[inline]

@@ -294,12 +294,16 @@ impl Slots {
         }
     }
 
-    /// Lets what came to the ends of a table's built-in chains count from 0, as every change of the table
-    /// does (libiptc's `COUNTER_MAP_ZEROED`).
-    pub fn zero_policies(&mut self, table: &rule::Table) {
+    /// Lets what came to the ends of a table's built-in chains count anew, as every change of the table
+    /// does (libiptc's `COUNTER_MAP_ZEROED`), each from what `from` says of it.
+    pub fn begin_policies(
+        &mut self,
+        table: &rule::Table,
+        from: impl Fn(&rule::Chain) -> rule::Counters,
+    ) {
         for chain in table.chains.iter().filter(|chain| chain.policy.is_some()) {
             if let Some(slot) = self.chain(table.name, &chain.name).map(|kept| kept.policy) {
-                self.set(slot, rule::Counters::default());
+                self.set(slot, from(chain));
             }
         }
     }

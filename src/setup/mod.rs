@@ -261,6 +261,7 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
             echo_ignore_all: on(Sysctl::IcmpEchoIgnoreAll),
             echo_ignore_broadcasts: on(Sysctl::IcmpEchoIgnoreBroadcasts),
             errors_use_inbound: on(Sysctl::IcmpErrorsUseInboundIfaddr),
+            fwmark_reflect: on(Sysctl::FwmarkReflect),
             echo_probe: on(Sysctl::IcmpEchoEnableProbe),
             ignore_bogus_errors: on(Sysctl::IcmpIgnoreBogusErrorResponses),
             default_ttl: number(Sysctl::IpDefaultTtl) as u8,
