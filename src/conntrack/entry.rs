@@ -156,6 +156,10 @@ pub(crate) mod feature {
     pub(crate) const TIMESTAMP: u8 = 2;
     /// Labels have been set.
     pub(crate) const LABELS: u8 = 4;
+    /// The original tuple stands in the directory of all workers.
+    pub(crate) const LISTED: u8 = 8;
+    /// The reply's tuple does.
+    pub(crate) const LISTED_REPLY: u8 = 16;
 }
 
 /// One connection.

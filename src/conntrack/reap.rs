@@ -15,6 +15,8 @@ use super::{
     wheel::Wheel,
 };
 
+/// Something of it stands in the directory of all workers.
+const LISTED: u8 = feature::LISTED | feature::LISTED_REPLY;
 /// In the table and not to be dropped early.
 const ASSURED: u32 = status::CONFIRMED | status::ASSURED;
 /// Chains that early drop looks at.
@@ -55,6 +57,9 @@ impl Conntrack {
             self.tell(index, events::DESTROY, now);
         } else {
             self.unlink_pending(index);
+        }
+        if self.entries[index as usize].nodes[0].features & LISTED != 0 {
+            self.unlist(index);
         }
         let id = self.id(index);
         if self.entries[index as usize].nodes[0].extra != 0 {

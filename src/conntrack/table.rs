@@ -12,6 +12,7 @@
 
 use super::{
     Nanos,
+    affinity::Affinity,
     chain::{Chains, Link},
     entry::{ConnId, Dir, Entry, Proto, feature, status},
     events::{self, Event, Events},
@@ -102,6 +103,8 @@ pub struct Conntrack {
     pub(crate) fulfilled: Option<Expect>,
     /// Whether somebody listens to events.
     pub(crate) listening: bool,
+    /// What is known of other workers; nothing where there are none.
+    pub(super) affinity: Option<Affinity>,
     /// What has been counted.
     pub stats: Stats,
 }
@@ -155,6 +158,7 @@ impl Conntrack {
             events: Events::new(limits.events),
             fulfilled: None,
             listening: false,
+            affinity: None,
             stats: Stats::default(),
         }
     }
@@ -286,7 +290,7 @@ impl Conntrack {
                 link = link.next(&self.entries);
             }
         }
-        false
+        self.is_others(tuple)
     }
 
     /// Most connections that it takes.

@@ -121,8 +121,8 @@ pub struct Meta {
     pub priority: u32,
     /// Offset of the transport header from the network header; 0 while nobody has looked.
     pub l4: u16,
-    /// Protocol of the transport header.
-    pub protocol: u8,
+    /// The worker that is to have the packet, or whose the connection is of a packet that has left it.
+    pub worker: u8,
     /// What the packet is tracked by beside its zone: number of a template, 0 for none.
     pub template: u8,
     /// What the pieces carried from which it was put together.
@@ -139,7 +139,7 @@ impl Meta {
         mark: 0,
         priority: 0,
         l4: 0,
-        protocol: 0,
+        worker: 0,
         template: 0,
         pieces: [0; PIECES_MAX],
     };

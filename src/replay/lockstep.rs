@@ -206,7 +206,18 @@ impl Lockstep {
 
     /// Turns the management core and the workers until nothing moves.
     pub(super) fn settle(&mut self) {
+        self.finish_handing_over();
         while self.rig.crew.pump(&mut self.rig.router, self.now) > 0 {
+            for worker in &mut self.rig.workers {
+                while worker.step(self.now) > 0 {}
+            }
+            self.finish_handing_over();
+        }
+    }
+
+    /// Turns the workers until none has handed anything to another.
+    fn finish_handing_over(&mut self) {
+        while self.rig.workers.len() > 1 && self.rig.crew.is_handing_over() {
             for worker in &mut self.rig.workers {
                 while worker.step(self.now) > 0 {}
             }

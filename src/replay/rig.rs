@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::ReplayError;
 use crate::{
     config::Config,
+    conntrack::Homes,
     control::Router,
     dpdk::mempool::Pool,
     graph::{Edge, Input, Nanos, Stats},
     port::nodes::Sink,
     publish::Epochs,
-    setup::{self, Crew, Leniency, PortFact},
+    setup::{self, Crew, Leniency, PortFact, Shared},
     tables::Tables,
     worker::{
         Worker,
@@ -30,6 +31,8 @@ pub(super) struct Rig {
     pub(super) ports: Vec<(u16, u16)>,
     /// Workers that there will be.
     count: usize,
+    /// What they know of each other.
+    shared: Shared,
 }
 
 /// What a worker is made of: its input and, for each port of the configuration, where packets go.
@@ -79,6 +82,7 @@ impl Rig {
             shape: Vec::new(),
             ports,
             count: workers,
+            shared: Shared::new(config, workers, Homes::Hash(workers as u32), SEED),
         };
         Ok((rig, epochs))
     }
@@ -99,6 +103,7 @@ impl Rig {
             sinks: sinks.collect(),
             punt: self.crew.punt(index),
             spread: None,
+            handed: (index, self.crew.handed()),
             cache_entries: config.cache.entries as usize,
             reassembly: setup::reassembly_room(config, self.count, SEED),
         });
@@ -107,7 +112,7 @@ impl Rig {
         let reader = self.router.reader();
         let worker = Worker::new(
             graph,
-            setup::flows(config, index, self.count, SEED, self.crew.teller(index)),
+            setup::flows(config, index, self.count, SEED, self.crew.teller(index), &self.shared),
             reader,
             epochs.guard(index),
             pool,

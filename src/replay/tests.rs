@@ -31,6 +31,7 @@ mod hosts;
 mod neighbours;
 mod sets;
 mod six;
+mod workers;
 
 /// Three ports, one of them with VLANs; routes of every kind; a path of smaller MTU.
 const WORLD: &str = r#"

@@ -6,6 +6,7 @@
 //!   place in the file
 
 mod crew;
+mod shared;
 mod six;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use crew::{Crew, received, unaccounted};
+pub use shared::Shared;
 
 use crate::{
     config::{self, At, Config, ConfigErrors, Cores, Sysctl},
@@ -425,7 +427,14 @@ pub fn reassembly_room(config: &Config, workers: usize, seed: u64) -> Reassembly
 }
 
 /// What worker `index` of `workers` keeps of connections; what it tells of packets goes into `told`.
-pub fn flows(config: &Config, index: usize, workers: usize, seed: u64, told: Teller) -> Flows {
+pub fn flows(
+    config: &Config,
+    index: usize,
+    workers: usize,
+    seed: u64,
+    told: Teller,
+    shared: &Shared,
+) -> Flows {
     let entries = (config.limits.connections / workers.max(1) as u32).max(64);
     let limits = conntrack::Limits {
         entries,
@@ -435,7 +444,9 @@ pub fn flows(config: &Config, index: usize, workers: usize, seed: u64, told: Tel
         calls: 1024,
         events: 4096,
     };
-    Flows::new(index, &limits, seed ^ index as u64, told)
+    let mut flows = Flows::new(index, &limits, seed ^ index as u64, told);
+    shared.give(index, &mut flows);
+    flows
 }
 
 /// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.

@@ -142,7 +142,7 @@ impl<S: Fn(&Tuple) -> bool> Tuples for Others<'_, S> {
     }
 
     fn steers(&self, reply: &Tuple) -> bool {
-        (self.steers)(reply)
+        (self.steers)(reply) && self.table.is_home(reply)
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) const PROXY: u8 = 17;
 pub(super) const PROXIED: u8 = 18;
 const OWN: u8 = 19;
 const LOOP: u8 = 20;
+pub(super) const AWAY: u8 = 21;
 
 /// Hooks that a packet of the router's to itself meets.
 const ROUND: &[Hook] = &[Hook::LocalOut, Hook::PostRouting, Hook::PreRouting, Hook::LocalIn];
@@ -88,6 +89,7 @@ macro_rules! edges {
             Edge::Drop(Reason::SynproxyTaken),
             Edge::Arc($own),
             $loop,
+            Edge::To("hand-over"),
         ]
     };
 }

@@ -8,7 +8,7 @@ use super::{
     around::Around,
     help,
     hooked::{
-        CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, REJECT, RESET, RULE,
+        AWAY, CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, REJECT, RESET, RULE,
         TARGET, TRACKER,
     },
     own::Maker,
@@ -50,6 +50,8 @@ pub(super) mod done {
     pub(in crate::netfilter::nodes) const COPY: u8 = 4;
     /// It tells a server of a client that has proved itself.
     pub(in crate::netfilter::nodes) const PROXIED: u8 = 8;
+    /// It comes from another worker, where it has met this hook up to tracking.
+    pub(in crate::netfilter::nodes) const HANDED: u8 = 32;
     /// It tells such a client that the server's handshake is finished.
     pub(in crate::netfilter::nodes) const FINISHES: u8 = 16;
 }
@@ -168,7 +170,13 @@ pub(super) fn meet(
     let routed = hook == Hook::LocalOut && passage.packet.hop() != 0;
     let before = routed.then(|| passage.way());
     let mut fate = Fate::On;
+    let tracks = |step: &Step| matches!(step, Step::Track);
+    let handed = passage.meta.done & done::HANDED != 0 && plan.iter().any(tracks);
     for step in plan {
+        // What comes before it has been done where the packet comes from.
+        if handed && passage.meta.done & done::HANDED != 0 && !tracks(step) {
+            continue;
+        }
         fate = match *step {
             Step::Track => track(&mut passage, filter, cx),
             Step::Table(entry) => table(&mut passage, entry, filter, cx),
@@ -240,9 +248,16 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
         hook: hook_of(passage.hook),
         template,
         prior: if exempt { Prior::Untracked } else { Prior::Nothing },
+        handed: passage.meta.done & done::HANDED != 0,
         ..EnterCx::new(cx.now, &filter.rules)
     };
+    passage.meta.done &= !done::HANDED;
     let entered = cx.own.conntrack.enter(passage.ip(), &enter);
+    if let Some(owner) = entered.elsewhere {
+        passage.meta.done |= done::HANDED;
+        passage.meta.worker = owner as u8;
+        return Fate::Edge(AWAY);
+    }
     passage.meta.conn = entered.conn.map_or(0, ConnId::to_bits);
     passage.meta.info = note_of(entered.info);
     if entered.verdict == Tracked::Drop {

@@ -67,6 +67,23 @@ impl Lab {
         self.lockstep.receive(0, frame);
     }
 
+    /// The same on the port at `place`.
+    pub(super) fn give_at(&mut self, place: usize, frame: &[u8]) {
+        let now = self.lockstep.now() + 1000;
+        self.lockstep.advance(now);
+        self.lockstep.receive(place, frame);
+    }
+
+    /// Packets that workers have handed to each other.
+    pub(super) fn handed(&self) -> u64 {
+        self.sum(|stats| stats.handed_out.get())
+    }
+
+    /// The ways by which they do.
+    pub(super) fn ways(&self) -> Vec<Arc<crate::port::nodes::Handover>> {
+        self.lockstep.rig.crew.handed()
+    }
+
     /// What time it is.
     pub(super) fn now(&self) -> Nanos {
         self.lockstep.now()
@@ -85,7 +102,7 @@ impl Lab {
         self.lockstep.rig.stats.iter().map(|stats| of(stats)).sum()
     }
 
-    fn ended(&self, reason: Reason) -> u64 {
+    pub(super) fn ended(&self, reason: Reason) -> u64 {
         self.sum(|stats| stats.drops[reason as usize].get())
     }
 
