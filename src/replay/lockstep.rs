@@ -22,7 +22,7 @@ use crate::{
         mempool::Pool,
     },
     graph::{Cx, Frame, Input, Nanos},
-    port::nodes::{Sink, Spread},
+    port::nodes::Sink,
     setup::{Leniency, unaccounted},
     tables::Tables,
     telemetry::report::CommandRow,
@@ -236,9 +236,7 @@ impl Lockstep {
             return;
         }
         packet.set_port(self.rig.ports[place].0);
-        let workers = self.slots.len();
-        let owner = if frame.len() < 14 { None } else { Spread::owner(frame, workers) };
-        let owner = owner.unwrap_or(0);
+        let owner = self.rig.owner(place, frame);
         *open(&self.slots[owner]) = Some(packet);
         self.rig.workers[owner].step(self.now);
         self.settle();

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::ReplayError;
 use crate::{
-    config::Config,
+    config::{Config, Spread},
     conntrack::Homes,
     control::Router,
     dpdk::mempool::Pool,
     graph::{Edge, Input, Nanos, Stats},
-    port::nodes::Sink,
+    port::{self, nodes::Sink},
     publish::Epochs,
     setup::{self, Crew, Leniency, PortFact, Shared},
     tables::Tables,
@@ -33,6 +33,7 @@ pub(super) struct Rig {
     count: usize,
     /// What they know of each other.
     shared: Shared,
+    spread: Spread,
 }
 
 /// What a worker is made of: its input and, for each port of the configuration, where packets go.
@@ -73,6 +74,10 @@ impl Rig {
             (fact.number, iface)
         });
         let ports = ports.collect();
+        let homes = match config.workers.spread {
+            Spread::Off => Homes::Unknown,
+            Spread::Rss | Spread::Hash => Homes::Hash(workers as u32),
+        };
         let crew = Crew::new(workers);
         let rig = Self {
             router,
@@ -82,9 +87,15 @@ impl Rig {
             shape: Vec::new(),
             ports,
             count: workers,
-            shared: Shared::new(config, workers, Homes::Hash(workers as u32), SEED),
+            shared: Shared::new(config, workers, homes, SEED),
+            spread: config.workers.spread,
         };
         Ok((rig, epochs))
+    }
+
+    /// The worker to which a frame comes by the port at `place`, as it would live.
+    pub(super) fn owner(&self, place: usize, frame: &[u8]) -> usize {
+        owner(self.spread, place, frame, self.count)
     }
 
     /// Adds a worker with these ends.
@@ -122,6 +133,14 @@ impl Rig {
         self.crew.watch(Arc::clone(worker.stats()));
         self.stats.push(Arc::clone(worker.stats()));
         self.workers.push(worker);
+    }
+}
+
+/// The same of so many workers.
+pub(super) fn owner(spread: Spread, place: usize, frame: &[u8], workers: usize) -> usize {
+    match spread {
+        Spread::Off => place % workers,
+        Spread::Rss | Spread::Hash => port::nodes::Spread::owner(frame, workers).unwrap_or(0),
     }
 }
 

@@ -152,6 +152,7 @@ macro_rules! filters {
                 tftp_crosses_a_masquerade
                 copies_go_to_a_stranger
                 neighbours_meet_by_the_address_of_the_router
+                pings_to_many_come_back_through_a_masquerade
                 a_flood_does_not_reach_the_server
             }
         })*
