@@ -45,6 +45,7 @@ pub use sysctl::{ConfSysctl, Sysctl, SysctlError, SysctlName, Sysctls};
 pub use value::{At, InterfaceName};
 
 use crate::{
+    conntrack::nat::carrier::Ways,
     packet::MacAddr,
     route::spec::{NexthopSpec, RouteSpec, RuleSpec},
     worker::Idle,
@@ -105,6 +106,8 @@ pub struct Netfilter {
     pub sets: Option<At<PathBuf>>,
     /// Connections are tracked though no rule asks for it.
     pub track: bool,
+    /// How sources are translated where Linux has one way alone.
+    pub ways: Ways,
 }
 
 /// The threads that forward packets.

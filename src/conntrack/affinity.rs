@@ -72,9 +72,11 @@ impl Conntrack {
         affinity.owner(tuple, zone)
     }
 
-    /// Whether another worker has a connection with this tuple.
+    /// Whether another worker has a connection with this tuple, or expects one.
     pub(super) fn is_others(&self, tuple: &Tuple) -> bool {
-        self.affinity.as_ref().is_some_and(|own| own.listed(Kind::Tuple, tuple).is_some())
+        let listed = |kind| move |own: &Affinity| own.listed(kind, tuple).is_some();
+        let affinity = self.affinity.as_ref();
+        affinity.is_some_and(listed(Kind::Tuple)) || affinity.is_some_and(listed(Kind::Towards))
     }
 
     /// Lists a direction's tuple where that is needed.

@@ -160,6 +160,10 @@ pub(crate) mod feature {
     pub(crate) const LISTED: u8 = 8;
     /// The reply's tuple does.
     pub(crate) const LISTED_REPLY: u8 = 16;
+    /// It holds a block of ports.
+    pub(crate) const BLOCK: u8 = 32;
+    /// It holds a mapping of its source.
+    pub(crate) const CONE: u8 = 64;
 }
 
 /// One connection.

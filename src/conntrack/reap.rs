@@ -9,6 +9,7 @@ use super::{
     Nanos,
     entry::{ConnId, Dir, Proto, feature, status},
     events,
+    nat::carrier::holds,
     rules::Rules,
     table::{Conntrack, SLACK},
     track,
@@ -79,6 +80,13 @@ impl Conntrack {
             return None;
         }
         self.take_out(index, true);
+        let bits = self.entries[index as usize].nodes[0].features & holds::ANY;
+        if bits != 0 {
+            let original = *self.entries[index as usize].tuple(Dir::Original);
+            if let Some(carrier) = &mut self.carrier {
+                carrier.release(index, bits, &original, self.affinity.as_ref());
+            }
+        }
         let entry = &mut self.entries[index as usize];
         self.seqadj.give_back(entry.seqadj);
         entry.seqadj = 0;

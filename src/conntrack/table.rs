@@ -17,6 +17,7 @@ use super::{
     entry::{ConnId, Dir, Entry, Proto, feature, status},
     events::{self, Event, Events},
     expect::{Expect, Expects},
+    nat::carrier::Carrier,
     rules::{Rules, Zone},
     seqadj::{self, SeqAdj},
     show::Snapshot,
@@ -104,7 +105,9 @@ pub struct Conntrack {
     /// Whether somebody listens to events.
     pub(crate) listening: bool,
     /// What is known of other workers; nothing where there are none.
-    pub(super) affinity: Option<Affinity>,
+    pub(crate) affinity: Option<Affinity>,
+    /// How carriers translate; nothing where nobody wants that.
+    pub carrier: Option<Box<Carrier>>,
     /// What has been counted.
     pub stats: Stats,
 }
@@ -159,6 +162,7 @@ impl Conntrack {
             fulfilled: None,
             listening: false,
             affinity: None,
+            carrier: None,
             stats: Stats::default(),
         }
     }

@@ -17,7 +17,11 @@ use crate::{
         ConnId, Conntrack, CtInfo, Dir, Entry, Limits, Rules, Tuple,
         entry::Proto,
         helper::{Heard, Helpers, run},
-        nat::{Manip, Range, setup::Env, sources::Sources},
+        nat::{
+            Manip, Range,
+            setup::{Env, Outcome},
+            sources::Sources,
+        },
         status,
         track::tcp::State,
         tuple::Seed,
@@ -116,14 +120,14 @@ impl Flows {
         next(&mut self.random)
     }
 
-    /// Decides a side of a connection that has not left yet.
-    pub fn bind(&mut self, conn: ConnId, which: Manip, range: &Range, now: Nanos) {
+    /// Decides a side of a connection that has not left yet; false where it may not leave.
+    pub fn bind(&mut self, conn: ConnId, which: Manip, range: &Range, now: Nanos) -> bool {
         let mut seed = self.random();
         let random = || draw(&mut seed);
         let (table, sources) = (&mut self.conntrack, &mut self.sources);
         let mut env = Env { table, sources, steers: |_: &Tuple| true, random, now };
         // A choice from an exhausted range clashes when it is confirmed, as in the kernel.
-        let _ = env.setup(conn, range, which);
+        !matches!(env.setup(conn, range, which), Outcome::Refused(_))
     }
 
     /// No rule has decided: addresses stay, and a port changes only where it is taken.
@@ -134,13 +138,19 @@ impl Flows {
             Manip::Src => current.src,
             Manip::Dst => current.dst,
         };
-        self.bind(conn, which, &Range::address(address), now);
+        // Strangers may send to an endpoint that somebody speaks with, where that is wanted.
+        let stranger = self.conntrack.carrier.as_ref().filter(|_| which == Manip::Dst);
+        let range = stranger.and_then(|carrier| carrier.inward(&current));
+        self.bind(conn, which, &range.unwrap_or_else(|| Range::address(address)), now);
     }
 
     /// Between two bursts, when no packet is under way: what has ended is freed.
     pub fn rest(&mut self, now: Nanos, filter: &Filter) {
         self.conntrack.abandon(now);
         self.conntrack.run(now, &filter.rules, BUDGET);
+        if let Some(carrier) = &mut self.conntrack.carrier {
+            self.log.tell_blocks(carrier, now);
+        }
         for program in filter.counting() {
             program.sweep(self.worker, BUDGET as usize, &|conn| self.is_open(conn));
         }

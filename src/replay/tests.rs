@@ -24,6 +24,7 @@ use crate::{
     route::{control::Verb, spec::RouteSpec},
 };
 
+mod carriers;
 mod changes;
 mod clamp;
 mod fragments;

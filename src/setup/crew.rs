@@ -9,7 +9,7 @@ use crate::{
     dpdk::mbuf::{Flags, Packet},
     graph::{Nanos, Reason, Stats},
     neighbour::nodes::Punted,
-    netfilter::told::{self, Teller, Told},
+    netfilter::told::{self, BlockTold, Teller, Told},
     port::nodes::Handover,
     worker::{Injected, Jobs},
 };
@@ -39,6 +39,7 @@ pub struct Crew {
     punts: Vec<Arc<ArrayQueue<Punted>>>,
     injects: Vec<Arc<ArrayQueue<Injected>>>,
     told: Vec<Arc<ArrayQueue<Told>>>,
+    blocks: Vec<Arc<ArrayQueue<BlockTold>>>,
     jobs: Vec<Jobs>,
     handed: Vec<Arc<Handover>>,
     backlog: VecDeque<Injected>,
@@ -53,6 +54,7 @@ impl Crew {
         Self {
             punts: (0..workers).map(|_| Arc::new(ArrayQueue::new(PUNT_DEPTH))).collect(),
             injects: (0..workers).map(|_| Arc::new(ArrayQueue::new(INJECT_DEPTH))).collect(),
+            blocks: (0..workers).map(|_| Arc::new(ArrayQueue::new(told::DEPTH))).collect(),
             told: (0..workers).map(|_| Arc::new(ArrayQueue::new(told::DEPTH))).collect(),
             jobs: (0..workers).map(|_| jobs()).collect(),
             // A lone worker has nobody to hand anything to.
@@ -101,7 +103,7 @@ impl Crew {
 
     /// What worker `index` tells of packets with.
     pub fn teller(&self, index: usize) -> Teller {
-        Teller::new(Arc::clone(&self.told[index]))
+        Teller::new(Arc::clone(&self.told[index]), Arc::clone(&self.blocks[index]))
     }
 
     /// The ring from which worker `index` takes packets of the management core.
@@ -136,6 +138,11 @@ impl Crew {
                 let Some(told) = ring.pop() else { break };
                 router.handle_told(&told);
                 moved += 1;
+            }
+        }
+        for ring in &self.blocks {
+            while let Some(told) = ring.pop() {
+                router.log(told.line());
             }
         }
         router.poll(now);

@@ -18,7 +18,7 @@ pub use shared::Shared;
 
 use crate::{
     config::{self, At, Config, ConfigErrors, Cores, Sysctl},
-    conntrack,
+    conntrack::{self, nat::carrier::Carrier},
     control::{IfaceSpec, Limits, NeighbourSpec, Router},
     dpdk::{
         eal::{Eal, EalError, EalOptions, Huge},
@@ -66,6 +66,8 @@ pub struct Machine {
     _eal: Eal,
 }
 
+/// Places of connections beyond their limit, as those that have ended.
+const CARRIER_SLACK: u32 = 2048;
 /// What a buffer takes beside its data: the head of the packet, and the pool's own.
 const BUFFER_OVERHEAD: u64 = 256;
 /// Buffers for packets that fit into no ordinary one; none lives for longer than a worker's turn.
@@ -446,7 +448,26 @@ pub fn flows(
     };
     let mut flows = Flows::new(index, &limits, seed ^ index as u64, told);
     shared.give(index, &mut flows);
+    flows.conntrack.carrier = carrier(config, index, workers, entries, shared.seed());
     flows
+}
+
+/// How worker `index` of `workers` translates as carriers do.
+fn carrier(
+    config: &Config,
+    index: usize,
+    workers: usize,
+    entries: u32,
+    seed: u64,
+) -> Option<Box<Carrier>> {
+    let mut ways = config.netfilter.ways.clone();
+    if let Some(plan) = &mut ways.blocks {
+        // All together are to give a subscriber no more than it may have, but each one at least.
+        let most = (usize::from(plan.per_subscriber) / workers.max(1)).max(1);
+        plan.per_subscriber = most as u8;
+        plan.share = (index as u32, workers.max(1) as u32);
+    }
+    Carrier::new(&ways, entries.saturating_add(CARRIER_SLACK), seed).map(Box::new)
 }
 
 /// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.

@@ -15,6 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Shared {
     all: Option<(Arc<Homes>, Arc<Directory>)>,
+    seed: u64,
 }
 
 impl Shared {
@@ -25,7 +26,7 @@ impl Shared {
             let flows = config.limits.connections as usize * 2;
             (Arc::new(homes), Arc::new(Directory::new(flows, seed)))
         });
-        Self { all }
+        Self { all, seed }
     }
 
     /// Gives worker `index` its part.
@@ -34,6 +35,11 @@ impl Shared {
             let (homes, directory) = (Arc::clone(homes), Arc::clone(directory));
             flows.conntrack.set_affinity(Affinity { homes, directory, me: index as u16 });
         }
+    }
+
+    /// What nobody outside can foretell, and is the same for all.
+    pub const fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The directory, where there is one.

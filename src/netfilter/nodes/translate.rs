@@ -176,6 +176,8 @@ pub(super) fn set_up(
     {
         entry.masquerade = masquerade;
     }
-    around.own.bind(conn, side, &range, around.now);
-    Verdict::Accept
+    match around.own.bind(conn, side, &range, around.now) {
+        true => Verdict::Accept,
+        false => Verdict::Drop(DropCause::Target),
+    }
 }

@@ -6,15 +6,15 @@ use crate::{
     telemetry::protocol::Tool,
 };
 
-const HANDED: &str = "[limits]\nconnections = 16384\n";
-const LAN: usize = 0;
-const WAN: usize = 1;
+pub(super) const HANDED: &str = "[limits]\nconnections = 16384\n";
+pub(super) const LAN: usize = 0;
+pub(super) const WAN: usize = 1;
 
 /// Nobody knows to which worker a flow comes: each port has its own.
 const BY_PORT: &str = "[limits]\nconnections = 16384\n[workers]\nspread = \"off\"\n";
 
 /// A lab with these rules of iptables.
-fn lab(machine: &Machine, workers: usize, words: &str, rules: &[&str]) -> Lab {
+pub(super) fn lab(machine: &Machine, workers: usize, words: &str, rules: &[&str]) -> Lab {
     let mut lab = Lab::new(machine, workers, words);
     for rule in rules {
         let words = rule.split_whitespace().map(str::to_owned).collect();
@@ -25,12 +25,12 @@ fn lab(machine: &Machine, workers: usize, words: &str, rules: &[&str]) -> Lab {
 }
 
 /// An IPv4 packet from its header on.
-fn ip(frame: &[u8]) -> &[u8] {
+pub(super) fn ip(frame: &[u8]) -> &[u8] {
     &frame[14..]
 }
 
 /// The payload of a packet and its ends the other way round.
-fn answer_to(frame: &[u8]) -> FrameBuilder {
+pub(super) fn answer_to(frame: &[u8]) -> FrameBuilder {
     let view = Ipv4View::new_checked(ip(frame)).unwrap();
     let l4 = view.payload();
     let port = |at: usize| u16::from_be_bytes([l4[at], l4[at + 1]]);
@@ -158,7 +158,7 @@ fn plain(to: usize, mut frame: Vec<u8>) -> Vec<u8> {
     frame
 }
 
-const MASQUERADE: &[&str] = &[
+pub(super) const MASQUERADE: &[&str] = &[
     "-t nat -A POSTROUTING -o wan -j MASQUERADE",
     "-P FORWARD DROP",
     "-A FORWARD -i lan -j ACCEPT",
