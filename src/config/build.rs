@@ -95,6 +95,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         routes,
         route_file,
         netfilter,
+        nat64: super::nat64::net64(&file.nat64),
         neighbours,
         advertise,
         sysctls,
@@ -125,6 +126,7 @@ fn ways(table: &Netfilter, workers: Option<&Workers>, errors: &mut Errors) -> Wa
         blocks: plan,
         cones: table.mapping == Mapping::EndpointIndependent,
         filtering: table.filtering,
+        crosses: false,
     }
 }
 

@@ -12,6 +12,7 @@ mod build;
 mod docs;
 mod error;
 mod host;
+mod nat64;
 mod neigh;
 pub mod netfilter;
 mod policy;
@@ -45,7 +46,7 @@ pub use sysctl::{ConfSysctl, Sysctl, SysctlError, SysctlName, Sysctls};
 pub use value::{At, InterfaceName};
 
 use crate::{
-    conntrack::nat::carrier::Ways,
+    conntrack::nat::{carrier::Ways, cross::Net64},
     packet::MacAddr,
     route::spec::{NexthopSpec, RouteSpec, RuleSpec},
     worker::Idle,
@@ -89,6 +90,8 @@ pub struct Config {
     pub route_file: Option<At<PathBuf>>,
     /// The packet filter.
     pub netfilter: Netfilter,
+    /// Translation between IPv6 and IPv4.
+    pub nat64: Option<Net64>,
     /// Neighbours that need no question.
     pub neighbours: Vec<At<Neighbour>>,
     /// What hosts of links are told.

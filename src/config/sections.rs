@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     advertise::AdvertiseTable,
+    nat64::Nat64Table,
     policy::{NexthopTable, RuleTable, VrfTable},
     route::{NeighbourTable, RouteTable},
     section::section,
@@ -36,6 +37,8 @@ section! {
         limits "limits": Limits = Limits::empty();
         /// The packet filter.
         netfilter "netfilter": Netfilter = Netfilter::empty();
+        /// Translation between IPv6 and IPv4 (RFC 6146).
+        nat64 "nat64": Nat64Table = Nat64Table::empty();
         /// Where tools ask the running router.
         telemetry "telemetry": Telemetry = Telemetry::empty();
         /// Ports: devices that packets come from and go to. One table for each.

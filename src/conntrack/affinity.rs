@@ -83,7 +83,7 @@ impl Conntrack {
     pub(super) fn list(&mut self, index: u32, dir: Dir) -> Result<(), Refused> {
         let Some(affinity) = &self.affinity else { return Ok(()) };
         let entry = &mut self.entries[index as usize];
-        let translated = entry.status & status::NAT_MASK != 0;
+        let translated = entry.status & status::NAT_MASK != 0 || entry.is_crossing();
         let tuple = *entry.tuple(dir);
         if entry.nodes[0].features & bit(dir) != 0 || !affinity.lists(&tuple, translated) {
             return Ok(());

@@ -221,6 +221,12 @@ impl Entry {
         self.status & bits == bits
     }
 
+    /// Whether its directions are of two families.
+    #[inline]
+    pub const fn is_crossing(&self) -> bool {
+        self.nodes[0].tuple.six != self.nodes[1].tuple.six
+    }
+
     /// The connection that announced this one; it may be dead by now.
     pub const fn master(&self) -> Option<ConnId> {
         match self.master {

@@ -203,6 +203,15 @@ impl Conntrack {
         Ok(())
     }
 
+    /// Gives a connection that has not left yet the timeouts of a policy.
+    pub fn set_policy(&mut self, conn: ConnId, policy: u16, rules: &Rules) {
+        let Some(entry) = self.get_mut(conn) else { return };
+        entry.policy = policy;
+        if let (Proto::Udp(_), false) = (&entry.proto, entry.is(status::CONFIRMED)) {
+            entry.expires = rules.timeouts_of(policy).udp[0];
+        }
+    }
+
     /// The router itself has reset a connection of TCP (`nf_conntrack_tcp_set_closing`).
     pub fn close_tcp(&mut self, conn: ConnId, rules: &Rules, now: Nanos) {
         let Some(entry) = self.get_mut(conn).filter(|entry| in_table(entry)) else { return };

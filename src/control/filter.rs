@@ -8,7 +8,7 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use super::Router;
 use crate::{
-    conntrack::{Addr, Rules},
+    conntrack::{Addr, Rules, nat::cross::Net64},
     graph::Nanos,
     netfilter::{
         Fault, Program, Slots, compile,
@@ -28,6 +28,8 @@ pub(super) struct Filtering {
     programs: [Option<Arc<Program>>; 2],
     /// Connections are tracked though no rule asks for it.
     pub(super) tracks: bool,
+    /// Which addresses stand for ones of the other family.
+    cross: Option<Net64>,
     pub(super) rules: Rules,
     /// What workers read, made anew when something has changed.
     pub(super) filter: Option<Arc<Filter>>,
@@ -57,6 +59,7 @@ impl Filtering {
             slots: [Slots::new(workers), Slots::new(workers)],
             programs: [None, None],
             tracks: false,
+            cross: None,
             rules: Rules::default(),
             filter: None,
             dirty: false,
@@ -143,6 +146,12 @@ impl Router {
     pub fn set_tracking(&mut self, on: bool) {
         self.filtering.tracks = on;
         self.filter_changed();
+    }
+
+    /// Translates between IPv6 and IPv4, for which connections are tracked.
+    pub fn set_cross(&mut self, net: Net64) {
+        self.filtering.cross = Some(net);
+        self.set_tracking(true);
     }
 
     /// Changes sysctls of connection tracking.
@@ -239,6 +248,9 @@ impl Router {
         let programs = self.filtering.programs.clone();
         let mut filter = Filter::new(programs, self.filtering.tracks, self.filtering.rules.clone())
             .with_sets(self.filtering.sets.sets());
+        if let Some(net) = self.filtering.cross {
+            filter = filter.with_cross(net);
+        }
         filter.lost = self.filtering.lost.iter().copied().collect();
         let idle = [false, true]
             .into_iter()

@@ -19,6 +19,7 @@ use crate::{
         helper::{Heard, Helpers, run},
         nat::{
             Manip, Range,
+            cross::Net64,
             setup::{Env, Outcome},
             sources::Sources,
         },
@@ -142,6 +143,15 @@ impl Flows {
         let stranger = self.conntrack.carrier.as_ref().filter(|_| which == Manip::Dst);
         let range = stranger.and_then(|carrier| carrier.inward(&current));
         self.bind(conn, which, &range.unwrap_or_else(|| Range::address(address)), now);
+    }
+
+    /// Gives a new connection its tuple in the other family; false where it may not leave.
+    pub(super) fn cross(&mut self, conn: ConnId, net: Net64, now: Nanos) -> bool {
+        let mut seed = self.random();
+        let random = || draw(&mut seed);
+        let (table, sources) = (&mut self.conntrack, &mut self.sources);
+        let mut env = Env { table, sources, steers: |_: &Tuple| true, random, now };
+        !matches!(env.cross(conn, net), Outcome::Refused(_))
     }
 
     /// Between two bursts, when no packet is under way: what has ended is freed.

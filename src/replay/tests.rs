@@ -29,6 +29,7 @@ mod changes;
 mod clamp;
 mod fragments;
 mod hosts;
+mod nat64;
 mod neighbours;
 mod sets;
 mod six;

@@ -170,6 +170,9 @@ pub fn router(
     apply_sysctls(config, &mut router);
     router.set_clamp_mss(config.tcp.clamp_mss);
     router.set_tracking(config.netfilter.track);
+    if let Some(net) = config.nat64 {
+        router.set_cross(net);
+    }
     let workers = epochs.readers();
     router.set_conntrack_rules(|rules| {
         for (word, value) in config.sysctls.conntrack() {
@@ -461,6 +464,7 @@ fn carrier(
     seed: u64,
 ) -> Option<Box<Carrier>> {
     let mut ways = config.netfilter.ways.clone();
+    ways.crosses = config.nat64.is_some();
     if let Some(plan) = &mut ways.blocks {
         // All together are to give a subscriber no more than it may have, but each one at least.
         let most = (usize::from(plan.per_subscriber) / workers.max(1)).max(1);

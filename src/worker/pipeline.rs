@@ -27,7 +27,7 @@ use crate::{
     },
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{MartianLog, Punt, Punted},
-    netfilter::nodes::Hooked,
+    netfilter::nodes::{Hooked, Nat64},
     port::nodes::{HandOver, HandedOver, Handover, HandoverRx, Sink, Spread, Tx},
     tables::Tables,
 };
@@ -99,6 +99,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Classify) as Box<dyn Node<Tables>>,
         Box::new(HandedOver),
         Box::new(HandOver::new(ways)),
+        Box::new(Nat64),
         Box::new(EthernetInput),
         Box::new(Punt::arp(Arc::clone(&punt))),
         Box::new(Ip4Input),

@@ -38,6 +38,8 @@ pub struct Ways {
     pub cones: bool,
     /// Who may answer through it.
     pub filtering: Filtering,
+    /// Hosts of IPv6 are seen in IPv4, each end of one as one.
+    pub crosses: bool,
 }
 
 /// What one worker keeps for them.
@@ -45,6 +47,8 @@ pub struct Ways {
 pub struct Carrier {
     blocks: Option<Blocks>,
     pub(crate) cones: Option<Cones>,
+    /// Sources of one family have one mapping too.
+    mapping: bool,
     filtering: Filtering,
     /// By place of a connection: the block that it holds, counted from 1.
     held: Box<[u32]>,
@@ -79,13 +83,14 @@ impl Carrier {
     pub fn new(ways: &Ways, capacity: u32, seed: u64) -> Option<Self> {
         let open = ways.filtering == Filtering::EndpointIndependent;
         let cones = ways.cones || open;
-        if ways.blocks.is_none() && !cones {
+        if ways.blocks.is_none() && !cones && !ways.crosses {
             return None;
         }
         let seed = Seed::new(seed);
         Some(Self {
             blocks: ways.blocks.clone().map(|plan| Blocks::new(plan, seed)),
-            cones: cones.then(|| Cones::new(capacity, seed)),
+            cones: (cones || ways.crosses).then(|| Cones::new(capacity, seed)),
+            mapping: cones,
             filtering: ways.filtering,
             held: vec![0; capacity as usize + 1].into(),
             records: VecDeque::with_capacity(RECORDS),
@@ -110,8 +115,9 @@ impl Carrier {
             let choice = choose::choose(current, range, Manip::Src, expected, tuples, random);
             return Ok(Decision::plain(choice));
         }
-        let Self { blocks, cones, records, lost, .. } = self;
-        if let Some(known) = cones.as_ref().and_then(|cones| cones.outward(current))
+        let Self { blocks, cones, records, lost, mapping, .. } = self;
+        let cones = cones.as_ref().filter(|_| *mapping);
+        if let Some(known) = cones.and_then(|cones| cones.outward(current))
             && range.holds_source(&known)
         {
             let taken = known.inverse().is_some_and(|reply| tuples.taken(&reply));
@@ -127,6 +133,33 @@ impl Carrier {
         let mut alone = cones.alone(tuples);
         let found = by_block(blocks, current, range, expected, &mut alone, random, records, lost)?;
         Ok(Decision { cone, ..found })
+    }
+
+    /// Chooses the source in IPv4 of a new connection from IPv6; `current` is what it is like there.
+    pub(super) fn cross(
+        &mut self,
+        original: &Tuple,
+        current: &Tuple,
+        range: &Range,
+        tuples: &mut impl Tuples,
+        random: &mut impl FnMut() -> u16,
+    ) -> Result<Decision, Refused> {
+        let cones = self.cones.as_ref().ok_or(Refused::NoBlock)?;
+        let choice = match cones.outer_of(original) {
+            Some(outer) => {
+                let known = Tuple { src: outer.src, sport: outer.sport, ..*current };
+                let taken = known.inverse().is_some_and(|reply| tuples.taken(&reply));
+                if taken { Choice::Exhausted(known) } else { Choice::Found(known) }
+            }
+            None => {
+                let mut alone = cones.alone(tuples);
+                choose::choose(current, range, Manip::Src, false, &mut alone, random)
+            }
+        };
+        match choice {
+            Choice::Found(_) => Ok(Decision { cone: true, ..Decision::plain(choice) }),
+            Choice::Exhausted(_) => Err(Refused::NoBlock),
+        }
     }
 
     /// A connection holds what has been decided for it; gives the bits of what it holds.
@@ -185,7 +218,7 @@ impl Carrier {
         if bits & feature::CONE != 0
             && let Some(cones) = &mut self.cones
         {
-            let outer = cones.outward(original);
+            let outer = cones.outer_of(original);
             if cones.release(original)
                 && let (Some(own), Some(outer)) = (affinity, outer)
             {

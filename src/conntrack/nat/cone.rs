@@ -111,13 +111,22 @@ impl Cones {
         }
     }
 
+    /// The outer source of an inner one, as a tuple without a destination.
+    pub fn outer_of(&self, inner: &Tuple) -> Option<Tuple> {
+        match self.find_inner(&source(inner)) {
+            0 => None,
+            at => Some(self.places[at as usize].outer),
+        }
+    }
+
     /// Where a packet to an outer endpoint goes, whoever sent it.
     pub fn inward(&self, tuple: &Tuple) -> Option<Range> {
         match self.find_outer(&reversed(tuple)) {
             0 => None,
             at => {
                 let inner = &self.places[at as usize].inner;
-                Some(Range::address(inner.src).with_ports(inner.sport, inner.sport))
+                let range = Range::address(inner.src).with_ports(inner.sport, inner.sport);
+                (inner.six == tuple.six).then_some(range)
             }
         }
     }

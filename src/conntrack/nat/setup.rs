@@ -112,12 +112,12 @@ impl<S: Fn(&Tuple) -> bool, R: FnMut() -> u16> Env<'_, S, R> {
 }
 
 /// The connections of a table but one.
-struct Others<'a, S> {
-    table: &'a mut Conntrack,
-    sources: &'a Sources,
-    steers: &'a S,
-    conn: ConnId,
-    now: Nanos,
+pub(super) struct Others<'a, S> {
+    pub(super) table: &'a mut Conntrack,
+    pub(super) sources: &'a Sources,
+    pub(super) steers: &'a S,
+    pub(super) conn: ConnId,
+    pub(super) now: Nanos,
 }
 
 impl<S: Fn(&Tuple) -> bool> Others<'_, S> {

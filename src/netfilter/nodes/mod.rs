@@ -1,6 +1,7 @@
 //! Nodes of the packet filter: one where packets meet each hook, for either family.
 
 mod around;
+mod cross;
 mod help;
 mod hooked;
 mod own;
@@ -9,4 +10,5 @@ mod range;
 mod synproxy;
 mod translate;
 
+pub use cross::Nat64;
 pub use hooked::Hooked;

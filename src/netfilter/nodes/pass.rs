@@ -6,7 +6,7 @@
 
 use super::{
     around::Around,
-    help,
+    cross, help,
     hooked::{
         AWAY, CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, REJECT, RESET, RULE,
         TARGET, TRACKER,
@@ -185,6 +185,7 @@ pub(super) fn meet(
             }
             Step::Help => help::help(&mut passage, filter, cx),
             Step::Confirm => confirm(&mut passage, cx),
+            Step::Cross => cross::look(&mut passage, filter, cx),
         };
         if fate != Fate::On {
             break;
@@ -204,7 +205,7 @@ pub(super) fn meet(
 
 /// What a packet is to its connection, as it is noted on it; one more than the kernel's number, so that 0
 /// is for those that nobody has looked at.
-const fn info_of(noted: u8) -> CtInfo {
+pub(super) const fn info_of(noted: u8) -> CtInfo {
     match noted {
         0 => CtInfo::Invalid,
         noted => match CtInfo::from_number(noted - 1) {

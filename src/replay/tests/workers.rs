@@ -43,7 +43,7 @@ pub(super) fn answer_to(frame: &[u8]) -> FrameBuilder {
 }
 
 /// A frame in pieces of up to `size` bytes.
-fn pieces(frame: &[u8], size: usize) -> Vec<Vec<u8>> {
+pub(super) fn pieces(frame: &[u8], size: usize) -> Vec<Vec<u8>> {
     let payload = &frame[34..];
     let piece = |start: usize| {
         let end = (start + size).min(payload.len());

@@ -1,0 +1,300 @@
+//! Hosts of IPv6 that talk with servers of IPv4 through the whole router.
+
+use super::{
+    fragments::Lab,
+    workers::{LAN, WAN, ip},
+    *,
+};
+use crate::{
+    conntrack::{Tuple, headers, tuple::ICMPV6},
+    packet::{
+        icmp4::ErrorKind,
+        ipv4::protocol,
+        ipv6::{Ipv6View, fragment::FragmentHeader},
+    },
+    port::table::IfaceAddr6,
+};
+use std::net::Ipv6Addr;
+
+const WORDS: &str = "[limits]\nconnections = 16384\n[nat64]\npool = \"203.0.113.192/30\"\n";
+const HOST: u128 = 0x2001_0db8_0001_0000_0000_0000_0000_0007;
+const SERVER: [u8; 4] = [198, 51, 100, 9];
+
+fn seen(four: [u8; 4]) -> Ipv6Addr {
+    Ipv6Addr::from_bits(0x0064_ff9b << 96 | u128::from(u32::from_be_bytes(four)))
+}
+
+fn lab(machine: &Machine, workers: usize) -> Lab {
+    let mut lab = Lab::new(machine, workers, WORDS);
+    let own = IfaceAddr6::permanent("2001:db8:1::1/64".parse().unwrap());
+    lab.router().add_address6("lan", own).unwrap();
+    lab.router().commit();
+    lab
+}
+
+fn from_host(n: u128, server: [u8; 4]) -> FrameBuilder {
+    FrameBuilder::new().ipv6(Ipv6Addr::from_bits(HOST + n), seen(server))
+}
+
+fn only(lab: &Lab) -> (usize, Vec<u8>) {
+    let mut sent = lab.take();
+    assert_eq!(sent.len(), 1, "frames");
+    sent.pop().map(|(to, _, frame)| (to, frame)).unwrap()
+}
+
+/// The checksum of the transport holds.
+#[track_caller]
+fn is_whole(frame: &[u8]) {
+    let packet = ip(frame);
+    let found = headers::find(packet).unwrap();
+    let l4 = &packet[found.l4..];
+    let sum = match found.six {
+        false => {
+            assert!(checksum::ipv4_header(&packet[..20]));
+            let ends = [&packet[12..20], &[0, found.proto], &(l4.len() as u16).to_be_bytes()];
+            if found.proto == protocol::ICMP {
+                checksum::sum(l4)
+            } else {
+                checksum::add(checksum::sum(&ends.concat()), checksum::sum(l4))
+            }
+        }
+        true => {
+            let ends = [&packet[8..40], &(l4.len() as u32).to_be_bytes(), &[0, 0, 0, found.proto]];
+            checksum::add(checksum::sum(&ends.concat()), checksum::sum(l4))
+        }
+    };
+    assert_eq!(sum, 0xffff, "checksum of {packet:02x?}");
+}
+
+/// Shows RFC 6146 section 1.2.2: a walk there and back, of each protocol, with one hop counted.
+#[test]
+fn hosts_of_ipv6_reach_servers_of_ipv4() {
+    let machine = machine_for(&world());
+    for workers in [1, 3] {
+        let mut lab = lab(&machine, workers);
+        for n in 0..30_u16 {
+            let there = from_host((n % 3).into(), SERVER);
+            let there = match n % 3 {
+                0 => there.udp(4000 + n, 53).payload_len(33),
+                1 => there.tcp(4000 + n, 80, 2),
+                _ => there.echo_request(4000 + n, 7).payload_len(21),
+            };
+            lab.give_at(LAN, &there.build());
+            let (to, out) = only(&lab);
+            is_whole(&out);
+            let view = Ipv4View::new_checked(ip(&out)).unwrap();
+            assert_eq!((to, view.dst().octets(), view.ttl()), (WAN, SERVER, 63));
+            assert!((192..196).contains(&view.src().octets()[3]) && view.src().octets()[0] == 203);
+            let l4 = view.payload().to_vec();
+            let word = |at: usize| u16::from_be_bytes([l4[at], l4[at + 1]]);
+            let back = FrameBuilder::new().ipv4(view.dst(), view.src());
+            let back = match n % 3 {
+                0 => back.udp(53, word(0)).payload_len(50),
+                1 => back.tcp_spec(crate::packet::tcp::TcpSpec {
+                    src_port: 80,
+                    dst_port: word(0),
+                    seq: 9,
+                    ack: 1,
+                    flags: 0x12,
+                    window: 500,
+                }),
+                _ => back.echo_reply(word(4), word(6)).payload_len(21),
+            };
+            lab.give_at(WAN, &back.build());
+            let (to, came) = only(&lab);
+            is_whole(&came);
+            let view = Ipv6View::new_checked(ip(&came)).unwrap();
+            assert_eq!((to, view.src(), view.hop_limit()), (LAN, seen(SERVER), 63));
+            assert_eq!(view.dst().to_bits(), HOST + u128::from(n % 3));
+            let tuple = Tuple::of(ip(&came)).unwrap();
+            let port = if tuple.proto == ICMPV6 { tuple.sport } else { tuple.dport };
+            assert_eq!(port, 4000 + n);
+        }
+        lab.finish();
+    }
+}
+
+/// Shows RFC 6146 section 3.5.1.1: one address and port in IPv4 for all servers, and one address for a host.
+#[test]
+fn an_end_of_ipv6_is_one_end_of_ipv4() {
+    let machine = machine_for(&world());
+    for workers in [1, 3] {
+        let mut lab = lab(&machine, workers);
+        let mut ends = HashMap::new();
+        for server in 1..30 {
+            for n in 0..6_u16 {
+                let there = from_host(u128::from(n % 3), [198, 51, 100, server]);
+                lab.give_at(LAN, &there.udp(7000 + n / 3, 53).build());
+                let tuple = Tuple::of(ip(&only(&lab).1)).unwrap();
+                let end = (tuple.src, tuple.sport);
+                assert_eq!(*ends.entry(n).or_insert(end), end, "{workers} workers");
+            }
+        }
+        assert_eq!((ends[&0].0, ends[&1].0, ends[&2].0), (ends[&3].0, ends[&4].0, ends[&5].0));
+        let all: std::collections::HashSet<_> = ends.values().collect();
+        assert_eq!(all.len(), 6);
+        // Who was not asked is not let in.
+        let (address, port) = ends[&0];
+        let stranger = FrameBuilder::new()
+            .ipv4([198, 51, 100, 99].into(), Ipv4Addr::from(address.first4()))
+            .udp(53, port);
+        lab.give_at(WAN, &stranger.build());
+        assert!(lab.take().is_empty());
+        assert_eq!(lab.ended(Reason::NatCross), 1);
+        lab.finish();
+    }
+}
+
+/// Shows RFC 7915 section 4.2 and RFC 6146 section 3.5: errors reach whom they concern.
+#[test]
+fn errors_cross_both_ways() {
+    let machine = machine_for(&world());
+    for workers in [1, 3] {
+        let mut lab = lab(&machine, workers);
+        for n in 0..8_u16 {
+            let asked = from_host(0, SERVER).udp(5000 + n, 53).payload_len(100).build();
+            lab.give_at(LAN, &asked);
+            let (_, out) = only(&lab);
+            let mapped = Ipv4View::new_checked(ip(&out)).unwrap();
+            let error = FrameBuilder::new()
+                .ipv4([198, 51, 100, 77].into(), mapped.src())
+                .icmp_error(ErrorKind::TimeExceeded { code: 0 })
+                .payload(&ip(&out)[..60]);
+            lab.give_at(WAN, &error.build());
+            let (to, came) = only(&lab);
+            is_whole(&came);
+            let view = Ipv6View::new_checked(ip(&came)).unwrap();
+            assert_eq!((to, view.src()), (LAN, seen([198, 51, 100, 77])));
+            assert_eq!(view.payload()[..2], [3, 0]);
+            let quoted = Tuple::of(&view.payload()[8..]).unwrap();
+            assert_eq!(quoted, Tuple::of(ip(&asked)).unwrap());
+
+            // A host says that nobody is there.
+            let answer = FrameBuilder::new().ipv4(SERVER.into(), mapped.src());
+            let port = u16::from_be_bytes([ip(&out)[20], ip(&out)[21]]);
+            lab.give_at(WAN, &answer.udp(53, port).payload_len(40).build());
+            let (_, came) = only(&lab);
+            let error = FrameBuilder::new()
+                .ipv6(Ipv6Addr::from_bits(HOST), seen(SERVER))
+                .icmp6_error(crate::packet::icmp6::ErrorKind::Unreachable { code: 4 })
+                .payload(ip(&came));
+            lab.give_at(LAN, &error.build());
+            let (to, left) = only(&lab);
+            is_whole(&left);
+            let view = Ipv4View::new_checked(ip(&left)).unwrap();
+            assert_eq!((to, view.dst().octets(), view.src()), (WAN, SERVER, mapped.src()));
+            assert_eq!(view.payload()[..2], [3, 3]);
+            let quoted = Tuple::of(&view.payload()[8..]).unwrap();
+            assert_eq!((quoted.dport, quoted.src.first4()), (port, SERVER));
+        }
+        lab.finish();
+    }
+}
+
+/// Shows RFC 7915 sections 4 and 5: what is too long is cut where it may be, and else its sender is told.
+#[test]
+fn what_does_not_fit_is_cut_or_told_of() {
+    let machine = machine_for(&world());
+    let mut lab = lab(&machine, 1);
+    lab.give_at(LAN, &from_host(0, SERVER).udp(5000, 53).build());
+    let (_, out) = only(&lab);
+    let (mapped, port) = (Ipv4View::new_checked(ip(&out)).unwrap().src(), 5000);
+    let back = || FrameBuilder::new().ipv4(SERVER.into(), mapped).udp(53, port).payload_len(1472);
+    lab.give_at(WAN, &back().build());
+    let sent = lab.take();
+    assert_eq!(sent.len(), 2, "pieces");
+    let mut whole = Vec::new();
+    for (to, _, frame) in &sent {
+        let view = Ipv6View::new_checked(ip(frame)).unwrap();
+        assert!(*to == LAN && frame.len() <= 14 + 1280 && view.next_header() == 44);
+        let header = FragmentHeader::read(view.payload()).unwrap();
+        assert_eq!(usize::from(header.offset), whole.len());
+        whole.extend_from_slice(&view.payload()[8..]);
+    }
+    assert_eq!(whole.len(), 1480);
+
+    lab.give_at(WAN, &back().dont_fragment().build());
+    let (to, told) = only(&lab);
+    let view = Ipv4View::new_checked(ip(&told)).unwrap();
+    assert_eq!((to, view.dst().octets(), &view.payload()[..2]), (WAN, SERVER, &[3, 4][..]));
+    assert_eq!(u16::from_be_bytes([view.payload()[6], view.payload()[7]]), 1480);
+
+    // The way in IPv4 is narrow, by the trunk.
+    let narrow = [203, 0, 113, 9];
+    lab.give_at(LAN, &from_host(0, narrow).udp(5001, 53).payload_len(1400).build());
+    let (to, told) = only(&lab);
+    let view = Ipv6View::new_checked(ip(&told)).unwrap();
+    assert_eq!((to, view.dst().to_bits(), &view.payload()[..2]), (LAN, HOST, &[2, 0][..]));
+    assert_eq!(view.payload()[4..8], 1420_u32.to_be_bytes());
+    // With that it fits.
+    lab.give_at(LAN, &from_host(0, narrow).udp(5001, 53).payload_len(1372).build());
+    assert_eq!(only(&lab).0, 2);
+
+    // The last hop is this one.
+    let last = {
+        let mut frame = from_host(0, SERVER).udp(5002, 53).build();
+        frame[21] = 1;
+        frame
+    };
+    lab.give_at(LAN, &last);
+    let (to, told) = only(&lab);
+    let view = Ipv6View::new_checked(ip(&told)).unwrap();
+    assert_eq!((to, view.src()), (LAN, "2001:db8:1::1".parse().unwrap()));
+    assert_eq!(view.payload()[..2], [3, 0]);
+    lab.finish();
+}
+
+/// Shows RFC 6146 section 3.4: pieces are put together before they cross.
+#[test]
+fn datagrams_in_pieces_cross_whole() {
+    let machine = machine_for(&world());
+    for workers in [1, 3] {
+        let mut lab = lab(&machine, workers);
+        for n in 0..6_u16 {
+            let whole = from_host(0, SERVER).udp(6000 + n, 53).payload_len(1600).build();
+            let payload = &whole[54..];
+            for (offset, piece) in [(0, &payload[..1000]), (1000, &payload[1000..])] {
+                let header = FragmentHeader {
+                    next_header: 17,
+                    offset,
+                    more: offset == 0,
+                    id: u32::from(n) + 9,
+                };
+                let mut frame = whole[..54].to_vec();
+                frame[20] = 44;
+                frame[18..20].copy_from_slice(&(8 + piece.len() as u16).to_be_bytes());
+                frame.extend(header.to_bytes());
+                frame.extend(piece);
+                lab.give_at(LAN, &frame);
+            }
+            let sent = lab.take();
+            assert_eq!(sent.len(), 2, "it is longer than the link carries");
+            let mut joined = Vec::new();
+            for (to, _, frame) in &sent {
+                let view = Ipv4View::new_checked(ip(frame)).unwrap();
+                assert!(*to == WAN && view.checksum_holds());
+                assert_eq!(view.fragment_offset(), joined.len());
+                joined.extend_from_slice(view.payload());
+            }
+            assert_eq!(joined[8..], payload[8..]);
+            // And the answer in pieces of IPv4.
+            let mapped = Ipv4View::new_checked(ip(&sent[0].2)).unwrap().src();
+            let port = u16::from_be_bytes([joined[0], joined[1]]);
+            let back = FrameBuilder::new().ipv4(SERVER.into(), mapped).udp(53, port);
+            let back = back.id(n).payload_len(2000).build();
+            for piece in super::workers::pieces(&back, 1400) {
+                lab.give_at(WAN, &piece);
+            }
+            let sent = lab.take();
+            let bytes: usize = sent
+                .iter()
+                .map(|(to, _, frame)| {
+                    assert_eq!(*to, LAN);
+                    Ipv6View::new_checked(ip(frame)).unwrap().payload().len() - 8
+                })
+                .sum();
+            assert_eq!(bytes, 2008);
+        }
+        lab.finish();
+    }
+}
