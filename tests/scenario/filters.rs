@@ -210,7 +210,7 @@ pub(crate) fn copies_go_to_a_stranger(kind: Kind) {
 }
 
 /// A server that gives back what it is sent.
-fn echoes(machine: &Namespace, address: &str) {
+pub(crate) fn echoes(machine: &Namespace, address: &str) {
     let listener = machine.enter(|| TcpListener::bind(address)).expect("bind");
     std::thread::spawn(move || {
         for mut peer in listener.incoming().flatten() {
@@ -228,7 +228,7 @@ fn echoes(machine: &Namespace, address: &str) {
 
 /// Says something large to who echoes, and hears it again; tells as whom.
 #[track_caller]
-fn hears_its_echo(machine: &Namespace, server: &str) -> SocketAddr {
+pub(crate) fn hears_its_echo(machine: &Namespace, server: &str) -> SocketAddr {
     let server: SocketAddr = server.parse().expect("an address");
     machine.enter(|| {
         let limit = Duration::from_secs(20);
