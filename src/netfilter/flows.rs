@@ -146,12 +146,22 @@ impl Flows {
     }
 
     /// Gives a new connection its tuple in the other family; false where it may not leave.
-    pub(super) fn cross(&mut self, conn: ConnId, net: Net64, now: Nanos) -> bool {
+    pub(super) fn cross(
+        &mut self,
+        conn: ConnId,
+        net: Net64,
+        (six, from_inside): (bool, bool),
+        now: Nanos,
+    ) -> bool {
         let mut seed = self.random();
         let random = || draw(&mut seed);
         let (table, sources) = (&mut self.conntrack, &mut self.sources);
         let mut env = Env { table, sources, steers: |_: &Tuple| true, random, now };
-        !matches!(env.cross(conn, net), Outcome::Refused(_))
+        let outcome = match six {
+            true => env.cross(conn, net),
+            false => env.cross_inward(conn, net, from_inside),
+        };
+        !matches!(outcome, Outcome::Refused(_))
     }
 
     /// Between two bursts, when no packet is under way: what has ended is freed.

@@ -244,6 +244,14 @@ impl Carrier {
         }
     }
 
+    /// The host of IPv6 that a packet of IPv4 goes to, where strangers may send or it comes from a host of
+    /// IPv6 itself.
+    pub(super) fn inward64(&self, tuple: &Tuple, from_inside: bool) -> Option<Tuple> {
+        let open = from_inside || self.filtering == Filtering::EndpointIndependent;
+        let inner = self.cones.as_ref().filter(|_| open)?.inner_at(tuple)?;
+        inner.six.then_some(inner)
+    }
+
     /// The oldest record that has not been told.
     pub fn next_record(&mut self) -> Option<Record> {
         self.records.pop_front()

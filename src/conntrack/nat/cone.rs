@@ -119,6 +119,14 @@ impl Cones {
         }
     }
 
+    /// The inner source behind the outer endpoint that a packet goes to, as a tuple without a destination.
+    pub fn inner_at(&self, tuple: &Tuple) -> Option<Tuple> {
+        match self.find_outer(&reversed(tuple)) {
+            0 => None,
+            at => Some(self.places[at as usize].inner),
+        }
+    }
+
     /// Where a packet to an outer endpoint goes, whoever sent it.
     pub fn inward(&self, tuple: &Tuple) -> Option<Range> {
         match self.find_outer(&reversed(tuple)) {

@@ -2,8 +2,8 @@
 //!
 //! - takes: connections of IPv6 to an address with one of IPv4 in it
 //! - gives: the tuple that the connection has in IPv4: a [`Net64`] says which addresses stand for which
-//! - obeys: RFC 6146 sections 3.1 and 3.5, RFC 6052 section 2.2; who may send from outside is whoever
-//!   was sent to (address and port dependent filtering)
+//! - obeys: RFC 6146 sections 3.1, 3.5 and 3.8, RFC 6052 section 2.2; who may send from outside is whoever
+//!   was sent to, unless operators want otherwise
 //! - costs: what the choice of a port costs, once a connection
 //!
 //! An address and port inside has one of the pool for all servers of a protocol, and addresses of one host
@@ -16,7 +16,7 @@ use super::super::{
     tuple::{Addr, ICMPV6, Tuple},
 };
 use super::{
-    Range,
+    Choice, Range,
     blocks::Refused,
     choose::flag,
     setup::{Env, Others, Outcome},
@@ -87,7 +87,45 @@ fn seen_outside(tuple: &Tuple, net: Net64) -> Option<Tuple> {
     Some(Tuple { src: Addr::four(host), dst, dport, proto, six: false, ..*tuple })
 }
 
+/// The tuple of a first packet in IPv6 that comes from outside to what a host is seen as.
+fn seen_inside(tuple: &Tuple, inner: &Tuple, net: Net64) -> Option<Tuple> {
+    let (sport, dport) = match (tuple.proto, tuple.type_code()) {
+        (protocol::ICMP, [icmp4::ty::ECHO_REQUEST, 0]) => {
+            (inner.sport, u16::from_be_bytes([icmp6::ty::ECHO_REQUEST, 0]))
+        }
+        (protocol::TCP | protocol::UDP, _) => (tuple.sport, inner.sport),
+        _ => return None,
+    };
+    let (src, dst) = (net.outer(tuple.src), inner.src);
+    Some(Tuple { src, dst, sport, dport, proto: inner.proto, six: true, ..*tuple })
+}
+
 impl<S: Fn(&Tuple) -> bool, R: FnMut() -> u16> Env<'_, S, R> {
+    /// Gives a connection from IPv4 that has not left yet its tuple in IPv6.
+    pub fn cross_inward(&mut self, conn: ConnId, net: Net64, from_inside: bool) -> Outcome {
+        let none = Outcome::Refused(Refused::NoBlock);
+        let Some(entry) = self.table.get(conn) else { return Outcome::Settled };
+        if entry.status & (status::CONFIRMED | status::DYING) != 0 {
+            return none;
+        }
+        let current = entry.tuple(Dir::Reply).inverse().filter(|current| !current.six);
+        let Some(current) = current else { return none };
+        let carrier = self.table.carrier.as_ref();
+        let inner = carrier.and_then(|carrier| carrier.inward64(&current, from_inside));
+        let seen = inner.and_then(|inner| seen_inside(&current, &inner, net));
+        let Some((seen, reply)) = seen.and_then(|seen| Some((seen, seen.inverse()?))) else {
+            return none;
+        };
+        if self.table.tuple_taken(&reply, conn, self.now) {
+            return none;
+        }
+        self.table.alter_reply(conn, reply);
+        if let Some(entry) = self.table.get_mut(conn) {
+            entry.status |= status::NAT_DONE_MASK;
+        }
+        Outcome::Chosen(Choice::Found(seen))
+    }
+
     /// Gives a connection that has not left yet its tuple in IPv4.
     pub fn cross(&mut self, conn: ConnId, net: Net64) -> Outcome {
         let Some(entry) = self.table.get(conn) else { return Outcome::Settled };

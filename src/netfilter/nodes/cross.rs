@@ -9,17 +9,17 @@
 
 use std::net::Ipv4Addr;
 
-use super::pass::{Fate, Passage, info_of};
+use super::pass::{Fate, Passage, done, info_of};
 use crate::{
     conntrack::{
-        Addr, ConnId, CtInfo, Dir, Tuple, headers,
+        Addr, ConnId, CtInfo, Dir, Tuple, Verdict, headers,
         nat::{
             cross::Net64,
             nat64::{How, Translated, Untranslatable, translate},
         },
         tuple::ICMPV6,
     },
-    dpdk::mbuf::{Flags, Packet},
+    dpdk::mbuf::{Flags, Meta, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     icmp::table::Cause,
     icmp6::table::Cause6,
@@ -46,6 +46,8 @@ const ERROR6: u8 = 2;
 const ERROR4: u8 = 3;
 const REFUSED: u8 = 4;
 const NO_BUFFER: u8 = 5;
+const AGAIN: u8 = 6;
+const CLASH: u8 = 7;
 
 /// Room for the largest Ethernet header.
 const LINK_ROOM: usize = 18;
@@ -74,8 +76,9 @@ pub(super) fn look(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, T
         return Fate::On;
     }
     match entry {
-        Some((conn, _)) if passage.six && passage.info() == CtInfo::New => {
-            if !cx.own.cross(conn, net, cx.now) {
+        Some((conn, _)) if passage.info() == CtInfo::New => {
+            let from_inside = passage.meta.done & done::HAIRPIN != 0;
+            if !cx.own.cross(conn, net, (passage.six, from_inside), cx.now) {
                 return Fate::Edge(NO_CROSS);
             }
             cx.own.conntrack.set_policy(conn, filter.cross_policy, &filter.rules);
@@ -232,6 +235,27 @@ fn turn(packet: &mut Packet, net: Net64, cx: &mut Cx<'_, Tables>) -> Become {
     Become::Other(other)
 }
 
+/// Where a packet goes that has become one of the other family: to hosts that are seen in IPv4 it comes
+/// in once more, as if from outside (RFC 6146 section 3.8).
+fn onward(packet: &mut Packet, net: Net64, cx: &mut Cx<'_, Tables>) -> u8 {
+    let ip = packet.data().get(packet.l3()..).unwrap_or_default();
+    if ip.first().is_none_or(|byte| byte >> 4 == 6) {
+        return TO_SIX;
+    }
+    let dst = ip.get(16..20).and_then(|dst| dst.first_chunk::<4>());
+    if dst.is_none_or(|dst| !net.is_pool(Addr::four(*dst))) {
+        return TO_FOUR;
+    }
+    let meta = packet.meta();
+    let conn = ConnId::from_bits(meta.conn);
+    let info = info_of(meta.info);
+    if conn.is_some_and(|conn| cx.own.conntrack.confirm(conn, info, cx.now) == Verdict::Drop) {
+        return CLASH;
+    }
+    packet.set_meta(Meta { mark: meta.mark, done: done::HAIRPIN, ..Meta::default() });
+    AGAIN
+}
+
 /// Gives the new packet what is known of the old one.
 fn dress(
     other: &mut Packet,
@@ -248,7 +272,7 @@ fn dress(
     other.begin(packet.iface(), l3 as u8, flags);
     other.set_trace(packet.trace());
     other.set_hop(0);
-    other.set_meta(crate::dpdk::mbuf::Meta { pieces: Default::default(), ..meta });
+    other.set_meta(Meta { pieces: Default::default(), ..meta });
     if six && joined {
         // What came in pieces may leave in such.
         if let Some(header) = other.data_mut().get_mut(l3..l3 + ipv4::HEADER_LEN) {
@@ -276,6 +300,8 @@ impl Node<Tables> for Nat64 {
             Edge::To("icmp4-error"),
             Edge::Drop(Reason::NatCross),
             Edge::Drop(Reason::NoBuffer),
+            Edge::To("nf4-pre-routing"),
+            Edge::Drop(Reason::ConntrackClash),
         ]
     }
 
@@ -288,10 +314,9 @@ impl Node<Tables> for Nat64 {
             };
             match turn(packet, net, cx) {
                 Become::Other(other) => {
-                    let six = other.data().get(other.l3()).is_some_and(|byte| byte >> 4 == 6);
                     // The old packet ends here in its place.
                     *packet = other;
-                    out.set(number, if six { TO_SIX } else { TO_FOUR });
+                    out.set(number, onward(packet, net, cx));
                 }
                 Become::Edge(edge) => out.set(number, edge),
             }

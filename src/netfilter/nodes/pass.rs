@@ -52,6 +52,8 @@ pub(super) mod done {
     pub(in crate::netfilter::nodes) const PROXIED: u8 = 8;
     /// It comes from another worker, where it has met this hook up to tracking.
     pub(in crate::netfilter::nodes) const HANDED: u8 = 32;
+    /// It comes from a host inside that is seen in the other family, to another such host.
+    pub(in crate::netfilter::nodes) const HAIRPIN: u8 = 64;
     /// It tells such a client that the server's handshake is finished.
     pub(in crate::netfilter::nodes) const FINISHES: u8 = 16;
 }

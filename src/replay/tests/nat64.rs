@@ -298,3 +298,109 @@ fn datagrams_in_pieces_cross_whole() {
         lab.finish();
     }
 }
+
+/// Shows RFC 6146 section 3.8: hosts inside meet by what they are seen as.
+#[test]
+fn hosts_of_ipv6_meet_by_their_addresses_of_ipv4() {
+    let machine = machine_for(&world());
+    for workers in [1, 3] {
+        let mut lab = lab(&machine, workers);
+        for n in 0..12_u16 {
+            // Bob is known outside, as he has spoken with somebody.
+            let bob = from_host(1, SERVER).udp(8000 + n, 53).build();
+            lab.give_at(LAN, &bob);
+            let bob = Tuple::of(ip(&only(&lab).1)).unwrap();
+            let alice = from_host(0, bob.src.first4()).udp(9000 + n, bob.sport).payload_len(9);
+            lab.give_at(LAN, &alice.build());
+            let (to, came) = only(&lab);
+            is_whole(&came);
+            let tuple = Tuple::of(ip(&came)).unwrap();
+            assert_eq!((to, tuple.dport), (LAN, 8000 + n), "{workers} workers");
+            assert_eq!(u128::from_be_bytes(tuple.dst.0), HOST + 1);
+            let seen_as = Ipv6Addr::from_octets(tuple.src.0);
+            assert!(seen_as.to_bits() >> 32 == 0x0064_ff9b << 64, "{seen_as}");
+            // And back.
+            let back = FrameBuilder::new().ipv6(Ipv6Addr::from_bits(HOST + 1), seen_as);
+            lab.give_at(LAN, &back.udp(8000 + n, tuple.sport).payload_len(9).build());
+            let (_, came) = only(&lab);
+            is_whole(&came);
+            let tuple = Tuple::of(ip(&came)).unwrap();
+            assert_eq!((u128::from_be_bytes(tuple.dst.0), tuple.dport), (HOST, 9000 + n));
+            assert_eq!((tuple.src.0, tuple.sport), (seen(bob.src.first4()).octets(), bob.sport));
+        }
+        lab.finish();
+    }
+}
+
+/// Shows RFC 4787 section 5 for both families: strangers are let in where that is wanted.
+#[test]
+fn strangers_of_ipv4_reach_hosts_of_ipv6_where_that_is_wanted() {
+    let machine = machine_for(&world());
+    for workers in [1, 3] {
+        let words = format!("{WORDS}[netfilter]\nfiltering = \"endpoint-independent\"\n");
+        let mut lab = Lab::new(&machine, workers, &words);
+        let own = IfaceAddr6::permanent("2001:db8:1::1/64".parse().unwrap());
+        lab.router().add_address6("lan", own).unwrap();
+        lab.router().commit();
+        lab.give_at(LAN, &from_host(0, SERVER).udp(8000, 53).build());
+        let out = Tuple::of(ip(&only(&lab).1)).unwrap();
+        for n in 0..20 {
+            let stranger = [198, 51, 100, 100 + n];
+            let there = FrameBuilder::new().ipv4(stranger.into(), out.src.first4().into());
+            lab.give_at(WAN, &there.udp(77, out.sport).build());
+            let (to, came) = only(&lab);
+            is_whole(&came);
+            let tuple = Tuple::of(ip(&came)).unwrap();
+            assert_eq!((to, tuple.src.0, tuple.dport), (LAN, seen(stranger).octets(), 8000));
+            lab.give_at(LAN, &from_host(0, stranger).udp(8000, 77).build());
+            let back = Tuple::of(ip(&only(&lab).1)).unwrap();
+            assert_eq!((back.src, back.sport, back.dst.first4()), (out.src, out.sport, stranger));
+        }
+        lab.finish();
+    }
+}
+
+#[test]
+fn any_frames_between_families_are_accounted_for() {
+    let machine = machine_for(&world());
+    for workers in [1, 3] {
+        let mut lab = lab(&machine, workers);
+        let mut random = Random::new(11);
+        let mut outside: Vec<Vec<u8>> = Vec::new();
+        for n in 0..3000_u16 {
+            let host = || from_host(u128::from(n % 5), [198, 51, 100, 1 + (n % 3) as u8]);
+            let (place, mut frame) = match (random.below(8), outside.last()) {
+                (0, _) => (LAN, host().udp(n % 40, 53).payload_len(usize::from(n % 1400)).build()),
+                (1, _) => (LAN, host().tcp(n % 40, 80, 2).build()),
+                (2, _) => (LAN, host().echo_request(n % 40, 7).payload_len(50).build()),
+                (3, _) => {
+                    (LAN, host().fragment(n.into(), 0, true).udp(1, 2).payload_len(64).build())
+                }
+                (4 | 5, Some(out)) => (WAN, super::workers::answer_to(out).payload_len(90).build()),
+                (6, Some(out)) => {
+                    let view = Ipv4View::new_checked(ip(out)).unwrap();
+                    let error = FrameBuilder::new().ipv4([198, 51, 100, 77].into(), view.src());
+                    let error = error.icmp_error(ErrorKind::FragmentationNeeded { mtu: 1000 });
+                    (WAN, error.payload(&ip(out)[..ip(out).len().min(100)]).build())
+                }
+                _ => {
+                    let four = FrameBuilder::new();
+                    let four = four.ipv4(SERVER.into(), [203, 0, 113, 192 + (n % 4) as u8].into());
+                    (WAN, four.udp(53, n).payload_len(30).build())
+                }
+            };
+            if random.below(3) == 0 {
+                damage(&mut frame, &mut random);
+            }
+            lab.give_at(place, &frame);
+            for (to, _, frame) in lab.take() {
+                let whole = ip(&frame).first() == Some(&0x45) && ip(&frame)[6] & 0x3f == 0;
+                if to == WAN && whole {
+                    outside.push(frame);
+                }
+            }
+        }
+        assert!(outside.len() > 500, "{}", outside.len());
+        lab.finish();
+    }
+}
