@@ -140,7 +140,7 @@ impl Filter {
         }
         // RFC 6146 section 4: five minutes of UDP, two hours and four minutes of TCP, four minutes where
         // that begins or ends, and one of questions.
-        let mut timeouts = self.rules.timeouts.clone();
+        let mut timeouts = self.rules.timeouts;
         let least = |time: &mut Nanos, seconds: Nanos| *time = (*time).max(seconds * SECOND);
         timeouts.udp.iter_mut().for_each(|time| least(time, 300));
         timeouts.tcp[..State::Close as usize].iter_mut().for_each(|time| least(time, 240));

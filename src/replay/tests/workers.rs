@@ -108,7 +108,7 @@ impl Talk {
             }
             (_, Some(_)) => match &came {
                 // The client says that nobody is there.
-                Some(came) if flow % 3 == 0 => {
+                Some(came) if flow.is_multiple_of(3) => {
                     let view = Ipv4View::new_checked(ip(came)).unwrap();
                     let back = FrameBuilder::new().ipv4(view.dst(), view.src());
                     let error = back.icmp_error(ErrorKind::Unreachable { code: 3 });
@@ -148,7 +148,7 @@ fn plain(to: usize, mut frame: Vec<u8>) -> Vec<u8> {
         _ if fragment && u16::from_be_bytes([frame[20], frame[21]]) & 0x1fff != 0 => &[],
         (protocol::UDP, _) => &[34..36, 40..42],
         (protocol::TCP, _) => &[34..36, 50..52],
-        (_, 0 | 8) => &[36..40],
+        (_, 0 | 8) => &[36..38, 38..40],
         _ => &[36..38, 52..54, 64..66, 68..70],
     };
     for blank in blanks {
@@ -273,8 +273,7 @@ fn answers_of_a_server_behind_the_router_find_their_way() {
 fn segment(ends: (FrameBuilder, u16, u16), seq: u32, ack: u32, flags: u8, text: &str) -> Vec<u8> {
     use crate::packet::tcp::TcpSpec;
     let (frame, src_port, dst_port) = ends;
-    let spec =
-        TcpSpec { src_port, dst_port, seq, ack, flags, window: 60_000, ..TcpSpec::default() };
+    let spec = TcpSpec { src_port, dst_port, seq, ack, flags, window: 60_000 };
     frame.tcp_spec(spec).payload(text.as_bytes()).build()
 }
 
