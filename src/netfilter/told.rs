@@ -122,7 +122,7 @@ impl BlockTold {
     pub fn line(&self) -> String {
         let Block { taken, subscriber, zone, address, first, last, six } = self.record;
         let what = if taken { "taken" } else { "given back" };
-        let (subscriber, address) = (subscriber.ip(six), address.ip(six));
+        let (subscriber, address) = (subscriber.ip(six[0]), address.ip(six[1]));
         let zone = if zone == 0 { String::new() } else { format!(" zone {zone}") };
         format!("nat block {what}: {subscriber}{zone} as {address} ports {first}-{last}")
     }

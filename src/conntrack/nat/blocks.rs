@@ -69,8 +69,26 @@ pub struct Record {
     pub first: u16,
     /// Last port.
     pub last: u16,
-    /// The addresses are of IPv6.
+    /// The subscriber, and the public address, are of IPv6.
+    pub six: [bool; 2],
+}
+
+/// Who has blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inside {
+    /// The address inside.
+    pub address: Addr,
+    /// It is of IPv6.
     pub six: bool,
+    /// Its zone.
+    pub zone: u16,
+}
+
+impl Inside {
+    /// The source of a tuple.
+    pub const fn of(tuple: &Tuple) -> Self {
+        Self { address: tuple.src, six: tuple.six, zone: tuple.zone }
+    }
 }
 
 /// Why a subscriber gets no block.
@@ -91,7 +109,8 @@ pub enum Refused {
 struct Subscriber {
     address: Addr,
     zone: u16,
-    six: bool,
+    /// Its own address, and its public one, are of IPv6.
+    six: [bool; 2],
     /// First address of those that its own is one of.
     pool: Addr,
     /// Public address, by its place among the homes.
@@ -224,11 +243,11 @@ impl Blocks {
     /// same, which wants one [`Blocks::hold`] before.
     pub fn take(
         &mut self,
-        subscriber: Addr,
-        zone: u16,
+        inside: Inside,
         pool: &Range,
         six: bool,
     ) -> Result<(BlockId, Record), Refused> {
+        let Inside { address: subscriber, zone, .. } = inside;
         let (me, workers) = self.plan.share;
         let (at, home, slot) = match self.find(subscriber, zone, pool.min) {
             Some(at) => {
@@ -242,7 +261,7 @@ impl Blocks {
                 if self.plan.per_subscriber == 0 {
                     return Err(Refused::Limit);
                 }
-                (self.enter(subscriber, (zone, six), pool.min, home)?, home, 0)
+                (self.enter(inside, six, pool.min, home)?, home, 0)
             }
         };
         // Blocks start at a place of the subscriber's own, so that a port tells little.
@@ -291,14 +310,15 @@ impl Blocks {
 
     fn enter(
         &mut self,
-        address: Addr,
-        (zone, six): (u16, bool),
+        Inside { address, six: own, zone }: Inside,
+        six: bool,
         pool: Addr,
         home: u32,
     ) -> Result<u32, Refused> {
         let chain = self.chain(address, zone);
         let next = self.heads[chain];
-        let new = Subscriber { address, zone, six, pool, home, blocks: [0; MAX_BLOCKS], next };
+        let blocks = [0; MAX_BLOCKS];
+        let new = Subscriber { address, zone, six: [own, six], pool, home, blocks, next };
         let at = match self.free {
             0 if self.subscribers.len() == self.subscribers.capacity() => {
                 return Err(Refused::Subscribers);
@@ -368,6 +388,7 @@ impl Blocks {
     /// held and released at once.
     pub fn choose(
         &mut self,
+        inside: Inside,
         current: &Tuple,
         pool: &Range,
         tuples: &mut impl Tuples,
@@ -376,12 +397,12 @@ impl Blocks {
         let mut pick = |range: Range| {
             choose(current, &range.with(pool.flags), Manip::Src, false, tuples, random)
         };
-        for block in self.of(current.src, current.zone, pool) {
+        for block in self.of(inside.address, inside.zone, pool) {
             if let found @ Choice::Found(_) = pick(self.range(block)) {
                 return Ok((found, block, None));
             }
         }
-        let (block, record) = self.take(current.src, current.zone, pool, current.six)?;
+        let (block, record) = self.take(inside, pool, current.six)?;
         Ok((pick(self.range(block)), block, Some(record)))
     }
 }

@@ -6,7 +6,7 @@
 //!   kernel's
 //! - costs: nothing while none is set; memory is taken once
 //!
-//! Only sources that a rule translates without naming ports are meant. What a connection holds is given
+//! Only sources that a rule translates without naming ports are meant, and those that cross to IPv4. What a connection holds is given
 //! back when its entry is free again, a turn after its end.
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ use super::super::{
 };
 use super::{
     Choice, Range, Tuples,
-    blocks::{BlockId, Blocks, Plan, Record, Refused},
+    blocks::{BlockId, Blocks, Inside, Plan, Record, Refused},
     choose::{self, flag},
     cone::{Cones, Filtering},
     rewrite::Manip,
@@ -126,12 +126,14 @@ impl Carrier {
             return Ok(Decision { choice, block, cone: true });
         }
         let Some(cones) = cones else {
-            return by_block(blocks, current, range, expected, tuples, random, records, lost);
+            let inside = Inside::of(current);
+            return by_block(blocks, inside, current, range, tuples, random, records, lost);
         };
         // A mapping to an address that the rule has no more is left to its connections.
         let cone = cones.outward(current).is_none();
         let mut alone = cones.alone(tuples);
-        let found = by_block(blocks, current, range, expected, &mut alone, random, records, lost)?;
+        let inside = Inside::of(current);
+        let found = by_block(blocks, inside, current, range, &mut alone, random, records, lost)?;
         Ok(Decision { cone, ..found })
     }
 
@@ -144,21 +146,27 @@ impl Carrier {
         tuples: &mut impl Tuples,
         random: &mut impl FnMut() -> u16,
     ) -> Result<Decision, Refused> {
-        let cones = self.cones.as_ref().ok_or(Refused::NoBlock)?;
-        let choice = match cones.outer_of(original) {
+        let Self { blocks, cones, records, lost, .. } = self;
+        let cones = cones.as_ref().ok_or(Refused::NoBlock)?;
+        let decision = match cones.outer_of(original) {
             Some(outer) => {
                 let known = Tuple { src: outer.src, sport: outer.sport, ..*current };
                 let taken = known.inverse().is_some_and(|reply| tuples.taken(&reply));
-                if taken { Choice::Exhausted(known) } else { Choice::Found(known) }
+                let choice = if taken { Choice::Exhausted(known) } else { Choice::Found(known) };
+                let block = blocks.as_ref().and_then(|all| all.block_of(known.src, known.sport));
+                Decision { block, ..Decision::plain(choice) }
             }
             None => {
-                let mut alone = cones.alone(tuples);
-                choose::choose(current, range, Manip::Src, false, &mut alone, random)
+                let (mut alone, inside) = (cones.alone(tuples), Inside::of(original));
+                by_block(blocks, inside, current, range, &mut alone, random, records, lost)?
             }
         };
-        match choice {
-            Choice::Found(_) => Ok(Decision { cone: true, ..Decision::plain(choice) }),
-            Choice::Exhausted(_) => Err(Refused::NoBlock),
+        match decision.choice {
+            Choice::Found(_) => Ok(Decision { cone: true, ..decision }),
+            Choice::Exhausted(_) => {
+                self.forgo(&decision);
+                Err(Refused::NoBlock)
+            }
         }
     }
 
@@ -279,19 +287,20 @@ fn note(records: &mut VecDeque<Record>, lost: &mut u64, record: Option<Record>) 
 #[expect(clippy::too_many_arguments, reason = "a choice, and where its record goes")]
 fn by_block(
     blocks: &mut Option<Blocks>,
+    inside: Inside,
     current: &Tuple,
     range: &Range,
-    expected: bool,
     tuples: &mut impl Tuples,
     random: &mut impl FnMut() -> u16,
     records: &mut VecDeque<Record>,
     lost: &mut u64,
 ) -> Result<Decision, Refused> {
     let Some(blocks) = blocks else {
-        let choice = choose::choose(current, range, Manip::Src, expected, tuples, random);
+        // Calls of PPTP, which alone depend on who expected them, are no ports.
+        let choice = choose::choose(current, range, Manip::Src, false, tuples, random);
         return Ok(Decision::plain(choice));
     };
-    let (choice, block, record) = blocks.choose(current, range, tuples, random)?;
+    let (choice, block, record) = blocks.choose(inside, current, range, tuples, random)?;
     note(records, lost, record);
     Ok(Decision { block: Some(block), ..Decision::plain(choice) })
 }

@@ -66,9 +66,21 @@ impl Net64 {
     }
 }
 
+/// Whether somebody beyond a link can have this address.
+pub const fn is_host4(address: Addr) -> bool {
+    !matches!(address.first4(), [0 | 127 | 224.., ..])
+}
+
+/// The same of IPv6.
+const fn is_host6(Addr(octets): Addr) -> bool {
+    let odd = matches!(octets, [0xff, ..] | [0xfe, 0x80..=0xbf, ..]);
+    !odd && u128::from_be_bytes(octets) > 1
+}
+
 /// The tuple of a first packet in IPv4 but for its source, where it has one.
 fn seen_outside(tuple: &Tuple, net: Net64) -> Option<Tuple> {
-    let dst = net.inner(tuple.dst).filter(|_| tuple.six && net.inner(tuple.src).is_none())?;
+    let host = tuple.six && net.inner(tuple.src).is_none() && is_host6(tuple.src);
+    let dst = net.inner(tuple.dst).filter(|dst| host && is_host4(*dst))?;
     let (proto, dport) = match (tuple.proto, tuple.type_code()) {
         (ICMPV6, [icmp6::ty::ECHO_REQUEST, 0]) => {
             (protocol::ICMP, u16::from_be_bytes([icmp4::ty::ECHO_REQUEST, 0]))
@@ -96,7 +108,7 @@ fn seen_inside(tuple: &Tuple, inner: &Tuple, net: Net64) -> Option<Tuple> {
         (protocol::TCP | protocol::UDP, _) => (tuple.sport, inner.sport),
         _ => return None,
     };
-    let (src, dst) = (net.outer(tuple.src), inner.src);
+    let (src, dst) = (net.outer(Some(tuple.src).filter(|src| is_host4(*src))?), inner.src);
     Some(Tuple { src, dst, sport, dport, proto: inner.proto, six: true, ..*tuple })
 }
 
@@ -154,8 +166,13 @@ impl<S: Fn(&Tuple) -> bool, R: FnMut() -> u16> Env<'_, S, R> {
         let held = decision.and_then(|decision| {
             let Some(carrier) = &mut carrier else { return Err(Refused::NoBlock) };
             let affinity = self.table.affinity.as_ref();
-            let bits = carrier.hold(conn.index, &original, &decision, affinity)?;
-            Ok((decision, bits))
+            match carrier.hold(conn.index, &original, &decision, affinity) {
+                Ok(bits) => Ok((decision, bits)),
+                Err(refused) => {
+                    carrier.forgo(&decision);
+                    Err(refused)
+                }
+            }
         });
         self.table.carrier = carrier;
         let (choice, holds) = match held {
@@ -219,6 +236,10 @@ mod tests {
             Tuple { src: server, ..tuple },
             Tuple { dst: host, ..tuple },
             Tuple { six: false, ..tuple },
+            Tuple { src: Addr([0xff; 16]), ..tuple },
+            Tuple { src: Addr([0; 16]), ..tuple },
+            Tuple { dst: net.outer(Addr::four([127, 0, 0, 1])), ..tuple },
+            Tuple { dst: net.outer(Addr::four([224, 0, 0, 5])), ..tuple },
         ] {
             assert_eq!(seen_outside(&other, net), None, "{other:?}");
         }

@@ -14,7 +14,7 @@ use crate::{
     conntrack::{
         Addr, ConnId, CtInfo, Dir, Tuple, Verdict, headers,
         nat::{
-            cross::Net64,
+            cross::{Net64, is_host4},
             nat64::{How, Translated, Untranslatable, translate},
         },
         tuple::ICMPV6,
@@ -138,8 +138,8 @@ fn targets(
     // Who tells of an error in IPv4 is seen in the prefix; who does in IPv6 as the host that it is about
     // (RFC 6146 section 3.5, RFC 6791).
     if !six {
-        let src = ip.get(12..16)?.first_chunk::<4>()?;
-        target.src = net.outer(Addr::four(*src));
+        let src = Addr::four(*ip.get(12..16)?.first_chunk::<4>()?);
+        target.src = net.outer(Some(src).filter(|src| is_host4(*src))?);
     }
     Some((target, Some(tuples[other])))
 }

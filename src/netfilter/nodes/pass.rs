@@ -251,7 +251,8 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
         hook: hook_of(passage.hook),
         template,
         prior: if exempt { Prior::Untracked } else { Prior::Nothing },
-        handed: passage.meta.done & done::HANDED != 0,
+        // What a proxy says for a client belongs where the client was heard.
+        handed: passage.meta.done & (done::HANDED | done::PROXIED) != 0,
         ..EnterCx::new(cx.now, &filter.rules)
     };
     passage.meta.done &= !done::HANDED;

@@ -196,3 +196,40 @@ impl Input<Tables> for HandoverRx {
         cx.stats.handed_in.add(frame.len() as u64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{
+        FrameBuilder,
+        vlan::{Tag, Tci},
+    };
+    use std::{collections::HashSet, net::Ipv6Addr};
+
+    #[test]
+    fn both_directions_of_a_flow_have_one_owner_whatever_they_are_wrapped_in() {
+        let mut owners = HashSet::new();
+        for host in 0..64_u16 {
+            let (a, b) = ([10, 0, 0, host as u8].into(), [192, 0, 2, 1].into());
+            let (c, d) = (Ipv6Addr::from(0x2001 << 112 | u128::from(host)), Ipv6Addr::LOCALHOST);
+            let pairs = [
+                (FrameBuilder::new().ipv4(a, b), FrameBuilder::new().ipv4(b, a)),
+                (FrameBuilder::new().ipv6(c, d), FrameBuilder::new().ipv6(d, c)),
+            ];
+            for (there, back) in pairs {
+                let there = there.udp(1000 + host, 53);
+                let back = back.udp(53, 1000 + host);
+                let owner = Spread::owner(&there.build(), 4).unwrap();
+                assert_eq!(Spread::owner(&back.clone().build(), 4), Some(owner));
+                assert_eq!(
+                    Spread::owner(&back.vlan(Tag { tpid: 0x8100, tci: Tci::new(7, 0) }).build(), 4),
+                    Some(owner)
+                );
+                owners.insert(owner);
+            }
+        }
+        assert_eq!(owners.len(), 4);
+        assert_eq!(Spread::owner(&[0; 60], 4), None);
+        assert_eq!(Spread::owner(&[], 4), None);
+    }
+}

@@ -360,6 +360,24 @@ fn strangers_of_ipv4_reach_hosts_of_ipv6_where_that_is_wanted() {
     }
 }
 
+/// Shows RFC 6888 REQ-14 for hosts of IPv6: one line tells whose the ports of a block are.
+#[test]
+fn hosts_of_ipv6_have_blocks_of_ports_too() {
+    let machine = machine_for(&world());
+    let mut lab = Lab::new(&machine, 1, &format!("{WORDS}[netfilter.blocks]\nsize = 64\n"));
+    for n in 0..3 {
+        lab.give_at(LAN, &from_host(n, SERVER).udp(8000, 53).build());
+        let out = Tuple::of(ip(&only(&lab).1)).unwrap();
+        let lines: Vec<_> = lab.router().take_log().collect();
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        let (host, four) = (Ipv6Addr::from_bits(HOST + n), Ipv4Addr::from(out.src.first4()));
+        let rest = line.strip_prefix(&format!("nat block taken: {host} as {four} ports ")).unwrap();
+        let (first, last) = rest.split_once('-').unwrap();
+        assert!((first.parse().unwrap()..=last.parse().unwrap()).contains(&out.sport), "{line}");
+    }
+    lab.finish();
+}
+
 #[test]
 fn any_frames_between_families_are_accounted_for() {
     let machine = machine_for(&world());

@@ -22,6 +22,10 @@ fn host(n: u8) -> Addr {
     Addr::four([100, 64, 0, n])
 }
 
+fn inside(address: Addr, zone: u16) -> Inside {
+    Inside { address, six: false, zone }
+}
+
 fn flow(n: u8, sport: u16) -> Tuple {
     Tuple {
         src: host(n),
@@ -51,7 +55,8 @@ fn connect(
     table: &mut Table,
     tuple: Tuple,
 ) -> Result<(Tuple, BlockId, Option<Record>), Refused> {
-    let (choice, block, record) = blocks.choose(&tuple, &pool(2), table, &mut || 5)?;
+    let (choice, block, record) =
+        blocks.choose(Inside::of(&tuple), &tuple, &pool(2), table, &mut || 5)?;
     let Choice::Found(found) = choice else { panic!("exhausted") };
     blocks.hold(block);
     assert!(table.0.insert(found.inverse().unwrap()));
@@ -92,20 +97,23 @@ fn subscribers_and_blocks_are_limited() {
     let mut blocks = Blocks::new(plan(1, 256), Seed::new(1));
     let one = &pool(1);
     for _ in 0..2 {
-        blocks.take(host(1), 0, one, false).unwrap();
+        blocks.take(inside(host(1), 0), one, false).unwrap();
     }
-    assert_eq!(blocks.take(host(1), 0, one, false), Err(Refused::Limit));
-    blocks.take(host(2), 0, one, false).unwrap();
+    assert_eq!(blocks.take(inside(host(1), 0), one, false), Err(Refused::Limit));
+    blocks.take(inside(host(2), 0), one, false).unwrap();
     // The same address in another zone is somebody else.
-    blocks.take(host(1), 7, one, false).unwrap();
-    assert_eq!(blocks.take(host(3), 0, one, false), Err(Refused::NoBlock));
-    assert_eq!(blocks.take(host(2), 0, one, false), Err(Refused::NoBlock));
+    blocks.take(inside(host(1), 7), one, false).unwrap();
+    assert_eq!(blocks.take(inside(host(3), 0), one, false), Err(Refused::NoBlock));
+    assert_eq!(blocks.take(inside(host(2), 0), one, false), Err(Refused::NoBlock));
 
     let mut blocks = Blocks::new(Plan { subscribers: 1, ..plan(1, 64) }, Seed::new(1));
-    blocks.take(host(1), 0, one, false).unwrap();
-    assert_eq!(blocks.take(host(2), 0, one, false), Err(Refused::Subscribers));
+    blocks.take(inside(host(1), 0), one, false).unwrap();
+    assert_eq!(blocks.take(inside(host(2), 0), one, false), Err(Refused::Subscribers));
     let none = Plan { addresses: 0, ..plan(1, 64) };
-    assert_eq!(Blocks::new(none, Seed::new(1)).take(host(1), 0, one, false), Err(Refused::NoBlock));
+    assert_eq!(
+        Blocks::new(none, Seed::new(1)).take(inside(host(1), 0), one, false),
+        Err(Refused::NoBlock)
+    );
 }
 
 #[test]
@@ -116,7 +124,7 @@ fn blocks_are_never_of_two() {
         for &(step, n) in steps {
             let n = n % 20;
             if step % 3 != 0 {
-                match blocks.take(host(n), 0, &pool(2), false) {
+                match blocks.take(inside(host(n), 0), &pool(2), false) {
                     Ok((block, record)) => {
                         blocks.hold(block);
                         assert_eq!(record.subscriber, host(n));
@@ -150,7 +158,7 @@ fn workers_never_take_one_block_and_together_take_all() {
         .collect();
     let mut first = HashSet::new();
     for n in 0..24 {
-        if let Ok((_, record)) = all[usize::from(n) % 3].take(host(n), 0, &pool(1), false) {
+        if let Ok((_, record)) = all[usize::from(n) % 3].take(inside(host(n), 0), &pool(1), false) {
             assert!(first.insert(record.first), "{record:?}");
         }
     }
@@ -162,10 +170,10 @@ fn workers_never_take_one_block_and_together_take_all() {
 fn an_address_that_has_no_block_in_use_makes_room_for_another() {
     let mut blocks = Blocks::new(plan(1, 64), Seed::new(1));
     let other = Range::address(Addr::four([203, 0, 113, 99]));
-    let (block, _) = blocks.take(host(1), 0, &pool(1), false).unwrap();
-    assert_eq!(blocks.take(host(2), 0, &other, false), Err(Refused::NoBlock));
+    let (block, _) = blocks.take(inside(host(1), 0), &pool(1), false).unwrap();
+    assert_eq!(blocks.take(inside(host(2), 0), &other, false), Err(Refused::NoBlock));
     blocks.hold(block);
     blocks.release(block).unwrap();
-    let (_, record) = blocks.take(host(2), 0, &other, false).unwrap();
+    let (_, record) = blocks.take(inside(host(2), 0), &other, false).unwrap();
     assert_eq!(record.address, other.min);
 }
