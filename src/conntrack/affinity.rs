@@ -58,11 +58,12 @@ impl Conntrack {
         self.affinity = Some(affinity);
     }
 
-    /// Whether packets with this tuple come to this worker.
+    /// Whether packets with this tuple come to this worker, or to one that no port decides.
     #[inline]
     pub fn is_home(&self, tuple: &Tuple) -> bool {
-        let home = self.affinity.as_ref().map(|own| (own.homes.of(tuple), own.me));
-        home.is_none_or(|(home, me)| home.is_none_or(|home| home == me))
+        self.affinity.as_ref().is_none_or(|own| {
+            !own.homes.is_by_ports(tuple) || own.homes.of(tuple).is_none_or(|home| home == own.me)
+        })
     }
 
     /// The worker that a packet belongs to which is of no connection here; nothing where that is this one.

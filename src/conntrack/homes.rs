@@ -60,6 +60,22 @@ impl Homes {
             Self::Rss(rss) => rss.of(tuple),
         }
     }
+
+    /// Whether ports count for where packets with this tuple come.
+    pub fn is_by_ports(&self, tuple: &Tuple) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Hash(_) => has_ports(tuple.proto),
+            Self::Rss(rss) => {
+                let fields = rss.fields[usize::from(tuple.six)];
+                match tuple.proto {
+                    protocol::TCP => fields.tcp,
+                    protocol::UDP => fields.udp,
+                    _ => false,
+                }
+            }
+        }
+    }
 }
 
 const fn has_ports(proto: u8) -> bool {

@@ -3,7 +3,7 @@
 use super::{fragments::Lab, *};
 use crate::{
     packet::{checksum, icmp4::ErrorKind, ipv4::protocol},
-    telemetry::protocol::Tool,
+    telemetry::{desk::Desk, protocol::Tool},
 };
 
 pub(super) const HANDED: &str = "[limits]\nconnections = 16384\n";
@@ -348,4 +348,77 @@ fn what_finds_no_room_on_the_way_to_its_worker_is_counted() {
         frames.into_iter().for_each(|frame| way.give(frame));
     }
     talk.lab.finish();
+}
+
+/// A router that masquerades, and what reaches its hosts.
+struct Masquerading {
+    config: Config,
+    pool: crate::dpdk::mempool::Pool,
+    came: Arc<AtomicU64>,
+}
+
+impl Beside for Masquerading {
+    fn prepare(&mut self, router: &mut Router) -> Result<(), ReplayError> {
+        setup::load_routes(&self.config, router)?;
+        for rule in MASQUERADE {
+            let words = rule.split_whitespace().map(str::to_owned).collect();
+            let tool = Tool { program: "iptables".into(), words, input: None };
+            assert_eq!(Desk::bare(router, &self.pool, 1).tool(&tool).status, 0);
+        }
+        Ok(())
+    }
+
+    fn sink(&mut self, place: usize) -> Sink {
+        let came = Arc::clone(&self.came);
+        Sink::Other(Box::new(move |frame, _| {
+            let count = if place == LAN { frame.len() as u64 } else { 0 };
+            came.fetch_add(count, Ordering::Relaxed);
+            crate::dpdk::mbuf::Packet::free_all(frame);
+        }))
+    }
+}
+
+/// Threads hand packets to each other while they forward as fast as they can: nothing is lost but what is
+/// counted, and nothing stays behind.
+#[test]
+fn workers_at_full_speed_account_for_what_they_hand_over() {
+    let machine = machine_for(&world());
+    let config = Lab::config(HANDED);
+    let (mut frames, mut ports) = (Vec::new(), Vec::new());
+    for n in 0..600_u16 {
+        let (host, server) = ([10, 0, 0, 10 + (n % 8) as u8], [198, 51, 100, 1 + (n % 16) as u8]);
+        let there = FrameBuilder::new().ipv4(host.into(), server.into());
+        // Identifiers stay as they are, so that answers can be made beforehand.
+        let back = FrameBuilder::new().ipv4(server.into(), [10, 0, 1, 1].into());
+        let error = FrameBuilder::new().ipv4([198, 51, 100, 77].into(), [10, 0, 1, 1].into());
+        let quoted = FrameBuilder::new().ipv4([10, 0, 1, 1].into(), server.into());
+        let quoted = quoted.echo_request(n, 1).payload_len(20).build();
+        let error = error.icmp_error(ErrorKind::TimeExceeded { code: 0 }).payload(ip(&quoted));
+        for (place, frame) in [
+            (LAN, there.echo_request(n, 1).payload_len(20).build()),
+            (WAN, back.echo_reply(n, 1).payload_len(20).build()),
+            (WAN, error.build()),
+        ] {
+            frames.push(frame);
+            ports.push(place as u16);
+        }
+    }
+    let mut arena = Arena::of(&frames);
+    for (entry, port) in arena.entries.iter_mut().zip(ports) {
+        entry.port = port;
+    }
+    let (pool, rounds) = (machine.pool, 40);
+    let leniency = Leniency { any_mac: true, stand_in: true, speaks: false };
+    let came = Arc::<AtomicU64>::default();
+    let mut beside = Masquerading { config: config.clone(), pool, came: Arc::clone(&came) };
+    let bar = bar(0, false);
+    let one = Play { config: &config, pool, workers: 3, leniency, rounds, pace: None, bar };
+    let played = play(&one, &arena, &mut beside).unwrap();
+    let sum = |of: fn(&Stats) -> u64| played.rig.stats.iter().map(|stats| of(stats)).sum::<u64>();
+    let (out, taken) = (sum(|stats| stats.handed_out.get()), sum(|stats| stats.handed_in.get()));
+    println!("{out} handed over, {} of {} came", came.load(Ordering::Relaxed), played.packets);
+    assert_eq!((played.unaccounted, out), (0, taken));
+    assert!(out > 1000 && came.load(Ordering::Relaxed) > 1000);
+    drop(played);
+    assert_eq!(pool.in_use(), 0, "leaked");
 }
