@@ -43,6 +43,8 @@ pub struct Tunables {
     pub echo_ignore_broadcasts: bool,
     /// `net.ipv4.icmp_errors_use_inbound_ifaddr`.
     pub errors_use_inbound: bool,
+    /// `net.ipv4.fwmark_reflect`.
+    pub fwmark_reflect: bool,
     /// `net.ipv4.icmp_echo_enable_probe`.
     pub echo_probe: bool,
     /// `net.ipv4.icmp_ignore_bogus_error_responses`.
@@ -71,6 +73,7 @@ impl Default for Tunables {
             echo_ignore_all: false,
             echo_ignore_broadcasts: true,
             errors_use_inbound: false,
+            fwmark_reflect: false,
             echo_probe: false,
             ignore_bogus_errors: true,
             default_ttl: 64,

@@ -160,6 +160,9 @@ section! {
         /// Connections that are tracked, over all workers, each of which has its share; of 256 bytes each,
         /// which are taken as they come.
         connections "connections": u32 = Some(262_144), in 64..=64_000_000;
+        /// Directions of established connections, of each worker and family, whose packets take the short
+        /// way past rules that would say the same of each; 0 sends all the long way.
+        flowtable "flowtable": u32 = Some(65_536), in 0..=16_000_000;
     }
 }
 

@@ -148,6 +148,16 @@ pub(crate) struct Node {
     pub(crate) features: u8,
 }
 
+/// In which directions an entry's zone counts, and one thing more.
+pub(crate) mod dirs {
+    /// In the original one.
+    pub(crate) const ORIGINAL: u8 = 1;
+    /// In the reply direction.
+    pub(crate) const REPLY: u8 = 2;
+    /// Beside the entry stands when it ends (`known.rs`).
+    pub(crate) const KNOWN: u8 = 4;
+}
+
 /// What may be kept of a connection beside its entry.
 pub(crate) mod feature {
     /// Packets and octets.
@@ -188,6 +198,7 @@ pub struct Entry {
     pub helper: u16,
     /// Zones of both directions are in the tuples; this is the one it was made in.
     pub zone: u16,
+    /// Bits of [`dirs`].
     pub(crate) zone_dirs: u8,
     pub(crate) live: bool,
     /// Interface whose address a masquerade used, 0 for none.

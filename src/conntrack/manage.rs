@@ -70,7 +70,7 @@ impl Conntrack {
         let end = (from.saturating_add(looks) as usize).min(self.entries.len());
         for index in from as usize..end {
             let entry = &self.entries[index];
-            if entry.live && in_table(entry) && entry.expires > now {
+            if entry.live && in_table(entry) && self.ends(index as u32) > now {
                 each(ConnId { index: index as u32, generation: entry.generation }, entry);
             }
         }
@@ -139,6 +139,9 @@ impl Conntrack {
 
     /// Changes a connection (`conntrack -U`).
     pub fn change(&mut self, conn: ConnId, change: &Change, now: Nanos) -> Result<(), Denied> {
+        if self.get(conn).is_some() {
+            self.unknow(conn.index);
+        }
         let entry =
             self.get_mut(conn).filter(|entry| !entry.is(status::DYING)).ok_or(Denied::Gone)?;
         if let Some(bits) = change.status {

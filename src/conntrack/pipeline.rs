@@ -8,7 +8,7 @@
 
 use super::{
     Nanos,
-    entry::{ConnId, Dir, Entry, feature, status},
+    entry::{ConnId, Dir, Entry, dirs, feature, status},
     events,
     expect::Expect,
     headers::{self, Found},
@@ -512,7 +512,11 @@ impl Conntrack {
             return;
         }
         if entry.is(status::CONFIRMED) {
-            self.wheel.refresh(&mut self.entries, index, now.saturating_add(timeout));
+            let expires = now.saturating_add(timeout);
+            if entry.zone_dirs & dirs::KNOWN != 0 {
+                self.lives[index as usize].expires = expires;
+            }
+            self.wheel.refresh(&mut self.entries, index, expires);
         } else {
             entry.expires = timeout;
         }

@@ -7,7 +7,7 @@
 
 use super::{
     Nanos,
-    entry::{ConnId, Dir, Proto, feature, status},
+    entry::{ConnId, Dir, Proto, dirs, feature, status},
     events,
     nat::carrier::holds,
     rules::Rules,
@@ -47,6 +47,10 @@ impl Conntrack {
             return;
         }
         entry.status |= status::DYING;
+        if entry.zone_dirs & dirs::KNOWN != 0 {
+            self.unknow(index);
+        }
+        let entry = &self.entries[index as usize];
         if entry.is(status::CONFIRMED) {
             self.wheel.remove(&mut self.entries, index);
             self.table.unlink(&mut self.entries, index, Dir::Original);
@@ -136,7 +140,7 @@ impl Conntrack {
                 while !link.is_none() && link.index() == index {
                     link = link.next(&self.entries);
                 }
-                if self.entries[index].is_expired(now) {
+                if self.is_over(index as u32, now) {
                     self.expire(index as u32, now);
                 } else if !self.entries[index].is(status::ASSURED) {
                     self.end(index as u32, now);
@@ -159,6 +163,10 @@ impl Conntrack {
         }
         let mut left = budget;
         while let Some(index) = self.wheel.next_expired(&mut self.entries, now, &mut left) {
+            if !self.is_over(index, now) {
+                self.wheel.insert(&mut self.entries, index);
+                continue;
+            }
             // Out of the wheel already; to be ended it needs a slot to leave.
             self.expire(index, now);
         }

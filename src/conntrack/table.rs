@@ -14,9 +14,10 @@ use super::{
     Nanos,
     affinity::Affinity,
     chain::{Chains, Link},
-    entry::{ConnId, Dir, Entry, Proto, feature, status},
+    entry::{ConnId, Dir, Entry, Proto, dirs, feature, status},
     events::{self, Event, Events},
     expect::{Expect, Expects},
+    known::Life,
     nat::carrier::Carrier,
     rules::{Rules, Zone},
     seqadj::{self, SeqAdj},
@@ -78,6 +79,8 @@ pub struct Warm(Link);
 pub struct Conntrack {
     pub(crate) seed: Seed,
     pub(crate) entries: Vec<Entry>,
+    /// Beside each entry, when it ends if that is known without touching it.
+    pub(super) lives: Vec<Life>,
     pub(super) capacity: u32,
     pub(super) free: u32,
     pub(super) table: Chains,
@@ -122,6 +125,8 @@ impl Conntrack {
         let mut none = Entry::empty();
         none.wheel_slot = wheel::NOWHERE;
         entries.push(none);
+        let mut lives = Vec::with_capacity(places);
+        lives.push(Life::default());
         let nobody = Expect {
             tuple: Tuple::default(),
             mask_src: Addr::default(),
@@ -139,6 +144,7 @@ impl Conntrack {
         Self {
             seed,
             entries,
+            lives,
             capacity,
             free: 0,
             // Two tuples an entry: as many heads as tuples keep most chains at one.
@@ -247,7 +253,7 @@ impl Conntrack {
                 return None;
             }
             let (index, dir) = (link.index() as u32, link.dir());
-            if self.entries[index as usize].expires > now {
+            if !self.is_over(index, now) {
                 self.stats.found += 1;
                 return Some((index, dir));
             }
@@ -285,7 +291,7 @@ impl Conntrack {
                 if link.hash() == hash
                     && entry.nodes[link.dir().index()].tuple == *tuple
                     && index != ignoring.index as usize
-                    && !entry.is_expired(now)
+                    && !(entry.is_expired(now) && self.ends(index as u32) <= now)
                     && original != Some(*entry.tuple(Dir::Original))
                 {
                     self.stats.taken += 1;
@@ -341,6 +347,7 @@ impl Conntrack {
                 let mut entry = Entry::empty();
                 entry.wheel_slot = wheel::NOWHERE;
                 self.entries.push(entry);
+                self.lives.push(Life::default());
                 Some(self.entries.len() as u32 - 1)
             }
             index => {
@@ -366,7 +373,8 @@ impl Conntrack {
         let generation = entry.generation.wrapping_add(1);
         *entry = Entry { generation, live: true, zone: zone.id, ..Entry::empty() };
         entry.wheel_slot = wheel::NOWHERE;
-        entry.zone_dirs = u8::from(zone.original) | u8::from(zone.reply) << 1;
+        entry.zone_dirs = if zone.original { dirs::ORIGINAL } else { 0 };
+        entry.zone_dirs |= if zone.reply { dirs::REPLY } else { 0 };
         let [first, second] = &mut entry.nodes;
         (first.tuple, first.hash) = (*tuple, hash);
         (second.tuple, second.hash) = (*reply, reply_hash);
@@ -458,7 +466,7 @@ impl Conntrack {
             let other = link.index();
             let same = link.hash() == own.hash
                 && self.entries[other].nodes[link.dir().index()].tuple == own.tuple;
-            if same && !self.entries[other].is_expired(now) {
+            if same && !self.is_over(other as u32, now) {
                 return Ok(Some(other as u32));
             }
             if same {
@@ -514,6 +522,7 @@ impl Conntrack {
         let place = self.get(conn)?.seqadj;
         if place == 0 {
             let place = self.seqadj.take()?;
+            self.unknow(conn.index);
             let entry = &mut self.entries[conn.index as usize];
             entry.seqadj = place;
             entry.status |= status::SEQ_ADJUST;

@@ -12,7 +12,7 @@ use crate::{
     graph::Nanos,
     netfilter::{
         Fault, Program, Slots, compile,
-        rule::{Family, Hook, Match, Ruleset, TableName, Target},
+        rule::{Chain, Counters, Family, Hook, Match, Ruleset, TableName, Target},
         table::{Filter, LOOPBACK, Lost},
         told::Told,
     },
@@ -30,6 +30,8 @@ pub(super) struct Filtering {
     pub(super) tracks: bool,
     /// Which addresses stand for ones of the other family.
     cross: Option<Net64>,
+    /// Established flows may go the short way.
+    pub(super) short: bool,
     pub(super) rules: Rules,
     /// What workers read, made anew when something has changed.
     pub(super) filter: Option<Arc<Filter>>,
@@ -60,6 +62,7 @@ impl Filtering {
             programs: [None, None],
             tracks: false,
             cross: None,
+            short: false,
             rules: Rules::default(),
             filter: None,
             dirty: false,
@@ -135,10 +138,25 @@ impl Router {
 
     /// Lets what came to the ends of the built-in chains of a table of a family count from 0.
     pub fn zero_policy_counts(&mut self, six: bool, table: TableName) {
+        self.begin_policy_counts(six, table, |_| Counters::default());
+    }
+
+    /// Lets what came to the ends of the built-in chains of a table of a family count from what its rules
+    /// say.
+    pub fn renew_policy_counts(&mut self, six: bool, table: TableName) {
+        self.begin_policy_counts(six, table, |chain| chain.counters);
+    }
+
+    fn begin_policy_counts(
+        &mut self,
+        six: bool,
+        table: TableName,
+        from: impl Fn(&Chain) -> Counters,
+    ) {
         let Filtering { rulesets, slots, .. } = &mut self.filtering;
         let at = usize::from(six);
         if let Some(table) = rulesets[at].tables.iter().find(|known| known.name == table) {
-            slots[at].zero_policies(table);
+            slots[at].begin_policies(table, from);
         }
     }
 
@@ -152,6 +170,12 @@ impl Router {
     pub fn set_cross(&mut self, net: Net64) {
         self.filtering.cross = Some(net);
         self.set_tracking(true);
+    }
+
+    /// Lets established flows go the short way, where workers have room for them.
+    pub fn set_flowtable(&mut self, on: bool) {
+        self.filtering.short = on;
+        self.filter_changed();
     }
 
     /// Changes sysctls of connection tracking.
@@ -251,6 +275,7 @@ impl Router {
         if let Some(net) = self.filtering.cross {
             filter = filter.with_cross(net);
         }
+        filter.short = self.filtering.short && filter.tracks;
         filter.lost = self.filtering.lost.iter().copied().collect();
         let idle = [false, true]
             .into_iter()
@@ -271,6 +296,9 @@ impl Router {
         let asks = |six, hooks: &[Hook]| hooks.iter().any(|hook| !filter.is_idle(six, *hook));
         let leaving = [Hook::Forward, Hook::PostRouting];
         if asks(false, &[Hook::PreRouting]) {
+            if filter.short {
+                wanted.push("nf4-flowtable");
+            }
             if filter.tracks {
                 wanted.push("ip4-reassemble");
             }
@@ -286,6 +314,9 @@ impl Router {
             wanted.push("nf4-local-out");
         }
         if asks(true, &[Hook::PreRouting]) {
+            if filter.short {
+                wanted.push("nf6-flowtable");
+            }
             if filter.tracks {
                 wanted.push("ip6-reassemble");
             }

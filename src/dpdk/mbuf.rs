@@ -119,8 +119,8 @@ pub struct Meta {
     pub mark: u32,
     /// Class for queueing disciplines (`skb->priority`).
     pub priority: u32,
-    /// Offset of the transport header from the network header; 0 while nobody has looked.
-    pub l4: u16,
+    /// Which counts of rules it has raised so far, for the flow table to learn.
+    pub path: u16,
     /// The worker that is to have the packet, or whose the connection is of a packet that has left it.
     pub worker: u8,
     /// What the packet is tracked by beside its zone: number of a template, 0 for none.
@@ -138,7 +138,7 @@ impl Meta {
         zone: 0,
         mark: 0,
         priority: 0,
-        l4: 0,
+        path: 0,
         worker: 0,
         template: 0,
         pieces: [0; PIECES_MAX],
@@ -322,6 +322,14 @@ impl Packet {
         self.add_flags(Flags::META);
         // SAFETY: as in `meta`; `&mut self` makes the access exclusive.
         unsafe { self.0.add(1).cast::<Meta>().write(meta) }
+    }
+
+    /// Gives the packet a mark, where that is one.
+    #[inline]
+    pub fn set_mark(&mut self, mark: u32) {
+        if mark != 0 {
+            self.set_meta(Meta { mark, ..self.meta() });
+        }
     }
 
     /// Notes that the packet is an answer to `other`, and so of its connection, where that has one

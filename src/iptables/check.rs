@@ -195,8 +195,13 @@ fn check_rule(
         }
         Target::Ct(ct) => {
             if let Some(timeout) = ct.timeout.as_ref().filter(|name| !around.has_timeout(name)) {
-                let why = format!("CT: No such timeout policy \"{timeout}\"");
-                return Err((Refused::Invalid, why));
+                let (refused, why) = match rule.basic.protocol {
+                    Some(Is { not: false, .. }) => {
+                        (Refused::NoName, format!("CT: No such timeout policy \"{timeout}\""))
+                    }
+                    _ => (Refused::Invalid, "CT: You must specify a L4 protocol".to_owned()),
+                };
+                return Err((refused, why));
             }
         }
         _ => {}

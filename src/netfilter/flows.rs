@@ -7,6 +7,7 @@
 use arrayvec::ArrayVec;
 
 use super::{
+    flowtable::{FlowTable, Four, Paths, Six},
     jobs::LOOKS,
     proxy::{Cookies, Proxies},
     table::{Filter, Lost},
@@ -35,7 +36,7 @@ use crate::{
 const SLACK: u32 = 2048;
 /// Most packets that one packet makes the filter send.
 const SENT: usize = 32;
-/// Entries that housekeeping looks at in a turn.
+/// Entries that housekeeping looks at in a turn in which none begins.
 const BUDGET: u32 = 32;
 
 /// A worker's own part of the filter.
@@ -47,6 +48,11 @@ pub struct Flows {
     pub conntrack: Conntrack,
     /// What tells of packets.
     pub log: Teller,
+    pub(super) short4: FlowTable<Four>,
+    pub(super) short6: FlowTable<Six>,
+    pub(super) paths: Paths,
+    /// The generation of the tables that the paths belong to.
+    pub(super) generation: u64,
     sources: Sources,
     helpers: Helpers,
     pub(super) cookies: Cookies,
@@ -56,6 +62,8 @@ pub struct Flows {
     /// The last loss whose connections have ended, the one whose are ending, and where that goes on.
     lost: (u64, u64, u32),
     random: u64,
+    /// Connections that had begun at the end of the last turn.
+    begun: u64,
 }
 
 impl Default for Flows {
@@ -78,6 +86,10 @@ impl Flows {
             worker,
             conntrack,
             log,
+            short4: FlowTable::new(0),
+            short6: FlowTable::new(0),
+            paths: Paths::new(false),
+            generation: 0,
             sources,
             helpers: Helpers::new(limits.seqadj),
             cookies: Cookies::new(seed),
@@ -85,6 +97,26 @@ impl Flows {
             sent: ArrayVec::new(),
             lost: (0, 0, 0),
             random,
+            begun: 0,
+        }
+    }
+
+    /// The same, with room for so many flows of each family that go the short way.
+    pub fn with_flowtable(self, flows: u32) -> Self {
+        Self {
+            short4: FlowTable::new(flows),
+            short6: FlowTable::new(flows),
+            paths: Paths::new(flows > 0),
+            ..self
+        }
+    }
+
+    /// What was learned of another generation of the tables is so no more.
+    #[inline]
+    pub(super) fn renew(&mut self, generation: u64) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.paths.clear();
         }
     }
 
@@ -166,8 +198,27 @@ impl Flows {
 
     /// Between two bursts, when no packet is under way: what has ended is freed.
     pub fn rest(&mut self, now: Nanos, filter: &Filter) {
+        if filter.short {
+            self.short4.grow();
+            self.short6.grow();
+            if self.paths.has_counted() {
+                let worker = self.worker;
+                self.paths.flush(|slot, packets, octets| {
+                    if let Some(program) = filter.program(slot & 1 != 0) {
+                        program.count(slot >> 1, worker, packets, octets);
+                    }
+                });
+            }
+        }
         self.conntrack.abandon(now);
-        self.conntrack.run(now, &filter.rules, BUDGET);
+        // As many end in the long run as begin, and some more, so that none waits for its end.
+        let begun = self
+            .conntrack
+            .stats
+            .new
+            .wrapping_sub(std::mem::replace(&mut self.begun, self.conntrack.stats.new));
+        let budget = BUDGET.saturating_add((begun as u32).saturating_mul(2));
+        self.conntrack.run(now, &filter.rules, budget);
         if let Some(carrier) = &mut self.conntrack.carrier {
             self.log.tell_blocks(carrier, now);
         }

@@ -87,6 +87,8 @@ pub struct Filter {
     gateways: Vec<IpAddr>,
     /// Whether connections are tracked.
     pub tracks: bool,
+    /// Whether established flows go the short way.
+    pub short: bool,
     /// Sysctls of connection tracking.
     pub rules: Rules,
     /// Sets that rules ask about.
@@ -114,7 +116,7 @@ impl Filter {
         let (sets, lost) = (Arc::default(), Arc::new([]));
         let counts = |at: usize| programs[at].as_ref().is_some_and(|one| one.counts_connections());
         let counting = [0, 1].map(counts);
-        let (cross, cross_policy) = (None, 0);
+        let (cross, cross_policy, short) = (None, 0, false);
         Self {
             programs,
             counting,
@@ -122,6 +124,7 @@ impl Filter {
             helpers,
             gateways,
             tracks,
+            short,
             rules,
             sets,
             lost,

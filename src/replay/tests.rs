@@ -27,6 +27,7 @@ use crate::{
 mod carriers;
 mod changes;
 mod clamp;
+mod flowtable;
 mod fragments;
 mod hosts;
 mod nat64;

@@ -173,6 +173,7 @@ pub fn router(
     if let Some(net) = config.nat64 {
         router.set_cross(net);
     }
+    router.set_flowtable(config.limits.flowtable > 0);
     let workers = epochs.readers();
     router.set_conntrack_rules(|rules| {
         for (word, value) in config.sysctls.conntrack() {
@@ -267,6 +268,7 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
             echo_ignore_all: on(Sysctl::IcmpEchoIgnoreAll),
             echo_ignore_broadcasts: on(Sysctl::IcmpEchoIgnoreBroadcasts),
             errors_use_inbound: on(Sysctl::IcmpErrorsUseInboundIfaddr),
+            fwmark_reflect: on(Sysctl::FwmarkReflect),
             echo_probe: on(Sysctl::IcmpEchoEnableProbe),
             ignore_bogus_errors: on(Sysctl::IcmpIgnoreBogusErrorResponses),
             default_ttl: number(Sysctl::IpDefaultTtl) as u8,
@@ -449,7 +451,8 @@ pub fn flows(
         calls: 1024,
         events: 4096,
     };
-    let mut flows = Flows::new(index, &limits, seed ^ index as u64, told);
+    let mut flows = Flows::new(index, &limits, seed ^ index as u64, told)
+        .with_flowtable(config.limits.flowtable);
     shared.give(index, &mut flows);
     flows.conntrack.carrier = carrier(config, index, workers, entries, shared.seed());
     flows

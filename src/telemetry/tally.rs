@@ -148,14 +148,18 @@ impl Tally<'_> {
             // Where a filter looks at them, they are forwarded when it lets them pass.
             Snmp::Ip6OutForwDatagrams => {
                 let filtered = self.edge("nf6-forward", |edge| *edge == Edge::To("ip6-output"));
+                let short = self.edge("nf6-flowtable", |edge| matches!(edge, Edge::Arc(_)));
                 filtered
+                    + short
                     + self.edge("ip6-forward", |edge| {
                         matches!(edge, Edge::Arc("ip6-post-routing") | Edge::To("ip6-resolve"))
                     })
             }
             Snmp::ForwDatagrams => {
                 let filtered = self.edge("nf4-forward", |edge| *edge == Edge::To("ip4-output"));
+                let short = self.edge("nf4-flowtable", |edge| matches!(edge, Edge::Arc(_)));
                 filtered
+                    + short
                     + self.edge("ip4-forward", |edge| {
                         matches!(edge, Edge::Arc(_) | Edge::To("ip4-fragment" | "ip4-resolve"))
                     })

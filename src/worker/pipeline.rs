@@ -27,7 +27,7 @@ use crate::{
     },
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{MartianLog, Punt, Punted},
-    netfilter::nodes::{Hooked, Nat64},
+    netfilter::nodes::{Hooked, Nat64, Short},
     port::nodes::{HandOver, HandedOver, Handover, HandoverRx, Sink, Spread, Tx},
     tables::Tables,
 };
@@ -37,7 +37,7 @@ pub const ARCS: &[ArcSpec] = &[
     ArcSpec {
         name: "ip4-pre-routing",
         end: "ip4-lookup",
-        features: &["ip4-reassemble", "nf4-pre-routing", "ip4-addresses"],
+        features: &["nf4-flowtable", "ip4-reassemble", "nf4-pre-routing", "ip4-addresses"],
     },
     ArcSpec {
         name: "ip4-forwarding",
@@ -54,7 +54,7 @@ pub const ARCS: &[ArcSpec] = &[
     ArcSpec {
         name: "ip6-pre-routing",
         end: "ip6-lookup",
-        features: &["ip6-reassemble", "nf6-pre-routing"],
+        features: &["nf6-flowtable", "ip6-reassemble", "nf6-pre-routing"],
     },
     ArcSpec {
         name: "ip6-forwarding",
@@ -103,6 +103,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(EthernetInput),
         Box::new(Punt::arp(Arc::clone(&punt))),
         Box::new(Ip4Input),
+        Box::new(Short::four()),
         Box::new(Reassemble::pre_routing(reassembly)),
         Box::new(Hooked::pre_routing(false)),
         Box::new(Ip4Addresses),
@@ -133,6 +134,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Punt::resolve("ip4-resolve", Arc::clone(&punt))),
         Box::new(Ip6Input),
         Box::new(HopByHop),
+        Box::new(Short::six()),
         Box::new(Reassemble6::pre_routing(reassembly)),
         Box::new(Hooked::pre_routing(true)),
         Box::new(Lookup6),

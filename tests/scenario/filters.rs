@@ -73,10 +73,10 @@ impl World {
 }
 
 /// A directory of a test's own with a file that cannot be guessed, gone when dropped.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("wagonway-files-{}-{number}", std::process::id());
@@ -91,7 +91,7 @@ impl Directory {
         (0..300_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 8).to_le_bytes()).collect()
     }
 
-    fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         self.0.join("files")
     }
 }
@@ -126,7 +126,7 @@ fn ftp_server(machine: &Namespace, address: &str, directory: &Directory) -> Proc
 
 /// A file comes to a machine as it is.
 #[track_caller]
-fn fetches(machine: &Namespace, how: &str, url: &str, directory: &Directory) {
+pub(crate) fn fetches(machine: &Namespace, how: &str, url: &str, directory: &Directory) {
     let out = directory.0.join("fetched");
     let _ = std::fs::remove_file(&out);
     let words = format!("curl -sS --max-time 30 --noproxy * {how} -o {} {url}", out.display());

@@ -18,6 +18,7 @@ mod six;
 mod six_hosts;
 mod six_stories;
 mod stories;
+mod translations;
 mod vrfs;
 mod world;
 
@@ -147,7 +148,7 @@ macro_rules! filters {
     ($($module:ident $kind:expr;)*) => {
         $(mod $module {
             use super::*;
-            filters! { each $module $kind =>
+            filters! { each filters $module $kind =>
                 ftp_crosses_a_masquerade
                 ftp_reaches_a_server_behind_the_router
                 tftp_crosses_a_masquerade
@@ -156,13 +157,20 @@ macro_rules! filters {
                 pings_to_many_come_back_through_a_masquerade
                 a_flood_does_not_reach_the_server
             }
+            filters! { each translations $module $kind =>
+                pages_cross_translation_both_ways
+                transfers_run_side_by_side_through_translation
+                traceroutes_see_every_hop_through_translation
+                fifty_thousand_connections_leave_nothing_behind
+                a_masquerade_follows_its_address
+            }
         })*
     };
-    (each $module:ident $kind:expr => $($story:ident)*) => {
+    (each $from:ident $module:ident $kind:expr => $($story:ident)*) => {
         $(#[test]
         fn $story() {
             need_root!(concat!("scenario::", stringify!($module), "::", stringify!($story)));
-            filters::$story($kind);
+            $from::$story($kind);
         })*
     };
 }

@@ -272,7 +272,7 @@ fn dress(
     other.begin(packet.iface(), l3 as u8, flags);
     other.set_trace(packet.trace());
     other.set_hop(0);
-    other.set_meta(Meta { pieces: Default::default(), ..meta });
+    other.set_meta(Meta { pieces: Default::default(), done: meta.done & !done::LEARNS, ..meta });
     if six && joined {
         // What came in pieces may leave in such.
         if let Some(header) = other.data_mut().get_mut(l3..l3 + ipv4::HEADER_LEN) {

@@ -2,8 +2,10 @@
 
 mod around;
 mod cross;
+mod flowtable;
 mod help;
 mod hooked;
+mod learn;
 mod own;
 mod pass;
 mod range;
@@ -11,4 +13,5 @@ mod synproxy;
 mod translate;
 
 pub use cross::Nat64;
+pub use flowtable::Short;
 pub use hooked::Hooked;

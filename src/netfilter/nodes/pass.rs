@@ -11,6 +11,7 @@ use super::{
         AWAY, CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, REJECT, RESET, RULE,
         TARGET, TRACKER,
     },
+    learn,
     own::Maker,
     synproxy, translate,
 };
@@ -23,6 +24,7 @@ use crate::{
     netfilter::{
         Conn, ConnState, DropCause, Entry, PacketFacts, PacketKind, Program, Verdict, View,
         evaluate,
+        flowtable::Paths,
         rule::{Hook, Reject},
         table::{Filter, LOOPBACK, Step},
     },
@@ -51,11 +53,13 @@ pub(super) mod done {
     /// It tells a server of a client that has proved itself.
     pub(in crate::netfilter::nodes) const PROXIED: u8 = 8;
     /// It comes from another worker, where it has met this hook up to tracking.
-    pub(in crate::netfilter::nodes) const HANDED: u8 = 32;
+    pub(in crate::netfilter::nodes) const HANDED: u8 = 128;
     /// It comes from a host inside that is seen in the other family, to another such host.
     pub(in crate::netfilter::nodes) const HAIRPIN: u8 = 64;
     /// It tells such a client that the server's handshake is finished.
     pub(in crate::netfilter::nodes) const FINISHES: u8 = 16;
+    /// What it has met so far all packets of its flow will meet.
+    pub(in crate::netfilter::nodes) const LEARNS: u8 = 32;
 }
 
 /// The packet on its way through a hook.
@@ -167,13 +171,19 @@ pub(super) fn meet(
         Hook::LocalOut => (0, out()),
         Hook::PostRouting => (if own { 0 } else { packet.iface() }, out()),
     };
-    let meta = packet.meta();
+    let mut meta = packet.meta();
+    // What was handed over has met a table where it comes from, and comes here by no short way.
+    let handed = meta.done & done::HANDED != 0;
+    if filter.short && hook == Hook::PreRouting && !handed && learn::may(packet, six, cx) {
+        meta.done |= done::LEARNS;
+        meta.path = Paths::NONE;
+    }
     let mut passage = Passage { packet, meta, hook, six, input, output };
     let routed = hook == Hook::LocalOut && passage.packet.hop() != 0;
     let before = routed.then(|| passage.way());
     let mut fate = Fate::On;
     let tracks = |step: &Step| matches!(step, Step::Track);
-    let handed = passage.meta.done & done::HANDED != 0 && plan.iter().any(tracks);
+    let handed = handed && plan.iter().any(tracks);
     for step in plan {
         // What comes before it has been done where the packet comes from.
         if handed && passage.meta.done & done::HANDED != 0 && !tracks(step) {
@@ -197,6 +207,9 @@ pub(super) fn meet(
         {
             fate = reroute(&mut passage, cx);
         }
+    }
+    if hook == Hook::PostRouting && fate == Fate::On && passage.meta.done & done::LEARNS != 0 {
+        learn::learn(&mut passage, cx);
     }
     let Passage { packet, meta, .. } = passage;
     if meta != Meta::default() {
@@ -258,7 +271,7 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
     passage.meta.done &= !done::HANDED;
     let entered = cx.own.conntrack.enter(passage.ip(), &enter);
     if let Some(owner) = entered.elsewhere {
-        passage.meta.done |= done::HANDED;
+        passage.meta.done = passage.meta.done & !done::LEARNS | done::HANDED;
         passage.meta.worker = owner as u8;
         return Fate::Edge(AWAY);
     }
@@ -266,6 +279,9 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
     passage.meta.info = note_of(entered.info);
     if entered.verdict == Tracked::Drop {
         return Fate::Edge(TRACKER);
+    }
+    if passage.meta.done & done::LEARNS != 0 && !learn::wants(passage, cx) {
+        passage.meta.done &= !done::LEARNS;
     }
     if let Some(conn) = entered.conn.filter(|_| entered.fresh) {
         cx.own.begin(conn, cx.now);
@@ -336,7 +352,7 @@ pub(super) fn rules(
     if grows && !passage.packet.resize(l3 + len + ROOM) {
         return Verdict::Drop(DropCause::Target);
     }
-    let Passage { packet, meta, hook, input, output, .. } = passage;
+    let Passage { packet, meta, hook, six, input, output } = passage;
     let Some((link, ip)) = packet.data_mut().split_at_mut_checked(l3) else {
         return Verdict::Drop(DropCause::Malformed);
     };
@@ -370,9 +386,20 @@ pub(super) fn rules(
         iface,
         trace,
         copies: meta.done & done::COPY == 0,
+        path: (meta.done & done::LEARNS != 0).then_some(meta.path),
+        six: *six,
     };
     let verdict = evaluate(program, entry, &mut view, &mut around, worker);
+    let path = around.path;
     let (about, len) = (view.about, view.len());
+    match path {
+        Some(path) => meta.path = path,
+        None if meta.done & done::LEARNS != 0 => {
+            meta.done &= !done::LEARNS;
+            learn::refuse(meta, cx);
+        }
+        None => {}
+    }
     meta.mark = about.mark;
     meta.priority = about.priority;
     meta.template = about.template.map_or(0, |number| number as u8 + 1);

@@ -45,11 +45,11 @@ fn blocks_of_ports_are_logged_and_no_two_hosts_share_one() {
         let mut seen = Vec::new();
         for flow in 0..60_u16 {
             for host in 20..26 {
-                lab.give_at(LAN, &from_client(host, 2000 + flow, 1 + (flow % 9) as u8));
+                lab.give_by(LAN, &from_client(host, 2000 + flow, 1 + (flow % 9) as u8));
                 let (WAN, out) = only(&lab).unwrap() else { panic!("by another port") };
                 let (port, _) = ports(&out);
                 seen.push((host, port));
-                lab.give_at(WAN, &answer_to(&out).build());
+                lab.give_by(WAN, &answer_to(&out).build());
                 let (LAN, back) = only(&lab).unwrap() else { panic!("by another port") };
                 assert_eq!(ip(&back)[16..20], [10, 0, 0, host]);
                 assert_eq!(ports(&back), (53, 2000 + flow));
@@ -71,7 +71,7 @@ fn blocks_of_ports_are_logged_and_no_two_hosts_share_one() {
         // With their connections they are given back.
         lab.wait(200_000_000_000);
         for flow in 0..400 {
-            lab.give_at(LAN, &from_client(99, 9, 1 + (flow % 200) as u8));
+            lab.give_by(LAN, &from_client(99, 9, 1 + (flow % 200) as u8));
         }
         lab.take();
         let lines: Vec<_> = lab.router().take_log().collect();
@@ -93,12 +93,12 @@ fn a_host_that_has_all_its_blocks_gets_no_more() {
     let mut lab = lab(&machine, 1, &words, MASQUERADE);
     let mut passed = 0;
     for flow in 0..20_u16 {
-        lab.give_at(LAN, &from_client(20, 2000 + flow, 1));
+        lab.give_by(LAN, &from_client(20, 2000 + flow, 1));
         passed += u16::from(only(&lab).is_some());
     }
     assert_eq!((passed, lab.ended(Reason::FilterTarget)), (16, 4));
     // Others have theirs.
-    lab.give_at(LAN, &from_client(21, 2000, 1));
+    lab.give_by(LAN, &from_client(21, 2000, 1));
     assert!(only(&lab).is_some());
     lab.finish();
 }
@@ -120,17 +120,17 @@ fn a_host_shows_one_port_to_all_servers_whichever_worker_its_packets_come_to() {
         let mut seen: HashMap<u8, u16> = HashMap::new();
         for server in 1..40 {
             for host in 20..24 {
-                lab.give_at(LAN, &from_client(host, 5000, server));
+                lab.give_by(LAN, &from_client(host, 5000, server));
                 let (WAN, out) = only(&lab).unwrap() else { panic!("by another port") };
                 let port = *seen.entry(host).or_insert(ports(&out).0);
                 assert_eq!(ports(&out).0, port, "{workers} workers, 10.0.0.{host} to {server}");
-                lab.give_at(WAN, &answer_to(&out).build());
+                lab.give_by(WAN, &answer_to(&out).build());
                 let (LAN, back) = only(&lab).unwrap() else { panic!("by another port") };
                 assert_eq!(ip(&back)[16..20], [10, 0, 0, host]);
                 // A stranger is nobody's peer.
                 let stranger =
                     FrameBuilder::new().ipv4([203, 0, 113, 9].into(), [10, 0, 1, 1].into());
-                lab.give_at(WAN, &stranger.udp(777, port).build());
+                lab.give_by(WAN, &stranger.udp(777, port).build());
                 assert!(only(&lab).is_none_or(|(to, _)| to != LAN));
             }
         }
@@ -150,21 +150,21 @@ fn strangers_reach_a_host_by_a_port_that_it_speaks_with() {
     let words = format!("{SMALL}[netfilter]\nfiltering = \"endpoint-independent\"\n");
     for workers in [1, 3] {
         let mut lab = lab(&machine, workers, &words, &MASQUERADE[..1]);
-        lab.give_at(LAN, &from_client(20, 5000, 1));
+        lab.give_by(LAN, &from_client(20, 5000, 1));
         let (_, out) = only(&lab).unwrap();
         let (port, _) = ports(&out);
         for n in 0..40 {
             let stranger =
                 || FrameBuilder::new().ipv4([198, 51, 100, 100 + n].into(), [10, 0, 1, 1].into());
-            lab.give_at(WAN, &stranger().udp(700, port).build());
+            lab.give_by(WAN, &stranger().udp(700, port).build());
             let (LAN, came) = only(&lab).unwrap() else { panic!("by another port") };
             assert_eq!((&ip(&came)[16..20], ports(&came)), (&[10, 0, 0, 20][..], (700, 5000)));
             // And hears its answer from where it sent to.
-            lab.give_at(LAN, &answer_to(&came).build());
+            lab.give_by(LAN, &answer_to(&came).build());
             let (WAN, back) = only(&lab).unwrap() else { panic!("by another port") };
             assert_eq!((&ip(&back)[12..16], ports(&back)), (&[10, 0, 1, 1][..], (port, 700)));
             // Not by another port of the router's.
-            lab.give_at(WAN, &stranger().udp(700, port ^ 1).build());
+            lab.give_by(WAN, &stranger().udp(700, port ^ 1).build());
             assert!(only(&lab).is_none_or(|(to, _)| to != LAN));
         }
         lab.finish();

@@ -79,7 +79,7 @@ fn hosts_of_ipv6_reach_servers_of_ipv4() {
                 1 => there.tcp(4000 + n, 80, 2),
                 _ => there.echo_request(4000 + n, 7).payload_len(21),
             };
-            lab.give_at(LAN, &there.build());
+            lab.give_by(LAN, &there.build());
             let (to, out) = only(&lab);
             is_whole(&out);
             let view = Ipv4View::new_checked(ip(&out)).unwrap();
@@ -100,7 +100,7 @@ fn hosts_of_ipv6_reach_servers_of_ipv4() {
                 }),
                 _ => back.echo_reply(word(4), word(6)).payload_len(21),
             };
-            lab.give_at(WAN, &back.build());
+            lab.give_by(WAN, &back.build());
             let (to, came) = only(&lab);
             is_whole(&came);
             let view = Ipv6View::new_checked(ip(&came)).unwrap();
@@ -124,7 +124,7 @@ fn an_end_of_ipv6_is_one_end_of_ipv4() {
         for server in 1..30 {
             for n in 0..6_u16 {
                 let there = from_host(u128::from(n % 3), [198, 51, 100, server]);
-                lab.give_at(LAN, &there.udp(7000 + n / 3, 53).build());
+                lab.give_by(LAN, &there.udp(7000 + n / 3, 53).build());
                 let tuple = Tuple::of(ip(&only(&lab).1)).unwrap();
                 let end = (tuple.src, tuple.sport);
                 assert_eq!(*ends.entry(n).or_insert(end), end, "{workers} workers");
@@ -138,7 +138,7 @@ fn an_end_of_ipv6_is_one_end_of_ipv4() {
         let stranger = FrameBuilder::new()
             .ipv4([198, 51, 100, 99].into(), Ipv4Addr::from(address.first4()))
             .udp(53, port);
-        lab.give_at(WAN, &stranger.build());
+        lab.give_by(WAN, &stranger.build());
         assert!(lab.take().is_empty());
         assert_eq!(lab.ended(Reason::NatCross), 1);
         lab.finish();
@@ -153,14 +153,14 @@ fn errors_cross_both_ways() {
         let mut lab = lab(&machine, workers);
         for n in 0..8_u16 {
             let asked = from_host(0, SERVER).udp(5000 + n, 53).payload_len(100).build();
-            lab.give_at(LAN, &asked);
+            lab.give_by(LAN, &asked);
             let (_, out) = only(&lab);
             let mapped = Ipv4View::new_checked(ip(&out)).unwrap();
             let error = FrameBuilder::new()
                 .ipv4([198, 51, 100, 77].into(), mapped.src())
                 .icmp_error(ErrorKind::TimeExceeded { code: 0 })
                 .payload(&ip(&out)[..60]);
-            lab.give_at(WAN, &error.build());
+            lab.give_by(WAN, &error.build());
             let (to, came) = only(&lab);
             is_whole(&came);
             let view = Ipv6View::new_checked(ip(&came)).unwrap();
@@ -172,13 +172,13 @@ fn errors_cross_both_ways() {
             // A host says that nobody is there.
             let answer = FrameBuilder::new().ipv4(SERVER.into(), mapped.src());
             let port = u16::from_be_bytes([ip(&out)[20], ip(&out)[21]]);
-            lab.give_at(WAN, &answer.udp(53, port).payload_len(40).build());
+            lab.give_by(WAN, &answer.udp(53, port).payload_len(40).build());
             let (_, came) = only(&lab);
             let error = FrameBuilder::new()
                 .ipv6(Ipv6Addr::from_bits(HOST), seen(SERVER))
                 .icmp6_error(crate::packet::icmp6::ErrorKind::Unreachable { code: 4 })
                 .payload(ip(&came));
-            lab.give_at(LAN, &error.build());
+            lab.give_by(LAN, &error.build());
             let (to, left) = only(&lab);
             is_whole(&left);
             let view = Ipv4View::new_checked(ip(&left)).unwrap();
@@ -196,11 +196,11 @@ fn errors_cross_both_ways() {
 fn what_does_not_fit_is_cut_or_told_of() {
     let machine = machine_for(&world());
     let mut lab = lab(&machine, 1);
-    lab.give_at(LAN, &from_host(0, SERVER).udp(5000, 53).build());
+    lab.give_by(LAN, &from_host(0, SERVER).udp(5000, 53).build());
     let (_, out) = only(&lab);
     let (mapped, port) = (Ipv4View::new_checked(ip(&out)).unwrap().src(), 5000);
     let back = || FrameBuilder::new().ipv4(SERVER.into(), mapped).udp(53, port).payload_len(1472);
-    lab.give_at(WAN, &back().build());
+    lab.give_by(WAN, &back().build());
     let sent = lab.take();
     assert_eq!(sent.len(), 2, "pieces");
     let mut whole = Vec::new();
@@ -213,7 +213,7 @@ fn what_does_not_fit_is_cut_or_told_of() {
     }
     assert_eq!(whole.len(), 1480);
 
-    lab.give_at(WAN, &back().dont_fragment().build());
+    lab.give_by(WAN, &back().dont_fragment().build());
     let (to, told) = only(&lab);
     let view = Ipv4View::new_checked(ip(&told)).unwrap();
     assert_eq!((to, view.dst().octets(), &view.payload()[..2]), (WAN, SERVER, &[3, 4][..]));
@@ -221,13 +221,13 @@ fn what_does_not_fit_is_cut_or_told_of() {
 
     // The way in IPv4 is narrow, by the trunk.
     let narrow = [203, 0, 113, 9];
-    lab.give_at(LAN, &from_host(0, narrow).udp(5001, 53).payload_len(1400).build());
+    lab.give_by(LAN, &from_host(0, narrow).udp(5001, 53).payload_len(1400).build());
     let (to, told) = only(&lab);
     let view = Ipv6View::new_checked(ip(&told)).unwrap();
     assert_eq!((to, view.dst().to_bits(), &view.payload()[..2]), (LAN, HOST, &[2, 0][..]));
     assert_eq!(view.payload()[4..8], 1420_u32.to_be_bytes());
     // With that it fits.
-    lab.give_at(LAN, &from_host(0, narrow).udp(5001, 53).payload_len(1372).build());
+    lab.give_by(LAN, &from_host(0, narrow).udp(5001, 53).payload_len(1372).build());
     assert_eq!(only(&lab).0, 2);
 
     // The last hop is this one.
@@ -236,7 +236,7 @@ fn what_does_not_fit_is_cut_or_told_of() {
         frame[21] = 1;
         frame
     };
-    lab.give_at(LAN, &last);
+    lab.give_by(LAN, &last);
     let (to, told) = only(&lab);
     let view = Ipv6View::new_checked(ip(&told)).unwrap();
     assert_eq!((to, view.src()), (LAN, "2001:db8:1::1".parse().unwrap()));
@@ -265,7 +265,7 @@ fn datagrams_in_pieces_cross_whole() {
                 frame[18..20].copy_from_slice(&(8 + piece.len() as u16).to_be_bytes());
                 frame.extend(header.to_bytes());
                 frame.extend(piece);
-                lab.give_at(LAN, &frame);
+                lab.give_by(LAN, &frame);
             }
             let sent = lab.take();
             assert_eq!(sent.len(), 2, "it is longer than the link carries");
@@ -283,7 +283,7 @@ fn datagrams_in_pieces_cross_whole() {
             let back = FrameBuilder::new().ipv4(SERVER.into(), mapped).udp(53, port);
             let back = back.id(n).payload_len(2000).build();
             for piece in super::workers::pieces(&back, 1400) {
-                lab.give_at(WAN, &piece);
+                lab.give_by(WAN, &piece);
             }
             let sent = lab.take();
             let bytes: usize = sent
@@ -308,10 +308,10 @@ fn hosts_of_ipv6_meet_by_their_addresses_of_ipv4() {
         for n in 0..12_u16 {
             // Bob is known outside, as he has spoken with somebody.
             let bob = from_host(1, SERVER).udp(8000 + n, 53).build();
-            lab.give_at(LAN, &bob);
+            lab.give_by(LAN, &bob);
             let bob = Tuple::of(ip(&only(&lab).1)).unwrap();
             let alice = from_host(0, bob.src.first4()).udp(9000 + n, bob.sport).payload_len(9);
-            lab.give_at(LAN, &alice.build());
+            lab.give_by(LAN, &alice.build());
             let (to, came) = only(&lab);
             is_whole(&came);
             let tuple = Tuple::of(ip(&came)).unwrap();
@@ -321,7 +321,7 @@ fn hosts_of_ipv6_meet_by_their_addresses_of_ipv4() {
             assert!(seen_as.to_bits() >> 32 == 0x0064_ff9b << 64, "{seen_as}");
             // And back.
             let back = FrameBuilder::new().ipv6(Ipv6Addr::from_bits(HOST + 1), seen_as);
-            lab.give_at(LAN, &back.udp(8000 + n, tuple.sport).payload_len(9).build());
+            lab.give_by(LAN, &back.udp(8000 + n, tuple.sport).payload_len(9).build());
             let (_, came) = only(&lab);
             is_whole(&came);
             let tuple = Tuple::of(ip(&came)).unwrap();
@@ -342,17 +342,17 @@ fn strangers_of_ipv4_reach_hosts_of_ipv6_where_that_is_wanted() {
         let own = IfaceAddr6::permanent("2001:db8:1::1/64".parse().unwrap());
         lab.router().add_address6("lan", own).unwrap();
         lab.router().commit();
-        lab.give_at(LAN, &from_host(0, SERVER).udp(8000, 53).build());
+        lab.give_by(LAN, &from_host(0, SERVER).udp(8000, 53).build());
         let out = Tuple::of(ip(&only(&lab).1)).unwrap();
         for n in 0..20 {
             let stranger = [198, 51, 100, 100 + n];
             let there = FrameBuilder::new().ipv4(stranger.into(), out.src.first4().into());
-            lab.give_at(WAN, &there.udp(77, out.sport).build());
+            lab.give_by(WAN, &there.udp(77, out.sport).build());
             let (to, came) = only(&lab);
             is_whole(&came);
             let tuple = Tuple::of(ip(&came)).unwrap();
             assert_eq!((to, tuple.src.0, tuple.dport), (LAN, seen(stranger).octets(), 8000));
-            lab.give_at(LAN, &from_host(0, stranger).udp(8000, 77).build());
+            lab.give_by(LAN, &from_host(0, stranger).udp(8000, 77).build());
             let back = Tuple::of(ip(&only(&lab).1)).unwrap();
             assert_eq!((back.src, back.sport, back.dst.first4()), (out.src, out.sport, stranger));
         }
@@ -366,7 +366,7 @@ fn hosts_of_ipv6_have_blocks_of_ports_too() {
     let machine = machine_for(&world());
     let mut lab = Lab::new(&machine, 1, &format!("{WORDS}[netfilter.blocks]\nsize = 64\n"));
     for n in 0..3 {
-        lab.give_at(LAN, &from_host(n, SERVER).udp(8000, 53).build());
+        lab.give_by(LAN, &from_host(n, SERVER).udp(8000, 53).build());
         let out = Tuple::of(ip(&only(&lab).1)).unwrap();
         let lines: Vec<_> = lab.router().take_log().collect();
         let [line] = &lines[..] else { panic!("{lines:?}") };
@@ -410,7 +410,7 @@ fn any_frames_between_families_are_accounted_for() {
             if random.below(3) == 0 {
                 damage(&mut frame, &mut random);
             }
-            lab.give_at(place, &frame);
+            lab.give_by(place, &frame);
             for (to, _, frame) in lab.take() {
                 let whole = ip(&frame).first() == Some(&0x45) && ip(&frame)[6] & 0x3f == 0;
                 if to == WAN && whole {

@@ -119,7 +119,7 @@ impl Talk {
             },
         };
         for frame in &frames {
-            self.lab.give_at(place, frame);
+            self.lab.give_by(place, frame);
         }
         let sent: Vec<_> = self.lab.take().into_iter().map(|(to, _, frame)| (to, frame)).collect();
         for (to, frame) in &sent {
@@ -217,10 +217,10 @@ fn a_port_is_chosen_whose_answers_come_to_the_same_worker() {
         // All clients want one port, so that most get another.
         let host = [10, 0, 0, 20 + client as u8].into();
         let frame = FrameBuilder::new().ipv4(host, [198, 51, 100, 9].into()).udp(7000, 53);
-        lab.give_at(LAN, &frame.build());
+        lab.give_by(LAN, &frame.build());
         let sent = lab.take();
         let [(WAN, _, out)] = &sent[..] else { panic!("{} frames", sent.len()) };
-        lab.give_at(WAN, &answer_to(out).build());
+        lab.give_by(WAN, &answer_to(out).build());
         let sent = lab.take();
         let [(LAN, _, back)] = &sent[..] else { panic!("{} frames", sent.len()) };
         assert_eq!(Ipv4View::new_checked(ip(back)).unwrap().dst(), host);
@@ -239,7 +239,7 @@ fn answers_of_a_server_behind_the_router_find_their_way() {
     for client in 1..60 {
         let host = [198, 51, 100, client].into();
         let ask = FrameBuilder::new().ipv4(host, [10, 0, 1, 1].into()).tcp(4000, 80, 2);
-        lab.give_at(WAN, &ask.build());
+        lab.give_by(WAN, &ask.build());
         let sent = lab.take();
         let [(LAN, _, inside)] = &sent[..] else { panic!("{} frames", sent.len()) };
         assert_eq!(ip(inside)[16..20], [10, 0, 0, 9]);
@@ -260,7 +260,7 @@ fn answers_of_a_server_behind_the_router_find_their_way() {
             sum(&mut frame);
             frame
         };
-        lab.give_at(LAN, &syn_ack);
+        lab.give_by(LAN, &syn_ack);
         let sent = lab.take();
         let [(WAN, _, back)] = &sent[..] else { panic!("client {client}: {} frames", sent.len()) };
         assert_eq!((&ip(back)[12..16], &ip(back)[20..22]), (&[10, 0, 1, 1][..], &[0, 80][..]));
@@ -299,7 +299,7 @@ fn announces(mut lab: Lab, workers: usize) {
     for round in 0..12_u16 {
         let port = 3000 + round;
         let mut give = |place, frame: &[u8]| {
-            lab.give_at(place, frame);
+            lab.give_by(place, frame);
             let sent = lab.take();
             let [(_, _, frame)] = &sent[..] else {
                 panic!("{workers} workers, round {round}: {} frames", sent.len())
@@ -321,7 +321,7 @@ fn announces(mut lab: Lab, workers: usize) {
         let mapped = u16::from_be_bytes([out[34], out[35]]);
         let open = give(WAN, &segment((back(), data, mapped), 9, 8, 0x12, ""));
         assert_eq!(ip(&open)[16..20], [10, 0, 0, 7]);
-        lab.give_at(LAN, &segment((there(), 4500 + round, data), 7, 0, 0x02, ""));
+        lab.give_by(LAN, &segment((there(), 4500 + round, data), 7, 0, 0x02, ""));
         assert!(lab.take().is_empty());
     }
     assert_eq!(lab.handed() > 5, workers > 1, "{}", lab.handed());
