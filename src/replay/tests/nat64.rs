@@ -422,3 +422,29 @@ fn any_frames_between_families_are_accounted_for() {
         lab.finish();
     }
 }
+
+/// The short way is for packets that leave in the family that they came in.
+#[test]
+fn established_flows_between_families_go_on_crossing() {
+    let machine = machine_for(&world());
+    for workers in [1, 3] {
+        let words = WORDS.replace("16384\n", "16384\nflowtable = 1024\n");
+        let mut lab = Lab::new(&machine, workers, &words);
+        let own = IfaceAddr6::permanent("2001:db8:1::1/64".parse().unwrap());
+        lab.router().add_address6("lan", own).unwrap();
+        lab.router().commit();
+        for round in 0..40 {
+            lab.give_by(LAN, &from_host(0, SERVER).udp(8000, 53).payload_len(round).build());
+            let (to, out) = only(&lab);
+            is_whole(&out);
+            assert_eq!((to, &ip(&out)[16..20], ip(&out)[8]), (WAN, &SERVER[..], 63));
+            lab.give_by(WAN, &super::workers::answer_to(&out).payload_len(round).build());
+            let (to, came) = only(&lab);
+            is_whole(&came);
+            let tuple = Tuple::of(ip(&came)).unwrap();
+            assert_eq!((to, tuple.dport, tuple.dst.0), (LAN, 8000, HOST.to_be_bytes()));
+        }
+        assert_eq!(lab.shortened(), 0);
+        lab.finish();
+    }
+}

@@ -422,3 +422,40 @@ fn workers_at_full_speed_account_for_what_they_hand_over() {
     drop(played);
     assert_eq!(pool.in_use(), 0, "leaked");
 }
+
+/// Flows that are at home take the short way at their worker, and those that are handed over come out the
+/// same.
+#[test]
+fn established_flows_of_several_workers_go_on_as_they_began() {
+    let machine = machine_for(&world());
+    for (workers, words, home) in [(1, HANDED, true), (3, HANDED, true), (2, BY_PORT, false)] {
+        let words = words.replace("16384\n", "16384\nflowtable = 1024\n");
+        let mut lab = lab(&machine, workers, &words, MASQUERADE);
+        let mut outside: HashMap<u8, (u16, u16)> = HashMap::new();
+        for round in 0..30_u16 {
+            for flow in 0..12_u8 {
+                let (host, server) = ([10, 0, 0, 10 + flow], [198, 51, 100, 9]);
+                let there = FrameBuilder::new().ipv4(host.into(), server.into());
+                let there = there.udp(6000, 53).id(round).payload_len(30 + usize::from(round));
+                lab.give_by(LAN, &there.build());
+                let sent = lab.take();
+                let [(WAN, _, out)] = &sent[..] else { panic!("{} frames", sent.len()) };
+                let port = |frame: &[u8], at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+                let ends = (port(out, 34), port(out, 36));
+                assert_eq!(*outside.entry(flow).or_insert(ends), ends);
+                lab.give_by(WAN, &answer_to(out).id(round).payload_len(40).build());
+                let sent = lab.take();
+                let [(LAN, _, back)] = &sent[..] else { panic!("{} frames", sent.len()) };
+                assert_eq!((&ip(back)[16..20], port(back, 36)), (&host[..], 6000));
+                let view = Ipv4View::new_checked(ip(back)).unwrap();
+                let sum = checksum::transport(view.src(), view.dst(), 17, view.payload());
+                assert_eq!((view.ttl(), sum), (63, 0xffff));
+            }
+        }
+        // All but the first few of each direction; answers that come elsewhere go the long way.
+        let least = if home { 600 } else { 300 };
+        assert!(lab.shortened() > least, "{workers} workers: {}", lab.shortened());
+        assert_eq!(lab.handed() > 0, !home);
+        lab.finish();
+    }
+}
