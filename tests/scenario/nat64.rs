@@ -75,18 +75,18 @@ pub(crate) fn a_host_of_ipv6_reaches_a_server_of_ipv4() {
         on(&world.alice, &format!("curl -6 -sS --max-time 5 --noproxy * http://[{BOB}]:81/"));
     assert_eq!(refused.status, Some(7), "{}", refused.text);
 
-    let mut command = Command::new("iperf3");
-    let server = Process::spawn(&world.bob, command.args(["-s", "-p", "5300", "--forceflush"]));
-    world.process.wait_until(|| server.log().contains("listening"));
-    for words in
-        ["-t 1", "-t 1 -R", "-t 1 -P 4", "-t 1 -u -b 5M -l 1200", "-t 1 -u -b 5M -l 1200 -R"]
-    {
-        let said = on(&world.alice, &format!("iperf3 -6 -c {BOB} -p 5300 {words}"));
+    let ways =
+        ["-t 1", "-t 1 -R", "-t 1 -P 4", "-t 1 -u -b 5M -l 1200", "-t 1 -u -b 5M -l 1200 -R"];
+    for (port, words) in (5300..).zip(ways) {
+        let mut command = Command::new("iperf3");
+        command.args(["-s", "-1", "--forceflush", "-p", &port.to_string()]);
+        let server = Process::spawn(&world.bob, &mut command);
+        world.process.wait_until(|| server.log().contains("listening"));
+        let said = on(&world.alice, &format!("iperf3 -6 -c {BOB} -p {port} {words}"));
         assert!(said.ok, "{words}: {}", said.text);
         // Something came, whatever a busy machine has lost.
         assert!(!said.contains("(100%)"), "{words}: {}", said.text);
     }
-    drop(server);
 
     world.tool("conntrack -L -p tcp --dport 80").expect("src=192.0.2.10 dst=192.0.2.1 ");
     // Rules of IPv4 meet what has become of it.
