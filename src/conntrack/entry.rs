@@ -166,6 +166,14 @@ pub(crate) mod feature {
     pub(crate) const TIMESTAMP: u8 = 2;
     /// Labels have been set.
     pub(crate) const LABELS: u8 = 4;
+    /// The original tuple stands in the directory of all workers.
+    pub(crate) const LISTED: u8 = 8;
+    /// The reply's tuple does.
+    pub(crate) const LISTED_REPLY: u8 = 16;
+    /// It holds a block of ports.
+    pub(crate) const BLOCK: u8 = 32;
+    /// It holds a mapping of its source.
+    pub(crate) const CONE: u8 = 64;
 }
 
 /// One connection.
@@ -222,6 +230,12 @@ impl Entry {
     #[inline]
     pub const fn is(&self, bits: u32) -> bool {
         self.status & bits == bits
+    }
+
+    /// Whether its directions are of two families.
+    #[inline]
+    pub const fn is_crossing(&self) -> bool {
+        self.nodes[0].tuple.six != self.nodes[1].tuple.six
     }
 
     /// The connection that announced this one; it may be dead by now.

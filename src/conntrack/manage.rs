@@ -7,6 +7,7 @@
 
 use super::{
     Nanos,
+    directory::Kind,
     entry::{ConnId, Dir, Entry, Proto, feature, status},
     events,
     expect::{CLASSES, Expect, Refused, flag},
@@ -123,6 +124,12 @@ impl Conntrack {
             return Err(denied);
         }
         // What was made by hand is no packet's to keep alive or not: only its bits say so.
+        for dir in [Dir::Original, Dir::Reply] {
+            if self.list(index, dir).is_err() {
+                self.end(index, now);
+                return Err(Denied::Exists);
+            }
+        }
         self.settle(index, now, true);
         self.stats.created += 1;
         let what = std::mem::take(&mut self.entries[index as usize].events);
@@ -197,6 +204,15 @@ impl Conntrack {
             self.set_labels(conn, old & !mask | labels & mask);
         }
         Ok(())
+    }
+
+    /// Gives a connection that has not left yet the timeouts of a policy.
+    pub fn set_policy(&mut self, conn: ConnId, policy: u16, rules: &Rules) {
+        let Some(entry) = self.get_mut(conn) else { return };
+        entry.policy = policy;
+        if let (Proto::Udp(_), false) = (&entry.proto, entry.is(status::CONFIRMED)) {
+            entry.expires = rules.timeouts_of(policy).udp[0];
+        }
     }
 
     /// The router itself has reset a connection of TCP (`nf_conntrack_tcp_set_closing`).
@@ -305,6 +321,7 @@ impl Conntrack {
         }
         let place = self.expects.insert(&self.seed, expect, head).ok_or(Refused::Full)?;
         self.entries[expect.master.index as usize].nodes[0].extra = place;
+        self.list_end(Kind::Towards, &expect.tuple, true);
         self.stats.expect_create += 1;
         Ok(())
     }
@@ -313,6 +330,7 @@ impl Conntrack {
     pub fn remove_expect(&mut self, place: u32) -> Option<Expect> {
         let removed = self.expects.remove(&self.seed, place)?;
         self.stats.expect_delete += 1;
+        self.list_end(Kind::Towards, &removed.expect.tuple, false);
         if let Some(head) = removed.head
             && let Some(master) = self.get_mut(removed.expect.master)
         {

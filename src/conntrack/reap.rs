@@ -9,12 +9,15 @@ use super::{
     Nanos,
     entry::{ConnId, Dir, Proto, dirs, feature, status},
     events,
+    nat::carrier::holds,
     rules::Rules,
     table::{Conntrack, SLACK},
     track,
     wheel::Wheel,
 };
 
+/// Something of it stands in the directory of all workers.
+const LISTED: u8 = feature::LISTED | feature::LISTED_REPLY;
 /// In the table and not to be dropped early.
 const ASSURED: u32 = status::CONFIRMED | status::ASSURED;
 /// Chains that early drop looks at.
@@ -60,6 +63,9 @@ impl Conntrack {
         } else {
             self.unlink_pending(index);
         }
+        if self.entries[index as usize].nodes[0].features & LISTED != 0 {
+            self.unlist(index);
+        }
         let id = self.id(index);
         if self.entries[index as usize].nodes[0].extra != 0 {
             self.forget_expects(id);
@@ -78,6 +84,13 @@ impl Conntrack {
             return None;
         }
         self.take_out(index, true);
+        let bits = self.entries[index as usize].nodes[0].features & holds::ANY;
+        if bits != 0 {
+            let original = *self.entries[index as usize].tuple(Dir::Original);
+            if let Some(carrier) = &mut self.carrier {
+                carrier.release(index, bits, &original, self.affinity.as_ref());
+            }
+        }
         let entry = &mut self.entries[index as usize];
         self.seqadj.give_back(entry.seqadj);
         entry.seqadj = 0;

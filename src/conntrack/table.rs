@@ -12,11 +12,13 @@
 
 use super::{
     Nanos,
+    affinity::Affinity,
     chain::{Chains, Link},
     entry::{ConnId, Dir, Entry, Proto, dirs, feature, status},
     events::{self, Event, Events},
     expect::{Expect, Expects},
     known::Life,
+    nat::carrier::Carrier,
     rules::{Rules, Zone},
     seqadj::{self, SeqAdj},
     show::Snapshot,
@@ -105,6 +107,10 @@ pub struct Conntrack {
     pub(crate) fulfilled: Option<Expect>,
     /// Whether somebody listens to events.
     pub(crate) listening: bool,
+    /// What is known of other workers; nothing where there are none.
+    pub(crate) affinity: Option<Affinity>,
+    /// How carriers translate; nothing where nobody wants that.
+    pub carrier: Option<Box<Carrier>>,
     /// What has been counted.
     pub stats: Stats,
 }
@@ -161,6 +167,8 @@ impl Conntrack {
             events: Events::new(limits.events),
             fulfilled: None,
             listening: false,
+            affinity: None,
+            carrier: None,
             stats: Stats::default(),
         }
     }
@@ -292,7 +300,7 @@ impl Conntrack {
                 link = link.next(&self.entries);
             }
         }
-        false
+        self.is_others(tuple)
     }
 
     /// Most connections that it takes.

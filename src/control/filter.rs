@@ -8,7 +8,7 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use super::Router;
 use crate::{
-    conntrack::{Addr, Rules},
+    conntrack::{Addr, Rules, nat::cross::Net64},
     graph::Nanos,
     netfilter::{
         Fault, Program, Slots, compile,
@@ -28,6 +28,8 @@ pub(super) struct Filtering {
     programs: [Option<Arc<Program>>; 2],
     /// Connections are tracked though no rule asks for it.
     pub(super) tracks: bool,
+    /// Which addresses stand for ones of the other family.
+    cross: Option<Net64>,
     /// Established flows may go the short way.
     pub(super) short: bool,
     pub(super) rules: Rules,
@@ -59,6 +61,7 @@ impl Filtering {
             slots: [Slots::new(workers), Slots::new(workers)],
             programs: [None, None],
             tracks: false,
+            cross: None,
             short: false,
             rules: Rules::default(),
             filter: None,
@@ -163,6 +166,12 @@ impl Router {
         self.filter_changed();
     }
 
+    /// Translates between IPv6 and IPv4, for which connections are tracked.
+    pub fn set_cross(&mut self, net: Net64) {
+        self.filtering.cross = Some(net);
+        self.set_tracking(true);
+    }
+
     /// Lets established flows go the short way, where workers have room for them.
     pub fn set_flowtable(&mut self, on: bool) {
         self.filtering.short = on;
@@ -263,6 +272,9 @@ impl Router {
         let programs = self.filtering.programs.clone();
         let mut filter = Filter::new(programs, self.filtering.tracks, self.filtering.rules.clone())
             .with_sets(self.filtering.sets.sets());
+        if let Some(net) = self.filtering.cross {
+            filter = filter.with_cross(net);
+        }
         filter.short = self.filtering.short && filter.tracks;
         filter.lost = self.filtering.lost.iter().copied().collect();
         let idle = [false, true]

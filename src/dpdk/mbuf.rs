@@ -121,6 +121,8 @@ pub struct Meta {
     pub priority: u32,
     /// Which counts of rules it has raised so far, for the flow table to learn.
     pub path: u16,
+    /// The worker that is to have the packet, or whose the connection is of a packet that has left it.
+    pub worker: u8,
     /// What the packet is tracked by beside its zone: number of a template, 0 for none.
     pub template: u8,
     /// What the pieces carried from which it was put together.
@@ -137,6 +139,7 @@ impl Meta {
         mark: 0,
         priority: 0,
         path: 0,
+        worker: 0,
         template: 0,
         pieces: [0; PIECES_MAX],
     };

@@ -18,7 +18,12 @@ use crate::{
         ConnId, Conntrack, CtInfo, Dir, Entry, Limits, Rules, Tuple,
         entry::Proto,
         helper::{Heard, Helpers, run},
-        nat::{Manip, Range, setup::Env, sources::Sources},
+        nat::{
+            Manip, Range,
+            cross::Net64,
+            setup::{Env, Outcome},
+            sources::Sources,
+        },
         status,
         track::tcp::State,
         tuple::Seed,
@@ -148,14 +153,14 @@ impl Flows {
         next(&mut self.random)
     }
 
-    /// Decides a side of a connection that has not left yet.
-    pub fn bind(&mut self, conn: ConnId, which: Manip, range: &Range, now: Nanos) {
+    /// Decides a side of a connection that has not left yet; false where it may not leave.
+    pub fn bind(&mut self, conn: ConnId, which: Manip, range: &Range, now: Nanos) -> bool {
         let mut seed = self.random();
         let random = || draw(&mut seed);
         let (table, sources) = (&mut self.conntrack, &mut self.sources);
         let mut env = Env { table, sources, steers: |_: &Tuple| true, random, now };
         // A choice from an exhausted range clashes when it is confirmed, as in the kernel.
-        let _ = env.setup(conn, range, which);
+        !matches!(env.setup(conn, range, which), Outcome::Refused(_))
     }
 
     /// No rule has decided: addresses stay, and a port changes only where it is taken.
@@ -166,7 +171,29 @@ impl Flows {
             Manip::Src => current.src,
             Manip::Dst => current.dst,
         };
-        self.bind(conn, which, &Range::address(address), now);
+        // Strangers may send to an endpoint that somebody speaks with, where that is wanted.
+        let stranger = self.conntrack.carrier.as_ref().filter(|_| which == Manip::Dst);
+        let range = stranger.and_then(|carrier| carrier.inward(&current));
+        self.bind(conn, which, &range.unwrap_or_else(|| Range::address(address)), now);
+    }
+
+    /// Gives a new connection its tuple in the other family; false where it may not leave.
+    pub(super) fn cross(
+        &mut self,
+        conn: ConnId,
+        net: Net64,
+        (six, from_inside): (bool, bool),
+        now: Nanos,
+    ) -> bool {
+        let mut seed = self.random();
+        let random = || draw(&mut seed);
+        let (table, sources) = (&mut self.conntrack, &mut self.sources);
+        let mut env = Env { table, sources, steers: |_: &Tuple| true, random, now };
+        let outcome = match six {
+            true => env.cross(conn, net),
+            false => env.cross_inward(conn, net, from_inside),
+        };
+        !matches!(outcome, Outcome::Refused(_))
     }
 
     /// Between two bursts, when no packet is under way: what has ended is freed.
@@ -192,6 +219,9 @@ impl Flows {
             .wrapping_sub(std::mem::replace(&mut self.begun, self.conntrack.stats.new));
         let budget = BUDGET.saturating_add((begun as u32).saturating_mul(2));
         self.conntrack.run(now, &filter.rules, budget);
+        if let Some(carrier) = &mut self.conntrack.carrier {
+            self.log.tell_blocks(carrier, now);
+        }
         for program in filter.counting() {
             program.sweep(self.worker, BUDGET as usize, &|conn| self.is_open(conn));
         }

@@ -12,7 +12,9 @@ use super::{
     Record, RecordKind, TraceKind, View,
     rule::{Audit, Hook, TableName},
 };
-use crate::graph::Nanos;
+use crate::{
+    conntrack::nat::blocks::Record as Block, conntrack::nat::carrier::Carrier, graph::Nanos,
+};
 
 /// Bytes of a packet that are kept, from its network header on.
 pub const KEPT: usize = 192;
@@ -106,18 +108,49 @@ impl Told {
     }
 }
 
-/// A worker's end of the ring.
+/// A block of ports that was taken or given back.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockTold {
+    /// When.
+    pub at: Nanos,
+    /// The block.
+    pub record: Block,
+}
+
+impl BlockTold {
+    /// It as a line of a log.
+    pub fn line(&self) -> String {
+        let Block { taken, subscriber, zone, address, first, last, six } = self.record;
+        let what = if taken { "taken" } else { "given back" };
+        let (subscriber, address) = (subscriber.ip(six[0]), address.ip(six[1]));
+        let zone = if zone == 0 { String::new() } else { format!(" zone {zone}") };
+        format!("nat block {what}: {subscriber}{zone} as {address} ports {first}-{last}")
+    }
+}
+
+/// A worker's end of the rings.
 #[derive(Debug, Default)]
 pub struct Teller {
     ring: Option<Arc<ArrayQueue<Told>>>,
+    blocks: Option<Arc<ArrayQueue<BlockTold>>>,
     /// Records that found no room.
     pub lost: u64,
 }
 
 impl Teller {
-    /// Into this ring.
-    pub fn new(ring: Arc<ArrayQueue<Told>>) -> Self {
-        Self { ring: Some(ring), lost: 0 }
+    /// Into these rings.
+    pub fn new(ring: Arc<ArrayQueue<Told>>, blocks: Arc<ArrayQueue<BlockTold>>) -> Self {
+        Self { ring: Some(ring), blocks: Some(blocks), lost: 0 }
+    }
+
+    /// Tells of blocks; what finds no room waits with the carrier.
+    pub fn tell_blocks(&self, carrier: &mut Carrier, now: Nanos) {
+        let Some(ring) = &self.blocks else { return };
+        while !ring.is_full()
+            && let Some(record) = carrier.next_record()
+        {
+            let _ = ring.push(BlockTold { at: now, record });
+        }
     }
 
     /// Tells of a packet.

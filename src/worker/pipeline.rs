@@ -27,8 +27,8 @@ use crate::{
     },
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{MartianLog, Punt, Punted},
-    netfilter::nodes::{Hooked, Short},
-    port::nodes::{Sink, Spread, Tx},
+    netfilter::nodes::{Hooked, Nat64, Short},
+    port::nodes::{HandOver, HandedOver, Handover, HandoverRx, Sink, Spread, Tx},
     tables::Tables,
 };
 
@@ -76,6 +76,8 @@ pub struct Parts {
     pub punt: Arc<ArrayQueue<Punted>>,
     /// Spreads flows over workers, where this worker's queues feed others.
     pub spread: Option<Spread>,
+    /// This worker, and by which ways workers hand packets to each other; none for a lone one.
+    pub handed: (usize, Vec<Arc<Handover>>),
     /// Entries of the destination cache.
     pub cache_entries: usize,
     /// Room for fragments.
@@ -84,13 +86,20 @@ pub struct Parts {
 
 /// Builds a worker's graph.
 pub fn graph(parts: Parts) -> Graph<Tables> {
-    let Parts { inputs, sinks, punt, spread, cache_entries, reassembly } = parts;
+    let Parts { mut inputs, sinks, punt, spread, handed, cache_entries, reassembly } = parts;
+    let (me, ways) = handed;
+    if let Some(way) = ways.get(me) {
+        inputs.push(Box::new(HandoverRx::of_connections(Arc::clone(way))));
+    }
     let mut nodes: Vec<Box<dyn Node<Tables>>> = Vec::new();
     if let Some(spread) = spread {
         nodes.push(Box::new(spread));
     }
     nodes.extend([
         Box::new(Classify) as Box<dyn Node<Tables>>,
+        Box::new(HandedOver),
+        Box::new(HandOver::new(ways)),
+        Box::new(Nat64),
         Box::new(EthernetInput),
         Box::new(Punt::arp(Arc::clone(&punt))),
         Box::new(Ip4Input),

@@ -9,6 +9,7 @@ mod common;
 mod filters;
 mod flows;
 mod lifecycle;
+mod nat64;
 mod paths;
 mod plan;
 mod probes;
@@ -153,6 +154,7 @@ macro_rules! filters {
                 tftp_crosses_a_masquerade
                 copies_go_to_a_stranger
                 neighbours_meet_by_the_address_of_the_router
+                pings_to_many_come_back_through_a_masquerade
                 a_flood_does_not_reach_the_server
             }
             filters! { each translations $module $kind =>
@@ -223,6 +225,7 @@ lifecycle! {
     probes_leave_by_a_vrf: probes::probes_leave_by_a_vrf();
     a_session_ends_with_its_client: probes::a_session_ends_with_its_client();
     masqueraded_connections_are_seen_cut_and_followed: flows::masqueraded_connections_are_seen_cut_and_followed();
+    a_host_of_ipv6_reaches_a_server_of_ipv4: nat64::a_host_of_ipv6_reaches_a_server_of_ipv4();
     martians_are_logged_as_the_kernel_does: probes::martians_are_logged_as_the_kernel_does();
     mistakes_in_the_configuration_are_located: lifecycle::mistakes_in_the_configuration_are_located();
 }

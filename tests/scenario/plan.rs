@@ -15,6 +15,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) routes: &'a [&'a str],
     /// Names under `net.ipv4.`, or with `netfilter.` under `net.`.
     pub(crate) sysctls: &'a [(&'a str, &'a str)],
+    /// Workers, where it has such; each port feeds all of them.
+    pub(crate) workers: u16,
 }
 
 /// Who routes.
@@ -154,9 +156,10 @@ fn full(name: &str) -> String {
 
 fn toml(plan: &Plan<'_>) -> String {
     let mut text = format!(
-        "[instance]\nname = \"{}\"\n\n[workers]\ncount = 1\nidle = \"adaptive\"\n\n\
+        "[instance]\nname = \"{}\"\n\n[workers]\ncount = {}\nidle = \"adaptive\"\n\n\
          [dpdk]\nhuge = \"never\"\nin-memory = true\n",
-        instance()
+        instance(),
+        plan.workers
     );
     for (port, address, mtu) in plan.ports {
         let addresses = if address.is_empty() { String::new() } else { format!("\"{address}\"") };

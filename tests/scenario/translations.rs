@@ -53,6 +53,7 @@ impl World {
 
     fn start(&self, kind: Kind, sysctls: &[(&str, &str)], rules: &[&str]) -> Running<'_> {
         let plan = Plan {
+            workers: 2,
             ports: &[("lan", "10.1.0.1/24", 1500), ("wan", "192.0.2.1/24", 1500)],
             routes: &["10.2.0.0/24 via 10.1.0.10", "10.9.0.0/24 via 192.0.2.10"],
             sysctls,

@@ -54,7 +54,7 @@ fn may_provoke(ip: &Ipv4View<'_>, flags: Flags) -> bool {
 /// The 32 bits behind the checksum [3.37].
 fn info(cause: Cause, pointer: u8, mtu: u16, gateway: Ipv4Addr) -> [u8; 4] {
     match cause {
-        Cause::FragNeeded => {
+        Cause::FragNeeded | Cause::FragNeededBeyond => {
             let [high, low] = mtu.to_be_bytes();
             [0, 0, high, low]
         }
@@ -185,6 +185,7 @@ fn answer(culprit: &mut Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     // The MTU that failed is that of the way the culprit would have taken.
     let meant = tables.hops.get(culprit.hop());
     let (mtu, gateway) = (meant.out().mtu, meant.gateway().unwrap_or(ip.dst()));
+    let mtu = if cause == Cause::FragNeededBeyond { culprit.hash() as u16 } else { mtu };
     message[..2].copy_from_slice(&[kind, code]);
     message[4..8].copy_from_slice(&info(cause, pointer, mtu, gateway));
     message[ICMP_HEADER..].copy_from_slice(quote);

@@ -59,6 +59,9 @@ pub(super) const PROXY: u8 = 17;
 pub(super) const PROXIED: u8 = 18;
 const OWN: u8 = 19;
 const LOOP: u8 = 20;
+pub(super) const AWAY: u8 = 21;
+pub(super) const CROSS: u8 = 22;
+pub(super) const NO_CROSS: u8 = 23;
 
 /// Hooks that a packet of the router's to itself meets.
 const ROUND: &[Hook] = &[Hook::LocalOut, Hook::PostRouting, Hook::PreRouting, Hook::LocalIn];
@@ -88,6 +91,9 @@ macro_rules! edges {
             Edge::Drop(Reason::SynproxyTaken),
             Edge::Arc($own),
             $loop,
+            Edge::To("hand-over"),
+            Edge::To("nat64"),
+            Edge::Drop(Reason::NatCross),
         ]
     };
 }

@@ -45,7 +45,11 @@ pub(super) fn wants(passage: &Passage<'_>, cx: &Cx<'_, Tables>) -> bool {
     let Some((conn, dir)) = of(&passage.meta) else { return false };
     let (bits, mask) = note(cx.tables.generation, dir);
     let free = |entry: &crate::conntrack::Entry| {
-        entry.note & mask != bits && entry.proxy() == 0 && entry.tuple(dir).zone == 0
+        entry.note & mask != bits
+            && entry.proxy() == 0
+            && entry.tuple(dir).zone == 0
+            // What goes to the other family leaves as another packet.
+            && !entry.is_crossing()
     };
     cx.own.conntrack.is_known(conn) && cx.own.conntrack.get(conn).is_some_and(free)
 }

@@ -1,6 +1,7 @@
 //! Nodes of the packet filter: one where packets meet each hook, for either family.
 
 mod around;
+mod cross;
 mod flowtable;
 mod help;
 mod hooked;
@@ -11,5 +12,6 @@ mod range;
 mod synproxy;
 mod translate;
 
+pub use cross::Nat64;
 pub use flowtable::Short;
 pub use hooked::Hooked;

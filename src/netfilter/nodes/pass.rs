@@ -6,9 +6,9 @@
 
 use super::{
     around::Around,
-    help,
+    cross, help,
     hooked::{
-        CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, REJECT, RESET, RULE,
+        AWAY, CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, REJECT, RESET, RULE,
         TARGET, TRACKER,
     },
     learn,
@@ -52,6 +52,10 @@ pub(super) mod done {
     pub(in crate::netfilter::nodes) const COPY: u8 = 4;
     /// It tells a server of a client that has proved itself.
     pub(in crate::netfilter::nodes) const PROXIED: u8 = 8;
+    /// It comes from another worker, where it has met this hook up to tracking.
+    pub(in crate::netfilter::nodes) const HANDED: u8 = 128;
+    /// It comes from a host inside that is seen in the other family, to another such host.
+    pub(in crate::netfilter::nodes) const HAIRPIN: u8 = 64;
     /// It tells such a client that the server's handshake is finished.
     pub(in crate::netfilter::nodes) const FINISHES: u8 = 16;
     /// What it has met so far all packets of its flow will meet.
@@ -168,7 +172,9 @@ pub(super) fn meet(
         Hook::PostRouting => (if own { 0 } else { packet.iface() }, out()),
     };
     let mut meta = packet.meta();
-    if filter.short && hook == Hook::PreRouting && learn::may(packet, six, cx) {
+    // What was handed over has met a table where it comes from, and comes here by no short way.
+    let handed = meta.done & done::HANDED != 0;
+    if filter.short && hook == Hook::PreRouting && !handed && learn::may(packet, six, cx) {
         meta.done |= done::LEARNS;
         meta.path = Paths::NONE;
     }
@@ -176,7 +182,13 @@ pub(super) fn meet(
     let routed = hook == Hook::LocalOut && passage.packet.hop() != 0;
     let before = routed.then(|| passage.way());
     let mut fate = Fate::On;
+    let tracks = |step: &Step| matches!(step, Step::Track);
+    let handed = handed && plan.iter().any(tracks);
     for step in plan {
+        // What comes before it has been done where the packet comes from.
+        if handed && passage.meta.done & done::HANDED != 0 && !tracks(step) {
+            continue;
+        }
         fate = match *step {
             Step::Track => track(&mut passage, filter, cx),
             Step::Table(entry) => table(&mut passage, entry, filter, cx),
@@ -185,6 +197,7 @@ pub(super) fn meet(
             }
             Step::Help => help::help(&mut passage, filter, cx),
             Step::Confirm => confirm(&mut passage, cx),
+            Step::Cross => cross::look(&mut passage, filter, cx),
         };
         if fate != Fate::On {
             break;
@@ -207,7 +220,7 @@ pub(super) fn meet(
 
 /// What a packet is to its connection, as it is noted on it; one more than the kernel's number, so that 0
 /// is for those that nobody has looked at.
-const fn info_of(noted: u8) -> CtInfo {
+pub(super) const fn info_of(noted: u8) -> CtInfo {
     match noted {
         0 => CtInfo::Invalid,
         noted => match CtInfo::from_number(noted - 1) {
@@ -251,9 +264,17 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
         hook: hook_of(passage.hook),
         template,
         prior: if exempt { Prior::Untracked } else { Prior::Nothing },
+        // What a proxy says for a client belongs where the client was heard.
+        handed: passage.meta.done & (done::HANDED | done::PROXIED) != 0,
         ..EnterCx::new(cx.now, &filter.rules)
     };
+    passage.meta.done &= !done::HANDED;
     let entered = cx.own.conntrack.enter(passage.ip(), &enter);
+    if let Some(owner) = entered.elsewhere {
+        passage.meta.done = passage.meta.done & !done::LEARNS | done::HANDED;
+        passage.meta.worker = owner as u8;
+        return Fate::Edge(AWAY);
+    }
     passage.meta.conn = entered.conn.map_or(0, ConnId::to_bits);
     passage.meta.info = note_of(entered.info);
     if entered.verdict == Tracked::Drop {

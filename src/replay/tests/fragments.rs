@@ -74,6 +74,16 @@ impl Lab {
         self.lockstep.receive(place, frame);
     }
 
+    /// Packets that workers have handed to each other.
+    pub(super) fn handed(&self) -> u64 {
+        self.sum(|stats| stats.handed_out.get())
+    }
+
+    /// The ways by which they do.
+    pub(super) fn ways(&self) -> Vec<Arc<crate::port::nodes::Handover>> {
+        self.lockstep.rig.crew.handed()
+    }
+
     /// What time it is.
     pub(super) fn now(&self) -> Nanos {
         self.lockstep.now()
@@ -99,7 +109,7 @@ impl Lab {
         tables.map(|(at, _)| self.sum(|stats| stats.nodes[at].edges[1].get())).sum()
     }
 
-    fn ended(&self, reason: Reason) -> u64 {
+    pub(super) fn ended(&self, reason: Reason) -> u64 {
         self.sum(|stats| stats.drops[reason as usize].get())
     }
 
