@@ -13,9 +13,12 @@ use super::{
     Config, ConfigErrors, Cores, Neighbour, Port, Source, Sysctls, Vlan, Vrf, Workers,
     error::{ConfigError, suggest},
     policy,
-    sections::{ApartVlanTable, File, PortTable, VlanTable, WorkersTable},
+    sections::{
+        ApartVlanTable, BlocksTable, File, Mapping, Netfilter, PortTable, VlanTable, WorkersTable,
+    },
     value::{At, Errors, InterfaceAddress, InterfaceName, Word},
 };
+use crate::conntrack::nat::{blocks::Plan, carrier::Ways};
 
 /// Reads and checks the text of `source`.
 pub(super) fn build(source: Arc<Source>) -> Result<Config, ConfigErrors> {
@@ -78,6 +81,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         queues: file_of(&file.netfilter.queues),
         nflog: file_of(&file.netfilter.nflog),
         nflog_mib: file.netfilter.nflog_mib,
+        ways: ways(&file.netfilter, workers.as_ref(), errors),
     };
     Some(Config {
         source: Arc::clone(source),
@@ -96,10 +100,39 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         routes,
         route_file,
         netfilter,
+        nat64: super::nat64::net64(&file.nat64),
         neighbours,
         advertise,
         sysctls,
     })
+}
+
+/// How sources are translated; each worker is to have a block of every address.
+fn ways(table: &Netfilter, workers: Option<&Workers>, errors: &mut Errors) -> Ways {
+    let BlocksTable { size, most, first, last, subscribers, addresses } = &table.blocks;
+    let workers = workers.map_or(1, |workers| workers.cores.workers().max(1));
+    let ports = (usize::from(*last) + 1).saturating_sub(usize::from(*first));
+    if let Some(size) = size
+        && ports < usize::from(**size) * workers
+    {
+        let message = format!("{ports} ports have no block of {} for each worker", **size);
+        errors.add(size.place(), message, "make blocks smaller".to_owned());
+    }
+    let plan = size.as_ref().map(|size| Plan {
+        addresses: *addresses,
+        first_port: *first,
+        last_port: *last,
+        size: **size,
+        per_subscriber: *most,
+        subscribers: *subscribers,
+        share: (0, 1),
+    });
+    Ways {
+        blocks: plan,
+        cones: table.mapping == Mapping::EndpointIndependent,
+        filtering: table.filtering,
+        crosses: false,
+    }
 }
 
 /// VLANs written apart go to their ports.

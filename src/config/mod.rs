@@ -12,6 +12,7 @@ mod build;
 mod docs;
 mod error;
 mod host;
+mod nat64;
 mod neigh;
 pub mod netfilter;
 mod policy;
@@ -45,6 +46,7 @@ pub use sysctl::{ConfSysctl, Sysctl, SysctlError, SysctlName, Sysctls};
 pub use value::{At, InterfaceName};
 
 use crate::{
+    conntrack::nat::{carrier::Ways, cross::Net64},
     packet::MacAddr,
     route::spec::{NexthopSpec, RouteSpec, RuleSpec},
     worker::Idle,
@@ -88,6 +90,8 @@ pub struct Config {
     pub route_file: Option<At<PathBuf>>,
     /// The packet filter.
     pub netfilter: Netfilter,
+    /// Translation between IPv6 and IPv4.
+    pub nat64: Option<Net64>,
     /// Neighbours that need no question.
     pub neighbours: Vec<At<Neighbour>>,
     /// What hosts of links are told.
@@ -115,6 +119,8 @@ pub struct Netfilter {
     pub nflog: Option<At<PathBuf>>,
     /// MiB of one capture there.
     pub nflog_mib: u32,
+    /// How sources are translated where Linux has one way alone.
+    pub ways: Ways,
 }
 
 /// The threads that forward packets.

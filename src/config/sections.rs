@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use super::{
     advertise::AdvertiseTable,
+    nat64::Nat64Table,
     policy::{NexthopTable, RuleTable, VrfTable},
     route::{NeighbourTable, RouteTable},
     section::section,
     sysctl::SysctlTable,
     value::{At, InterfaceAddress, InterfaceName, Word, choices, words},
 };
-use crate::{dpdk::eal::Huge, packet::MacAddr};
+use crate::{conntrack::nat::cone::Filtering, dpdk::eal::Huge, packet::MacAddr};
 
 /// Largest MTU that DPDK's drivers take with an Ethernet header (`RTE_ETHER_MAX_JUMBO_FRAME_LEN`).
 const MTU_MAX: i128 = 16_110;
@@ -36,6 +37,8 @@ section! {
         limits "limits": Limits = Limits::empty();
         /// The packet filter.
         netfilter "netfilter": Netfilter = Netfilter::empty();
+        /// Translation between IPv6 and IPv4 (RFC 6146).
+        nat64 "nat64": Nat64Table = Nat64Table::empty();
         /// Where tools ask the running router.
         telemetry "telemetry": Telemetry = Telemetry::empty();
         /// Ports: devices that packets come from and go to. One table for each.
@@ -157,6 +160,9 @@ section! {
         /// Connections that are tracked, over all workers, each of which has its share; of 256 bytes each,
         /// which are taken as they come.
         connections "connections": u32 = Some(262_144), in 64..=64_000_000;
+        /// Directions of established connections, of each worker and family, whose packets take the short
+        /// way past rules that would say the same of each; 0 sends all the long way.
+        flowtable "flowtable": u32 = Some(65_536), in 0..=16_000_000;
     }
 }
 
@@ -274,8 +280,52 @@ section! {
         nflog_mib "nflog-mib": u32 = Some(64), in 1..=1_000_000;
         /// Path of a socket by which programs decide on packets of `NFQUEUE`; there is none unless given.
         queues "queues": Option<At<PathBuf>> = Some(None);
+        /// Which outer port a translated source has: one for each end that it talks with, as Linux
+        /// chooses them, or one for all (RFC 4787 section 4.1).
+        mapping "mapping": Mapping = Some(Mapping::AddressAndPortDependent);
+        /// Who may send through an outer port: who was sent to from it, or anybody, which makes
+        /// mappings independent of the other end as well (RFC 4787 section 5).
+        filtering "filtering": Filtering = Some(Filtering::AddressAndPortDependent);
+        /// Blocks of ports for each address inside, each logged when it is taken and given back (RFC 6888).
+        /// `SNAT` and `MASQUERADE` without ports take theirs from them.
+        blocks "blocks": BlocksTable = BlocksTable::empty();
     }
 }
+
+section! {
+    /// Blocks of ports.
+    pub(super) struct BlocksTable {
+        /// Ports of a block; without it there are none.
+        size "size": Option<At<u16>> = Some(None), in 8..=16_384;
+        /// Most blocks of an address inside.
+        most "most": u8 = Some(4), in 1..=8;
+        /// First port that is given out.
+        first "first": u16 = Some(1024), in 1..=65_535;
+        /// Last one.
+        last "last": u16 = Some(65_535), in 1..=65_535;
+        /// Most addresses inside that have blocks at a time.
+        subscribers "subscribers": u32 = Some(16_384), in 1..=4_000_000;
+        /// Most outer addresses that blocks are taken of at a time.
+        addresses "addresses": u32 = Some(64), in 1..=4096;
+    }
+}
+
+/// Which outer port a translated source has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mapping {
+    AddressAndPortDependent,
+    EndpointIndependent,
+}
+
+choices!(Mapping {
+    "address-and-port-dependent" = Mapping::AddressAndPortDependent,
+    "endpoint-independent" = Mapping::EndpointIndependent,
+});
+
+choices!(Filtering {
+    "address-and-port-dependent" = Filtering::AddressAndPortDependent,
+    "endpoint-independent" = Filtering::EndpointIndependent,
+});
 
 section! {
     /// Routes from a file beside.

@@ -76,6 +76,8 @@ sysctls! {
         "Leave echo and timestamp requests to broadcast and multicast addresses unanswered.";
     IcmpErrorsUseInboundIfaddr = "net.ipv4.icmp_errors_use_inbound_ifaddr", 0..=1, 0, linux 0,
         "Send ICMP errors from the address of the interface on which the packet came in.";
+    FwmarkReflect = "net.ipv4.fwmark_reflect", 0..=1, 0, linux 0,
+        "Give answers that the router makes the mark of what they answer: echo replies, errors, resets.";
     IcmpEchoEnableProbe = "net.ipv4.icmp_echo_enable_probe", 0..=1, 0, linux 0,
         "Answer extended echo requests (RFC 8335) with the state of the interface they name.";
     IcmpIgnoreBogusErrorResponses = "net.ipv4.icmp_ignore_bogus_error_responses", 0..=1, 1, linux 1,
@@ -160,6 +162,8 @@ sysctls! {
         "Answer ICMPv6 echo requests to anycast addresses from these addresses.";
     AutoFlowlabels = "net.ipv6.auto_flowlabels", 0..=3, 1, linux 1,
         "Give packets of the router's own a flow label: 0 and 2 for none, 1 and 3 for one that comes of the flow.";
+    Ip6FwmarkReflect = "net.ipv6.fwmark_reflect", 0..=1, 0, linux 0,
+        "The same for answers over IPv6.";
     FlowlabelReflect = "net.ipv6.flowlabel_reflect", 0..=7, 0, linux 0,
         "Whose flow labels come back in answers: 2 of refused TCP segments, 4 of echo requests.";
     FlowlabelStateRanges = "net.ipv6.flowlabel_state_ranges", 0..=1, 0, linux 0,
@@ -432,8 +436,7 @@ conf_sysctls! {
 }
 
 /// Names under `net.ipv4.` that the router does not act upon, with the value that says what it does.
-pub(super) const FIXED: &[(&str, i64)] =
-    &[("fib_multipath_use_neigh", 0), ("fwmark_reflect", 0), ("ip_no_pmtu_disc", 0)];
+pub(super) const FIXED: &[(&str, i64)] = &[("fib_multipath_use_neigh", 0), ("ip_no_pmtu_disc", 0)];
 
 /// The same under `net.ipv4.conf.IFACE.`.
 pub(super) const FIXED_CONF: &[(&str, i64)] = &[("mc_forwarding", 0)];

@@ -151,6 +151,16 @@ pub(crate) struct Node {
     pub(crate) features: u8,
 }
 
+/// In which directions an entry's zone counts, and one thing more.
+pub(crate) mod dirs {
+    /// In the original one.
+    pub(crate) const ORIGINAL: u8 = 1;
+    /// In the reply direction.
+    pub(crate) const REPLY: u8 = 2;
+    /// Beside the entry stands when it ends (`known.rs`).
+    pub(crate) const KNOWN: u8 = 4;
+}
+
 /// What may be kept of a connection beside its entry.
 pub(crate) mod feature {
     /// Packets and octets.
@@ -159,6 +169,14 @@ pub(crate) mod feature {
     pub(crate) const TIMESTAMP: u8 = 2;
     /// Labels have been set.
     pub(crate) const LABELS: u8 = 4;
+    /// The original tuple stands in the directory of all workers.
+    pub(crate) const LISTED: u8 = 8;
+    /// The reply's tuple does.
+    pub(crate) const LISTED_REPLY: u8 = 16;
+    /// It holds a block of ports.
+    pub(crate) const BLOCK: u8 = 32;
+    /// It holds a mapping of its source.
+    pub(crate) const CONE: u8 = 64;
 }
 
 /// One connection.
@@ -183,6 +201,7 @@ pub struct Entry {
     pub helper: u16,
     /// Zones of both directions are in the tuples; this is the one it was made in.
     pub zone: u16,
+    /// Bits of [`dirs`].
     pub(crate) zone_dirs: u8,
     pub(crate) live: bool,
     /// Interface whose address a masquerade used, 0 for none.
@@ -214,6 +233,12 @@ impl Entry {
     #[inline]
     pub const fn is(&self, bits: u32) -> bool {
         self.status & bits == bits
+    }
+
+    /// Whether its directions are of two families.
+    #[inline]
+    pub const fn is_crossing(&self) -> bool {
+        self.nodes[0].tuple.six != self.nodes[1].tuple.six
     }
 
     /// The connection that announced this one; it may be dead by now.

@@ -7,6 +7,7 @@
 
 use super::{
     Nanos,
+    directory::Kind,
     entry::{ConnId, Dir, Entry, Proto, feature, status},
     events::{self, Event},
     expect::{Announced, CLASSES, Expect, Refused, flag},
@@ -71,7 +72,7 @@ impl Conntrack {
         let end = (from.saturating_add(looks) as usize).min(self.entries.len());
         for index in from as usize..end {
             let entry = &self.entries[index];
-            if entry.live && in_table(entry) && entry.expires > now {
+            if entry.live && in_table(entry) && self.ends(index as u32) > now {
                 each(ConnId { index: index as u32, generation: entry.generation }, entry);
             }
         }
@@ -125,6 +126,12 @@ impl Conntrack {
             return Err(denied);
         }
         // What was made by hand is no packet's to keep alive or not: only its bits say so.
+        for dir in [Dir::Original, Dir::Reply] {
+            if self.list(index, dir).is_err() {
+                self.end(index, now);
+                return Err(Denied::Exists);
+            }
+        }
         self.settle(index, now, true);
         self.stats.created += 1;
         let what = std::mem::take(&mut self.entries[index as usize].events);
@@ -134,6 +141,9 @@ impl Conntrack {
 
     /// Changes a connection (`conntrack -U`).
     pub fn change(&mut self, conn: ConnId, change: &Change, now: Nanos) -> Result<(), Denied> {
+        if self.get(conn).is_some() {
+            self.unknow(conn.index);
+        }
         let entry =
             self.get_mut(conn).filter(|entry| !entry.is(status::DYING)).ok_or(Denied::Gone)?;
         if let Some(bits) = change.status {
@@ -196,6 +206,15 @@ impl Conntrack {
             self.set_labels(conn, old & !mask | labels & mask);
         }
         Ok(())
+    }
+
+    /// Gives a connection that has not left yet the timeouts of a policy.
+    pub fn set_policy(&mut self, conn: ConnId, policy: u16, rules: &Rules) {
+        let Some(entry) = self.get_mut(conn) else { return };
+        entry.policy = policy;
+        if let (Proto::Udp(_), false) = (&entry.proto, entry.is(status::CONFIRMED)) {
+            entry.expires = rules.timeouts_of(policy).udp[0];
+        }
     }
 
     /// The router itself has reset a connection of TCP (`nf_conntrack_tcp_set_closing`).
@@ -304,6 +323,7 @@ impl Conntrack {
         }
         let place = self.expects.insert(&self.seed, expect, head).ok_or(Refused::Full)?;
         self.entries[expect.master.index as usize].nodes[0].extra = place;
+        self.list_end(Kind::Towards, &expect.tuple, true);
         self.stats.expect_create += 1;
         self.tell_of(&expect, events::NEW);
         Ok(())
@@ -360,6 +380,7 @@ impl Conntrack {
         let removed = self.expects.remove(&self.seed, place)?;
         self.stats.expect_delete += 1;
         self.tell_of(&removed.expect, events::DESTROY);
+        self.list_end(Kind::Towards, &removed.expect.tuple, false);
         if let Some(head) = removed.head
             && let Some(master) = self.get_mut(removed.expect.master)
         {

@@ -10,12 +10,16 @@
 //! ends between must be *released*. Once a turn, between bursts, [`Conntrack::run`] ends what has
 //! expired. [`show`] belongs to the management core.
 
+mod affinity;
 mod chain;
+pub mod directory;
 pub mod entry;
 pub mod events;
 pub mod expect;
 pub mod headers;
 pub mod helper;
+pub mod homes;
+mod known;
 pub mod manage;
 pub mod nat;
 pub mod pipeline;
@@ -34,8 +38,12 @@ pub mod track;
 pub mod tuple;
 mod wheel;
 
+pub use affinity::Affinity;
+pub use directory::Directory;
 pub use entry::{ConnId, Dir, Entry, status};
 pub use expect::Expect;
+pub use homes::Homes;
+pub use known::Known;
 pub use pipeline::{CtInfo, EnterCx, Entered, Hook, Prepared, Prior, Verdict};
 pub use rules::{Policy, Rules, Template, Zone};
 pub use show::Snapshot;

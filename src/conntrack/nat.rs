@@ -10,11 +10,15 @@
 //! does it within ICMP errors, [`prefix`] maps prefixes one to one, [`nat64`] turns packets into ones
 //! of the other family, [`mangle`] edits payloads and [`sequence`] corrects what that does to TCP.
 //! [`delta`] is [`rewrite`] worked out beforehand for the packets of a known flow, and [`sources`] knows
-//! which connections of a source there are. [`setup`] does the choice in a table. [`blocks`] and [`cone`] are ways of carriers to choose that the kernel has not.
+//! which connections of a source there are. [`setup`] does the choice in a table. [`blocks`] and [`cone`] are ways of carriers to choose that the
+//! kernel has not, and [`carrier`] is what a worker keeps for them; [`cross`] gives
+//! connections tuples of two families.
 
 pub mod blocks;
+pub mod carrier;
 pub mod choose;
 pub mod cone;
+pub mod cross;
 pub mod delta;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

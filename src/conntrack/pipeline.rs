@@ -8,7 +8,7 @@
 
 use super::{
     Nanos,
-    entry::{ConnId, Dir, Entry, feature, status},
+    entry::{ConnId, Dir, Entry, dirs, feature, status},
     events,
     expect::Expect,
     headers::{self, Found},
@@ -119,6 +119,8 @@ pub struct EnterCx<'a> {
     pub prior: Prior,
     /// The device has verified its checksum.
     pub checksum_good: bool,
+    /// Another worker has handed it over.
+    pub handed: bool,
 }
 
 impl<'a> EnterCx<'a> {
@@ -132,6 +134,7 @@ impl<'a> EnterCx<'a> {
             template: None,
             prior: Prior::Nothing,
             checksum_good: false,
+            handed: false,
         }
     }
 
@@ -153,11 +156,24 @@ pub struct Entered {
     pub why: Option<Why>,
     /// It has made the connection.
     pub fresh: bool,
+    /// It belongs to this other worker, and nothing has been done with it.
+    pub elsewhere: Option<u16>,
 }
 
 impl Entered {
     const fn without(info: CtInfo) -> Self {
-        Self { conn: None, info, verdict: Verdict::Accept, why: None, fresh: false }
+        Self {
+            conn: None,
+            info,
+            verdict: Verdict::Accept,
+            why: None,
+            fresh: false,
+            elsewhere: None,
+        }
+    }
+
+    const fn elsewhere(owner: u16) -> Self {
+        Self { elsewhere: Some(owner), ..Self::without(CtInfo::Invalid) }
     }
 
     const fn invalid(why: Why) -> Self {
@@ -296,7 +312,10 @@ impl Conntrack {
         // What is quoted went the other way than the error goes.
         let back = tuple.inverse().ok_or(Why::Unrelated)?;
         let hash = self.hash(&back);
-        let (index, dir) = self.resolve(hash, &back, zone, cx.now).ok_or(Why::Unrelated)?;
+        let Some((index, dir)) = self.resolve(hash, &back, zone, cx.now) else {
+            let owner = self.elsewhere(&back, zone, cx).ok_or(Why::Unrelated)?;
+            return Ok(Entered::elsewhere(owner));
+        };
         let dst = if outer_six {
             packet.get(24..40).and_then(|bytes| bytes.first_chunk().copied()).map(Addr)
         } else {
@@ -344,6 +363,9 @@ impl Conntrack {
             Some(found) => found,
             None => match self.find_pending(hash, tuple) {
                 Some(index) => (index, Dir::Original),
+                None if let Some(owner) = self.elsewhere(tuple, zone, cx) => {
+                    return Some(Entered::elsewhere(owner));
+                }
                 None => match self.begin(tuple, hash, zone, cx) {
                     Ok(index) => {
                         fresh = true;
@@ -418,7 +440,14 @@ impl Conntrack {
             verdict: Verdict::Accept,
             why: None,
             fresh,
+            elsewhere: None,
         })
+    }
+
+    /// The worker that is to have a packet of no connection here, unless it has come from one already.
+    #[inline]
+    fn elsewhere(&self, tuple: &Tuple, zone: Zone, cx: &EnterCx<'_>) -> Option<u16> {
+        if cx.handed { None } else { self.owner(tuple, zone) }
     }
 
     /// The packet is of no connection; one that it has made goes with it.
@@ -443,6 +472,10 @@ impl Conntrack {
         let reply = tuple.inverse().ok_or(Why::NotInvertible)?.in_zone(zone.of(true));
         let index =
             self.create(tuple, &reply, hash, zone, cx.rules, cx.now).ok_or(Why::TableFull)?;
+        // Before it is no more expected here, others are to know that it has come.
+        if cx.handed {
+            let _ = self.list(index, Dir::Original);
+        }
         let expect = self.fulfil(tuple, cx.now);
         let mark = expect.and_then(|expect| self.get(expect.master)).map(|master| master.mark);
         self.fulfilled = expect;
@@ -479,7 +512,11 @@ impl Conntrack {
             return;
         }
         if entry.is(status::CONFIRMED) {
-            self.wheel.refresh(&mut self.entries, index, now.saturating_add(timeout));
+            let expires = now.saturating_add(timeout);
+            if entry.zone_dirs & dirs::KNOWN != 0 {
+                self.lives[index as usize].expires = expires;
+            }
+            self.wheel.refresh(&mut self.entries, index, expires);
         } else {
             entry.expires = timeout;
         }
@@ -527,6 +564,12 @@ impl Conntrack {
                     return Verdict::Drop;
                 }
             }
+        }
+        if [Dir::Original, Dir::Reply].into_iter().any(|dir| self.list(index, dir).is_err()) {
+            self.stats.insert_failed += 1;
+            self.stats.drop += 1;
+            self.end(index, now);
+            return Verdict::Drop;
         }
         self.settle(index, now, true);
         self.stats.insert += 1;

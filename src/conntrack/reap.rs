@@ -7,14 +7,17 @@
 
 use super::{
     Nanos,
-    entry::{ConnId, Dir, Proto, feature, status},
+    entry::{ConnId, Dir, Proto, dirs, feature, status},
     events,
+    nat::carrier::holds,
     rules::Rules,
     table::{Conntrack, SLACK},
     track,
     wheel::Wheel,
 };
 
+/// Something of it stands in the directory of all workers.
+const LISTED: u8 = feature::LISTED | feature::LISTED_REPLY;
 /// In the table and not to be dropped early.
 const ASSURED: u32 = status::CONFIRMED | status::ASSURED;
 /// Chains that early drop looks at.
@@ -44,6 +47,10 @@ impl Conntrack {
             return;
         }
         entry.status |= status::DYING;
+        if entry.zone_dirs & dirs::KNOWN != 0 {
+            self.unknow(index);
+        }
+        let entry = &self.entries[index as usize];
         if entry.is(status::CONFIRMED) {
             self.wheel.remove(&mut self.entries, index);
             self.table.unlink(&mut self.entries, index, Dir::Original);
@@ -55,6 +62,9 @@ impl Conntrack {
             self.tell(index, events::DESTROY, now);
         } else {
             self.unlink_pending(index);
+        }
+        if self.entries[index as usize].nodes[0].features & LISTED != 0 {
+            self.unlist(index);
         }
         let id = self.id(index);
         if self.entries[index as usize].nodes[0].extra != 0 {
@@ -74,6 +84,13 @@ impl Conntrack {
             return None;
         }
         self.take_out(index, true);
+        let bits = self.entries[index as usize].nodes[0].features & holds::ANY;
+        if bits != 0 {
+            let original = *self.entries[index as usize].tuple(Dir::Original);
+            if let Some(carrier) = &mut self.carrier {
+                carrier.release(index, bits, &original, self.affinity.as_ref());
+            }
+        }
         let entry = &mut self.entries[index as usize];
         self.seqadj.give_back(entry.seqadj);
         entry.seqadj = 0;
@@ -156,7 +173,7 @@ impl Conntrack {
                 while !link.is_none() && link.index() == index {
                     link = link.next(&self.entries);
                 }
-                if self.entries[index].is_expired(now) {
+                if self.is_over(index as u32, now) {
                     self.expire(index as u32, now);
                 } else if !self.entries[index].is(status::ASSURED) {
                     self.end(index as u32, now);
@@ -179,6 +196,10 @@ impl Conntrack {
         }
         let mut left = budget;
         while let Some(index) = self.wheel.next_expired(&mut self.entries, now, &mut left) {
+            if !self.is_over(index, now) {
+                self.wheel.insert(&mut self.entries, index);
+                continue;
+            }
             // Out of the wheel already; to be ended it needs a slot to leave.
             self.expire(index, now);
         }

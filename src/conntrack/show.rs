@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use super::{
     Dir, Nanos, Stats,
-    entry::{ConnId, Proto, feature, status},
+    entry::{ConnId, Proto, dirs, feature, status},
     events::{Event, Message},
     table::Conntrack,
     timeouts::SECOND,
@@ -101,13 +101,16 @@ impl Conntrack {
             tuples: [*entry.tuple(Dir::Original), *entry.tuple(Dir::Reply)],
             status: entry.status,
             mark: entry.mark,
-            left: entry.left(now),
+            left: match entry.is(status::CONFIRMED) {
+                true => self.ends(index).saturating_sub(now),
+                false => entry.left(now),
+            },
             state: (&entry.proto).into(),
             counts: self.counts(id),
             times: (features & feature::TIMESTAMP != 0).then_some([times[0], end]),
             labels: self.labels(id).unwrap_or(0),
             zone: entry.zone,
-            zone_dirs: [entry.zone_dirs & 1 != 0, entry.zone_dirs & 2 != 0],
+            zone_dirs: [dirs::ORIGINAL, dirs::REPLY].map(|bit| entry.zone_dirs & bit != 0),
             helper: entry.helper,
             policy: entry.policy,
             master: self

@@ -12,10 +12,13 @@
 
 use super::{
     Nanos,
+    affinity::Affinity,
     chain::{Chains, Link},
-    entry::{ConnId, Dir, Entry, Proto, feature, status},
+    entry::{ConnId, Dir, Entry, Proto, dirs, feature, status},
     events::{self, Event, Events},
     expect::{Expect, Expects},
+    known::Life,
+    nat::carrier::Carrier,
     rules::{Rules, Zone},
     seqadj::{self, SeqAdj},
     show::Snapshot,
@@ -76,6 +79,8 @@ pub struct Warm(Link);
 pub struct Conntrack {
     pub(crate) seed: Seed,
     pub(crate) entries: Vec<Entry>,
+    /// Beside each entry, when it ends if that is known without touching it.
+    pub(super) lives: Vec<Life>,
     pub(super) capacity: u32,
     pub(super) free: u32,
     pub(super) table: Chains,
@@ -104,6 +109,10 @@ pub struct Conntrack {
     pub(crate) fulfilled: Option<Expect>,
     /// Whether somebody listens to events.
     pub(crate) listening: bool,
+    /// What is known of other workers; nothing where there are none.
+    pub(crate) affinity: Option<Affinity>,
+    /// How carriers translate; nothing where nobody wants that.
+    pub carrier: Option<Box<Carrier>>,
     /// What has been counted.
     pub stats: Stats,
 }
@@ -118,6 +127,8 @@ impl Conntrack {
         let mut none = Entry::empty();
         none.wheel_slot = wheel::NOWHERE;
         entries.push(none);
+        let mut lives = Vec::with_capacity(places);
+        lives.push(Life::default());
         let nobody = Expect {
             tuple: Tuple::default(),
             mask_src: Addr::default(),
@@ -135,6 +146,7 @@ impl Conntrack {
         Self {
             seed,
             entries,
+            lives,
             capacity,
             free: 0,
             // Two tuples an entry: as many heads as tuples keep most chains at one.
@@ -158,6 +170,8 @@ impl Conntrack {
             events: Events::new(limits.events),
             fulfilled: None,
             listening: false,
+            affinity: None,
+            carrier: None,
             stats: Stats::default(),
         }
     }
@@ -242,7 +256,7 @@ impl Conntrack {
                 return None;
             }
             let (index, dir) = (link.index() as u32, link.dir());
-            if self.entries[index as usize].expires > now {
+            if !self.is_over(index, now) {
                 self.stats.found += 1;
                 return Some((index, dir));
             }
@@ -280,7 +294,7 @@ impl Conntrack {
                 if link.hash() == hash
                     && entry.nodes[link.dir().index()].tuple == *tuple
                     && index != ignoring.index as usize
-                    && !entry.is_expired(now)
+                    && !(entry.is_expired(now) && self.ends(index as u32) <= now)
                     && original != Some(*entry.tuple(Dir::Original))
                 {
                     self.stats.taken += 1;
@@ -289,7 +303,7 @@ impl Conntrack {
                 link = link.next(&self.entries);
             }
         }
-        false
+        self.is_others(tuple)
     }
 
     /// Most connections that it takes.
@@ -336,6 +350,7 @@ impl Conntrack {
                 let mut entry = Entry::empty();
                 entry.wheel_slot = wheel::NOWHERE;
                 self.entries.push(entry);
+                self.lives.push(Life::default());
                 Some(self.entries.len() as u32 - 1)
             }
             index => {
@@ -361,7 +376,8 @@ impl Conntrack {
         let generation = entry.generation.wrapping_add(1);
         *entry = Entry { generation, live: true, zone: zone.id, ..Entry::empty() };
         entry.wheel_slot = wheel::NOWHERE;
-        entry.zone_dirs = u8::from(zone.original) | u8::from(zone.reply) << 1;
+        entry.zone_dirs = if zone.original { dirs::ORIGINAL } else { 0 };
+        entry.zone_dirs |= if zone.reply { dirs::REPLY } else { 0 };
         let [first, second] = &mut entry.nodes;
         (first.tuple, first.hash) = (*tuple, hash);
         (second.tuple, second.hash) = (*reply, reply_hash);
@@ -462,7 +478,7 @@ impl Conntrack {
             let other = link.index();
             let same = link.hash() == own.hash
                 && self.entries[other].nodes[link.dir().index()].tuple == own.tuple;
-            if same && !self.entries[other].is_expired(now) {
+            if same && !self.is_over(other as u32, now) {
                 return Ok(Some(other as u32));
             }
             if same {
@@ -518,6 +534,7 @@ impl Conntrack {
         let place = self.get(conn)?.seqadj;
         if place == 0 {
             let place = self.seqadj.take()?;
+            self.unknow(conn.index);
             let entry = &mut self.entries[conn.index as usize];
             entry.seqadj = place;
             entry.status |= status::SEQ_ADJUST;

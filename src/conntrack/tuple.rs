@@ -171,6 +171,12 @@ impl Seed {
     /// The hash of a tuple with its zone.
     #[inline]
     pub fn hash(&self, tuple: &Tuple) -> u32 {
+        (self.wide(tuple) >> 16) as u32
+    }
+
+    /// The same of 64 bits.
+    #[inline]
+    pub fn wide(&self, tuple: &Tuple) -> u64 {
         let half = |bytes: &Addr| {
             let [low, high] = *bytes.0.as_chunks::<8>().0 else { return (0, 0) };
             (u64::from_ne_bytes(low), u64::from_ne_bytes(high))
@@ -185,7 +191,7 @@ impl Seed {
         let one = fold(a ^ first, c ^ second);
         let two = fold(b ^ second ^ ports, d ^ first.rotate_left(29));
         let all = fold(one ^ ports ^ MIX[0], two ^ second);
-        (fold(all ^ first, MIX[1]) >> 16) as u32
+        fold(all ^ first, MIX[1])
     }
 }
 

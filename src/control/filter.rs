@@ -8,11 +8,11 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use super::Router;
 use crate::{
-    conntrack::{Addr, Rules},
+    conntrack::{Addr, Rules, nat::cross::Net64},
     graph::Nanos,
     netfilter::{
         Fault, Program, Slots, compile,
-        rule::{Family, Hook, Match, Ruleset, TableName, Target},
+        rule::{Chain, Counters, Family, Hook, Match, Ruleset, TableName, Target},
         table::{Filter, LOOPBACK, Lost},
     },
     port::table::Iface,
@@ -27,6 +27,10 @@ pub(super) struct Filtering {
     programs: [Option<Arc<Program>>; 2],
     /// Connections are tracked though no rule asks for it.
     pub(super) tracks: bool,
+    /// Which addresses stand for ones of the other family.
+    cross: Option<Net64>,
+    /// Established flows may go the short way.
+    pub(super) short: bool,
     pub(super) rules: Rules,
     /// What workers read, made anew when something has changed.
     pub(super) filter: Option<Arc<Filter>>,
@@ -51,6 +55,8 @@ impl Filtering {
             slots: [Slots::new(workers), Slots::new(workers)],
             programs: [None, None],
             tracks: false,
+            cross: None,
+            short: false,
             rules: Rules::default(),
             filter: None,
             dirty: false,
@@ -131,16 +137,43 @@ impl Router {
 
     /// Lets what came to the ends of the built-in chains of a table of a family count from 0.
     pub fn zero_policy_counts(&mut self, six: bool, table: TableName) {
+        self.begin_policy_counts(six, table, |_| Counters::default());
+    }
+
+    /// Lets what came to the ends of the built-in chains of a table of a family count from what its rules
+    /// say.
+    pub fn renew_policy_counts(&mut self, six: bool, table: TableName) {
+        self.begin_policy_counts(six, table, |chain| chain.counters);
+    }
+
+    fn begin_policy_counts(
+        &mut self,
+        six: bool,
+        table: TableName,
+        from: impl Fn(&Chain) -> Counters,
+    ) {
         let Filtering { rulesets, slots, .. } = &mut self.filtering;
         let at = usize::from(six);
         if let Some(table) = rulesets[at].tables.iter().find(|known| known.name == table) {
-            slots[at].zero_policies(table);
+            slots[at].begin_policies(table, from);
         }
     }
 
     /// Tracks connections though no rule asks for it.
     pub fn set_tracking(&mut self, on: bool) {
         self.filtering.tracks = on;
+        self.filter_changed();
+    }
+
+    /// Translates between IPv6 and IPv4, for which connections are tracked.
+    pub fn set_cross(&mut self, net: Net64) {
+        self.filtering.cross = Some(net);
+        self.set_tracking(true);
+    }
+
+    /// Lets established flows go the short way, where workers have room for them.
+    pub fn set_flowtable(&mut self, on: bool) {
+        self.filtering.short = on;
         self.filter_changed();
     }
 
@@ -224,6 +257,10 @@ impl Router {
         let programs = self.filtering.programs.clone();
         let mut filter = Filter::new(programs, self.filtering.tracks, self.filtering.rules.clone())
             .with_sets(self.filtering.sets.sets());
+        if let Some(net) = self.filtering.cross {
+            filter = filter.with_cross(net);
+        }
+        filter.short = self.filtering.short && filter.tracks;
         filter.lost = self.filtering.lost.iter().copied().collect();
         filter.queues = self.queues.served().into();
         let idle = [false, true]
@@ -245,6 +282,9 @@ impl Router {
         let asks = |six, hooks: &[Hook]| hooks.iter().any(|hook| !filter.is_idle(six, *hook));
         let leaving = [Hook::Forward, Hook::PostRouting];
         if asks(false, &[Hook::PreRouting]) {
+            if filter.short {
+                wanted.push("nf4-flowtable");
+            }
             if filter.tracks {
                 wanted.push("ip4-reassemble");
             }
@@ -260,6 +300,9 @@ impl Router {
             wanted.push("nf4-local-out");
         }
         if asks(true, &[Hook::PreRouting]) {
+            if filter.short {
+                wanted.push("nf6-flowtable");
+            }
             if filter.tracks {
                 wanted.push("ip6-reassemble");
             }

@@ -20,6 +20,8 @@ const INTERVAL: Nanos = 4_900_000_000;
 const BURST: u32 = 10;
 /// Lines that wait to be written; what a log cannot take is counted and forgotten.
 const WAITING: usize = 256;
+/// The same of lines that somebody may be answerable for.
+const LOGGED: usize = 8192;
 const ETHERNET: usize = 14;
 
 /// Lines to be written, and how many may follow.
@@ -92,6 +94,13 @@ impl Router {
     /// Lines for the log since the last call.
     pub fn take_log(&mut self) -> impl Iterator<Item = LogLine> + '_ {
         self.martians.lines.drain(..).map(LogLine::warning).chain(self.journal.take())
+    }
+
+    /// Has a line logged.
+    pub fn log(&mut self, line: String) {
+        if self.martians.lines.len() < LOGGED {
+            self.martians.lines.push_back(line);
+        }
     }
 
     /// Logs a packet and ends it.

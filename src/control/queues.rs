@@ -279,7 +279,7 @@ impl Router {
             return Err(QueueError::NoPacket);
         };
         let meta = packet.meta();
-        if let Some(listener) = self.queues.listener(meta.queue) {
+        if let Some(listener) = self.queues.listener(meta.stage) {
             listener.waiting = listener.waiting.saturating_sub(1);
         }
         let mark = ruling.mark.unwrap_or(meta.mark);
@@ -297,7 +297,7 @@ impl Router {
             Decision::Accept => self.queues.give_back(packet, Outcome::Accept),
             Decision::Repeat => self.queues.give_back(packet, Outcome::Repeat),
             Decision::Queue(queue) => {
-                packet.set_meta(Meta { queue, ..packet.meta() });
+                packet.set_meta(Meta { stage: queue, ..packet.meta() });
                 self.handle_queued(now, packet);
             }
         }
@@ -326,7 +326,7 @@ impl Router {
     /// A worker left a packet for a program.
     pub fn handle_queued(&mut self, _now: Nanos, packet: Packet) {
         let meta = packet.meta();
-        let Some(listener) = self.queues.listener(meta.queue) else {
+        let Some(listener) = self.queues.listener(meta.stage) else {
             return self.queues.give_back(packet, Outcome::Nobody);
         };
         let Listener { program, bind, .. } = *listener;
@@ -348,7 +348,7 @@ impl Router {
         let offered = Offered {
             program,
             id: self.queues.last + 1,
-            queue: meta.queue,
+            queue: meta.stage,
             hook: place.hook as u8,
             mark: meta.mark,
             interfaces: [input, output],

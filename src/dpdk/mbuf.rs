@@ -119,9 +119,9 @@ pub struct Meta {
     pub mark: u32,
     /// Class for queueing disciplines (`skb->priority`).
     pub priority: u32,
-    /// Of a packet that a program decides on, the worker whose it is.
+    /// The worker that is to have the packet, or whose the connection is of a packet that has left it.
     pub worker: u8,
-    /// Number of the node where it goes on.
+    /// Of a packet that a program decides on, number of the node where it goes on.
     pub node: u8,
     /// Where at that node.
     pub place: u8,
@@ -129,8 +129,9 @@ pub struct Meta {
     pub template: u8,
     /// What the pieces carried from which it was put together.
     pub pieces: Pieces,
-    /// The queue in which it waits for a program.
-    pub queue: u16,
+    /// Of a packet that waits for a program, its queue; of one that the flow table may learn, the path of
+    /// counts that it has raised so far.
+    pub stage: u16,
     /// What has become of it there; 0 for a packet that has not been there.
     pub outcome: u8,
     /// What its way was like when it left.
@@ -151,7 +152,7 @@ impl Meta {
         place: 0,
         template: 0,
         pieces: [0; PIECES_MAX],
-        queue: 0,
+        stage: 0,
         outcome: 0,
         way: 0,
     };
@@ -334,6 +335,14 @@ impl Packet {
         self.add_flags(Flags::META);
         // SAFETY: as in `meta`; `&mut self` makes the access exclusive.
         unsafe { self.0.add(1).cast::<Meta>().write(meta) }
+    }
+
+    /// Gives the packet a mark, where that is one.
+    #[inline]
+    pub fn set_mark(&mut self, mark: u32) {
+        if mark != 0 {
+            self.set_meta(Meta { mark, ..self.meta() });
+        }
     }
 
     /// Notes that the packet is an answer to `other`, and so of its connection, where that has one

@@ -7,3 +7,4 @@ mod log;
 pub mod mbuf;
 pub mod mempool;
 pub mod port;
+pub mod prefetch;

@@ -275,8 +275,12 @@ reasons! {
     ConntrackClash = "nf_ct_clash" [],
     /// Its addresses could not be translated.
     NatFailed = "nf_nat_failed" [],
+    /// It goes to an address that stands for one of the other family, and has no counterpart there.
+    NatCross = "nf_nat64" [],
     /// Its connection speaks with the address of another interface than the one it would leave by.
     NatMoved = "nf_nat_moved" [],
+    /// The ring to the worker that has its connection was full.
+    ConntrackHandover = "nf_handover_full" [],
     /// A helper could not read it, or not change it as its translation needs.
     HelperDrop = "nf_ct_helper" [],
     /// Its sequence numbers could not be corrected.

@@ -52,6 +52,8 @@ pub enum Cause {
     ReassemblyTimeout = 12,
     /// A rule of the packet filter refuses it; the code is in the high byte of the note.
     Rejected = 30,
+    /// Larger than what carries it in IPv6; the MTU stands where the packet's hash does.
+    FragNeededBeyond = 31,
 }
 
 impl Cause {
@@ -93,6 +95,7 @@ impl Cause {
             21 => Self::SourceRouteFailed,
             12 => Self::ReassemblyTimeout,
             30 => Self::Rejected,
+            31 => Self::FragNeededBeyond,
             _ => Self::None,
         };
         (cause, (note >> 8) as u8)
@@ -107,7 +110,7 @@ impl Cause {
             Self::Redirect => (5, 1),
             Self::HostUnreachable | Self::NeighbourFailed => (3, 1),
             Self::Prohibited => (3, 13),
-            Self::FragNeeded => (3, 4),
+            Self::FragNeeded | Self::FragNeededBeyond => (3, 4),
             Self::ProtocolUnreachable => (3, 2),
             Self::PortUnreachable | Self::Rejected => (3, 3),
             Self::SourceRouteFailed => (3, 5),
@@ -125,7 +128,7 @@ impl Cause {
             Self::Redirect => Reason::Redirected,
             Self::ReassemblyTimeout => Reason::FragTimeoutTold,
             Self::Prohibited => Reason::RouteProhibit,
-            Self::FragNeeded => Reason::FragNeeded,
+            Self::FragNeeded | Self::FragNeededBeyond => Reason::FragNeeded,
             Self::ProtocolUnreachable => Reason::NoProtocol,
             Self::PortUnreachable => Reason::NoSocket,
             Self::Rejected => Reason::FilterReject,

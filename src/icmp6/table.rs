@@ -45,6 +45,8 @@ pub enum Cause6 {
     Redirect = 78,
     /// A rule of the packet filter refuses it; the code is in the place of the pointer.
     Rejected = 80,
+    /// Larger than what carries it in IPv4; the MTU is in the place of the pointer.
+    TooBigBeyond = 81,
 }
 
 impl Cause6 {
@@ -76,6 +78,7 @@ impl Cause6 {
             78 => Self::Redirect,
             79 => Self::ToNobody,
             80 => Self::Rejected,
+            81 => Self::TooBigBeyond,
             _ => return None,
         })
     }
@@ -106,6 +109,7 @@ impl Cause6 {
                 ErrorKind::ParameterProblem { code: parameter_problem::INCOMPLETE, pointer }
             }
             Self::Rejected => ErrorKind::Unreachable { code: pointer as u8 },
+            Self::TooBigBeyond => ErrorKind::PacketTooBig { mtu: pointer },
             Self::Redirect => return None,
         })
     }
@@ -120,7 +124,7 @@ impl Cause6 {
             Self::BeyondScope => Reason::Ip6BeyondScope,
             Self::NeighbourFailed => Reason::NeighbourFailed,
             Self::PortUnreachable => Reason::Udp6NoSocket,
-            Self::TooBig => Reason::Ip6TooBig,
+            Self::TooBig | Self::TooBigBeyond => Reason::Ip6TooBig,
             Self::TooBigForWay => Reason::Ip6TooBigForWay,
             Self::HopLimit => Reason::Ip6HopLimit,
             Self::ReassemblyTimeout => Reason::FragTimeoutTold,

@@ -115,6 +115,8 @@ pub struct Tunables6 {
     pub auto_flowlabels: u8,
     /// `net.ipv6.flowlabel_reflect`: 2 for TCP resets, 4 for echo replies.
     pub flowlabel_reflect: u8,
+    /// `net.ipv6.fwmark_reflect`.
+    pub fwmark_reflect: bool,
     /// `net.ipv6.flowlabel_state_ranges`: such labels have their highest bit set.
     pub flowlabel_state_ranges: bool,
 }
@@ -128,6 +130,7 @@ impl Default for Tunables6 {
             icmp: Rules::default(),
             auto_flowlabels: 1,
             flowlabel_reflect: 0,
+            fwmark_reflect: false,
             flowlabel_state_ranges: false,
         }
     }

@@ -207,6 +207,11 @@ impl File<'_> {
             table.chains.retain(|chain| chain.policy.is_some());
             table.chains.iter_mut().for_each(|chain| chain.rules.clear());
         }
+        // What no line of the file says anything of begins anew, as at every change (libiptc's
+        // `COUNTER_MAP_ZEROED`).
+        for chain in table.chains.iter_mut().filter(|chain| chain.policy.is_some()) {
+            chain.counters = Counters::default();
+        }
         self.open = Some(table);
         Ok(())
     }

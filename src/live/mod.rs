@@ -28,7 +28,7 @@ use crate::{
     dpdk::eal::tsc_hz,
     graph::{Edge, Stats},
     publish::Epochs,
-    setup::{self, Captures, Crew, Leniency, Machine, PortFact, SetupError},
+    setup::{self, Captures, Crew, Leniency, Machine, PortFact, SetupError, Shared},
     telemetry::{
         desk::{Counters, Cursor, Desk, Rings, conntrack::post::Post},
         protocol::IpBatch,
@@ -251,6 +251,7 @@ impl Live {
         )?;
         setup::load_routes(config, &mut router)?;
         let mut crew = Crew::new(workers);
+        let shared = Shared::new(config, workers, ports.homes(workers), seed());
         let clock = Clock::new(tsc_hz());
         if let Some(batch) = batch {
             let done = Desk::bare(&mut router, &machine.pool, clock.now()).whole_batch(batch);
@@ -275,6 +276,7 @@ impl Live {
                 punt: crew.punt(index),
                 queue: crew.queue(index),
                 spread: end.spread,
+                handed: (index, crew.handed()),
                 cache_entries: config.cache.entries as usize,
                 reassembly: setup::reassembly_room(config, workers, seed()),
             }));
@@ -285,7 +287,7 @@ impl Live {
         for (index, graph) in graphs.into_iter().enumerate() {
             let worker = Worker::new(
                 graph,
-                setup::flows(config, index, workers, seed(), crew.teller(index)),
+                setup::flows(config, index, workers, seed(), crew.teller(index), &shared),
                 router.reader(),
                 epochs.guard(index),
                 machine.pool,

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use super::LiveError;
 use crate::{
-    config::{Config, Spread as Spreading},
+    config::{Config, Spread as How},
+    conntrack::{
+        Homes,
+        homes::{Fields, Rss},
+    },
     dpdk::{
         mempool::Pool,
-        port::{Link, Port, PortConfig, PortError, RxQueue, TxQueue},
+        port::{Link, Port, PortConfig, PortError, RxQueue, Spreading, TxQueue},
     },
     graph::Input,
-    packet::MacAddr,
+    packet::{MacAddr, toeplitz::Pattern},
     port::nodes::{DeviceRx, Handover, HandoverRx, Sink, Spread},
     setup::PortFact,
     tables::Tables,
@@ -28,6 +32,8 @@ pub(super) struct Ports {
     names: Vec<String>,
     links: Vec<Link>,
     handovers: Vec<Arc<Handover>>,
+    /// How each port spreads flows; nothing where that is not known.
+    spreads: Vec<Option<Homes>>,
     notes: Vec<String>,
 }
 
@@ -69,6 +75,16 @@ pub(super) fn pci(config: &Config) -> Vec<String> {
     devices.map(|device| &***device).filter(is_pci).map(str::to_owned).collect()
 }
 
+/// To which of `workers` workers flows come that a device spreads.
+fn homes(rss: &Spreading, workers: usize) -> Option<Homes> {
+    let fields = |addresses, tcp, udp| Fields { addresses, tcp, udp };
+    Some(Homes::Rss(Rss {
+        pattern: Pattern::of(&rss.key)?,
+        fields: rss.fields.map(|[addresses, tcp, udp]| fields(addresses, tcp, udp)),
+        workers: rss.queues.iter().map(|queue| queue % workers as u16).collect(),
+    }))
+}
+
 /// `CAP_NET_ADMIN` and `CAP_NET_RAW` in the kernel's sets.
 const NETWORK_RIGHTS: u64 = 1 << 12 | 1 << 13;
 
@@ -101,6 +117,7 @@ impl Ports {
             names: Vec::new(),
             links: Vec::new(),
             handovers: Vec::new(),
+            spreads: Vec::new(),
             notes: Vec::new(),
         };
         let mut ends: Vec<End> = (0..workers).map(|_| End::default()).collect();
@@ -110,8 +127,8 @@ impl Ports {
         for (place, port) in config.ports.iter().enumerate() {
             let Some(device) = &port.device else { continue };
             let wanted = match spreading {
-                Spreading::Rss => workers as u16,
-                Spreading::Hash | Spreading::Off => 1,
+                How::Rss => workers as u16,
+                How::Hash | How::Off => 1,
             };
             let wanted = PortConfig {
                 rx_queues: port.rx_queues.unwrap_or(wanted),
@@ -134,17 +151,24 @@ impl Ports {
             let few = rx.len() < workers || (rx.len() > 1 && !info.rss);
             let spread = workers > 1
                 && match spreading {
-                    Spreading::Rss => few,
-                    Spreading::Hash => true,
-                    Spreading::Off => false,
+                    How::Rss => few,
+                    How::Hash => true,
+                    How::Off => false,
                 };
             in_software |= spread;
             let target = if spread { "spread" } else { "classify" };
             for queue in rx {
                 let name = format!("{}-rx{}", *port.name, queue.number());
-                ends[next % workers].rx.push((name, number, queue, target));
+                // A device's table of queues is to lead to the same workers by every port.
+                let place = if info.rss { usize::from(queue.number()) } else { next };
+                ends[place % workers].rx.push((name, number, queue, target));
                 next += 1;
             }
+            all.spreads.push(match (spread, &info.spreading) {
+                (true, _) => Some(Homes::Hash(workers as u32)),
+                (false, Some(rss)) => homes(rss, workers),
+                (false, None) => None,
+            });
             all.share_tx(number, tx, &mut ends);
             all.names.push(device.to_string());
             all.links.push(opened.link());
@@ -188,6 +212,17 @@ impl Ports {
                 ways.push(Some(way));
             }
             ends[me].spread = Some(Spread::new(me, ways));
+        }
+    }
+
+    /// To which worker flows come, as far as all ports agree on it.
+    pub(super) fn homes(&self, workers: usize) -> Homes {
+        match &self.spreads[..] {
+            _ if workers == 1 => Homes::Unknown,
+            [Some(first), rest @ ..] if rest.iter().all(|one| one.as_ref() == Some(first)) => {
+                first.clone()
+            }
+            _ => Homes::Unknown,
         }
     }
 

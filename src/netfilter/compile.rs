@@ -149,6 +149,9 @@ impl<'a> Build<'a> {
         op.tests = self.tests.len() as u32;
         self.tests.extend(rule.matches.iter().filter_map(|asked| maker.test(asked)));
         op.test_count = (self.tests.len() - op.tests as usize) as u16;
+        let tests = &self.tests[op.tests as usize..];
+        let unsteady = tests.iter().position(|test| !test.is_steady());
+        op.unsteady = unsteady.map_or(u16::MAX, |number| number as u16);
         let place = |name: &String| places.get(name.as_str()).copied().unwrap_or_default();
         op.act = match &rule.target {
             Target::None => Act::Next,
@@ -159,6 +162,7 @@ impl<'a> Build<'a> {
             Target::Goto(name) => Act::Goto(place(name)),
             other => {
                 let effect = Effect::of(other, self);
+                op.steady = effect.is_steady();
                 self.effects.push(effect);
                 Act::Effect(self.effects.len() as u32 - 1)
             }
@@ -206,7 +210,21 @@ impl<'a> Build<'a> {
         note(basic.fragment == Some(true), flag::FRAGMENT);
         note(basic.fragment == Some(false), flag::NOT_FRAGMENT);
         let (tests, slot, test_count, act) = (0, 0, 0, Act::Next);
-        Op { src, dst, tests, slot, test_count, input, output, protocol, flags, act }
+        let (unsteady, steady) = (u16::MAX, true);
+        Op {
+            src,
+            dst,
+            tests,
+            slot,
+            test_count,
+            input,
+            output,
+            protocol,
+            flags,
+            unsteady,
+            steady,
+            act,
+        }
     }
 
     /// The number of a set of interfaces, from 1.

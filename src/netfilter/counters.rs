@@ -45,12 +45,18 @@ impl Counts {
     /// Counts a packet; only the worker of this number may.
     #[inline]
     pub(super) fn add(&self, slot: u32, worker: usize, bytes: usize) {
+        self.add_many(slot, worker, 1, bytes as u64);
+    }
+
+    /// Counts packets that have so many bytes together.
+    #[inline]
+    pub(super) fn add_many(&self, slot: u32, worker: usize, packets: u64, bytes: u64) {
         let slot = slot as usize;
         let Some(block) = self.blocks.get(slot / CHUNK * self.workers + worker) else { return };
         let pair = &block[slot % CHUNK];
         // Nobody else writes here, so that this needs no atomic addition.
-        pair.packets.store(pair.packets.load(Relaxed) + 1, Relaxed);
-        pair.bytes.store(pair.bytes.load(Relaxed) + bytes as u64, Relaxed);
+        pair.packets.store(pair.packets.load(Relaxed) + packets, Relaxed);
+        pair.bytes.store(pair.bytes.load(Relaxed) + bytes, Relaxed);
     }
 
     /// The sum over all workers.
@@ -288,12 +294,16 @@ impl Slots {
         }
     }
 
-    /// Lets what came to the ends of a table's built-in chains count from 0, as every change of the table
-    /// does (libiptc's `COUNTER_MAP_ZEROED`).
-    pub fn zero_policies(&mut self, table: &rule::Table) {
+    /// Lets what came to the ends of a table's built-in chains count anew, as every change of the table
+    /// does (libiptc's `COUNTER_MAP_ZEROED`), each from what `from` says of it.
+    pub fn begin_policies(
+        &mut self,
+        table: &rule::Table,
+        from: impl Fn(&rule::Chain) -> rule::Counters,
+    ) {
         for chain in table.chains.iter().filter(|chain| chain.policy.is_some()) {
             if let Some(slot) = self.chain(table.name, &chain.name).map(|kept| kept.policy) {
-                self.set(slot, rule::Counters::default());
+                self.set(slot, from(chain));
             }
         }
     }

@@ -307,6 +307,14 @@ pub trait Env {
         0
     }
 
+    /// A rule that held has counted the packet in this place.
+    #[inline(always)]
+    fn counted(&mut self, _slot: u32) {}
+
+    /// What the packet met may differ for the next packet of its flow.
+    #[inline(always)]
+    fn unsteady(&mut self) {}
+
     /// A number that nobody can foresee.
     fn random(&mut self) -> u32 {
         0

@@ -114,6 +114,10 @@ fn run<E: Env, const INDEXED: bool>(
             Found::HotDrop => return Verdict::Drop(DropCause::Malformed),
         }
         program.counts.add(op.slot, worker, view.len());
+        env.counted(op.slot);
+        if !op.steady {
+            env.unsteady();
+        }
         if view.about.traced | view.about.followed {
             trace(entry, chain, chain_at == entry.chain, op, at, view, env);
         }
@@ -185,7 +189,10 @@ fn holds<E: Env>(
         Fit::Broken => return Found::HotDrop,
     }
     let tests = op.tests as usize..op.tests as usize + usize::from(op.test_count);
-    for test in &program.tests[tests] {
+    for (number, test) in program.tests[tests].iter().enumerate() {
+        if number == usize::from(op.unsteady) {
+            env.unsteady();
+        }
         match test.ask(view, env, site) {
             Found::Hit => {}
             other => return other,

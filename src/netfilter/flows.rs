@@ -7,6 +7,7 @@
 use arrayvec::ArrayVec;
 
 use super::{
+    flowtable::{FlowTable, Four, Paths, Six},
     jobs::LOOKS,
     proxy::{Cookies, Proxies},
     table::{Filter, Lost},
@@ -17,7 +18,12 @@ use crate::{
         ConnId, Conntrack, CtInfo, Dir, Entry, Limits, Rules, Tuple,
         entry::Proto,
         helper::{Heard, Helpers, run},
-        nat::{Manip, Range, setup::Env, sources::Sources},
+        nat::{
+            Manip, Range,
+            cross::Net64,
+            setup::{Env, Outcome},
+            sources::Sources,
+        },
         status,
         track::tcp::State,
         tuple::Seed,
@@ -30,7 +36,7 @@ use crate::{
 const SLACK: u32 = 2048;
 /// Most packets that one packet makes the filter send.
 const SENT: usize = 32;
-/// Entries that housekeeping looks at in a turn.
+/// Entries that housekeeping looks at in a turn in which none begins.
 const BUDGET: u32 = 32;
 
 /// A worker's own part of the filter.
@@ -42,6 +48,11 @@ pub struct Flows {
     pub conntrack: Conntrack,
     /// What tells of packets.
     pub log: Teller,
+    pub(super) short4: FlowTable<Four>,
+    pub(super) short6: FlowTable<Six>,
+    pub(super) paths: Paths,
+    /// The generation of the tables that the paths belong to.
+    pub(super) generation: u64,
     sources: Sources,
     helpers: Helpers,
     pub(super) cookies: Cookies,
@@ -51,6 +62,8 @@ pub struct Flows {
     /// The last loss whose connections have ended, the one whose are ending, and where that goes on.
     lost: (u64, u64, u32),
     random: u64,
+    /// Connections that had begun at the end of the last turn.
+    begun: u64,
 }
 
 impl Default for Flows {
@@ -73,6 +86,10 @@ impl Flows {
             worker,
             conntrack,
             log,
+            short4: FlowTable::new(0),
+            short6: FlowTable::new(0),
+            paths: Paths::new(false),
+            generation: 0,
             sources,
             helpers: Helpers::new(limits.seqadj),
             cookies: Cookies::new(seed),
@@ -80,6 +97,26 @@ impl Flows {
             sent: ArrayVec::new(),
             lost: (0, 0, 0),
             random,
+            begun: 0,
+        }
+    }
+
+    /// The same, with room for so many flows of each family that go the short way.
+    pub fn with_flowtable(self, flows: u32) -> Self {
+        Self {
+            short4: FlowTable::new(flows),
+            short6: FlowTable::new(flows),
+            paths: Paths::new(flows > 0),
+            ..self
+        }
+    }
+
+    /// What was learned of another generation of the tables is so no more.
+    #[inline]
+    pub(super) fn renew(&mut self, generation: u64) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.paths.clear();
         }
     }
 
@@ -116,14 +153,14 @@ impl Flows {
         next(&mut self.random)
     }
 
-    /// Decides a side of a connection that has not left yet.
-    pub fn bind(&mut self, conn: ConnId, which: Manip, range: &Range, now: Nanos) {
+    /// Decides a side of a connection that has not left yet; false where it may not leave.
+    pub fn bind(&mut self, conn: ConnId, which: Manip, range: &Range, now: Nanos) -> bool {
         let mut seed = self.random();
         let random = || draw(&mut seed);
         let (table, sources) = (&mut self.conntrack, &mut self.sources);
         let mut env = Env { table, sources, steers: |_: &Tuple| true, random, now };
         // A choice from an exhausted range clashes when it is confirmed, as in the kernel.
-        let _ = env.setup(conn, range, which);
+        !matches!(env.setup(conn, range, which), Outcome::Refused(_))
     }
 
     /// No rule has decided: addresses stay, and a port changes only where it is taken.
@@ -134,13 +171,57 @@ impl Flows {
             Manip::Src => current.src,
             Manip::Dst => current.dst,
         };
-        self.bind(conn, which, &Range::address(address), now);
+        // Strangers may send to an endpoint that somebody speaks with, where that is wanted.
+        let stranger = self.conntrack.carrier.as_ref().filter(|_| which == Manip::Dst);
+        let range = stranger.and_then(|carrier| carrier.inward(&current));
+        self.bind(conn, which, &range.unwrap_or_else(|| Range::address(address)), now);
+    }
+
+    /// Gives a new connection its tuple in the other family; false where it may not leave.
+    pub(super) fn cross(
+        &mut self,
+        conn: ConnId,
+        net: Net64,
+        (six, from_inside): (bool, bool),
+        now: Nanos,
+    ) -> bool {
+        let mut seed = self.random();
+        let random = || draw(&mut seed);
+        let (table, sources) = (&mut self.conntrack, &mut self.sources);
+        let mut env = Env { table, sources, steers: |_: &Tuple| true, random, now };
+        let outcome = match six {
+            true => env.cross(conn, net),
+            false => env.cross_inward(conn, net, from_inside),
+        };
+        !matches!(outcome, Outcome::Refused(_))
     }
 
     /// Between two bursts, when no packet is under way: what has ended is freed.
     pub fn rest(&mut self, now: Nanos, filter: &Filter) {
+        if filter.short {
+            self.short4.grow();
+            self.short6.grow();
+            if self.paths.has_counted() {
+                let worker = self.worker;
+                self.paths.flush(|slot, packets, octets| {
+                    if let Some(program) = filter.program(slot & 1 != 0) {
+                        program.count(slot >> 1, worker, packets, octets);
+                    }
+                });
+            }
+        }
         self.conntrack.abandon(now);
-        self.conntrack.run(now, &filter.rules, BUDGET);
+        // As many end in the long run as begin, and some more, so that none waits for its end.
+        let begun = self
+            .conntrack
+            .stats
+            .new
+            .wrapping_sub(std::mem::replace(&mut self.begun, self.conntrack.stats.new));
+        let budget = BUDGET.saturating_add((begun as u32).saturating_mul(2));
+        self.conntrack.run(now, &filter.rules, budget);
+        if let Some(carrier) = &mut self.conntrack.carrier {
+            self.log.tell_blocks(carrier, now);
+        }
         for program in filter.counting() {
             program.sweep(self.worker, BUDGET as usize, &|conn| self.is_open(conn));
         }

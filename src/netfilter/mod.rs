@@ -15,6 +15,7 @@ mod counters;
 mod env;
 mod eval;
 pub mod flows;
+pub mod flowtable;
 mod index;
 pub mod jobs;
 mod matches;

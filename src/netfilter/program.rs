@@ -76,6 +76,11 @@ pub(super) struct Op {
     pub(super) protocol: u8,
     /// Bits of [`flag`].
     pub(super) flags: u8,
+    /// Which of its tests is the first whose answer may differ between packets of a flow; beyond all
+    /// for none.
+    pub(super) unsteady: u16,
+    /// Whether what it does is the same for all packets of a flow.
+    pub(super) steady: bool,
     /// What it does.
     pub(super) act: Act,
 }
@@ -219,6 +224,13 @@ impl Program {
                 limit.counted.sweep(worker, most, is_open);
             }
         }
+    }
+
+    /// Counts packets of this worker that met a rule without being asked, at the place that
+    /// [`Env::counted`](super::Env::counted) told.
+    #[inline]
+    pub fn count(&self, slot: u32, worker: usize, packets: u64, bytes: u64) {
+        self.counts.add_many(slot, worker, packets, bytes);
     }
 
     /// Whether the basic part of a rule holds.

@@ -15,8 +15,11 @@ use super::{
     rule::{CtZone, Family, Hook, TableName},
 };
 use crate::{
-    conntrack::{self, Addr, Dir, Rules, Template, Zone, helper::Helper},
-    graph::MAX_IFACES,
+    conntrack::{
+        self, Addr, Dir, Policy, Rules, Template, Zone, helper::Helper, nat::cross::Net64,
+        timeouts::SECOND, track::tcp::State,
+    },
+    graph::{MAX_IFACES, Nanos},
     sets::Sets,
 };
 
@@ -42,6 +45,8 @@ pub enum Step {
     Help,
     /// The connection becomes known.
     Confirm,
+    /// Packets to the other family go there.
+    Cross,
 }
 
 impl Step {
@@ -60,6 +65,7 @@ impl Step {
             Self::Translate(Side::Source, _) => 6,
             Self::Help => 7,
             Self::Confirm => 8,
+            Self::Cross => 9,
         }
     }
 }
@@ -103,6 +109,8 @@ pub struct Filter {
     gateways: Vec<IpAddr>,
     /// Whether connections are tracked.
     pub tracks: bool,
+    /// Whether established flows go the short way.
+    pub short: bool,
     /// Sysctls of connection tracking.
     pub rules: Rules,
     /// Sets that rules ask about.
@@ -111,6 +119,10 @@ pub struct Filter {
     pub lost: Arc<[Lost]>,
     /// Queues that programs listen to.
     pub queues: Arc<[Served]>,
+    /// Which addresses stand for ones of the other family.
+    pub cross: Option<Net64>,
+    /// Policy of timeouts of connections that go there.
+    pub cross_policy: u16,
 }
 
 impl Filter {
@@ -128,7 +140,43 @@ impl Filter {
         let (sets, lost, queues) = (Arc::default(), Arc::new([]), Arc::new([]));
         let counts = |at: usize| programs[at].as_ref().is_some_and(|one| one.counts_connections());
         let counting = [0, 1].map(counts);
-        Self { programs, counting, plans, helpers, gateways, tracks, rules, sets, lost, queues }
+        let (cross, cross_policy, short) = (None, 0, false);
+        Self {
+            programs,
+            counting,
+            plans,
+            helpers,
+            gateways,
+            tracks,
+            short,
+            rules,
+            sets,
+            lost,
+            queues,
+            cross,
+            cross_policy,
+        }
+    }
+
+    /// The same, where addresses stand for ones of the other family; connections have to be tracked.
+    pub fn with_cross(mut self, net: Net64) -> Self {
+        for plans in &mut self.plans {
+            // Last of all, so that every table has had its word.
+            for hook in [Hook::PreRouting, Hook::LocalOut] {
+                let _ = plans[hook as usize].try_push(Step::Cross);
+            }
+        }
+        // RFC 6146 section 4: five minutes of UDP, two hours and four minutes of TCP, four minutes where
+        // that begins or ends, and one of questions.
+        let mut timeouts = self.rules.timeouts;
+        let least = |time: &mut Nanos, seconds: Nanos| *time = (*time).max(seconds * SECOND);
+        timeouts.udp.iter_mut().for_each(|time| least(time, 300));
+        timeouts.tcp[..State::Close as usize].iter_mut().for_each(|time| least(time, 240));
+        least(&mut timeouts.tcp[State::Established as usize], 7440);
+        least(&mut timeouts.icmpv6, 60);
+        let policy = Policy { name: "nat64".to_owned(), six: None, proto: 0, timeouts };
+        self.rules.policies.push(policy);
+        Self { cross: Some(net), cross_policy: self.rules.policies.len() as u16, ..self }
     }
 
     /// The same, with these sets.

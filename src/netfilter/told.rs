@@ -24,7 +24,10 @@ use super::{
     rule::{Audit, Hook, TableName},
 };
 use crate::{
-    conntrack,
+    conntrack::{
+        self,
+        nat::{blocks::Record as Block, carrier::Carrier},
+    },
     graph::{Nanos, trace::Session},
 };
 
@@ -36,7 +39,7 @@ const KEPT: usize = 192;
 /// Most bytes of a packet that are kept for words about it.
 const SPOKEN: usize = 2 * KEPT;
 /// Records that may wait for the management core, by worker.
-const DEPTH: usize = 1024;
+pub const DEPTH: usize = 1024;
 /// Length of an Ethernet header without tags.
 const LINK: usize = 14;
 
@@ -183,18 +186,49 @@ impl Ring {
     }
 }
 
-/// A worker's end of the ring.
+/// A block of ports that was taken or given back.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockTold {
+    /// When.
+    pub at: Nanos,
+    /// The block.
+    pub record: Block,
+}
+
+impl BlockTold {
+    /// It as a line of a log.
+    pub fn line(&self) -> String {
+        let Block { taken, subscriber, zone, address, first, last, six } = self.record;
+        let what = if taken { "taken" } else { "given back" };
+        let (subscriber, address) = (subscriber.ip(six[0]), address.ip(six[1]));
+        let zone = if zone == 0 { String::new() } else { format!(" zone {zone}") };
+        format!("nat block {what}: {subscriber}{zone} as {address} ports {first}-{last}")
+    }
+}
+
+/// A worker's end of the rings.
 #[derive(Default)]
 #[expect(missing_debug_implementations, reason = "a session has none")]
 pub struct Teller {
     ring: Option<Arc<Ring>>,
+    blocks: Option<Arc<ArrayQueue<BlockTold>>>,
     session: Option<Arc<Session>>,
 }
 
 impl Teller {
-    /// Into this ring.
-    pub fn new(ring: Arc<Ring>) -> Self {
-        Self { ring: Some(ring), session: None }
+    /// Into these rings.
+    pub fn new(ring: Arc<Ring>, blocks: Arc<ArrayQueue<BlockTold>>) -> Self {
+        Self { ring: Some(ring), blocks: Some(blocks), session: None }
+    }
+
+    /// Tells of blocks; what finds no room waits with the carrier.
+    pub fn tell_blocks(&self, carrier: &mut Carrier, now: Nanos) {
+        let Some(ring) = &self.blocks else { return };
+        while !ring.is_full()
+            && let Some(record) = carrier.next_record()
+        {
+            let _ = ring.push(BlockTold { at: now, record });
+        }
     }
 
     /// Rules that packets meet which a session follows are told to it from now on.

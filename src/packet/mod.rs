@@ -27,6 +27,7 @@ pub mod mld;
 pub mod ndisc;
 pub mod record;
 pub mod tcp;
+pub mod toeplitz;
 pub mod udp;
 pub mod vlan;
 

@@ -22,7 +22,7 @@ use crate::{
         mempool::Pool,
     },
     graph::{Cx, Frame, Input, Nanos},
-    port::nodes::{Sink, Spread},
+    port::nodes::Sink,
     setup::{Captures, Leniency, unaccounted},
     tables::Tables,
     telemetry::report::CommandRow,
@@ -220,7 +220,18 @@ impl Lockstep {
 
     /// Turns the management core and the workers until nothing moves.
     pub(super) fn settle(&mut self) {
+        self.finish_handing_over();
         while self.rig.crew.pump(&mut self.rig.router, self.now) > 0 {
+            for worker in &mut self.rig.workers {
+                while worker.step(self.now) > 0 {}
+            }
+            self.finish_handing_over();
+        }
+    }
+
+    /// Turns the workers until none has handed anything to another.
+    fn finish_handing_over(&mut self) {
+        while self.rig.workers.len() > 1 && self.rig.crew.is_handing_over() {
             for worker in &mut self.rig.workers {
                 while worker.step(self.now) > 0 {}
             }
@@ -244,9 +255,7 @@ impl Lockstep {
             return;
         }
         packet.set_port(self.rig.ports[place].0);
-        let workers = self.slots.len();
-        let owner = if frame.len() < 14 { None } else { Spread::owner(frame, workers) };
-        let owner = owner.unwrap_or(0);
+        let owner = self.rig.owner(place, frame);
         *open(&self.slots[owner]) = Some(packet);
         self.rig.workers[owner].step(self.now);
         self.settle();

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::ReplayError;
 use crate::{
-    config::Config,
+    config::{Config, Spread},
+    conntrack::Homes,
     control::Router,
     dpdk::mempool::Pool,
     graph::{Edge, Input, Nanos, Stats},
-    port::nodes::Sink,
+    port::{self, nodes::Sink},
     publish::Epochs,
-    setup::{self, Crew, Leniency, PortFact},
+    setup::{self, Crew, Leniency, PortFact, Shared},
     tables::Tables,
     worker::{
         Worker,
@@ -30,6 +31,9 @@ pub(super) struct Rig {
     pub(super) ports: Vec<(u16, u16)>,
     /// Workers that there will be.
     count: usize,
+    /// What they know of each other.
+    shared: Shared,
+    spread: Spread,
 }
 
 /// What a worker is made of: its input and, for each port of the configuration, where packets go.
@@ -70,6 +74,10 @@ impl Rig {
             (fact.number, iface)
         });
         let ports = ports.collect();
+        let homes = match config.workers.spread {
+            Spread::Off => Homes::Unknown,
+            Spread::Rss | Spread::Hash => Homes::Hash(workers as u32),
+        };
         let crew = Crew::new(workers);
         let rig = Self {
             router,
@@ -79,8 +87,15 @@ impl Rig {
             shape: Vec::new(),
             ports,
             count: workers,
+            shared: Shared::new(config, workers, homes, SEED),
+            spread: config.workers.spread,
         };
         Ok((rig, epochs))
+    }
+
+    /// The worker to which a frame comes by the port at `place`, as it would live.
+    pub(super) fn owner(&self, place: usize, frame: &[u8]) -> usize {
+        owner(self.spread, place, frame, self.count)
     }
 
     /// Adds a worker with these ends.
@@ -100,6 +115,7 @@ impl Rig {
             punt: self.crew.punt(index),
             queue: self.crew.queue(index),
             spread: None,
+            handed: (index, self.crew.handed()),
             cache_entries: config.cache.entries as usize,
             reassembly: setup::reassembly_room(config, self.count, SEED),
         });
@@ -108,7 +124,7 @@ impl Rig {
         let reader = self.router.reader();
         let worker = Worker::new(
             graph,
-            setup::flows(config, index, self.count, SEED, self.crew.teller(index)),
+            setup::flows(config, index, self.count, SEED, self.crew.teller(index), &self.shared),
             reader,
             epochs.guard(index),
             pool,
@@ -118,6 +134,14 @@ impl Rig {
         self.crew.watch(Arc::clone(worker.stats()));
         self.stats.push(Arc::clone(worker.stats()));
         self.workers.push(worker);
+    }
+}
+
+/// The same of so many workers.
+pub(super) fn owner(spread: Spread, place: usize, frame: &[u8], workers: usize) -> usize {
+    match spread {
+        Spread::Off => place % workers,
+        Spread::Rss | Spread::Hash => port::nodes::Spread::owner(frame, workers).unwrap_or(0),
     }
 }
 

@@ -24,15 +24,19 @@ use crate::{
     route::{control::Verb, spec::RouteSpec},
 };
 
+mod carriers;
 mod changes;
 mod clamp;
+mod flowtable;
 mod fragments;
 mod hosts;
+mod nat64;
 mod neighbours;
 mod queues;
 mod sets;
 mod six;
 mod told;
+mod workers;
 
 /// Three ports, one of them with VLANs; routes of every kind; a path of smaller MTU.
 const WORLD: &str = r#"

@@ -13,15 +13,15 @@ use indicatif::ProgressBar;
 use super::{
     ReplayError, fail,
     load::{Arena, Entry},
-    rig::Rig,
+    rig::{Rig, owner},
     source::{Pace, Progress, Source},
 };
 use crate::{
-    config::Config,
+    config::{Config, Spread},
     control::Router,
     dpdk::{eal::tsc_hz, mbuf::Packet, mempool::Pool},
     graph::Stats,
-    port::nodes::{Sink, Spread},
+    port::nodes::Sink,
     setup::{self, Captures, Leniency, unaccounted},
     worker::{Clock, Idle, spawn},
 };
@@ -61,15 +61,14 @@ pub(super) struct Played {
 }
 
 /// Frames of each worker: a flow belongs to one.
-fn share(arena: &Arena, workers: usize) -> Vec<Vec<Entry>> {
+fn share(arena: &Arena, spread: Spread, workers: usize) -> Vec<Vec<Entry>> {
     if workers == 1 {
         return vec![arena.entries.clone()];
     }
     let mut shares = vec![Vec::new(); workers];
     for entry in &arena.entries {
         let frame = Arena::frame(&arena.bytes, entry);
-        let owner = if frame.len() < 14 { None } else { Spread::owner(frame, workers) };
-        shares[owner.unwrap_or(0)].push(*entry);
+        shares[owner(spread, entry.port.into(), frame, workers)].push(*entry);
     }
     shares
 }
@@ -108,7 +107,7 @@ pub(super) fn play(
     rig.router.commit();
     let clock = Clock::new(tsc_hz());
     let mut progress = Vec::new();
-    for entries in share(arena, *workers) {
+    for entries in share(arena, config.workers.spread, *workers) {
         let kept = (*rounds).min(ROUNDS_KEPT) as usize;
         progress.push(Progress::new(kept));
         let source = Source::new(

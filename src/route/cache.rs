@@ -121,10 +121,16 @@ impl FlowKey {
         Self { ends: self.ends & mask.ends, rest: self.rest & mask.rest }
     }
 
+    /// A hash of all of it.
     #[inline(always)]
-    fn set(self, mask: usize) -> usize {
+    pub const fn hash(self) -> u32 {
         let mixed = (self.ends ^ self.rest.rotate_left(21)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 32) as usize & mask
+        (mixed >> 32) as u32
+    }
+
+    #[inline(always)]
+    const fn set(self, mask: usize) -> usize {
+        self.hash() as usize & mask
     }
 }
 

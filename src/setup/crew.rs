@@ -6,10 +6,11 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::{
     control::{Router, queues::Returned},
-    dpdk::mbuf::Packet,
+    dpdk::mbuf::{Flags, Packet},
     graph::{Nanos, Reason, Stats},
     neighbour::nodes::Punted,
-    netfilter::told::{Listener, Teller},
+    netfilter::told::{self, BlockTold, Listener, Teller},
+    port::nodes::Handover,
     worker::{Injected, Jobs},
 };
 
@@ -24,6 +25,9 @@ const PUNT_BUDGET: usize = 256;
 /// Most records about packets taken from one worker in a turn.
 const TOLD_BUDGET: usize = 1024;
 
+/// Frames on the way to a worker that has the connections of their packets; many may hold a packet or
+/// two each while it sleeps.
+const HANDED_FRAMES: usize = 256;
 /// Questions that may wait for a worker.
 const JOBS: usize = 4;
 
@@ -37,10 +41,12 @@ pub struct Crew {
     punts: Vec<Arc<ArrayQueue<Punted>>>,
     injects: Vec<Arc<ArrayQueue<Injected>>>,
     told: Vec<Listener>,
+    blocks: Vec<Arc<ArrayQueue<BlockTold>>>,
     queues: Vec<Arc<ArrayQueue<Packet>>>,
     /// Packets that come back from programs, by worker.
     returned: Vec<VecDeque<Injected>>,
     jobs: Vec<Jobs>,
+    handed: Vec<Arc<Handover>>,
     backlog: VecDeque<Injected>,
     stats: Vec<Arc<Stats>>,
     next: usize,
@@ -55,8 +61,13 @@ impl Crew {
             injects: (0..workers).map(|_| Arc::new(ArrayQueue::new(INJECT_DEPTH))).collect(),
             queues: (0..workers).map(|_| Arc::new(ArrayQueue::new(PUNT_DEPTH))).collect(),
             returned: (0..workers).map(|_| VecDeque::new()).collect(),
+            blocks: (0..workers).map(|_| Arc::new(ArrayQueue::new(told::DEPTH))).collect(),
             told: (0..workers).map(|_| Listener::default()).collect(),
             jobs: (0..workers).map(|_| jobs()).collect(),
+            // A lone worker has nobody to hand anything to.
+            handed: if workers == 1 { 0..0 } else { 0..workers }
+                .map(|_| Handover::new(HANDED_FRAMES))
+                .collect(),
             backlog: VecDeque::new(),
             stats: Vec::new(),
             next: 0,
@@ -92,9 +103,19 @@ impl Crew {
         (Arc::clone(ask), Arc::clone(answer))
     }
 
+    /// The ways by which workers hand packets to each other, by worker; none for a lone one.
+    pub fn handed(&self) -> Vec<Arc<Handover>> {
+        self.handed.clone()
+    }
+
+    /// Whether packets are on their way from one worker to another.
+    pub fn is_handing_over(&self) -> bool {
+        self.handed.iter().any(|way| !way.is_idle())
+    }
+
     /// What worker `index` tells of packets with.
     pub fn teller(&self, index: usize) -> Teller {
-        Teller::new(Arc::clone(self.told[index].ring()))
+        Teller::new(Arc::clone(self.told[index].ring()), Arc::clone(&self.blocks[index]))
     }
 
     /// The ring from which worker `index` takes packets of the management core.
@@ -143,13 +164,20 @@ impl Crew {
             lost += listener.ring().lost();
         }
         router.note_untold(lost);
+        for ring in &self.blocks {
+            while let Some(told) = ring.pop() {
+                router.log(told.line());
+            }
+        }
         router.poll(now);
         // Before the packets, which may need what was just learnt.
         router.commit();
         self.backlog.extend(router.take_injected());
         while let Some(injected) = self.backlog.pop_front() {
-            let ring = &self.injects[self.next];
-            if self.in_turn {
+            // Who has the packet's connection is to have it back.
+            let owner = owner(&injected.packet).filter(|owner| *owner < self.injects.len());
+            let ring = &self.injects[owner.unwrap_or(self.next)];
+            if self.in_turn && owner.is_none() {
                 self.next = (self.next + 1) % self.injects.len();
             }
             if let Err(back) = ring.push(injected) {
@@ -194,6 +222,9 @@ impl Crew {
                 router.discard(injected.packet, Reason::Shutdown);
             }
         }
+        for way in &self.handed {
+            way.clear();
+        }
         for injected in
             self.backlog.drain(..).chain(self.returned.iter_mut().flat_map(|one| one.drain(..)))
         {
@@ -206,6 +237,12 @@ impl Crew {
         }
         router.clear();
     }
+}
+
+/// The worker whose connection a packet has that comes back from the management core.
+fn owner(packet: &Packet) -> Option<usize> {
+    let meta = packet.flags().any(Flags::META).then(|| packet.meta())?;
+    (meta.conn != 0).then_some(usize::from(meta.worker))
 }
 
 /// What came in or was made, less what has ended, over all workers and the management core. Zero

@@ -7,6 +7,7 @@
 
 mod captures;
 mod crew;
+mod shared;
 mod six;
 
 use std::sync::Arc;
@@ -15,10 +16,11 @@ use thiserror::Error;
 
 pub use captures::Captures;
 pub use crew::{Crew, received, unaccounted};
+pub use shared::Shared;
 
 use crate::{
     config::{self, At, Config, ConfigErrors, Cores, Sysctl},
-    conntrack,
+    conntrack::{self, nat::carrier::Carrier},
     control::{IfaceSpec, Limits, NeighbourSpec, Router},
     dpdk::{
         eal::{Eal, EalError, EalOptions, Huge},
@@ -66,6 +68,8 @@ pub struct Machine {
     _eal: Eal,
 }
 
+/// Places of connections beyond their limit, as those that have ended.
+const CARRIER_SLACK: u32 = 2048;
 /// What a buffer takes beside its data: the head of the packet, and the pool's own.
 const BUFFER_OVERHEAD: u64 = 256;
 /// Buffers for packets that fit into no ordinary one; none lives for longer than a worker's turn, but while
@@ -170,6 +174,10 @@ pub fn router(
     router.set_clamp_mss(config.tcp.clamp_mss);
     router.set_tracking(config.netfilter.track);
     router.set_log_rate(config.netfilter.log_rate);
+    if let Some(net) = config.nat64 {
+        router.set_cross(net);
+    }
+    router.set_flowtable(config.limits.flowtable > 0);
     let workers = epochs.readers();
     router.set_conntrack_rules(|rules| {
         for (word, value) in config.sysctls.conntrack() {
@@ -264,6 +272,7 @@ fn apply_sysctls(config: &Config, router: &mut Router) {
             echo_ignore_all: on(Sysctl::IcmpEchoIgnoreAll),
             echo_ignore_broadcasts: on(Sysctl::IcmpEchoIgnoreBroadcasts),
             errors_use_inbound: on(Sysctl::IcmpErrorsUseInboundIfaddr),
+            fwmark_reflect: on(Sysctl::FwmarkReflect),
             echo_probe: on(Sysctl::IcmpEchoEnableProbe),
             ignore_bogus_errors: on(Sysctl::IcmpIgnoreBogusErrorResponses),
             default_ttl: number(Sysctl::IpDefaultTtl) as u8,
@@ -444,7 +453,14 @@ pub fn reassembly_room(config: &Config, workers: usize, seed: u64) -> Reassembly
 }
 
 /// What worker `index` of `workers` keeps of connections; what it tells of packets goes into `told`.
-pub fn flows(config: &Config, index: usize, workers: usize, seed: u64, told: Teller) -> Flows {
+pub fn flows(
+    config: &Config,
+    index: usize,
+    workers: usize,
+    seed: u64,
+    told: Teller,
+    shared: &Shared,
+) -> Flows {
     let entries = (config.limits.connections / workers.max(1) as u32).max(64);
     let limits = conntrack::Limits {
         entries,
@@ -454,7 +470,30 @@ pub fn flows(config: &Config, index: usize, workers: usize, seed: u64, told: Tel
         calls: 1024,
         events: 4096,
     };
-    Flows::new(index, &limits, seed ^ index as u64, told)
+    let mut flows = Flows::new(index, &limits, seed ^ index as u64, told)
+        .with_flowtable(config.limits.flowtable);
+    shared.give(index, &mut flows);
+    flows.conntrack.carrier = carrier(config, index, workers, entries, shared.seed());
+    flows
+}
+
+/// How worker `index` of `workers` translates as carriers do.
+fn carrier(
+    config: &Config,
+    index: usize,
+    workers: usize,
+    entries: u32,
+    seed: u64,
+) -> Option<Box<Carrier>> {
+    let mut ways = config.netfilter.ways.clone();
+    ways.crosses = config.nat64.is_some();
+    if let Some(plan) = &mut ways.blocks {
+        // All together are to give a subscriber no more than it may have, but each one at least.
+        let most = (usize::from(plan.per_subscriber) / workers.max(1)).max(1);
+        plan.per_subscriber = most as u8;
+        plan.share = (index as u32, workers.max(1) as u32);
+    }
+    Carrier::new(&ways, entries.saturating_add(CARRIER_SLACK), seed).map(Box::new)
 }
 
 /// Cores to run on; none when there are fewer than workers, or the configuration leaves the choice.

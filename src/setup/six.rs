@@ -34,6 +34,7 @@ pub(super) fn tunables(config: &Config) -> Tunables6 {
         },
         auto_flowlabels: number(Sysctl::AutoFlowlabels) as u8,
         flowlabel_reflect: number(Sysctl::FlowlabelReflect) as u8,
+        fwmark_reflect: on(Sysctl::Ip6FwmarkReflect),
         flowlabel_state_ranges: on(Sysctl::FlowlabelStateRanges),
     }
 }

@@ -28,8 +28,8 @@ use crate::{
     },
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{MartianLog, Punt, Punted},
-    netfilter::nodes::{Hooked, Queue},
-    port::nodes::{Sink, Spread, Tx},
+    netfilter::nodes::{Hooked, Nat64, Queue, Short},
+    port::nodes::{HandOver, HandedOver, Handover, HandoverRx, Sink, Spread, Tx},
     tables::Tables,
 };
 
@@ -38,7 +38,7 @@ pub const ARCS: &[ArcSpec] = &[
     ArcSpec {
         name: "ip4-pre-routing",
         end: "ip4-lookup",
-        features: &["ip4-reassemble", "nf4-pre-routing", "ip4-addresses"],
+        features: &["nf4-flowtable", "ip4-reassemble", "nf4-pre-routing", "ip4-addresses"],
     },
     ArcSpec {
         name: "ip4-forwarding",
@@ -55,7 +55,7 @@ pub const ARCS: &[ArcSpec] = &[
     ArcSpec {
         name: "ip6-pre-routing",
         end: "ip6-lookup",
-        features: &["ip6-reassemble", "nf6-pre-routing"],
+        features: &["nf6-flowtable", "ip6-reassemble", "nf6-pre-routing"],
     },
     ArcSpec {
         name: "ip6-forwarding",
@@ -79,6 +79,8 @@ pub struct Parts {
     pub queue: Arc<ArrayQueue<Packet>>,
     /// Spreads flows over workers, where this worker's queues feed others.
     pub spread: Option<Spread>,
+    /// This worker, and by which ways workers hand packets to each other; none for a lone one.
+    pub handed: (usize, Vec<Arc<Handover>>),
     /// Entries of the destination cache.
     pub cache_entries: usize,
     /// Room for fragments.
@@ -87,16 +89,24 @@ pub struct Parts {
 
 /// Builds a worker's graph.
 pub fn graph(parts: Parts) -> Graph<Tables> {
-    let Parts { inputs, sinks, punt, queue, spread, cache_entries, reassembly } = parts;
+    let Parts { mut inputs, sinks, punt, queue, spread, handed, cache_entries, reassembly } = parts;
+    let (me, ways) = handed;
+    if let Some(way) = ways.get(me) {
+        inputs.push(Box::new(HandoverRx::of_connections(Arc::clone(way))));
+    }
     let mut nodes: Vec<Box<dyn Node<Tables>>> = Vec::new();
     if let Some(spread) = spread {
         nodes.push(Box::new(spread));
     }
     nodes.extend([
         Box::new(Classify) as Box<dyn Node<Tables>>,
+        Box::new(HandedOver),
+        Box::new(HandOver::new(ways)),
+        Box::new(Nat64),
         Box::new(EthernetInput),
         Box::new(Punt::arp(Arc::clone(&punt))),
         Box::new(Ip4Input),
+        Box::new(Short::four()),
         Box::new(Reassemble::pre_routing(reassembly)),
         Box::new(Hooked::pre_routing(false)),
         Box::new(Ip4Addresses),
@@ -127,6 +137,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Box::new(Punt::resolve("ip4-resolve", Arc::clone(&punt))),
         Box::new(Ip6Input),
         Box::new(HopByHop),
+        Box::new(Short::six()),
         Box::new(Reassemble6::pre_routing(reassembly)),
         Box::new(Hooked::pre_routing(true)),
         Box::new(Lookup6),
@@ -155,4 +166,22 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         Some(cause) => cause.reason(),
         None => Cause::from_note(packet.note()).0.reason(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::IN_TRANSIT;
+
+    /// Who goes straight passes over these, and over nothing else.
+    #[test]
+    fn all_features_of_packets_in_transit_are_known() {
+        for (family, listed) in ["ip4", "ip6"].iter().zip(IN_TRANSIT) {
+            let arcs = ["pre-routing", "forwarding", "post-routing"];
+            let arcs = arcs.map(|arc| format!("{family}-{arc}"));
+            let features = ARCS.iter().filter(|arc| arcs.iter().any(|name| name == arc.name));
+            let features: Vec<_> = features.flat_map(|arc| arc.features).collect();
+            assert_eq!(features, listed.iter().collect::<Vec<_>>());
+        }
+    }
 }

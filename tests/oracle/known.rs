@@ -36,4 +36,34 @@ pub(crate) const KNOWN: &[Known] = &[
         "conntrack -C, time 2",
         "Linux counts a connection that has ended as long as a packet of it waits for a neighbour",
     ),
+    (
+        "nf-dccp",
+        "lan:1 > wan:2 dccp data seq=1001 ack=1000",
+        "kernels since 6.16 know nothing of DCCP, and those before do as is done here",
+    ),
+    (
+        "nf-dccp",
+        "lan:8 > dmz:53 dccp request",
+        "kernels since 6.16 know nothing of DCCP, and those before do as is done here",
+    ),
+    (
+        "nf-dccp",
+        "dmz:53 > 198.51.100.50:8 dccp response ack=1000",
+        "kernels since 6.16 know nothing of DCCP, and those before do as is done here",
+    ),
+    (
+        "nf-dccp",
+        "conntrack -L",
+        "kernels since 6.16 know nothing of DCCP, and those before do as is done here",
+    ),
+    (
+        "nf-dccp",
+        "iptables-save -c",
+        "kernels since 6.16 know nothing of DCCP, and those before do as is done here",
+    ),
+    (
+        "nf-restore-half",
+        "iptables-save -c",
+        "a file that is wrong changes nothing; xtables has loaded the tables before the wrong one by then",
+    ),
 ];

@@ -93,8 +93,9 @@ fn ask_both(family: &Family, ask: impl Fn(&Family) -> Vec<Outcome>) {
 }
 
 /// Three tests for each family, named after it. Those under `replayed` are not asked live, as their
-/// router does not answer the pings by which one tells when it has done with a frame; those under
-/// `lived` are asked live only; those under `open` wait for what their reason says.
+/// router does not answer the questions by which one tells when it has done with a frame, or does by
+/// and by what the kernel does later; those under `lived` are asked live only; those under `open` wait
+/// for what their reason says.
 macro_rules! families {
     (
         shown { $($name:ident: $family:expr;)* }

@@ -58,6 +58,7 @@ impl World {
 
     fn start(&self, kind: Kind, sysctls: &[(&str, &str)], rules: &[&str]) -> Running<'_> {
         let plan = Plan {
+            workers: 2,
             ports: &[("lan", "10.1.0.1/24", 1500), ("wan", "192.0.2.1/24", 1500)],
             routes: &[],
             sysctls,
@@ -72,10 +73,10 @@ impl World {
 }
 
 /// A directory of a test's own with a file that cannot be guessed, gone when dropped.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("wagonway-files-{}-{number}", std::process::id());
@@ -90,7 +91,7 @@ impl Directory {
         (0..300_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 8).to_le_bytes()).collect()
     }
 
-    fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         self.0.join("files")
     }
 }
@@ -125,7 +126,7 @@ fn ftp_server(machine: &Namespace, address: &str, directory: &Directory) -> Proc
 
 /// A file comes to a machine as it is.
 #[track_caller]
-fn fetches(machine: &Namespace, how: &str, url: &str, directory: &Directory) {
+pub(crate) fn fetches(machine: &Namespace, how: &str, url: &str, directory: &Directory) {
     let out = directory.0.join("fetched");
     let _ = std::fs::remove_file(&out);
     let words = format!("curl -sS --max-time 30 --noproxy * {how} -o {} {url}", out.display());
@@ -209,7 +210,7 @@ pub(crate) fn copies_go_to_a_stranger(kind: Kind) {
 }
 
 /// A server that gives back what it is sent.
-fn echoes(machine: &Namespace, address: &str) {
+pub(crate) fn echoes(machine: &Namespace, address: &str) {
     let listener = machine.enter(|| TcpListener::bind(address)).expect("bind");
     std::thread::spawn(move || {
         for mut peer in listener.incoming().flatten() {
@@ -227,7 +228,7 @@ fn echoes(machine: &Namespace, address: &str) {
 
 /// Says something large to who echoes, and hears it again; tells as whom.
 #[track_caller]
-fn hears_its_echo(machine: &Namespace, server: &str) -> SocketAddr {
+pub(crate) fn hears_its_echo(machine: &Namespace, server: &str) -> SocketAddr {
     let server: SocketAddr = server.parse().expect("an address");
     machine.enter(|| {
         let limit = Duration::from_secs(20);
@@ -244,6 +245,40 @@ fn hears_its_echo(machine: &Namespace, server: &str) -> SocketAddr {
         assert!(heard == said, "another echo");
         peer.local_addr().expect("an address of its own")
     })
+}
+
+/// Status of curl when it cannot connect; when nothing answers it is another.
+const CURL_REFUSED: i32 = 7;
+
+/// Answers to pings come to workers by their addresses, which the one that translates cannot choose.
+pub(crate) fn pings_to_many_come_back_through_a_masquerade(kind: Kind) {
+    let world = World::new();
+    let _router = world.start(
+        kind,
+        &[],
+        &[
+            "-t nat -A POSTROUTING -o wan -j MASQUERADE",
+            "-P FORWARD DROP",
+            "-A FORWARD -i lan -j ACCEPT",
+            "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        ],
+    );
+    for host in 20..40 {
+        world.bob.ip(&format!("addr add 192.0.2.{host}/24 dev eth0"));
+    }
+    for host in 20..40 {
+        let words = format!("ping -n -c 2 -i 0.05 -W 5 192.0.2.{host}");
+        on(&world.alice, &words).expect(" 0% packet loss");
+    }
+    world.bob.sysctl("net.ipv4.icmp_ratelimit", "0");
+    // Nobody listens there, and the error is of the connection.
+    for host in 20..30 {
+        let words = format!("curl -sS --max-time 5 --noproxy * http://192.0.2.{host}:81/");
+        let said = on(&world.alice, &words);
+        assert_eq!(said.status, Some(CURL_REFUSED), "192.0.2.{host}: {}", said.text);
+        let words = format!("traceroute -n -U -p 9999 -q 1 -w 3 -m 3 192.0.2.{host}");
+        on(&world.alice, &words).expect(&format!(" 2  192.0.2.{host} "));
+    }
 }
 
 /// Shows [9.231]: two hosts of one network meet by the router's address.

@@ -9,6 +9,7 @@ mod common;
 mod filters;
 mod flows;
 mod lifecycle;
+mod nat64;
 mod paths;
 mod plan;
 mod probes;
@@ -18,6 +19,7 @@ mod six;
 mod six_hosts;
 mod six_stories;
 mod stories;
+mod translations;
 mod vrfs;
 mod world;
 
@@ -147,21 +149,29 @@ macro_rules! filters {
     ($($module:ident $kind:expr;)*) => {
         $(mod $module {
             use super::*;
-            filters! { each $module $kind =>
+            filters! { each filters $module $kind =>
                 ftp_crosses_a_masquerade
                 ftp_reaches_a_server_behind_the_router
                 tftp_crosses_a_masquerade
                 copies_go_to_a_stranger
                 neighbours_meet_by_the_address_of_the_router
+                pings_to_many_come_back_through_a_masquerade
                 a_flood_does_not_reach_the_server
+            }
+            filters! { each translations $module $kind =>
+                pages_cross_translation_both_ways
+                transfers_run_side_by_side_through_translation
+                traceroutes_see_every_hop_through_translation
+                fifty_thousand_connections_leave_nothing_behind
+                a_masquerade_follows_its_address
             }
         })*
     };
-    (each $module:ident $kind:expr => $($story:ident)*) => {
+    (each $from:ident $module:ident $kind:expr => $($story:ident)*) => {
         $(#[test]
         fn $story() {
             need_root!(concat!("scenario::", stringify!($module), "::", stringify!($story)));
-            filters::$story($kind);
+            $from::$story($kind);
         })*
     };
 }
@@ -219,6 +229,7 @@ lifecycle! {
     a_program_accepts_drops_and_changes_packets: queues::a_program_accepts_drops_and_changes_packets();
     the_documented_program_lets_a_file_pass: queues::the_documented_program_lets_a_file_pass();
     rules_tell_of_packets: queues::rules_tell_of_packets();
+    a_host_of_ipv6_reaches_a_server_of_ipv4: nat64::a_host_of_ipv6_reaches_a_server_of_ipv4();
     martians_are_logged_as_the_kernel_does: probes::martians_are_logged_as_the_kernel_does();
     mistakes_in_the_configuration_are_located: lifecycle::mistakes_in_the_configuration_are_located();
 }

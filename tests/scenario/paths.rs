@@ -46,6 +46,7 @@ pub(crate) fn tracepath_finds_one_narrow_place_behind_another(kind: Kind) {
         machine.ip(&format!("link set {interface} mtu {mtu}"));
     }
     let plan = Plan {
+        workers: 1,
         ports: &[("lan", "10.1.0.1/24", 1500), ("wan", "192.0.2.1/24", 1400)],
         routes: &["10.9.0.0/24 via 192.0.2.10"],
         sysctls: &[],
@@ -111,6 +112,7 @@ impl Segment {
 pub(crate) fn host_obeys_a_redirect(kind: Kind) {
     let world = Segment::new();
     let plan = Plan {
+        workers: 1,
         ports: &[("lan", "10.1.0.1/24", 1500)],
         routes: &["10.9.0.0/24 via 10.1.0.30"],
         sysctls: &[],
@@ -131,6 +133,7 @@ pub(crate) fn host_obeys_a_redirect(kind: Kind) {
 pub(crate) fn router_obeys_a_redirect(kind: Kind) {
     let world = Segment::new();
     let plan = Plan {
+        workers: 1,
         ports: &[("lan", "10.1.0.1/24", 1500)],
         routes: &["10.9.0.0/24 via 10.1.0.20"],
         sysctls: &[("conf.all.accept_redirects", "1"), ("conf.default.accept_redirects", "1")],
@@ -264,6 +267,7 @@ fn link_goes(kind: Kind) -> Outage {
     }
     rear.ip("route add 10.1.0.0/24 nexthop via 192.0.2.1 nexthop via 198.51.100.1");
     let plan = Plan {
+        workers: 1,
         ports: &[
             ("lan", "10.1.0.1/24", 1500),
             ("up1", "192.0.2.1/24", 1500),
@@ -315,6 +319,7 @@ pub(crate) fn a_port_changes_its_ethernet_address(kind: Kind) {
     let alice = host("alice", &router, "lan", "10.1.0.10/24", "10.1.0.1");
     let bob = host("bob", &router, "wan", "192.0.2.10/24", "192.0.2.1");
     let plan = Plan {
+        workers: 1,
         ports: &[("lan", "10.1.0.1/24", 1500), ("wan", "192.0.2.1/24", 1500)],
         routes: &[],
         sysctls: &[("conf.lan.arp_notify", "1")],

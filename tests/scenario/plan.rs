@@ -15,6 +15,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) routes: &'a [&'a str],
     /// Names under `net.ipv4.`, or with `netfilter.` under `net.`.
     pub(crate) sysctls: &'a [(&'a str, &'a str)],
+    /// Workers, where it has such; each port feeds all of them.
+    pub(crate) workers: u16,
 }
 
 /// Who routes.
@@ -88,6 +90,43 @@ impl<'a> Running<'a> {
         self.tool("iptables", words)
     }
 
+    /// Asks about its connections in the words of `conntrack`.
+    pub(crate) fn conntrack(&self, words: &str) -> Said {
+        self.tool("conntrack", words)
+    }
+
+    /// How many connections of TCP it knows.
+    pub(crate) fn connections(&self) -> u32 {
+        let said = self.conntrack("-L -p tcp");
+        let shown = said.text.lines().find(|line| line.contains(" flow entries have been shown"));
+        let count =
+            shown.and_then(|line| line.split_whitespace().find_map(|word| word.parse().ok()));
+        count.unwrap_or_else(|| panic!("how many?\n{}", said.text))
+    }
+
+    /// Packet buffers that are not free, of Wagonway's; a device has some all the time.
+    pub(crate) fn buffers_in_use(&self) -> u64 {
+        if self.process.is_none() {
+            return 0;
+        }
+        let said = self.tool("show", "memory --json");
+        let json = said.text.split_once('\n').map_or("", |(_, json)| json);
+        let rows: serde_json::Value = serde_json::from_str(json).expect(&said.text);
+        let rows = rows.as_array().expect("rows");
+        let buffers = rows.iter().find(|row| row["name"] == "packet buffers").expect("buffers");
+        buffers["used"].as_u64().expect("a number")
+    }
+
+    /// Takes Wagonway out of service as an operator does, which leaves nothing to be said.
+    #[track_caller]
+    pub(crate) fn stops_in_order(mut self) {
+        let Some(process) = &mut self.process else { return };
+        process.signal(rustix::process::Signal::TERM);
+        let status = process.ends_within(std::time::Duration::from_secs(10));
+        let log = process.log();
+        assert!(status.success() && !log.contains("note: ") && !log.contains("panicked"), "{log}");
+    }
+
     fn tool(&self, tool: &str, words: &str) -> Said {
         match self.process {
             None => on(self.machine, &format!("{tool} {words}")),
@@ -117,9 +156,10 @@ fn full(name: &str) -> String {
 
 fn toml(plan: &Plan<'_>) -> String {
     let mut text = format!(
-        "[instance]\nname = \"{}\"\n\n[workers]\ncount = 1\nidle = \"adaptive\"\n\n\
+        "[instance]\nname = \"{}\"\n\n[workers]\ncount = {}\nidle = \"adaptive\"\n\n\
          [dpdk]\nhuge = \"never\"\nin-memory = true\n",
-        instance()
+        instance(),
+        plan.workers
     );
     for (port, address, mtu) in plan.ports {
         let addresses = if address.is_empty() { String::new() } else { format!("\"{address}\"") };

@@ -61,6 +61,7 @@ pub(crate) fn equal_addresses_live_apart_and_leak_on_purpose() {
     let red = Customer::new(&router, ["r1", "r2"], ["red client", "red server"]);
     let blue = Customer::new(&router, ["b1", "b2"], ["blue client", "blue server"]);
     let plan = Plan {
+        workers: 1,
         ports: &[("r1", "", 1500), ("r2", "", 1500), ("b1", "", 1500), ("b2", "", 1500)],
         routes: &[],
         sysctls: &[],

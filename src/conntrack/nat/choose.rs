@@ -83,7 +83,7 @@ impl Range {
         Self { flags: self.flags | flags, ..self }
     }
 
-    const fn has(&self, flags: u32) -> bool {
+    pub(super) const fn has(&self, flags: u32) -> bool {
         self.flags & flags != 0
     }
 
@@ -97,7 +97,7 @@ impl Range {
     }
 
     /// Whether the source is one that this range could have given (`nf_in_range`).
-    fn holds_source(&self, tuple: &Tuple) -> bool {
+    pub(super) fn holds_source(&self, tuple: &Tuple) -> bool {
         (!self.has(flag::MAP_IPS) || (self.min..=self.max).contains(&tuple.src))
             && (!self.has(flag::PROTO_SPECIFIED) || self.holds_port(tuple, Manip::Src))
     }
@@ -122,7 +122,7 @@ const fn end(tuple: &Tuple, which: Manip) -> (&Addr, &u16) {
     }
 }
 
-const fn has_ports(proto: u8) -> bool {
+pub(super) const fn has_ports(proto: u8) -> bool {
     matches!(
         proto,
         protocol::TCP | protocol::UDP | protocol::UDPLITE | protocol::SCTP | protocol::DCCP

@@ -10,7 +10,9 @@
 //! An outer endpoint belongs to one inner endpoint alone, so that [`choose`] finds a port that no
 //! connection at all uses. A mapping lives as long as connections hold it.
 
-use super::super::tuple::{Addr, Seed, Tuple};
+use crate::packet::ipv4::protocol;
+
+use super::super::tuple::{Addr, ICMPV6, Seed, Tuple};
 use super::choose::{self, Choice, Range, Tuples};
 use super::rewrite::Manip;
 
@@ -109,27 +111,45 @@ impl Cones {
         }
     }
 
+    /// The outer source of an inner one, as a tuple without a destination.
+    pub fn outer_of(&self, inner: &Tuple) -> Option<Tuple> {
+        match self.find_inner(&source(inner)) {
+            0 => None,
+            at => Some(self.places[at as usize].outer),
+        }
+    }
+
+    /// The inner source behind the outer endpoint that a packet goes to, as a tuple without a destination.
+    pub fn inner_at(&self, tuple: &Tuple) -> Option<Tuple> {
+        match self.find_outer(&reversed(tuple)) {
+            0 => None,
+            at => Some(self.places[at as usize].inner),
+        }
+    }
+
     /// Where a packet to an outer endpoint goes, whoever sent it.
     pub fn inward(&self, tuple: &Tuple) -> Option<Range> {
         match self.find_outer(&reversed(tuple)) {
             0 => None,
             at => {
                 let inner = &self.places[at as usize].inner;
-                Some(Range::address(inner.src).with_ports(inner.sport, inner.sport))
+                let range = Range::address(inner.src).with_ports(inner.sport, inner.sport);
+                (inner.six == tuple.six).then_some(range)
             }
         }
     }
 
-    /// Has one more connection hold the mapping from the source of `inner` to that of `outer`.
+    /// Has one more connection hold the mapping from the source of `inner` to that of `outer`; true where
+    /// it is the first.
     ///
     /// A mapping that is there already stays as it is.
-    pub fn hold(&mut self, inner: &Tuple, outer: &Tuple) -> Result<(), Full> {
+    pub fn hold(&mut self, inner: &Tuple, outer: &Tuple) -> Result<bool, Full> {
         let (inner, outer) = (source(inner), source(outer));
         match self.find_inner(&inner) {
             0 => {}
             at => {
                 self.places[at as usize].holders += 1;
-                return Ok(());
+                return Ok(false);
             }
         }
         let (inside, outside) = (self.chain(&inner), self.chain(&outer));
@@ -155,7 +175,7 @@ impl Cones {
         self.inner[inside] = at;
         self.outer[outside] = at;
         self.len += 1;
-        Ok(())
+        Ok(true)
     }
 
     /// Lets a connection go; true when it was the last that held the mapping of its inner source.
@@ -197,6 +217,11 @@ impl Cones {
         true
     }
 
+    /// Connections and mappings together, as what a choice has to go round.
+    pub fn alone<'a, T: Tuples>(&'a self, tuples: &'a mut T) -> impl Tuples + use<'a, T> {
+        Alone { cones: self, tuples }
+    }
+
     /// Chooses the tuple of a new connection: the mapping that its source has, or a new one of its
     /// own. Who confirms the connection says so with [`Cones::hold`].
     pub fn choose(
@@ -220,7 +245,13 @@ impl Cones {
 
 /// The destination as the source that it is when it answers.
 fn reversed(tuple: &Tuple) -> Tuple {
-    Tuple { src: tuple.dst, sport: tuple.dport, dst: Addr::default(), dport: 0, ..*tuple }
+    // Both directions of a question have one identifier.
+    let sport = if is_icmp(tuple.proto) { tuple.sport } else { tuple.dport };
+    Tuple { src: tuple.dst, sport, dst: Addr::default(), dport: 0, ..*tuple }
+}
+
+const fn is_icmp(proto: u8) -> bool {
+    matches!(proto, protocol::ICMP | ICMPV6)
 }
 
 /// Connections and mappings together: what any of them uses is taken.

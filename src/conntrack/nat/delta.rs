@@ -14,48 +14,53 @@ use crate::packet::checksum::{add, sum};
 use crate::packet::ipv4::protocol;
 use crate::packet::{ipv4, ipv6, tcp, udp};
 
-use super::super::tuple::{Addr, Tuple};
+use super::super::tuple::Tuple;
 
-/// Both ends of a flow's packets, and what they change in the checksums.
+/// Both ends of a flow's packets, and what they change in the checksums; `N` octets an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delta {
-    src: Addr,
-    dst: Addr,
+pub struct Delta<const N: usize> {
+    src: [u8; N],
+    dst: [u8; N],
     ports: [u8; 4],
     /// What is added to the sum of the IP header, and to that of the transport.
     l3: u16,
     l4: u16,
-    six: bool,
     udp: bool,
 }
 
-impl Delta {
-    /// From one tuple to another; nothing for protocols other than TCP and UDP.
+impl<const N: usize> Delta<N> {
+    const SIX: bool = N == 16;
+
+    /// From one tuple to another; nothing for protocols other than TCP and UDP, and for the other
+    /// family.
     pub fn new(old: &Tuple, new: &Tuple) -> Option<Self> {
         let udp = match new.proto {
             protocol::TCP => false,
             protocol::UDP => true,
             _ => return None,
         };
+        if new.six != Self::SIX {
+            return None;
+        }
         let ends = |tuple: &Tuple| add(sum(&tuple.src.0), sum(&tuple.dst.0));
         let l3 = add(!ends(old), ends(new));
         let ports = |tuple: &Tuple| add(tuple.sport, tuple.dport);
         let l4 = add(l3, add(!ports(old), ports(new)));
         let [[a, b], [c, d]] = [new.sport, new.dport].map(u16::to_be_bytes);
-        let (src, dst) = (new.src, new.dst);
-        Some(Self { src, dst, ports: [a, b, c, d], l3, l4, six: new.six, udp })
+        let (src, dst) = (*new.src.0.first_chunk()?, *new.dst.0.first_chunk()?);
+        Some(Self { src, dst, ports: [a, b, c, d], l3, l4, udp })
     }
 
     /// Writes a packet of the flow whose transport header stands at `l4`; false where it does not
     /// stand there whole.
-    #[inline]
+    #[inline(always)]
     pub fn apply(&self, packet: &mut [u8], l4: usize) -> bool {
         self.write(packet, l4).is_some()
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, packet: &mut [u8], l4: usize) -> Option<()> {
-        if l4 < if self.six { ipv6::HEADER_LEN } else { ipv4::HEADER_LEN } {
+        if l4 < if Self::SIX { ipv6::HEADER_LEN } else { ipv4::HEADER_LEN } {
             return None;
         }
         let (head, segment) = packet.split_at_mut_checked(l4)?;
@@ -76,15 +81,15 @@ impl Delta {
             [*a, *b, *c, *d] = self.ports;
             [*high, *low] = mended([*high, *low], self.l4);
         }
-        if self.six {
-            head.get_mut(ipv6::field::SRC)?.copy_from_slice(&self.src.0);
-            head.get_mut(ipv6::field::DST)?.copy_from_slice(&self.dst.0);
+        if Self::SIX {
+            head.get_mut(ipv6::field::SRC)?.copy_from_slice(&self.src);
+            head.get_mut(ipv6::field::DST)?.copy_from_slice(&self.dst);
         } else {
             let header = head.first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
             let check = mended([header[10], header[11]], self.l3);
             header[ipv4::field::CHECKSUM].copy_from_slice(&check);
-            header[ipv4::field::SRC].copy_from_slice(&self.src.first4());
-            header[ipv4::field::DST].copy_from_slice(&self.dst.first4());
+            header[ipv4::field::SRC].copy_from_slice(&self.src);
+            header[ipv4::field::DST].copy_from_slice(&self.dst);
         }
         Some(())
     }
@@ -119,10 +124,13 @@ mod tests {
                 settle(&mut one);
                 let (mut both, before) = (one.clone(), one.clone());
                 assert!(manip(&mut one, &new, Manip::Src) && manip(&mut one, &new, Manip::Dst));
-                let at = if *six { 40 } else { 20 };
-                assert!(Delta::new(&old, &new).unwrap().apply(&mut both, at));
+                let write = |from, to, packet: &mut [u8]| match *six {
+                    true => Delta::<16>::new(from, to).unwrap().apply(packet, 40),
+                    false => Delta::<4>::new(from, to).unwrap().apply(packet, 20),
+                };
+                assert!(write(&old, &new, &mut both));
                 assert_eq!(both, one);
-                assert!(Delta::new(&new, &old).unwrap().apply(&mut both, at));
+                assert!(write(&new, &old, &mut both));
                 assert_eq!(both, before);
             },
         );
@@ -131,11 +139,12 @@ mod tests {
     #[test]
     fn headers_that_are_not_there_whole_are_refused() {
         let old = tuple(false, 6, 1, 2, (3, 4));
-        let delta = Delta::new(&old, &old).unwrap();
+        let delta = Delta::<4>::new(&old, &old).unwrap();
         assert!(!delta.apply(&mut [0; 39], 20));
         assert!(!delta.apply(&mut [0; 60], 19));
         assert!(!delta.apply(&mut [0; 60], 61));
         assert!(delta.apply(&mut [0; 60], 24));
-        assert_eq!(Delta::new(&old, &tuple(false, 1, 1, 2, (3, 4))), None);
+        assert_eq!(Delta::<4>::new(&old, &tuple(false, 1, 1, 2, (3, 4))), None);
+        assert_eq!(Delta::<16>::new(&old, &old), None);
     }
 }

@@ -11,6 +11,8 @@ use super::super::entry::{ConnId, Dir, Proto, status};
 use super::super::table::Conntrack;
 use super::super::track::tcp::State;
 use super::super::tuple::Tuple;
+use super::blocks::Refused;
+use super::carrier::Decision;
 use super::choose::{Choice, Range, Tuples, choose};
 use super::rewrite::Manip;
 use super::sources::Sources;
@@ -37,6 +39,8 @@ pub enum Outcome {
     Settled,
     /// The connection has the tuple that was chosen.
     Chosen(Choice),
+    /// Its source may have no port: it is not to leave.
+    Refused(Refused),
 }
 
 impl<S: Fn(&Tuple) -> bool, R: FnMut() -> u16> Env<'_, S, R> {
@@ -54,6 +58,7 @@ impl<S: Fn(&Tuple) -> bool, R: FnMut() -> u16> Env<'_, S, R> {
         let Some(current) = entry.tuple(Dir::Reply).inverse() else { return Outcome::Settled };
         let original = *entry.tuple(Dir::Original);
         let expected = entry.master().is_some();
+        let mut carrier = self.table.carrier.take();
         let mut others = Others {
             table: self.table,
             sources: self.sources,
@@ -61,7 +66,33 @@ impl<S: Fn(&Tuple) -> bool, R: FnMut() -> u16> Env<'_, S, R> {
             conn,
             now: self.now,
         };
-        let choice = choose(&current, range, which, expected, &mut others, &mut self.random);
+        let mut random = &mut self.random;
+        let decision = match (&mut carrier, which) {
+            (Some(carrier), Manip::Src) => {
+                carrier.choose(&current, range, expected, &mut others, &mut random)
+            }
+            _ => {
+                let choice = choose(&current, range, which, expected, &mut others, &mut random);
+                Ok(Decision::plain(choice))
+            }
+        };
+        let held = decision.and_then(|decision| {
+            let Some(carrier) = &mut carrier else { return Ok((decision, 0)) };
+            let affinity = self.table.affinity.as_ref();
+            match carrier.hold(conn.index, &original, &decision, affinity) {
+                Ok(bits) => Ok((decision, bits)),
+                Err(refused) => {
+                    carrier.forgo(&decision);
+                    Err(refused)
+                }
+            }
+        });
+        self.table.carrier = carrier;
+        let (decision, holds) = match held {
+            Ok(held) => held,
+            Err(refused) => return Outcome::Refused(refused),
+        };
+        let choice = decision.choice;
         let mut bits = done;
         if *choice.tuple() != current
             && let Some(reply) = choice.tuple().inverse()
@@ -74,18 +105,19 @@ impl<S: Fn(&Tuple) -> bool, R: FnMut() -> u16> Env<'_, S, R> {
         }
         if let Some(entry) = self.table.get_mut(conn) {
             entry.status |= bits;
+            entry.nodes[0].features |= holds;
         }
         Outcome::Chosen(choice)
     }
 }
 
 /// The connections of a table but one.
-struct Others<'a, S> {
-    table: &'a mut Conntrack,
-    sources: &'a Sources,
-    steers: &'a S,
-    conn: ConnId,
-    now: Nanos,
+pub(super) struct Others<'a, S> {
+    pub(super) table: &'a mut Conntrack,
+    pub(super) sources: &'a Sources,
+    pub(super) steers: &'a S,
+    pub(super) conn: ConnId,
+    pub(super) now: Nanos,
 }
 
 impl<S: Fn(&Tuple) -> bool> Others<'_, S> {
@@ -142,7 +174,7 @@ impl<S: Fn(&Tuple) -> bool> Tuples for Others<'_, S> {
     }
 
     fn steers(&self, reply: &Tuple) -> bool {
-        (self.steers)(reply)
+        (self.steers)(reply) && self.table.is_home(reply)
     }
 }
 

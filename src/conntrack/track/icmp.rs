@@ -36,7 +36,8 @@ pub(crate) fn kind(l4: &[u8], verify: bool) -> Kind {
 pub(crate) const fn packet(entry: &mut Entry, facts: &Facts<'_>) -> Step {
     let [ty, _] = entry.nodes[0].tuple.type_code();
     // An answer may have been sent twice, so it does not end the connection.
-    if facts.six || facts.fresh && !matches!(ty, 8 | 13 | 15 | 17) {
+    // Answers may be of the other family, where the connection is of both.
+    if facts.fresh && (facts.six || !matches!(ty, 8 | 13 | 15 | 17)) {
         return Step::Invalid(Why::NoStart);
     }
     Step::Refresh(facts.timeouts.icmp)

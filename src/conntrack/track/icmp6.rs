@@ -49,7 +49,8 @@ fn redirect(packet: &[u8], l4: &[u8]) -> Kind {
 /// A message of a connection.
 pub(crate) const fn packet(entry: &mut Entry, facts: &Facts<'_>) -> Step {
     let [ty, _] = entry.nodes[0].tuple.type_code();
-    if !facts.six || facts.fresh && !matches!(ty, 128 | 139) {
+    // Answers may be of the other family, where the connection is of both.
+    if facts.fresh && (!facts.six || !matches!(ty, 128 | 139)) {
         return Step::Invalid(Why::NoStart);
     }
     Step::Refresh(facts.timeouts.icmpv6)

@@ -6,14 +6,36 @@ use crate::packet::ipv4::protocol;
 
 use super::{
     super::{
+        Nanos,
         entry::{Entry, Proto, status},
-        timeouts::SECOND,
+        timeouts::{SECOND, Timeouts},
     },
-    Facts, Step, Why, assure,
+    Facts, Step, Why, assure, sum_holds,
 };
 
 /// How long a flow must have lived to count as a stream.
 const STREAM: u64 = 2 * SECOND;
+
+/// How long a stream lives from its last packet on, where an entry is of one and will stay so.
+pub(crate) const fn stream(entry: &Entry, timeouts: &Timeouts, now: Nanos) -> Option<Nanos> {
+    let lasts = matches!(entry.proto, Proto::Udp(from) if now > from);
+    let fixed = entry.status & (status::NAT_CLASH | status::FIXED_TIMEOUT) != 0;
+    if lasts && entry.is(status::SEEN_REPLY | status::ASSURED) && !fixed {
+        return Some(timeouts.udp[1]);
+    }
+    None
+}
+
+/// Whether a datagram is one that a connection may have; `packet` begins with its network header.
+#[inline(always)]
+pub(crate) fn is_sound(packet: &[u8], l4: usize, verify: bool) -> bool {
+    let Some(l4) = packet.get(l4..) else { return false };
+    let Some(&[_, _, _, _, high, low, c, d]) = l4.first_chunk() else { return false };
+    let len = usize::from(u16::from_be_bytes([high, low]));
+    let six = packet.len() - l4.len() == 40;
+    (len >= 8) & (len <= l4.len())
+        && ([c, d] == [0, 0] || !verify || sum_holds(packet, l4, six, protocol::UDP, l4.len()))
+}
 
 /// The ways a header can be wrong.
 fn fault(facts: &Facts<'_>) -> Option<Why> {

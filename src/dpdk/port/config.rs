@@ -148,8 +148,21 @@ pub struct PortInfo {
     pub tx_offloads: u64,
     /// Its receive queues are told apart by a hash that is the same for both directions of a flow.
     pub rss: bool,
+    /// How that hash leads to queues, where the device tells.
+    pub spreading: Option<Spreading>,
     /// What the operator should know, a sentence each.
     pub notes: Vec<String>,
+}
+
+/// How a device spreads packets over its queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spreading {
+    /// Key of its Toeplitz hash.
+    pub key: Vec<u8>,
+    /// Of IPv4 and of IPv6: whether it hashes addresses, ports of TCP and ports of UDP.
+    pub fields: [[bool; 3]; 2],
+    /// The queue of each entry of its table.
+    pub queues: Vec<u16>,
 }
 
 /// State of a link.

@@ -23,7 +23,7 @@ use self::kernel::Interface;
 use super::eal::describe;
 use crate::packet::MacAddr;
 
-pub use config::{DeviceStats, Link, PortConfig, PortError, PortInfo};
+pub use config::{DeviceStats, Link, PortConfig, PortError, PortInfo, Spreading};
 pub use queue::{RxQueue, TxQueue};
 pub use spec::{Device, SpecError};
 

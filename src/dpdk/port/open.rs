@@ -9,7 +9,7 @@ use std::{
 use dpdk_sys as sys;
 
 use super::{
-    Device, Interface, Port, PortConfig, PortError, PortInfo, RxQueue, Started, TxQueue,
+    Device, Interface, Port, PortConfig, PortError, PortInfo, RxQueue, Spreading, Started, TxQueue,
     kernel::{XDP_RELEASE, xdp_sockets},
 };
 use crate::{
@@ -35,6 +35,9 @@ const RSS_KEY: [u8; 52] = {
 
 /// Key that devices use when they do not say how long theirs is.
 const RSS_KEY_LEN: u8 = 40;
+
+/// Entries of a group of a device's table of queues.
+const RETA_GROUP: usize = 64;
 
 /// Buffers that each queue of an `af_xdp` port holds while it waits for packets.
 const XDP_RING: u32 = 2048;
@@ -287,6 +290,48 @@ impl Opening<'_> {
     }
 }
 
+/// What a started device says of how it spreads packets; nothing where it does not say all of it.
+fn spreading(id: u16, facts: &sys::rte_eth_dev_info) -> Option<Spreading> {
+    let mut key = [0; RSS_KEY.len()];
+    let len = match facts.hash_key_size {
+        0 => RSS_KEY_LEN,
+        len => len,
+    };
+    let key = key.get_mut(..usize::from(len))?;
+    let mut conf = sys::rte_eth_rss_conf {
+        rss_key: key.as_mut_ptr(),
+        rss_key_len: len,
+        ..sys::rte_eth_rss_conf::default()
+    };
+    // SAFETY: the port is started, and the key has room for as many bytes as are told.
+    if unsafe { sys::rte_eth_dev_rss_hash_conf_get(id, &mut conf) } != 0 || facts.reta_size == 0 {
+        return None;
+    }
+    let groups = usize::from(facts.reta_size).div_ceil(RETA_GROUP);
+    let ask = sys::rte_eth_rss_reta_entry64 { mask: u64::MAX, ..Default::default() };
+    let mut reta = vec![ask; groups];
+    // SAFETY: as above, and there is a group for each 64 entries.
+    let code = unsafe { sys::rte_eth_dev_rss_reta_query(id, reta.as_mut_ptr(), facts.reta_size) };
+    let on = |types: u32| conf.rss_hf & u64::from(types) != 0;
+    let queues = reta.iter().flat_map(|group| group.reta).take(facts.reta_size.into());
+    (code == 0).then(|| Spreading {
+        fields: [
+            [
+                on(sys::RTE_ETH_RSS_IPV4),
+                on(sys::RTE_ETH_RSS_NONFRAG_IPV4_TCP),
+                on(sys::RTE_ETH_RSS_NONFRAG_IPV4_UDP),
+            ],
+            [
+                on(sys::RTE_ETH_RSS_IPV6),
+                on(sys::RTE_ETH_RSS_NONFRAG_IPV6_TCP),
+                on(sys::RTE_ETH_RSS_NONFRAG_IPV6_UDP),
+            ],
+        ],
+        key: key.to_vec(),
+        queues: queues.collect(),
+    })
+}
+
 /// Drops what came in before the port was open: among it may be what the host itself sent, before
 /// the socket was told to leave that out.
 fn empty(queue: &mut RxQueue) {
@@ -384,6 +429,7 @@ impl Port {
                 rx_offloads: conf.rxmode.offloads,
                 tx_offloads: conf.txmode.offloads,
                 rss,
+                spreading: rss.then(|| spreading(id, &facts)).flatten(),
                 notes: opening.notes,
             },
             started: Arc::clone(&started),

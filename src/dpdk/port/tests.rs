@@ -433,3 +433,31 @@ fn two_ports_cannot_have_one_name() {
     let error = Port::open("net_null7", 1, &PortConfig::default(), &pool).unwrap_err();
     assert!(error.to_string().contains("already"), "{error}");
 }
+
+#[test]
+fn a_port_tells_how_it_spreads_packets() {
+    let (_eal, pool) = eal();
+    let config = PortConfig { rx_queues: 4, ..PortConfig::default() };
+    let (port, ..) = Port::open("null", 0, &config, &pool).unwrap();
+    let told = port.info().spreading.as_ref().unwrap();
+    // The driver keeps a key of its own, whatever it is given.
+    assert_eq!(told.key.len(), 40);
+    assert!(!told.queues.is_empty() && told.queues.iter().all(|queue| *queue < 4));
+    assert_eq!(told.fields, [[true; 3]; 2]);
+    let (port, ..) = open("ring", 1, &pool);
+    assert_eq!(port.info().spreading, None);
+}
+
+/// DPDK's function takes its input as words of the host.
+#[test]
+fn the_hash_of_devices_is_that_of_dpdk() {
+    let mut random = crate::packet::generate::Random::new(7);
+    let key: Vec<u8> = (0..40).map(|_| random.next_u64() as u8).collect();
+    for _ in 0..1000 {
+        let mut words: [u32; 9] = std::array::from_fn(|_| random.next_u64() as u32);
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        // SAFETY: nine words are there, and a key of 40 bytes.
+        let wanted = unsafe { sys::rte_softrss(words.as_mut_ptr(), 9, key.as_ptr()) };
+        assert_eq!(crate::packet::toeplitz::toeplitz(&key, &bytes), wanted);
+    }
+}

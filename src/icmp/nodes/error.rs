@@ -54,7 +54,7 @@ fn may_provoke(ip: &Ipv4View<'_>, flags: Flags) -> bool {
 /// The 32 bits behind the checksum [3.37].
 fn info(cause: Cause, pointer: u8, mtu: u16, gateway: Ipv4Addr) -> [u8; 4] {
     match cause {
-        Cause::FragNeeded => {
+        Cause::FragNeeded | Cause::FragNeededBeyond => {
             let [high, low] = mtu.to_be_bytes();
             [0, 0, high, low]
         }
@@ -118,15 +118,16 @@ fn answer(culprit: &mut Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let (cause, pointer) = Cause::from_note(culprit.note());
     // A datagram that was shorter than its packet has been cut, and the header still counts it all.
     let ip = Ipv4View::new_quoted(culprit.data().get(culprit.l3()..)?).ok()?;
-    if cause == Cause::None || !may_provoke(&ip, culprit.flags()) {
-        return None;
-    }
     let by_route = matches!(
         cause,
         Cause::NetUnreachable | Cause::RuleUnreachable | Cause::HostUnreachable | Cause::Prohibited
     );
     if by_route && !cx.tables.limits.allow_route_error(ip.src(), cx.now) {
         cx.count(Snmp::IcmpOutRateLimitHost, 1);
+        return None;
+    }
+    // Only now, so that what provokes no error counts in that limit as well (`ip_error`).
+    if cause == Cause::None || !may_provoke(&ip, culprit.flags()) {
         return None;
     }
     let compiled = options(culprit, cause, cx)?;
@@ -148,7 +149,7 @@ fn answer(culprit: &mut Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     let stated = if to_self { Some(dst) } else { stated };
     let hop = match to_self {
         true => 0,
-        false => reply::way(cx, dst, from, ip.tos(), culprit.iface())?,
+        false => reply::way(cx, dst, from, ip.tos(), culprit)?,
     };
     let src = stated.or_else(|| cx.tables.source_on(hop, dst)).unwrap_or(NOBODY);
     if !reply::allowed(cx, kind, code, dst) {
@@ -184,6 +185,7 @@ fn answer(culprit: &mut Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     // The MTU that failed is that of the way the culprit would have taken.
     let meant = tables.hops.get(culprit.hop());
     let (mtu, gateway) = (meant.out().mtu, meant.gateway().unwrap_or(ip.dst()));
+    let mtu = if cause == Cause::FragNeededBeyond { culprit.hash() as u16 } else { mtu };
     message[..2].copy_from_slice(&[kind, code]);
     message[4..8].copy_from_slice(&info(cause, pointer, mtu, gateway));
     message[ICMP_HEADER..].copy_from_slice(quote);

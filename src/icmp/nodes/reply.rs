@@ -16,19 +16,25 @@ use crate::{
 /// Room for the largest Ethernet header in front of an answer.
 pub(super) const LINK_ROOM: usize = 18;
 
-/// The way of an answer to `dst` about a packet that came by `iface`, or `None` where there is none.
+/// The mark of an answer: none, or that of what it answers (`IP4_REPLY_MARK`).
+pub(super) fn mark(cx: &Cx<'_, Tables>, about: &Packet) -> u32 {
+    if cx.tables.tunables.fwmark_reflect { about.meta().mark } else { 0 }
+}
+
+/// The way of an answer to `dst` about a packet, or `None` where there is none.
 pub(super) fn way(
     cx: &Cx<'_, Tables>,
     dst: Ipv4Addr,
     src: Ipv4Addr,
     tos: u8,
-    iface: u16,
+    about: &Packet,
 ) -> Option<u32> {
     let flow = Flow {
         src: src.to_bits(),
         tos,
         protocol: protocol::ICMP,
-        ..Flow::out(dst.to_bits(), cx.tables.vrf(iface))
+        mark: mark(cx, about),
+        ..Flow::out(dst.to_bits(), cx.tables.vrf(about.iface()))
     };
     cx.tables.output_hop(&flow)
 }
@@ -77,6 +83,7 @@ pub(super) fn new(
     packet.begin(cx.tables.hops.get(hop).out().iface, LINK_ROOM as u8, Flags::LOCAL_OUT);
     packet.set_trace(provoked_by.trace());
     packet.set_hop(hop);
+    packet.set_mark(mark(cx, provoked_by));
     cx.count(Snmp::OutRequests, 1);
     Some(packet)
 }

@@ -6,7 +6,7 @@
 
 use super::reply;
 use crate::{
-    dpdk::mbuf::{Flags, Packet},
+    dpdk::mbuf::{Flags, Meta, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
     packet::{
         ipv4::{Ipv4Spec, Ipv4View, protocol},
@@ -38,7 +38,7 @@ fn answer(segment: &Packet, by_rule: bool, cx: &Cx<'_, Tables>) -> Option<Packet
     let here = Here::new(cx, ip.header(), segment.iface(), true);
     let mut echo = reply::options(segment).echo(ip.header(), &here)?;
     let dst = echo.first_hop().unwrap_or(ip.src());
-    let hop = reply::way(cx, dst, ip.dst(), ip.tos(), segment.iface())?;
+    let hop = reply::way(cx, dst, ip.dst(), ip.tos(), segment)?;
     let header = Ipv4Spec {
         // The segment's type of service, but not its ECN bits.
         tos: if by_rule { 0 } else { ip.tos() & 0xfc },
@@ -99,7 +99,8 @@ impl Node<Tables> for TcpRefuse {
         let foreign = Flags::L2_BROADCAST.with(Flags::L2_MULTICAST).with(Flags::IP_BROADCAST);
         for segment in frame.iter().filter(|segment| !segment.flags().any(foreign)) {
             if let Some(mut packet) = answer(segment, true, cx) {
-                packet.set_meta(segment.meta().answered());
+                let mark = packet.meta().mark;
+                packet.set_meta(Meta { mark, ..segment.meta().answered() });
                 if let Some(filter) = cx.tables.filter.as_deref() {
                     cx.own.has_reset(segment.meta().conn, &filter.rules, cx.now);
                 }

@@ -58,7 +58,7 @@ pub(super) fn turn(
     let mut echo = reply::options(packet).echo(ip.header(), &here).ok_or(Silence::HeldBack)?;
     let dst = echo.first_hop().unwrap_or(src);
     let known_as = here.own_address();
-    let hop = reply::way(cx, dst, known_as, tos, iface).ok_or(Silence::NoRoute)?;
+    let hop = reply::way(cx, dst, known_as, tos, packet).ok_or(Silence::NoRoute)?;
     let address: Ipv4Addr = match known_as.is_unspecified() {
         false => known_as,
         true => cx.tables.source_on(hop, dst).ok_or(Silence::NoRoute)?,
@@ -99,8 +99,10 @@ pub(super) fn turn(
     message[2..4].fill(0);
     let sum = checksum::checksum(message);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
+    let mark = reply::mark(cx, packet);
     packet.begin(cx.tables.hops.get(hop).out().iface, l3 as u8, Flags::LOCAL_OUT);
     packet.set_hop(hop);
+    packet.set_mark(mark);
     cx.count_icmp_out(answer);
     cx.count(Snmp::OutRequests, 1);
     Ok(())

@@ -82,8 +82,9 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     };
     // To the router itself it goes by no link, and comes in again.
     let to_self = reply::is_to_self(cx, bound, dst);
+    let mark = reply::mark(cx, culprit);
     let way = |src| {
-        let hop = reply::way(cx, src, dst, next_header::ICMPV6, bound);
+        let hop = reply::way(cx, src, dst, next_header::ICMPV6, (bound, mark));
         hop.or(to_self.then_some(0))
     };
     // The source is chosen first, as it may decide by which route the error goes.
@@ -125,6 +126,7 @@ fn answer(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> {
     message.get_mut(HEADER_LEN..)?.copy_from_slice(quote);
     Icmp6Spec::error(kind).emit(message, src, dst).ok()?;
     cx.count_icmp6_out(kind.ty());
+    packet.set_mark(mark);
     packet.attach(culprit);
     if to_self {
         reply::come_in(&mut packet, bound, cx);

@@ -107,13 +107,14 @@ fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<u8, u8> {
     let ip = Ipv6View::new_quoted(bytes).map_err(|_| TRUNCATED)?;
     let (dst, payload_len) = (ip.src(), bytes.len().saturating_sub(at));
     let own = echo_source(packet, &ip, cx)?;
+    let mark = reply::mark(cx, packet);
     let hop = match own {
-        Some(_) => reply::way(cx, own, dst, next_header::ICMPV6, iface),
+        Some(_) => reply::way(cx, own, dst, next_header::ICMPV6, (iface, mark)),
         None => {
             // To an address of a VRF's it has come by the interface that has it.
             let shared = Some(iface).filter(|_| cx.tables.vrf(iface) != 0);
             let shared = shared.and_then(|iface| cx.tables.anycast6_on(iface, ip.dst_bits()));
-            reply::way_back(cx, dst, next_header::ICMPV6, shared.unwrap_or(iface))
+            reply::way_back(cx, dst, next_header::ICMPV6, (shared.unwrap_or(iface), mark))
         }
     };
     // To the router itself it goes by no link, and comes in again.
@@ -147,6 +148,7 @@ fn turn(packet: &mut Packet, at: usize, cx: &Cx<'_, Tables>) -> Result<u8, u8> {
     fill_checksum(message, src, dst);
     packet.begin(cx.tables.hops.get(hop).out().iface, l3 as u8, Flags::LOCAL_OUT);
     packet.set_hop(hop);
+    packet.set_mark(mark);
     cx.count_icmp6_out(ty::ECHO_REPLY);
     cx.count(Snmp::Ip6OutRequests, 1);
     if to_self {

@@ -52,7 +52,7 @@ pub(super) fn redirect(culprit: &Packet, cx: &Cx<'_, Tables>) -> Option<Packet> 
         return None;
     }
     let to_self = reply::is_to_self(cx, iface, to);
-    let hop = match reply::way(cx, Some(src), to, next_header::ICMPV6, iface) {
+    let hop = match reply::way(cx, Some(src), to, next_header::ICMPV6, (iface, 0)) {
         None if to_self => 0,
         hop => hop?,
     };

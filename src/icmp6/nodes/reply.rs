@@ -17,14 +17,19 @@ use crate::{
 /// Room for the largest Ethernet header in front of an answer.
 pub(super) const LINK_ROOM: usize = 18;
 
-/// The way of an answer from `src`, where that is known, to `dst` about a packet that came by `iface`;
+/// The mark of an answer: none, or that of what it answers (`IP6_REPLY_MARK`).
+pub(super) fn mark(cx: &Cx<'_, Tables>, about: &Packet) -> u32 {
+    if cx.tables.tunables.six.fwmark_reflect { about.meta().mark } else { 0 }
+}
+
+/// The way of an answer of `mark` from `src`, where that is known, to `dst` about a packet that came by `iface`;
 /// `None` where there is none, as there is to the router itself.
 pub(super) fn way(
     cx: &Cx<'_, Tables>,
     src: Option<Ipv6Addr>,
     dst: Ipv6Addr,
     protocol: u8,
-    iface: u16,
+    (iface, mark): (u16, u32),
 ) -> Option<u32> {
     if cx.tables.owns6(iface, dst.to_bits()) {
         return None;
@@ -32,6 +37,7 @@ pub(super) fn way(
     let flow = Flow {
         src: src.map_or(0, |src| src.to_bits()),
         protocol,
+        mark,
         ..Flow::out(dst.to_bits(), cx.tables.vrf(iface))
     };
     cx.tables.output_hop6(&flow, iface)
@@ -43,9 +49,10 @@ pub(super) fn way_back(
     cx: &Cx<'_, Tables>,
     dst: Ipv6Addr,
     protocol: u8,
-    iface: u16,
+    (iface, mark): (u16, u32),
 ) -> Option<u32> {
-    way(cx, None, dst, protocol, iface).filter(|hop| cx.tables.hops.get(*hop).out().iface == iface)
+    way(cx, None, dst, protocol, (iface, mark))
+        .filter(|hop| cx.tables.hops.get(*hop).out().iface == iface)
 }
 
 /// Counts a message that has no way to its target (`icmpv6_xrlim_allow` looks for one first).

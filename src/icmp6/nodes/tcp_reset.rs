@@ -8,7 +8,7 @@
 
 use super::reply;
 use crate::{
-    dpdk::mbuf::{Flags, Packet},
+    dpdk::mbuf::{Flags, Meta, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason, Snmp},
     ip6::table::Parsed,
     packet::{
@@ -46,14 +46,15 @@ fn answer(segment: &Packet, at: usize, by_rule: bool, cx: &Cx<'_, Tables>) -> Op
         return None;
     }
     let to_self = reply::is_to_self(cx, iface, dst);
-    let hop = match reply::way(cx, Some(src), dst, next_header::TCP, iface) {
-        None if to_self => 0,
-        None => {
-            cx.count(Snmp::Ip6OutNoRoutes, 1);
-            return None;
-        }
-        Some(hop) => hop,
-    };
+    let hop =
+        match reply::way(cx, Some(src), dst, next_header::TCP, (iface, reply::mark(cx, segment))) {
+            None if to_self => 0,
+            None => {
+                cx.count(Snmp::Ip6OutNoRoutes, 1);
+                return None;
+            }
+            Some(hop) => hop,
+        };
     let reflects = cx.tables.tunables.six.flowlabel_reflect & REFLECT_RESET != 0;
     let stated = if reflects { ip.flow_label() } else { 0 };
     let flow_label = || reply::flow_label(cx, (src, dst, next_header::TCP), stated);
@@ -68,6 +69,7 @@ fn answer(segment: &Packet, at: usize, by_rule: bool, cx: &Cx<'_, Tables>) -> Op
         dst,
     };
     let mut packet = reply::new(cx, hop, &header, segment)?;
+    packet.set_mark(reply::mark(cx, segment));
     let place = packet.data_mut().get_mut(reply::LINK_ROOM + ipv6::HEADER_LEN..)?;
     reset.emit6(place, src, dst).ok()?;
     cx.count(Snmp::TcpOutRsts, 1);
@@ -125,7 +127,8 @@ impl Node<Tables> for Tcp6Refuse {
         let foreign = Flags::L2_BROADCAST.with(Flags::L2_MULTICAST);
         for segment in frame.iter().filter(|segment| !segment.flags().any(foreign)) {
             if let Some(mut packet) = answer(segment, segment.hash() as usize, true, cx) {
-                packet.set_meta(segment.meta().answered());
+                let mark = packet.meta().mark;
+                packet.set_meta(Meta { mark, ..segment.meta().answered() });
                 if let Some(filter) = cx.tables.filter.as_deref() {
                     cx.own.has_reset(segment.meta().conn, &filter.rules, cx.now);
                 }

@@ -53,8 +53,23 @@ fn check_udp(ip: &Ipv4View<'_>) -> Result<(), u8> {
     }
 }
 
-fn udp(ip: &Ipv4View<'_>, broadcast: bool) -> (u8, Cause) {
-    match check_udp(ip) {
+/// The same of UDP-Lite, whose length field tells how much of it the checksum covers, and which never goes
+/// without one (`udplite_checksum_init`).
+fn check_udplite(ip: &Ipv4View<'_>) -> Result<(), u8> {
+    let payload = ip.payload();
+    let Some(head) = payload.first_chunk::<8>() else { return Err(UDP_MALFORMED) };
+    let told = usize::from(u16::from_be_bytes([head[4], head[5]]));
+    let covered = if told == 0 { payload.len() } else { told };
+    let Some(part) = payload.get(..covered) else { return Err(UDP_MALFORMED) };
+    let pseudo =
+        checksum::pseudo_header(ip.src(), ip.dst(), protocol::UDPLITE, payload.len() as u16);
+    let sum = checksum::add(pseudo, checksum::sum(part));
+    if covered < 8 || head[6..8] == [0, 0] || sum != 0xffff { Err(UDP_CHECKSUM) } else { Ok(()) }
+}
+
+fn udp(ip: &Ipv4View<'_>, lite: bool, broadcast: bool) -> (u8, Cause) {
+    let checked = if lite { check_udplite(ip) } else { check_udp(ip) };
+    match checked {
         Err(edge) => (edge, Cause::None),
         Ok(()) if broadcast => (BROADCAST, Cause::None),
         Ok(()) => (ERROR, Cause::PortUnreachable),
@@ -76,7 +91,8 @@ fn choose(ip: &Ipv4View<'_>, broadcast: bool) -> (u8, Cause) {
     }
     match ip.protocol() {
         protocol::ICMP => (ICMP, Cause::None),
-        protocol::UDP => udp(ip, broadcast),
+        protocol::UDP => udp(ip, false, broadcast),
+        protocol::UDPLITE => udp(ip, true, broadcast),
         protocol::TCP => (tcp(ip, broadcast), Cause::None),
         // Whatever it says, nobody is told.
         IGMP if ip.payload().len() >= 8 => (GROUPS, Cause::None),
@@ -99,7 +115,7 @@ fn one(packet: &mut Packet, cx: &Cx<'_, Tables>) -> u8 {
         return MARTIAN;
     }
     let (mut edge, cause) = choose(&ip, broadcast);
-    if cause == Cause::PortUnreachable {
+    if cause == Cause::PortUnreachable && ip.protocol() == protocol::UDP {
         // What is behind the datagram is no part of it, and is not quoted.
         let len =
             ip.payload().get(4..6).map_or(0, |len| usize::from(len[0]) << 8 | usize::from(len[1]));

@@ -12,7 +12,7 @@ use std::{
 use crossbeam_queue::ArrayQueue;
 
 use crate::{
-    dpdk::mbuf::{Flags, Packet},
+    dpdk::mbuf::{Flags, Meta, Packet},
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     tables::Tables,
 };
@@ -123,6 +123,11 @@ impl Node<Tables> for Punt {
                 Some(kind) => kind,
                 None => neighbour(&mut packet, cx.tables),
             };
+            if packet.flags().any(Flags::META) && packet.meta().conn != 0 {
+                // What comes of it is to come back to whoever has its connection.
+                let meta = packet.meta();
+                packet.set_meta(Meta { worker: cx.own.worker as u8, ..meta });
+            }
             if kind == PuntKind::Learn {
                 // When it came: what it waits in the ring is no part of a round trip.
                 packet.set_hash(cx.now as u32);

@@ -4,12 +4,13 @@
 //! - gives: whether the block has more than it may
 //! - obeys: xt_connlimit and nf_conncount of the kernel: a connection counts from its first packet that
 //!   meets the rule until it is closed or waits to be forgotten
-//! - costs: a look at a line of eight blocks, and one at the worker's own connections
+//! - costs: a look at a line of eight blocks, and one at up to [`LOOKS`] of the worker's own connections of
+//!   the packet's block, as the kernel looks at all of them
 //!
 //! Blocks are shared by all workers, each with its count in the same word as its tag, so that a place
 //! can change hands only while nothing is counted there. Which connections were counted each worker
-//! keeps for itself; it looks after those of its own when they meet the rule, and by and by
-//! ([`Counted::sweep`]).
+//! keeps for itself, those of a block in a ring; it gives up those that are over when others of the block
+//! are counted, and by and by ([`Counted::sweep`]).
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -26,6 +27,10 @@ const LINES: usize = 2048;
 const CONNS: usize = 1 << 16;
 /// Places that are looked at for a connection.
 const PROBES: usize = 16;
+/// Connections of a block that are looked at when one is counted; where it has more, the others come the next time.
+const LOOKS: usize = 64;
+/// No connection.
+const NONE: u32 = u32::MAX;
 
 /// A connection that was counted.
 #[derive(Debug, Default)]
@@ -34,6 +39,8 @@ struct Conn {
     id: AtomicU64,
     /// The place of its block.
     block: AtomicU32,
+    /// The connection before it in the ring of its block, and the one behind it.
+    ring: [AtomicU32; 2],
 }
 
 /// What one rule counts.
@@ -42,6 +49,8 @@ pub(in crate::netfilter) struct Counted {
     /// Tags in the upper half of each word, counts in the lower.
     blocks: Box<[AtomicU64]>,
     conns: Box<[Box<[Conn]>]>,
+    /// Of each worker a connection of each block.
+    rings: Box<[Box<[AtomicU32]>]>,
     /// Where each worker goes on to sweep.
     swept: Box<[AtomicU32]>,
     seed: u64,
@@ -53,9 +62,11 @@ impl Counted {
     /// Nothing yet.
     pub(super) fn new(workers: usize) -> Self {
         let conns = || (0..CONNS).map(|_| Conn::default()).collect();
+        let rings = || (0..LINES * WAYS).map(|_| AtomicU32::new(NONE)).collect();
         Self {
             blocks: (0..LINES * WAYS).map(|_| AtomicU64::new(0)).collect(),
             conns: (0..workers).map(|_| conns()).collect(),
+            rings: (0..workers).map(|_| rings()).collect(),
             swept: (0..workers).map(|_| AtomicU32::new(0)).collect(),
             seed: super::seed(),
         }
@@ -93,11 +104,37 @@ impl Counted {
         None
     }
 
-    fn leave(&self, conn: &Conn) {
+    /// A worker's connection at `place` is counted no more.
+    fn leave(&self, worker: usize, place: usize) {
+        let (conns, rings) = (&self.conns[worker], &self.rings[worker]);
+        let conn = &conns[place];
         conn.id.store(0, Relaxed);
         let at = conn.block.load(Relaxed) as usize;
+        let [before, behind] = conn.ring.each_ref().map(|link| link.load(Relaxed));
+        conns[before as usize].ring[1].store(behind, Relaxed);
+        conns[behind as usize].ring[0].store(before, Relaxed);
+        if rings[at].load(Relaxed) == place as u32 {
+            rings[at].store(if behind == place as u32 { NONE } else { behind }, Relaxed);
+        }
         let fewer = |word: u64| (word & COUNT != 0).then(|| word - 1);
         let _ = self.blocks[at].fetch_update(Relaxed, Relaxed, fewer);
+    }
+
+    /// A worker's connection at `place` is counted in the block `at`, and is the last one of its ring.
+    fn join(&self, worker: usize, place: usize, id: u64, at: usize) {
+        let (conns, rings) = (&self.conns[worker], &self.rings[worker]);
+        let (conn, own) = (&conns[place], place as u32);
+        conn.id.store(id.wrapping_add(1), Relaxed);
+        conn.block.store(at as u32, Relaxed);
+        let (before, first) = match rings[at].load(Relaxed) {
+            NONE => (own, own),
+            first => (conns[first as usize].ring[0].load(Relaxed), first),
+        };
+        conn.ring[0].store(before, Relaxed);
+        conn.ring[1].store(first, Relaxed);
+        conns[before as usize].ring[1].store(own, Relaxed);
+        conns[first as usize].ring[0].store(own, Relaxed);
+        rings[at].store(first, Relaxed);
     }
 
     /// Counts a connection of this worker unless it was; gives how many its block has. Nothing where
@@ -107,23 +144,22 @@ impl Counted {
         let start = super::hash(self.seed, &[u128::from(id)]) as usize;
         let mut free = None;
         for probe in 0..PROBES {
-            let conn = &conns[(start + probe) % CONNS];
-            match conn.id.load(Relaxed) {
+            let place = start.wrapping_add(probe) % CONNS;
+            match conns[place].id.load(Relaxed) {
                 0 => {
-                    free = free.or(Some(conn));
+                    free = free.or(Some(place));
                 }
                 have if have == id.wrapping_add(1) => return Some(self.has(hash)),
                 have if !env.is_open(have - 1) => {
-                    self.leave(conn);
-                    free = free.or(Some(conn));
+                    self.leave(worker, place);
+                    free = free.or(Some(place));
                 }
                 _ => {}
             }
         }
-        let conn = free?;
+        let place = free?;
         let at = self.add(hash)?;
-        conn.block.store(at as u32, Relaxed);
-        conn.id.store(id.wrapping_add(1), Relaxed);
+        self.join(worker, place, id, at);
         Some(self.has(hash))
     }
 
@@ -139,18 +175,47 @@ impl Counted {
         };
         let start = swept.load(Relaxed) as usize;
         for step in 0..most.min(CONNS) {
-            let conn = &conns[(start + step) % CONNS];
-            let id = conn.id.load(Relaxed);
+            let place = (start + step) % CONNS;
+            let id = conns[place].id.load(Relaxed);
             if id != 0 && !is_open(id - 1) {
-                self.leave(conn);
+                self.leave(worker, place);
             }
         }
         swept.store(((start + most) % CONNS) as u32, Relaxed);
     }
 
-    /// Gives up those of the worker's connections that share the packet's block and are over.
-    fn tidy<E: Env>(&self, worker: usize, env: &E) {
-        self.sweep(worker, PROBES, &|id| env.is_open(id));
+    /// Gives up those of the worker's connections that share a block and are over, the oldest first, among
+    /// as many as it looks at; but only up to `own`, the packet's, as nothing is added then
+    /// (`__nf_conncount_add`).
+    fn tidy<E: Env>(&self, hash: u64, own: u64, worker: usize, env: &E) {
+        let (Some(conns), Some(rings)) = (self.conns.get(worker), self.rings.get(worker)) else {
+            return;
+        };
+        let (tag, places) = Self::place(hash);
+        for at in places.filter(|at| self.blocks[*at].load(Relaxed) & !COUNT == tag) {
+            let mut place = rings[at].load(Relaxed);
+            if place == NONE {
+                continue;
+            }
+            let last = conns[place as usize].ring[0].load(Relaxed);
+            for look in 1..=LOOKS {
+                let conn = &conns[place as usize];
+                let (id, next) = (conn.id.load(Relaxed) - 1, conn.ring[1].load(Relaxed));
+                if id == own {
+                    return;
+                }
+                if !env.is_open(id) {
+                    self.leave(worker, place as usize);
+                }
+                if place == last {
+                    break;
+                }
+                if look == LOOKS {
+                    rings[at].store(next, Relaxed);
+                }
+                place = next;
+            }
+        }
     }
 
     /// Asks about a packet.
@@ -166,8 +231,8 @@ impl Counted {
         let bits = if facts.family == Family::Four { 32 } else { 128 };
         let block = address.checked_shr(bits - u32::from(ask.mask).min(bits)).unwrap_or(0);
         let hash = super::hash(self.seed, &[block]);
-        self.tidy(worker, env);
         let conn = view.about.conn;
+        self.tidy(hash, conn.id, worker, env);
         let count = match conn.state.is_tracked() {
             true => self.count(hash, conn.id, worker, env),
             false => Some(self.has(hash) + 1),

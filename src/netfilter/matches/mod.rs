@@ -258,6 +258,32 @@ impl Test {
     }
 }
 
+impl Test {
+    /// Whether all packets of an established flow get the same answer as long as the tables stay, of
+    /// those that neither begin nor end anything and are of the same class ([`super::flowtable`]).
+    pub(super) fn is_steady(&self) -> bool {
+        let turns = |bits: &Is<rule::TcpFlags>| bits.value.mask & !rule::Tcp::TURNS == 0;
+        match self {
+            Self::Tcp(ask) => ask.option.is_none() && ask.flags.as_ref().is_none_or(turns),
+            // Whether a connection is assured, and when it ends, changes with its packets.
+            Self::Conntrack(ask) => ask.status.is_none() && ask.expire.is_none(),
+            Self::Udp(_)
+            | Self::Multiport(_)
+            | Self::State(_)
+            | Self::Mark(_)
+            | Self::Tos(_)
+            | Self::IpRange(_)
+            | Self::AddrType(_)
+            | Self::PacketType(_)
+            | Self::RpFilter(_)
+            | Self::DevGroup(_)
+            | Self::Cpu(_)
+            | Self::Realm(_) => true,
+            _ => false,
+        }
+    }
+}
+
 fn set<E: Env>(view: &View<'_>, env: &mut E, ask: &rule::SetMatch) -> Found {
     let found = env.set_test(
         &SetAsk {

@@ -139,8 +139,13 @@ pub(super) fn dccp(view: &View<'_>, ask: &Dccp) -> Found {
         None => Found::Hit,
         Some(option) => {
             let fixed = 12 + 4 * usize::from(head[8] & 1) + dccp_len(kind);
-            let options = view.l4().get(fixed..(usize::from(head[4]) * 4).max(fixed));
-            match options.filter(|_| usize::from(head[4]) * 4 >= fixed) {
+            let end = usize::from(head[4]) * 4;
+            // Without options nobody looks whether the rest of the header is there.
+            let options = match end == fixed {
+                true => Some(&[][..]),
+                false => view.l4().get(fixed..end),
+            };
+            match options {
                 Some(options) => Found::of(option.holds(|kind| has_option(options, *kind))),
                 None => Found::HotDrop,
             }

@@ -253,6 +253,37 @@ fn connections_are_counted_while_they_are_open() {
 }
 
 #[test]
+fn connections_that_are_over_are_given_up_when_others_are_counted() {
+    let asked = ConnLimit { upto: Is::not(100), mask: 24, destination: false };
+    let one = One::new(Match::ConnLimit(asked));
+    let mut world = World { open: (1..=1000).collect(), ..World::default() };
+    let hit = |id, world: &mut World| {
+        let conn = Conn { state: ConnState::New, id };
+        let about = PacketFacts { conn, ..PacketFacts::default() };
+        one.hit(about, &from(1), world, 0)
+    };
+    let mut other = from(1);
+    other[14] = 9;
+    let about =
+        PacketFacts { conn: Conn { state: ConnState::New, id: 999 }, ..PacketFacts::default() };
+    assert!(!one.hit(about, &other, &mut world, 0));
+    // The block is full, whoever of it asks.
+    assert_eq!((1..=150).filter(|id| !hit(*id, &mut world)).count(), 100);
+    assert!(hit(1, &mut world) && hit(151, &mut world));
+    // All but every tenth end, and no more than a part of them is looked at in one step.
+    world.open.retain(|id| id % 10 == 0);
+    let mut counted = (200..260).map(|id| 10 * id).filter(|id| {
+        world.open.push(*id);
+        !hit(*id, &mut world)
+    });
+    let last = counted.by_ref().count();
+    assert_eq!(last, 60, "those that are open and these are fewer than a hundred");
+    // Its own connection counts as long as its packets come.
+    world.open.clear();
+    assert!(!hit(2590, &mut world));
+}
+
+#[test]
 fn sets_and_routes_are_asked_of_the_world() {
     let packet = udp(1, 2);
     let mut world = World::default();

@@ -42,8 +42,11 @@ pub(super) struct Around<'a> {
     /// The interface that it belongs to.
     pub(super) iface: u16,
     pub(super) trace: u16,
+    pub(super) six: bool,
     /// Whether it may be copied.
     pub(super) copies: bool,
+    /// The counts that its flow raises, as far as they are known to be the same for all its packets.
+    pub(super) path: Option<u16>,
 }
 
 /// Kinds of routes by their numbers in rtnetlink, as bits of [`rule::AddrTypes`].
@@ -364,6 +367,19 @@ impl Env for Around<'_> {
             // A copy that finds no way or no room is lost like any other packet.
             let _ = self.maker().copy(view.bytes(), gateway, output, self.hook, self.own);
         }
+    }
+
+    #[inline(always)]
+    fn counted(&mut self, slot: u32) {
+        if let Some(path) = self.path {
+            let six = self.six;
+            self.path = self.own.paths.extend(path, slot << 1 | u32::from(six));
+        }
+    }
+
+    #[inline(always)]
+    fn unsteady(&mut self) {
+        self.path = None;
     }
 
     fn random(&mut self) -> u32 {

@@ -25,6 +25,10 @@ use crate::{
 pub(super) fn help(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) -> Fate {
     let Some(conn) = passage.conn() else { return Fate::On };
     let Some(entry) = cx.own.conntrack.get(conn) else { return Fate::On };
+    // Helpers do not read for two families.
+    if entry.is_crossing() {
+        return Fate::On;
+    }
     let (place, helper, bits) = (entry.proxy(), entry.helper, entry.status);
     if place != 0 {
         let fate = synproxy::watch(passage, conn, place, cx);

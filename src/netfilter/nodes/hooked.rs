@@ -62,9 +62,12 @@ pub(super) const PROXY: u8 = 17;
 pub(super) const PROXIED: u8 = 18;
 const OWN: u8 = 19;
 const LOOP: u8 = 20;
-pub(super) const QUEUED: u8 = 21;
-pub(super) const ENDED: u8 = 22;
-pub(super) const FULL: u8 = 23;
+pub(super) const AWAY: u8 = 21;
+pub(super) const CROSS: u8 = 22;
+pub(super) const NO_CROSS: u8 = 23;
+pub(super) const QUEUED: u8 = 24;
+pub(super) const ENDED: u8 = 25;
+pub(super) const FULL: u8 = 26;
 
 /// Hooks that a packet of the router's to itself meets.
 const ROUND: &[Hook] = &[Hook::LocalOut, Hook::PostRouting, Hook::PreRouting, Hook::LocalIn];
@@ -94,6 +97,9 @@ macro_rules! edges {
             Edge::Drop(Reason::SynproxyTaken),
             Edge::Arc($own),
             $loop,
+            Edge::To("hand-over"),
+            Edge::To("nat64"),
+            Edge::Drop(Reason::NatCross),
             Edge::To("nf-queue"),
             Edge::Drop(Reason::QueueDrop),
             Edge::Drop(Reason::QueueFull),

@@ -1,8 +1,11 @@
 //! Nodes of the packet filter: one where packets meet each hook, for either family.
 
 mod around;
+mod cross;
+mod flowtable;
 mod help;
 mod hooked;
+mod learn;
 mod own;
 mod pass;
 mod queue;
@@ -10,5 +13,7 @@ mod range;
 mod synproxy;
 mod translate;
 
+pub use cross::Nat64;
+pub use flowtable::Short;
 pub use hooked::Hooked;
 pub use queue::Queue;

@@ -6,11 +6,12 @@
 
 use super::{
     around::Around,
-    help,
+    cross, help,
     hooked::{
-        CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, QUEUED, REJECT, RESET,
-        RULE, TARGET, TRACKER,
+        AWAY, CLASH, ERROR, MALFORMED, NO_WAY, POLICY, PROXIED, PROXY, QUEUE, QUEUED, REJECT,
+        RESET, RULE, TARGET, TRACKER,
     },
+    learn,
     own::Maker,
     queue::{self, Resumed},
     synproxy, translate,
@@ -24,6 +25,7 @@ use crate::{
     netfilter::{
         Conn, ConnState, DropCause, Entry, PacketFacts, PacketKind, Program, Record, RecordKind,
         Verdict, View, evaluate,
+        flowtable::Paths,
         queue::Place,
         rule::{Hook, Reject, TableName},
         table::{Filter, LOOPBACK, Step},
@@ -52,8 +54,14 @@ pub(super) mod done {
     pub(in crate::netfilter::nodes) const COPY: u8 = 4;
     /// It tells a server of a client that has proved itself.
     pub(in crate::netfilter::nodes) const PROXIED: u8 = 8;
+    /// It comes from another worker, where it has met this hook up to tracking.
+    pub(in crate::netfilter::nodes) const HANDED: u8 = 128;
+    /// It comes from a host inside that is seen in the other family, to another such host.
+    pub(in crate::netfilter::nodes) const HAIRPIN: u8 = 64;
     /// It tells such a client that the server's handshake is finished.
     pub(in crate::netfilter::nodes) const FINISHES: u8 = 16;
+    /// What it has met so far all packets of its flow will meet.
+    pub(in crate::netfilter::nodes) const LEARNS: u8 = 32;
 }
 
 /// The packet on its way through a hook.
@@ -148,7 +156,8 @@ pub(super) fn meet(
     cx: &mut Cx<'_, Tables>,
 ) -> Fate {
     let (mut meta, mut from) = (packet.meta(), 0);
-    if meta.outcome != 0 {
+    let resumed = meta.outcome != 0;
+    if resumed {
         match queue::resume(packet, &mut meta, (hook, six), cx) {
             Resumed::Past => return Fate::On,
             Resumed::From(rank) => from = rank,
@@ -177,6 +186,13 @@ pub(super) fn meet(
         Hook::LocalOut => (0, out()),
         Hook::PostRouting => (if own { 0 } else { packet.iface() }, out()),
     };
+    // What was handed over has met a table where it comes from, and comes here by no short way.
+    let handed = meta.done & done::HANDED != 0;
+    let fresh = hook == Hook::PreRouting && !handed && !resumed;
+    if filter.short && fresh && learn::may(packet, six, cx) {
+        meta.done |= done::LEARNS;
+        meta.stage = Paths::NONE;
+    }
     let mut passage = Passage { packet, meta, hook, six, input, output };
     let routed = hook == Hook::LocalOut && passage.packet.hop() != 0;
     let before = routed.then(|| passage.way());
@@ -185,7 +201,13 @@ pub(super) fn meet(
         0 => 0,
         from => plan.iter().position(|step| step.rank() >= from).unwrap_or(plan.len()),
     };
+    let tracks = |step: &Step| matches!(step, Step::Track);
+    let handed = handed && plan.iter().any(tracks);
     for step in &plan[begin..] {
+        // What comes before it has been done where the packet comes from.
+        if handed && passage.meta.done & done::HANDED != 0 && !tracks(step) {
+            continue;
+        }
         fate = match *step {
             Step::Track => track(&mut passage, filter, cx),
             Step::Table(entry) => table(&mut passage, entry, filter, cx),
@@ -194,6 +216,7 @@ pub(super) fn meet(
             }
             Step::Help => help::help(&mut passage, filter, cx),
             Step::Confirm => confirm(&mut passage, cx),
+            Step::Cross => cross::look(&mut passage, filter, cx),
         };
         if fate != Fate::On {
             if fate == Fate::Edge(QUEUED) {
@@ -207,6 +230,9 @@ pub(super) fn meet(
             fate = reroute(&mut passage, cx);
         }
     }
+    if hook == Hook::PostRouting && fate == Fate::On && passage.meta.done & done::LEARNS != 0 {
+        learn::learn(&mut passage, cx);
+    }
     let Passage { packet, meta, .. } = passage;
     if meta != Meta::default() {
         packet.set_meta(meta);
@@ -216,7 +242,7 @@ pub(super) fn meet(
 
 /// What a packet is to its connection, as it is noted on it; one more than the kernel's number, so that 0
 /// is for those that nobody has looked at.
-const fn info_of(noted: u8) -> CtInfo {
+pub(super) const fn info_of(noted: u8) -> CtInfo {
     match noted {
         0 => CtInfo::Invalid,
         noted => match CtInfo::from_number(noted - 1) {
@@ -260,9 +286,17 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
         hook: hook_of(passage.hook),
         template,
         prior: if exempt { Prior::Untracked } else { Prior::Nothing },
+        // What a proxy says for a client belongs where the client was heard.
+        handed: passage.meta.done & (done::HANDED | done::PROXIED) != 0,
         ..EnterCx::new(cx.now, &filter.rules)
     };
+    passage.meta.done &= !done::HANDED;
     let entered = cx.own.conntrack.enter(passage.ip(), &enter);
+    if let Some(owner) = entered.elsewhere {
+        passage.meta.done = passage.meta.done & !done::LEARNS | done::HANDED;
+        passage.meta.worker = owner as u8;
+        return Fate::Edge(AWAY);
+    }
     passage.meta.conn = entered.conn.map_or(0, ConnId::to_bits);
     passage.meta.info = note_of(entered.info);
     if let Some(why) = entered.why
@@ -272,6 +306,9 @@ fn track(passage: &mut Passage<'_>, filter: &Filter, cx: &mut Cx<'_, Tables>) ->
     }
     if entered.verdict == Tracked::Drop {
         return Fate::Edge(TRACKER);
+    }
+    if passage.meta.done & done::LEARNS != 0 && !learn::wants(passage, cx) {
+        passage.meta.done &= !done::LEARNS;
     }
     if let Some(conn) = entered.conn.filter(|_| entered.fresh) {
         cx.own.begin(conn, cx.now);
@@ -372,7 +409,7 @@ pub(super) fn rules(
     if grows && !passage.packet.resize(l3 + len + ROOM) {
         return Verdict::Drop(DropCause::Target);
     }
-    let Passage { packet, meta, hook, input, output, .. } = passage;
+    let Passage { packet, meta, hook, six, input, output } = passage;
     let Some((link, ip)) = packet.data_mut().split_at_mut_checked(l3) else {
         return Verdict::Drop(DropCause::Malformed);
     };
@@ -407,9 +444,20 @@ pub(super) fn rules(
         iface,
         trace,
         copies: meta.done & done::COPY == 0,
+        path: (meta.done & done::LEARNS != 0).then_some(meta.stage),
+        six: *six,
     };
     let verdict = evaluate(program, entry, &mut view, &mut around, worker);
+    let path = around.path;
     let (about, len) = (view.about, view.len());
+    match path {
+        Some(path) => meta.stage = path,
+        None if meta.done & done::LEARNS != 0 => {
+            meta.done &= !done::LEARNS;
+            learn::refuse(meta, cx);
+        }
+        None => {}
+    }
     meta.mark = about.mark;
     meta.priority = about.priority;
     meta.template = about.template.map_or(0, |number| number as u8 + 1);
@@ -441,7 +489,7 @@ pub(super) fn decide(passage: &mut Passage<'_>, verdict: Verdict, cx: &mut Cx<'_
             let served = cx.tables.filter.as_ref().is_some_and(|filter| filter.is_served(number));
             match (served, bypass) {
                 (true, bypass) => {
-                    passage.meta.queue = number;
+                    passage.meta.stage = number;
                     let place = Place { hook: Hook::PreRouting, rank: 0, bypass };
                     passage.meta.place = place.to_bits();
                     QUEUED

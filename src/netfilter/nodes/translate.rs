@@ -60,7 +60,12 @@ pub(super) fn translate(
     cx: &mut Cx<'_, Tables>,
 ) -> Fate {
     let (Some(conn), info) = (passage.conn(), passage.info()) else { return Fate::On };
-    let Some(state) = cx.own.conntrack.get(conn).map(|entry| entry.status) else { return Fate::On };
+    let Some(known) = cx.own.conntrack.get(conn) else { return Fate::On };
+    let state = known.status;
+    // What goes to the other family is translated by that alone.
+    if known.is_crossing() {
+        return Fate::On;
+    }
     let errs = headers::find(passage.ip()).is_some_and(|found| match passage.six {
         false => found.proto == protocol::ICMP,
         true => found.proto == ICMPV6,
@@ -176,6 +181,8 @@ pub(super) fn set_up(
     {
         entry.masquerade = masquerade;
     }
-    around.own.bind(conn, side, &range, around.now);
-    Verdict::Accept
+    match around.own.bind(conn, side, &range, around.now) {
+        true => Verdict::Accept,
+        false => Verdict::Drop(DropCause::Target),
+    }
 }

@@ -23,6 +23,11 @@ pub struct Tcp {
     pub option: Option<Is<u8>>,
 }
 
+impl Tcp {
+    /// FIN, SYN, RST and ACK.
+    pub const TURNS: u8 = 0x17;
+}
+
 /// `-m udp`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Udp {

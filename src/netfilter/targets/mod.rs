@@ -136,6 +136,11 @@ impl Effect {
         )
     }
 
+    /// Whether it does the same to all packets of a flow, and nothing that has to be done again.
+    pub(super) const fn is_steady(&self) -> bool {
+        matches!(self, Self::Mark(_) | Self::Nothing)
+    }
+
     /// Whether the packet is another one for later rules, by its addresses.
     pub(super) fn moves_packet(&self) -> bool {
         matches!(self, Self::Snpt(_) | Self::Dnpt(_))

@@ -173,7 +173,7 @@ fn all(listener: &mut Listener) -> Vec<Told> {
 #[test]
 fn packets_come_whole_or_as_long_as_the_rule_wants_them() {
     let mut listener = Listener::default();
-    let mut teller = Teller::new(Arc::clone(listener.ring()));
+    let mut teller = Teller::new(Arc::clone(listener.ring()), Arc::new(ArrayQueue::new(1)));
     let sizes =
         [(28, None), (1500, None), (1500, Some(0)), (1500, Some(100)), (192, None), (193, None)];
     for (len, size) in sizes {
@@ -195,7 +195,7 @@ fn packets_come_whole_or_as_long_as_the_rule_wants_them() {
 #[test]
 fn a_packet_that_finds_no_room_is_counted_and_none_comes_in_part() {
     let mut listener = Listener::default();
-    let mut teller = Teller::new(Arc::clone(listener.ring()));
+    let mut teller = Teller::new(Arc::clone(listener.ring()), Arc::new(ArrayQueue::new(1)));
     let nflog = Nflog::default();
     let parts = 1500_usize.div_ceil(KEPT);
     let fit = DEPTH / parts;

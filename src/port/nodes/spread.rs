@@ -2,7 +2,7 @@
 //!
 //! - takes: frames as received
 //! - gives: this worker's flows to `classify`, the others' by a ring of frames to their workers;
-//!   what is not IPv4 stays
+//!   what is neither IPv4 nor IPv6 stays
 //! - obeys: the book's receive packet steering; both directions of a flow have one owner
 //! - costs: a hash a packet, one ring operation a frame and owner
 
@@ -13,7 +13,7 @@ use crossbeam_queue::ArrayQueue;
 use crate::{
     dpdk::mbuf::Packet,
     graph::{Cx, Edge, Frame, Input, Node, Out, Reason},
-    packet::flow_hash,
+    packet::{ethernet::ethertype, flow_hash, flow_hash6},
     tables::Tables,
 };
 
@@ -31,9 +31,15 @@ impl Handover {
         Arc::new(way)
     }
 
+    /// An empty frame, unless the other worker is behind.
+    #[inline]
+    pub(crate) fn empty(&self) -> Option<Box<Frame>> {
+        self.empty.pop()
+    }
+
     /// Sends a frame that was taken from `empty`.
     #[inline]
-    fn give(&self, full: Box<Frame>) {
+    pub(crate) fn give(&self, full: Box<Frame>) {
         // There are as many places as frames, so one taken from `empty` always fits.
         if let Err(mut full) = self.full.push(full) {
             Packet::free_all(&mut full);
@@ -47,6 +53,11 @@ impl Handover {
             std::mem::swap(frame, &mut empty);
             self.give(empty);
         }
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_idle(&self) -> bool {
+        self.full.is_empty()
     }
 
     /// Frees what nobody took; for the end, when the workers have stopped.
@@ -78,9 +89,18 @@ impl Spread {
     /// The worker, of `workers`, that owns the flow of a frame.
     #[inline]
     pub fn owner(frame: &[u8], workers: usize) -> Option<usize> {
-        let ip = frame.get(14..).filter(|_| frame[12..14] == [8, 0])?;
+        let mut at = 12;
+        let hash = loop {
+            let kind = u16::from_be_bytes(*frame.get(at..)?.first_chunk()?);
+            match kind {
+                ethertype::IPV4 => break flow_hash(frame.get(at + 2..)?, 0),
+                ethertype::IPV6 => break flow_hash6(frame.get(at + 2..)?, 0),
+                ethertype::VLAN | ethertype::QINQ if at < 20 => at += 4,
+                _ => return None,
+            }
+        };
         // High bits of the product pick evenly whatever the number of workers.
-        Some(((u64::from(flow_hash(ip, 0)) * workers as u64) >> 32) as usize)
+        Some(((u64::from(hash) * workers as u64) >> 32) as usize)
     }
 }
 
@@ -135,12 +155,19 @@ pub struct HandoverRx {
     name: String,
     way: Arc<Handover>,
     target: &'static str,
+    /// A frame that has come and found no room behind others.
+    next: Option<Box<Frame>>,
 }
 
 impl HandoverRx {
     /// Takes over what comes by `way` from worker `from` and goes on at node `target`.
     pub fn new(from: usize, way: Arc<Handover>, target: &'static str) -> Self {
-        Self { name: format!("handover-{from}-{target}"), way, target }
+        Self { name: format!("handover-{from}-{target}"), way, target, next: None }
+    }
+
+    /// The same from all other workers, by one way, for connections of this one.
+    pub fn of_connections(way: Arc<Handover>) -> Self {
+        Self { name: "handover-connections".to_owned(), way, target: "handed-over", next: None }
     }
 }
 
@@ -154,10 +181,59 @@ impl Input<Tables> for HandoverRx {
     }
 
     fn poll(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame) {
-        if let Some(mut full) = self.way.full.pop() {
-            std::mem::swap(frame, &mut full);
-            cx.stats.handed_in.add(frame.len() as u64);
+        // Many frames with a packet or two each are one burst.
+        // Asking whether the ring is empty is cheaper than taking nothing out of it.
+        if self.next.is_none() && self.way.full.is_empty() {
+            return;
+        }
+        while let Some(mut full) = self.next.take().or_else(|| self.way.full.pop()) {
+            if frame.is_empty() {
+                std::mem::swap(frame, &mut full);
+            } else if full.len() <= frame.remaining_capacity() {
+                frame.extend(full.drain(..));
+            } else {
+                self.next = Some(full);
+                break;
+            }
             let _ = self.way.empty.push(full);
         }
+        cx.stats.handed_in.add(frame.len() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{
+        FrameBuilder,
+        vlan::{Tag, Tci},
+    };
+    use std::{collections::HashSet, net::Ipv6Addr};
+
+    #[test]
+    fn both_directions_of_a_flow_have_one_owner_whatever_they_are_wrapped_in() {
+        let mut owners = HashSet::new();
+        for host in 0..64_u16 {
+            let (a, b) = ([10, 0, 0, host as u8].into(), [192, 0, 2, 1].into());
+            let (c, d) = (Ipv6Addr::from(0x2001 << 112 | u128::from(host)), Ipv6Addr::LOCALHOST);
+            let pairs = [
+                (FrameBuilder::new().ipv4(a, b), FrameBuilder::new().ipv4(b, a)),
+                (FrameBuilder::new().ipv6(c, d), FrameBuilder::new().ipv6(d, c)),
+            ];
+            for (there, back) in pairs {
+                let there = there.udp(1000 + host, 53);
+                let back = back.udp(53, 1000 + host);
+                let owner = Spread::owner(&there.build(), 4).unwrap();
+                assert_eq!(Spread::owner(&back.clone().build(), 4), Some(owner));
+                assert_eq!(
+                    Spread::owner(&back.vlan(Tag { tpid: 0x8100, tci: Tci::new(7, 0) }).build(), 4),
+                    Some(owner)
+                );
+                owners.insert(owner);
+            }
+        }
+        assert_eq!(owners.len(), 4);
+        assert_eq!(Spread::owner(&[0; 60], 4), None);
+        assert_eq!(Spread::owner(&[], 4), None);
     }
 }

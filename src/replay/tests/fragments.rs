@@ -87,6 +87,23 @@ impl Lab {
         self.lockstep.receive(0, frame);
     }
 
+    /// The same, by any port.
+    pub(super) fn give_by(&mut self, place: usize, frame: &[u8]) {
+        let now = self.lockstep.now() + 1000;
+        self.lockstep.advance(now);
+        self.lockstep.receive(place, frame);
+    }
+
+    /// Packets that workers have handed to each other.
+    pub(super) fn handed(&self) -> u64 {
+        self.sum(|stats| stats.handed_out.get())
+    }
+
+    /// The ways by which they do.
+    pub(super) fn ways(&self) -> Vec<Arc<crate::port::nodes::Handover>> {
+        self.lockstep.rig.crew.handed()
+    }
+
     /// What time it is.
     pub(super) fn now(&self) -> Nanos {
         self.lockstep.now()
@@ -101,8 +118,15 @@ impl Lab {
         std::mem::take(&mut self.sent.lock().unwrap().0)
     }
 
-    fn sum(&self, of: impl Fn(&Stats) -> u64) -> u64 {
+    pub(super) fn sum(&self, of: impl Fn(&Stats) -> u64) -> u64 {
         self.lockstep.rig.stats.iter().map(|stats| of(stats)).sum()
+    }
+
+    /// Packets that left by the flow tables.
+    pub(super) fn shortened(&self) -> u64 {
+        let shape = self.lockstep.rig.shape.iter().enumerate();
+        let tables = shape.filter(|(_, (name, _))| name.ends_with("-flowtable"));
+        tables.map(|(at, _)| self.sum(|stats| stats.nodes[at].edges[1].get())).sum()
     }
 
     pub(super) fn ended(&self, reason: Reason) -> u64 {

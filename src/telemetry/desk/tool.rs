@@ -108,9 +108,10 @@ impl Options {
     }
 }
 
-/// Tables that a file for `iptables-restore` names.
-fn named(text: &str) -> Vec<TableName> {
-    text.lines().filter_map(|line| TableName::of(line.strip_prefix('*')?.trim())).collect()
+/// Tables that a file for `iptables-restore` names, or `only` that one.
+fn named(text: &str, only: Option<TableName>) -> Vec<TableName> {
+    let tables = text.lines().filter_map(|line| TableName::of(line.strip_prefix('*')?.trim()));
+    tables.filter(|table| only.is_none_or(|only| only == *table)).collect()
 }
 
 impl Desk<'_> {
@@ -183,7 +184,8 @@ impl Desk<'_> {
             Ok(out) => out,
             Err(error) => return failed(error.render(&tool.program), error.exit_status()),
         };
-        let renewed = if options.noflush { Vec::new() } else { named(text) };
+        let named = named(text, options.table);
+        let renewed = if options.noflush { Vec::new() } else { named.clone() };
         if options.test {
             return said(out);
         }
@@ -191,9 +193,9 @@ impl Desk<'_> {
         if let Err(fault) = self.router.set_filter_rules(tables.rules().clone(), &renewed) {
             return failed(format!("{}: {fault}\n", tool.program), 1);
         }
-        if options.noflush && !options.counters {
-            for table in named(text) {
-                self.router.zero_policy_counts(six, table);
+        if options.noflush {
+            for table in named {
+                self.router.renew_policy_counts(six, table);
             }
         }
         said(out)

@@ -75,6 +75,8 @@ fn places_are_bounded_and_used_again() {
         cones.hold(&flow(host, 1, 1), &flow(host + 10, 1, 1)).unwrap();
     }
     assert_eq!(cones.hold(&flow(3, 1, 1), &flow(13, 1, 1)), Err(Full));
+    assert_eq!(cones.hold(&flow(2, 1, 1), &flow(12, 1, 1)), Ok(false));
+    assert!(!cones.release(&flow(2, 1, 1)));
     assert!(cones.release(&flow(1, 1, 1)));
     cones.hold(&flow(3, 1, 1), &flow(13, 1, 1)).unwrap();
     assert_eq!(cones.len(), 2);

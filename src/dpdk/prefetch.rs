@@ -1,0 +1,12 @@
+//! Asks for memory before it is needed.
+
+/// Asks for the cache line in which a value begins; it may be anything, as nothing is read.
+#[inline(always)]
+pub fn prefetch<T>(value: &T) {
+    // SAFETY: prefetching has no effect on memory, whatever the address.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+            std::ptr::from_ref(value).cast(),
+        );
+    }
+}

@@ -1,0 +1,466 @@
+//! The short way: what the long way has made of an established flow's packets, for those that follow.
+//!
+//! - takes: flows whose packets all meet the same rules and leave the same way
+//! - gives: [`FlowTable`]: of a packet's key the connection, the translation and the next hop, and
+//!   which rules count it
+//! - obeys: a flow is forgotten with the generation of the tables it was learned in; what rules say of
+//!   one packet and not of the next is never learned
+//! - costs: a line a look-up for IPv4 and two for IPv6; one count a packet, which is carried to the
+//!   rules' own at the end of each turn
+
+use crate::{
+    conntrack::{Dir, Tuple, nat::delta::Delta},
+    graph::Nanos,
+    packet::{checksum, ipv4::protocol, ipv6},
+    route::cache::FlowKey,
+};
+
+/// Places in which a flow may stand.
+const WAYS: usize = 8;
+/// Most different ways through the rules that are told apart.
+const PATHS: usize = 4096;
+/// Flags of TCP: FIN, SYN and RST begin and end connections; without ACK nothing is one.
+const TURNING: u8 = 0x07;
+const ACK: u8 = 0x10;
+
+/// A family of addresses.
+pub trait Family: Copy + Send + Sync + 'static {
+    /// What a flow's packets share.
+    type Key: Copy + PartialEq + Default + Send;
+    /// How they are translated.
+    type Delta: Copy + Send;
+    /// Whether it is IPv6.
+    const SIX: bool;
+    /// Where the transport header stands in a plain frame.
+    const L4: usize;
+
+    /// The key of a plain frame of TCP or UDP that neither begins nor ends anything and has hops
+    /// left, and whether it is of UDP; `iface` is where it came in.
+    fn key(frame: &[u8], iface: u16) -> Option<(Self::Key, bool)>;
+    /// The key that packets of a flow have; `tos` is their class.
+    fn key_of(flow: &Tuple, tos: u8, label: u32, iface: u16) -> Self::Key;
+    /// A hash of a key.
+    fn hash(key: &Self::Key) -> u32;
+    /// The change of a packet from one tuple to another.
+    fn delta(old: &Tuple, new: &Tuple) -> Option<Self::Delta>;
+    /// Changes a packet; `ip` begins with its network header.
+    fn translate(delta: &Self::Delta, ip: &mut [u8]) -> bool;
+    /// Takes a hop from a frame, and gives its length from the network header on.
+    fn age(frame: &mut [u8]);
+}
+
+/// Whether a transport header is one of a packet that goes the short way; its first 20 bytes are
+/// there for TCP.
+#[inline(always)]
+fn goes_on(number: u8, segment: &[u8]) -> Option<bool> {
+    match number {
+        protocol::UDP => (segment.len() >= 8).then_some(true),
+        protocol::TCP => {
+            let flags = segment.first_chunk::<20>()?[13];
+            (flags & (TURNING | ACK) == ACK).then_some(false)
+        }
+        _ => None,
+    }
+}
+
+/// IPv4.
+#[derive(Clone, Copy, Debug)]
+pub struct Four;
+
+/// What packets of a flow of IPv6 share: both addresses; ports, interface, class and protocol; the label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Key6([u64; 6]);
+
+/// IPv6.
+#[derive(Clone, Copy, Debug)]
+pub struct Six;
+
+impl Family for Four {
+    type Key = FlowKey;
+    type Delta = Delta<4>;
+    const SIX: bool = false;
+    const L4: usize = 34;
+
+    #[inline(always)]
+    fn key(frame: &[u8], iface: u16) -> Option<(FlowKey, bool)> {
+        let head = frame.first_chunk::<38>()?;
+        let whole = head[20] & 0x3f == 0 && head[21] == 0;
+        if !whole || head[14] != 0x45 || head[22] <= 1 {
+            return None;
+        }
+        let udp = goes_on(head[23], frame.get(Self::L4..)?)?;
+        Some((FlowKey::of_frame(head, iface), udp))
+    }
+
+    fn key_of(flow: &Tuple, tos: u8, _: u32, iface: u16) -> FlowKey {
+        FlowKey::of(&crate::packet::Flow {
+            src: u32::from_be_bytes(flow.src.first4()),
+            dst: u32::from_be_bytes(flow.dst.first4()),
+            sport: flow.sport,
+            dport: flow.dport,
+            protocol: flow.proto,
+            tos,
+            iif: iface,
+            ..Default::default()
+        })
+    }
+
+    #[inline(always)]
+    fn hash(key: &FlowKey) -> u32 {
+        key.hash()
+    }
+
+    fn delta(old: &Tuple, new: &Tuple) -> Option<Delta<4>> {
+        Delta::new(old, new)
+    }
+
+    #[inline(always)]
+    fn translate(delta: &Delta<4>, ip: &mut [u8]) -> bool {
+        delta.apply(ip, 20)
+    }
+
+    #[inline(always)]
+    fn age(frame: &mut [u8]) {
+        if let Some(ttl) = frame.get_mut(22..).and_then(<[u8]>::first_chunk_mut::<4>) {
+            *ttl = checksum::ttl_decremented(*ttl);
+        }
+    }
+}
+
+/// Eight bytes of a frame.
+#[inline(always)]
+fn word(bytes: &[u8; 58], at: usize) -> u64 {
+    let mut all = [0; 8];
+    all.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_ne_bytes(all)
+}
+
+/// The last two words of a key: ports as they stand in a header.
+#[inline(always)]
+fn rest6(ports: u32, iface: u16, class: u8, number: u8, label: u32) -> [u64; 2] {
+    let small = u64::from(iface) << 16 | u64::from(class) << 8 | u64::from(number);
+    [u64::from(ports) << 32 | small, u64::from(label)]
+}
+
+impl Family for Six {
+    type Key = Key6;
+    type Delta = Delta<16>;
+    const SIX: bool = true;
+    const L4: usize = 54;
+
+    #[inline(always)]
+    fn key(frame: &[u8], iface: u16) -> Option<(Key6, bool)> {
+        let head = frame.first_chunk::<58>()?;
+        if head[21] <= 1 {
+            return None;
+        }
+        let udp = goes_on(head[20], frame.get(Self::L4..)?)?;
+        let first = u32::from_be_bytes([head[14], head[15], head[16], head[17]]);
+        let ports = u32::from_ne_bytes([head[54], head[55], head[56], head[57]]);
+        let [ports, label] = rest6(ports, iface, (first >> 20) as u8, head[20], first & 0xf_ffff);
+        let key = [word(head, 22), word(head, 30), word(head, 38), word(head, 46), ports, label];
+        Some((Key6(key), udp))
+    }
+
+    fn key_of(flow: &Tuple, class: u8, label: u32, iface: u16) -> Key6 {
+        let half = |address: &[u8; 16], at: usize| {
+            let mut all = [0; 8];
+            all.copy_from_slice(&address[at..at + 8]);
+            u64::from_ne_bytes(all)
+        };
+        let ([a, b], [c, d]) = (flow.sport.to_be_bytes(), flow.dport.to_be_bytes());
+        let ports = u32::from_ne_bytes([a, b, c, d]);
+        let [rest, label] = rest6(ports, iface, class, flow.proto, label);
+        let (src, dst) = (&flow.src.0, &flow.dst.0);
+        Key6([half(src, 0), half(src, 8), half(dst, 0), half(dst, 8), rest, label])
+    }
+
+    #[inline(always)]
+    fn hash(key: &Key6) -> u32 {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let [a, b, c, d, e, f] = key.0;
+        let one = (a ^ c.rotate_left(32)).wrapping_mul(ODD);
+        let two = (b ^ d.rotate_left(29) ^ e.rotate_left(21) ^ f).wrapping_mul(ODD | 1 << 40);
+        ((one ^ two.rotate_left(17)).wrapping_mul(ODD) >> 32) as u32
+    }
+
+    fn delta(old: &Tuple, new: &Tuple) -> Option<Delta<16>> {
+        Delta::new(old, new)
+    }
+
+    #[inline(always)]
+    fn translate(delta: &Delta<16>, ip: &mut [u8]) -> bool {
+        delta.apply(ip, ipv6::HEADER_LEN)
+    }
+
+    #[inline(always)]
+    fn age(frame: &mut [u8]) {
+        if let Some(limit) = frame.get_mut(21) {
+            *limit -= 1;
+        }
+    }
+}
+
+/// What is known of one direction of a connection.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct Way<F: Family> {
+    key: F::Key,
+    /// The connection, as the tracker counts them.
+    pub conn: u64,
+    /// How long it lives from each packet on, where nothing else of it changes; 0 where more does.
+    pub timeout: Nanos,
+    /// Low half of the generation of the tables in which this was learned; 0 of a place never used.
+    generation: u32,
+    /// The way out.
+    pub hop: u32,
+    /// Which rules count its packets.
+    pub path: u16,
+    /// What is changed of its packets; none where they leave as they come.
+    pub delta: Option<F::Delta>,
+    /// The direction.
+    pub dir: Dir,
+    /// The connection's packets are counted.
+    pub counts: bool,
+}
+
+/// One family's flows.
+pub struct FlowTable<F: Family> {
+    /// Reserved when the worker is built, and filled with empty ones while it has time.
+    ways: Vec<Way<F>>,
+    mask: usize,
+    turn: u32,
+}
+
+/// Empty places that are made ready in a turn.
+const GROWTH: usize = 512;
+
+impl<F: Family> FlowTable<F> {
+    /// Room for `entries` directions of connections, rounded up to a power of two; none with 0.
+    pub fn new(entries: u32) -> Self {
+        let places =
+            if entries == 0 { 0 } else { (entries as usize).next_power_of_two().max(WAYS) };
+        Self { ways: Vec::with_capacity(places), mask: places.wrapping_sub(1), turn: 0 }
+    }
+
+    /// Makes some more places ready; nothing is learned before all are.
+    #[inline]
+    pub fn grow(&mut self) {
+        if self.ways.len() < self.mask.wrapping_add(1) {
+            let none = Way {
+                key: F::Key::default(),
+                conn: 0,
+                timeout: 0,
+                generation: 0,
+                hop: 0,
+                path: 0,
+                delta: None,
+                dir: Dir::Original,
+                counts: false,
+            };
+            let len = (self.ways.len() + GROWTH).min(self.mask.wrapping_add(1));
+            self.ways.resize(len, none);
+        }
+    }
+
+    /// Whether flows can be learned.
+    #[inline(always)]
+    pub fn is_ready(&self) -> bool {
+        self.ways.len() == self.mask.wrapping_add(1) && !self.ways.is_empty()
+    }
+
+    /// The first place of a key; the table has room.
+    #[inline(always)]
+    pub fn home(&self, key: &F::Key) -> usize {
+        F::hash(key) as usize & self.mask
+    }
+
+    /// A place, to be changed.
+    #[inline(always)]
+    pub fn way_mut(&mut self, place: usize) -> Option<&mut Way<F>> {
+        self.ways.get_mut(place)
+    }
+
+    /// A place, to be asked for before it is needed.
+    #[inline(always)]
+    pub fn way(&self, place: usize) -> Option<&Way<F>> {
+        self.ways.get(place)
+    }
+
+    /// The place of a flow that was learned in a generation.
+    #[inline(always)]
+    pub fn find(&self, home: usize, key: &F::Key, generation: u32) -> Option<usize> {
+        for number in 0..WAYS {
+            let place = self.place(home, number);
+            let way = self.ways.get(place)?;
+            if way.key == *key && way.generation == generation {
+                return Some(place);
+            }
+            if way.generation == 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// The place of this number for flows of a home: half of them beside it, half far away, so that
+    /// homes whose neighbours are many share theirs with others.
+    #[inline(always)]
+    fn place(&self, home: usize, number: usize) -> usize {
+        let far = if number < WAYS / 2 { 0 } else { (home >> 3).wrapping_mul(0x9e37_79b1) << 3 };
+        ((home ^ number) ^ far) & self.mask
+    }
+
+    /// Learns a flow. Where all places are taken by others of the same generation whose connections
+    /// are alive, it has to wait: one of eight is let in, so that too many flows do not write all the
+    /// time what nobody will read.
+    pub fn learn(&mut self, learned: Learned<F>, is_alive: impl Fn(u64) -> bool) {
+        if !self.is_ready() {
+            return;
+        }
+        let home = self.home(&learned.key);
+        let stale = |way: &Way<F>| way.generation != learned.generation || !is_alive(way.conn);
+        let mut place = None;
+        for number in 0..WAYS {
+            let at = self.place(home, number);
+            let way = &self.ways[at];
+            if way.generation != 0 && way.key == learned.key {
+                place = Some(at);
+                break;
+            }
+            if place.is_none() && stale(way) {
+                place = Some(at);
+            }
+            if way.generation == 0 {
+                break;
+            }
+        }
+        let place = place.or_else(|| {
+            self.turn = self.turn.wrapping_add(1);
+            let number = (self.turn >> 3) as usize % WAYS;
+            (self.turn & 7 == 0).then(|| self.place(home, number))
+        });
+        let Some(place) = place else { return };
+        let Learned { key, generation, conn, hop, path, delta, dir, counts } = learned;
+        self.ways[place] = Way { key, conn, timeout: 0, generation, hop, path, delta, dir, counts };
+    }
+}
+
+/// What the long way has found out about a flow.
+#[derive(Debug)]
+pub struct Learned<F: Family> {
+    /// What its packets share as they come.
+    pub key: F::Key,
+    /// Low half of the tables' generation, never 0.
+    pub generation: u32,
+    /// The connection.
+    pub conn: u64,
+    /// The way out.
+    pub hop: u32,
+    /// Which rules count its packets.
+    pub path: u16,
+    /// What is changed of them.
+    pub delta: Option<F::Delta>,
+    /// The direction.
+    pub dir: Dir,
+    /// The connection's packets are counted.
+    pub counts: bool,
+}
+
+/// Ways through the rules: which of them count a packet. Each is the way before, and one more.
+#[derive(Debug)]
+pub struct Paths {
+    /// The path before, and the count of the last rule.
+    steps: Vec<(u16, u32)>,
+    /// Packets and octets that have not been carried to the rules yet.
+    counts: Vec<[u64; 2]>,
+    /// Numbers of paths by a hash of their last step; 0 for none.
+    places: Box<[u16]>,
+    /// Paths that have counted something.
+    counted: Vec<u16>,
+}
+
+impl Paths {
+    /// The path that nothing counts.
+    pub const NONE: u16 = 0;
+
+    /// None yet, and room for none at all where they are not wanted.
+    pub fn new(wanted: bool) -> Self {
+        let room = if wanted { PATHS } else { 0 };
+        let mut paths = Self {
+            steps: Vec::with_capacity(room),
+            counts: Vec::with_capacity(room),
+            places: vec![0; room * 2].into(),
+            counted: Vec::with_capacity(room),
+        };
+        paths.clear();
+        paths
+    }
+
+    /// Forgets all paths; what they counted is lost unless it has been flushed.
+    pub fn clear(&mut self) {
+        self.steps.clear();
+        self.counts.clear();
+        self.counted.clear();
+        self.places.fill(0);
+        if !self.places.is_empty() {
+            self.steps.push((0, 0));
+            self.counts.push([0; 2]);
+        }
+    }
+
+    /// The path that goes on from another by a rule's count; nothing where there are too many.
+    pub fn extend(&mut self, path: u16, slot: u32) -> Option<u16> {
+        let mask = self.places.len().checked_sub(1)?;
+        let mixed = (u64::from(slot) << 16 | u64::from(path)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut place = (mixed >> 40) as usize & mask;
+        loop {
+            match self.places[place] {
+                0 => break,
+                known if self.steps[usize::from(known)] == (path, slot) => return Some(known),
+                _ => place = (place + 1) & mask,
+            }
+        }
+        if self.steps.len() >= PATHS {
+            return None;
+        }
+        let number = self.steps.len() as u16;
+        self.steps.push((path, slot));
+        self.counts.push([0; 2]);
+        self.places[place] = number;
+        Some(number)
+    }
+
+    /// A packet of so many octets has gone a path.
+    #[inline(always)]
+    pub fn count(&mut self, path: u16, octets: usize) {
+        let Some(counts) = self.counts.get_mut(usize::from(path)) else { return };
+        if counts[0] == 0 {
+            self.counted.push(path);
+        }
+        counts[0] += 1;
+        counts[1] += octets as u64;
+    }
+
+    /// Whether anything has been counted since the last time.
+    #[inline(always)]
+    pub fn has_counted(&self) -> bool {
+        !self.counted.is_empty()
+    }
+
+    /// Carries what was counted to the rules: count, packets, octets.
+    pub fn flush(&mut self, mut add: impl FnMut(u32, u64, u64)) {
+        for path in self.counted.drain(..) {
+            let [packets, octets] = std::mem::take(&mut self.counts[usize::from(path)]);
+            let mut at = path;
+            while at != Self::NONE {
+                let (before, slot) = self.steps[usize::from(at)];
+                add(slot, packets, octets);
+                at = before;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
