@@ -10,6 +10,7 @@ use super::Router;
 use crate::{
     conntrack::{Addr, Rules},
     graph::Nanos,
+    nftables::{self, Nft},
     netfilter::{
         Fault, Program, Slots, compile,
         rule::{Family, Hook, Match, Ruleset, TableName, Target},
@@ -26,6 +27,9 @@ pub(super) struct Filtering {
     rulesets: [Ruleset; 2],
     slots: [Slots; 2],
     programs: [Option<Arc<Program>>; 2],
+    /// Rules of nftables, and how many workers count for them.
+    nft: Nft,
+    workers: usize,
     /// Connections are tracked though no rule asks for it.
     pub(super) tracks: bool,
     pub(super) rules: Rules,
@@ -56,6 +60,8 @@ impl Filtering {
             rulesets: [Ruleset::new(Family::Four), Ruleset::new(Family::Six)],
             slots: [Slots::new(workers), Slots::new(workers)],
             programs: [None, None],
+            nft: Nft::default(),
+            workers,
             tracks: false,
             rules: Rules::default(),
             filter: None,
@@ -120,6 +126,32 @@ impl Router {
         let uses = |name: &str| rulesets.iter().map(|rules| uses(rules, name)).sum();
         let said = sets.command(words, input, &sets::Around { now, uses: &uses, services });
         if sets.is_changed() {
+            self.filter_changed();
+        }
+        said
+    }
+
+    /// Carries a command of `nft` out; `input` is what it would read.
+    pub fn nft(
+        &mut self,
+        words: &[String],
+        input: Option<&str>,
+        services: Services,
+        now: Nanos,
+    ) -> nftables::Said {
+        let links = self.link_names();
+        let links: Vec<(u16, &str)> =
+            links.iter().map(|(index, name)| (*index, name.as_str())).collect();
+        let Filtering { nft, workers, .. } = &mut self.filtering;
+        let before = nft.program().cloned();
+        let around = nftables::Around { links: &links, services, workers: *workers, now };
+        let said = nft.command(words, input, &around);
+        let same = match (&before, nft.program()) {
+            (None, None) => true,
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            _ => false,
+        };
+        if !same {
             self.filter_changed();
         }
         said
@@ -203,6 +235,17 @@ impl Router {
         }
     }
 
+    /// The same of rules of nftables.
+    pub(super) fn recompile_nft(&mut self) {
+        let links = self.link_names();
+        let links: Vec<(u16, &str)> =
+            links.iter().map(|(index, name)| (*index, name.as_str())).collect();
+        let workers = self.filtering.workers;
+        let services: Services = |_, _| None;
+        let around = nftables::Around { links: &links, services, workers, now: self.now };
+        self.filtering.dirty |= self.filtering.nft.renew(&around);
+    }
+
     /// Interfaces or their addresses have changed: connections that speak with what is gone are to end
     /// (`masq_device_event`, `masq_inet_event`).
     pub(super) fn note_lost(&mut self) {
@@ -237,7 +280,8 @@ impl Router {
             return false;
         }
         let programs = self.filtering.programs.clone();
-        let mut filter = Filter::new(programs, self.filtering.tracks, self.filtering.rules.clone())
+        let nft = self.filtering.nft.program().cloned();
+        let mut filter = Filter::new(programs, nft, self.filtering.tracks, self.filtering.rules.clone())
             .with_sets(self.filtering.sets.sets());
         filter.lost = self.filtering.lost.iter().copied().collect();
         let idle = [false, true]

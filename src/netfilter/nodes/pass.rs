@@ -22,9 +22,9 @@ use crate::{
     icmp6::table::Cause6,
     netfilter::{
         Conn, ConnState, DropCause, Entry, PacketFacts, PacketKind, Program, Verdict, View,
-        evaluate,
+        evaluate, nft,
         rule::{Hook, Reject},
-        table::{Filter, LOOPBACK, Step},
+        table::{Filter, LOOPBACK, Lookup, Step},
     },
     packet::{
         Flow, checksum, icmp4, icmp6,
@@ -172,8 +172,12 @@ pub(super) fn meet(
         fate = match *step {
             Step::Track => track(&mut passage, filter, cx),
             Step::Table(entry) => table(&mut passage, entry, filter, cx),
-            Step::Translate(side, entry) => {
-                translate::translate(&mut passage, side, entry, filter, cx)
+            Step::Chain(number) => {
+                let verdict = lookup(&mut passage, Lookup::Chain(number), filter, cx);
+                decide(&mut passage, verdict, cx)
+            }
+            Step::Translate(side, lookups) => {
+                translate::translate(&mut passage, side, lookups, filter, cx)
             }
             Step::Help => help::help(&mut passage, filter, cx),
             Step::Confirm => confirm(&mut passage, cx),
@@ -181,7 +185,12 @@ pub(super) fn meet(
         if fate != Fate::On {
             break;
         }
-        if let (Some(before), Step::Table(_) | Step::Translate(..)) = (before, step)
+        let changes = match *step {
+            Step::Chain(number) => filter.may_reroute(number),
+            Step::Table(_) | Step::Translate(..) => true,
+            _ => false,
+        };
+        if let Some(before) = before.filter(|_| changes)
             && passage.way() != before
         {
             fate = reroute(&mut passage, cx);
@@ -287,21 +296,43 @@ pub(super) fn table(
     filter: &Filter,
     cx: &mut Cx<'_, Tables>,
 ) -> Fate {
-    let Some(program) = filter.program(passage.six) else { return Fate::On };
-    let verdict = rules(passage, program, entry, cx);
+    let verdict = lookup(passage, Lookup::Table(entry), filter, cx);
     decide(passage, verdict, cx)
+}
+
+/// What the rules that a packet meets say.
+pub(super) fn lookup(
+    passage: &mut Passage<'_>,
+    lookup: Lookup,
+    filter: &Filter,
+    cx: &mut Cx<'_, Tables>,
+) -> Verdict {
+    let met = match lookup {
+        Lookup::Table(entry) => {
+            filter.program(passage.six).map(|program| Met::Table(program, entry))
+        }
+        Lookup::Chain(number) => {
+            let meeting = filter.meeting(number, passage.six, passage.hook, cx.own.worker);
+            filter.nft().zip(meeting).map(|(program, meeting)| Met::Chain(program, meeting))
+        }
+    };
+    met.map_or(Verdict::Accept, |met| rules(passage, met, cx))
+}
+
+/// Rules that a packet meets.
+#[derive(Clone, Copy)]
+enum Met<'a> {
+    /// Those of a table.
+    Table(&'a Program, Entry),
+    /// Those of a base chain of nftables.
+    Chain(&'a nft::Program, nft::Meeting),
 }
 
 /// Bytes by which a packet may grow in a table.
 const ROOM: usize = 8;
 
-/// What a table's rules say.
-pub(super) fn rules(
-    passage: &mut Passage<'_>,
-    program: &Program,
-    entry: Entry,
-    cx: &mut Cx<'_, Tables>,
-) -> Verdict {
+/// What they say.
+fn rules(passage: &mut Passage<'_>, met: Met<'_>, cx: &mut Cx<'_, Tables>) -> Verdict {
     let (l3, len, flags) = (passage.packet.l3(), passage.ip_len(), passage.packet.flags());
     let own = flags.any(Flags::LOCAL_OUT);
     let kind = match () {
@@ -313,7 +344,8 @@ pub(super) fn rules(
     let (hop, iface) = (passage.packet.hop(), passage.packet.iface());
     let trace = passage.packet.trace();
     // Who adds to packets needs room behind them.
-    let grows = program.grows() && passage.packet.len() == l3 + len;
+    let may_grow = matches!(met, Met::Table(program, _) if program.grows());
+    let grows = may_grow && passage.packet.len() == l3 + len;
     if grows && !passage.packet.resize(l3 + len + ROOM) {
         return Verdict::Drop(DropCause::Target);
     }
@@ -352,7 +384,10 @@ pub(super) fn rules(
         trace,
         copies: meta.done & done::COPY == 0,
     };
-    let verdict = evaluate(program, entry, &mut view, &mut around, worker);
+    let verdict = match met {
+        Met::Table(program, entry) => evaluate(program, entry, &mut view, &mut around, worker),
+        Met::Chain(program, meeting) => nft::evaluate(program, &meeting, &mut view, &mut around),
+    };
     let (about, len) = (view.about, view.len());
     meta.mark = about.mark;
     meta.priority = about.priority;

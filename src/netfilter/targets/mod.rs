@@ -254,7 +254,7 @@ fn is_fresh(view: &View<'_>) -> bool {
 }
 
 /// The queue of a packet: both directions of a connection have the same.
-fn queue_of(queue: &rule::Nfqueue, view: &View<'_>, worker: usize) -> u16 {
+pub(super) fn queue_of(queue: &rule::Nfqueue, view: &View<'_>, worker: usize) -> u16 {
     let count = u64::from(queue.queues.last.saturating_sub(queue.queues.first)) + 1;
     let place = if queue.cpu_fanout {
         worker as u64 % count

@@ -1,5 +1,5 @@
 //! The packet filter's programs at the desk: `iptables`, `iptables-save`, `iptables-restore`, those of
-//! IPv6, and `ipset`.
+//! IPv6, `ipset`, and `nft`.
 //!
 //! - takes: a program's name, its words, and what it would read
 //! - gives: what the real one prints, and its exit status
@@ -51,7 +51,7 @@ fn program(name: &str) -> Option<(Program, bool)> {
 
 /// Whether a word is the name of one of the programs.
 pub fn is_tool(word: &str) -> bool {
-    program(word).is_some() || word == "conntrack" || word == "ipset"
+    program(word).is_some() || matches!(word, "conntrack" | "ipset" | "nft")
 }
 
 fn failed(err: String, status: u8) -> IpOutput {
@@ -107,6 +107,11 @@ impl Desk<'_> {
     pub fn tool(&mut self, tool: &Tool) -> IpOutput {
         if tool.program == "ipset" {
             let said = self.router.ipset(&tool.words, tool.input.as_deref(), service, self.now);
+            self.router.commit();
+            return IpOutput { out: said.out, err: said.err, status: said.status };
+        }
+        if tool.program == "nft" {
+            let said = self.router.nft(&tool.words, tool.input.as_deref(), service, self.now);
             self.router.commit();
             return IpOutput { out: said.out, err: said.err, status: said.status };
         }
