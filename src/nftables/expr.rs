@@ -400,7 +400,10 @@ impl Build<'_> {
             let hint = format!("what may stand here: {}", names.join(", "));
             return Err(Error::new(&path.key("name"), what, hint));
         };
-        self.need(need, path)?;
+        // A segment without an option is what a packet of another kind is.
+        if !matches!(need, Need::Transport(_)) {
+            self.need(need, path)?;
+        }
         let Some(field) = inside.get("field") else {
             let load = match need {
                 Need::Transport(_) => Load::HasTcpOption(*kind),

@@ -160,6 +160,12 @@ fn listed(out: &str) -> String {
                 if inside.get("hook").is_some_and(|hook| hook == "ingress") {
                     inside.remove("dev");
                 }
+                // What a map leads to is written as one word, and read as a list.
+                if let Some(serde_json::Value::Array(all)) = inside.get("map") {
+                    let words: Vec<_> = all.iter().filter_map(|word| word.as_str()).collect();
+                    let word = words.join(" . ");
+                    inside.insert("map".to_owned(), word.into());
+                }
                 if let Some(serde_json::Value::Array(all)) = inside.get_mut("elem") {
                     all.iter_mut().for_each(by_tens);
                     all.sort_by_key(ToString::to_string);

@@ -406,7 +406,7 @@ fn meta<E: Env>(cx: &mut Cx<'_, '_, '_, E>, key: MetaKey, at: usize, len: usize)
             (_, rule::Family::Four) => 2,
             (_, rule::Family::Six) => 10,
         },
-        MetaKey::L4Proto if packet::has_protocol(cx.view) => facts.protocol.into(),
+        MetaKey::L4Proto if packet::has_protocol(cx.view) => packet::transport(cx.view).0.into(),
         MetaKey::Mark => about.mark.into(),
         MetaKey::Priority => about.priority.into(),
         MetaKey::Iif => about.input.into(),

@@ -13,6 +13,18 @@ pub(super) fn has_protocol(view: &View<'_>) -> bool {
     !view.facts().broken
 }
 
+/// A packet's protocol and the place of its header: an authentication header is one here, though tables of
+/// iptables look behind it (`IP6_FH_F_AUTH`).
+#[inline]
+pub(super) fn transport(view: &View<'_>) -> (u8, usize) {
+    let facts = view.facts();
+    let plain = (facts.protocol, facts.l4);
+    if facts.family == rule::Family::Four || facts.l4 == 40 || facts.fragment_offset != 0 {
+        return plain;
+    }
+    extension(view, protocol::AH).map_or(plain, |at| (protocol::AH, at))
+}
+
 /// The place of a header's first byte from the network header on; nothing where it is not to be seen.
 pub(super) fn start(view: &View<'_>, base: Base) -> Option<usize> {
     let facts = view.facts();
@@ -20,7 +32,7 @@ pub(super) fn start(view: &View<'_>, base: Base) -> Option<usize> {
     match base {
         Base::Link => None,
         Base::Network => Some(0),
-        Base::Transport => whole.then_some(facts.l4),
+        Base::Transport => whole.then(|| transport(view).1),
         Base::Inner => {
             let len = match facts.protocol {
                 protocol::UDP | protocol::UDPLITE => 8,
@@ -33,10 +45,18 @@ pub(super) fn start(view: &View<'_>, base: Base) -> Option<usize> {
 }
 
 /// Bytes of a header from a place on.
+///
+/// The kernel reads few bytes at even places without a look at whether the packet is a fragment other than
+/// the first (`nft_payload_fast_eval`).
 #[inline]
 pub(super) fn bytes<'a>(view: &'a View<'_>, base: Base, at: usize, len: usize) -> Option<&'a [u8]> {
     if base == Base::Link {
         return view.about.link.get(at..at + len);
+    }
+    let quick = matches!(len, 1 | 2 | 4) && at.is_multiple_of(len);
+    if base == Base::Transport && quick && view.facts().fragment_offset != 0 && has_protocol(view) {
+        let from = view.facts().l4 + at;
+        return view.bytes().get(from..from + len);
     }
     let from = start(view, base)? + at;
     view.bytes().get(from..from + len)

@@ -155,13 +155,13 @@ impl Quota {
     #[inline]
     pub fn is_over(&self, bytes: usize) -> bool {
         let before = self.used.fetch_add(bytes as u64, Relaxed);
-        before.wrapping_add(bytes as u64) >= self.most
+        before.saturating_add(bytes as u64) > self.most
     }
 
-    /// Bytes that are used.
+    /// Bytes that are used, no more than there are.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.used.load(Relaxed)
+        self.used.load(Relaxed).min(self.most)
     }
 }
 
@@ -203,8 +203,8 @@ impl Stated {
             }
             Self::Limit(rate, over) => rate.take(&words[0], bytes, now) != *over,
             Self::Quota(most, over) => {
-                let used = words[0].fetch_add(bytes as u64, Relaxed).wrapping_add(bytes as u64);
-                (used >= *most) == *over
+                let used = words[0].fetch_add(bytes as u64, Relaxed).saturating_add(bytes as u64);
+                (used > *most) == *over
             }
         }
     }
@@ -230,9 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_is_over_with_the_packet_that_fills_it() {
+    fn a_quota_is_over_with_the_packet_that_is_too_much() {
         let quota = Quota::new(250, 0);
-        assert_eq!([100, 100, 50].map(|len| quota.is_over(len)), [false, false, true]);
+        assert_eq!([100, 150, 1].map(|len| quota.is_over(len)), [false, false, true]);
         assert_eq!(quota.used(), 250);
     }
 

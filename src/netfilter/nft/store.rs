@@ -149,13 +149,8 @@ fn payload(
     let mut new = [0; 20];
     new[..span].copy_from_slice(old);
     write_bits(&mut new[..span], first, bits, value);
-    let of_transport = sums.pseudo || base == Base::Transport;
-    let udp = view.facts().protocol == protocol::UDP;
-    let own = sums.own.map(|at| start + usize::from(at)).filter(|at| {
-        // A datagram that has no checksum gets none.
-        !(base == Base::Transport && udp)
-            || view.bytes().get(*at..at + 2).is_some_and(|sum| sum != [0, 0])
-    });
+    // The kernel mends a checksum that is not there as if it were.
+    let own = sums.own.map(|at| start + usize::from(at));
     let pseudo = sums.pseudo.then(|| transport_sum(view)).flatten();
     let bytes = view.bytes_mut();
     let whole = window.len();
@@ -176,13 +171,12 @@ fn payload(
             }
         }
     }
-    if of_transport && udp {
-        for sum in [own.filter(|_| base == Base::Transport), pseudo].into_iter().flatten() {
-            if let Some(sum) = bytes.get_mut(sum..sum + 2)
-                && sum == [0, 0]
-            {
-                sum.fill(0xff);
-            }
+    for sum in [own, pseudo].into_iter().flatten() {
+        // None is ever zero (`CSUM_MANGLED_0`), but where that is what was written.
+        if let Some(sum) = bytes.get_mut(sum..sum + 2).filter(|_| !(place..place + span).contains(&sum))
+            && sum == [0, 0]
+        {
+            sum.fill(0xff);
         }
     }
     view.refresh();

@@ -245,7 +245,6 @@ impl Live<'_> {
     /// Its time begins anew.
     pub fn renew(&self, timeout: Nanos, now: Nanos) {
         if timeout != 0 {
-            self.place().timeout.store(timeout, Relaxed);
             self.place().until.store(now + timeout, Relaxed);
         }
     }
