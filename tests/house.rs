@@ -71,6 +71,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("neighbour", ENGINE),
     // A hook asks the worker's own connections.
     ("netfilter", &["conntrack", "dpdk", "graph", "packet", "publish", "sets", "tables"]),
+    // It makes steps of what is stated, with what helpers are called.
+    ("nftables", &["conntrack", "graph", "netfilter", "sets"]),
     ("route", ENGINE),
     ("sets", &["graph"]),
     ("tables", &["graph"]),

@@ -142,9 +142,10 @@ impl Router {
         let links = self.link_names();
         let links: Vec<(u16, &str)> =
             links.iter().map(|(index, name)| (*index, name.as_str())).collect();
+        let ports = self.frame_links();
         let Filtering { nft, workers, .. } = &mut self.filtering;
         let before = nft.program().cloned();
-        let around = nftables::Around { links: &links, services, workers: *workers, now };
+        let around = nftables::Around { links: &links, ports: &ports, services, workers: *workers, now };
         let said = nft.command(words, input, &around);
         let same = match (&before, nft.program()) {
             (None, None) => true,
@@ -217,6 +218,12 @@ impl Router {
         links.chain([(LOOPBACK, "lo".to_owned())]).collect()
     }
 
+    /// Interfaces by which frames come in.
+    fn frame_links(&self) -> Vec<u16> {
+        let ports = self.ifaces.iter().filter(|one| one.vlan.is_none() && one.vrf_table.is_none());
+        ports.map(|iface| iface.index).collect()
+    }
+
     /// Interfaces have come, gone or changed their names, which rules name.
     pub(super) fn recompile_filter(&mut self) {
         for at in 0..2 {
@@ -240,9 +247,9 @@ impl Router {
         let links = self.link_names();
         let links: Vec<(u16, &str)> =
             links.iter().map(|(index, name)| (*index, name.as_str())).collect();
-        let workers = self.filtering.workers;
+        let (ports, workers) = (self.frame_links(), self.filtering.workers);
         let services: Services = |_, _| None;
-        let around = nftables::Around { links: &links, services, workers, now: self.now };
+        let around = nftables::Around { links: &links, ports: &ports, services, workers, now: self.now };
         self.filtering.dirty |= self.filtering.nft.renew(&around);
     }
 
@@ -286,7 +293,8 @@ impl Router {
         filter.lost = self.filtering.lost.iter().copied().collect();
         let idle = [false, true]
             .into_iter()
-            .all(|six| Hook::ALL.into_iter().all(|hook| filter.is_idle(six, hook)));
+            .all(|six| Hook::ALL.into_iter().all(|hook| filter.is_idle(six, hook)))
+            && !filter.has_ingress();
         self.filtering.filter = (!idle).then(|| Arc::new(filter));
         true
     }
@@ -302,6 +310,9 @@ impl Router {
         let mut wanted = Vec::new();
         let asks = |six, hooks: &[Hook]| hooks.iter().any(|hook| !filter.is_idle(six, *hook));
         let leaving = [Hook::Forward, Hook::PostRouting];
+        if filter.has_ingress() {
+            wanted.push("nf-ingress");
+        }
         if asks(false, &[Hook::PreRouting]) {
             if filter.tracks {
                 wanted.push("ip4-reassemble");

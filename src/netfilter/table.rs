@@ -91,6 +91,8 @@ pub struct Filter {
     programs: [Option<Arc<Program>>; 2],
     nft: Option<Arc<nft::Program>>,
     lookups: Vec<Lookup>,
+    /// Chains of nftables that frames meet, by interface.
+    ingress: Vec<Vec<u16>>,
     /// How many templates of connections the programs have.
     templates: [u16; 2],
     /// Whether rules count open connections.
@@ -138,9 +140,10 @@ impl Filter {
         let (sets, lost) = (Arc::default(), Arc::new([]));
         let counts = |at: usize| programs[at].as_ref().is_some_and(|one| one.counts_connections());
         let counting = [0, 1].map(counts);
+        let ingress = Self::ingress_of(nft.as_deref());
         let count = |at: usize| programs[at].as_ref().map_or(0, |one| one.template_count());
         let templates = [0, 1].map(count);
-        Self { programs, nft, lookups, templates, counting, plans, helpers, gateways, tracks, rules, sets, lost }
+        Self { programs, nft, lookups, ingress, templates, counting, plans, helpers, gateways, tracks, rules, sets, lost }
     }
 
     /// The same, with these sets.
@@ -209,6 +212,30 @@ impl Filter {
         }
         steps.sort_by_key(|(priority, _)| *priority);
         steps.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// For each interface the chains that its frames meet.
+    fn ingress_of(nft: Option<&nft::Program>) -> Vec<Vec<u16>> {
+        let mut ingress: Vec<Vec<u16>> = Vec::new();
+        for (number, base) in nft.into_iter().flat_map(|nft| nft.bases.iter()).enumerate() {
+            if let nft::At::Ingress(iface) = base.at {
+                let iface = usize::from(iface);
+                ingress.resize(ingress.len().max(iface + 1), Vec::new());
+                ingress[iface].push(number as u16);
+            }
+        }
+        ingress
+    }
+
+    /// Chains of nftables that frames of an interface meet.
+    #[inline]
+    pub fn ingress(&self, iface: u16) -> &[u16] {
+        self.ingress.get(usize::from(iface)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether frames meet any.
+    pub fn has_ingress(&self) -> bool {
+        !self.ingress.is_empty()
     }
 
     /// The rules of nftables.

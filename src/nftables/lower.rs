@@ -32,6 +32,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct For<'a> {
     pub(super) near: Near<'a>,
+    pub(super) ports: &'a [u16],
     pub(super) workers: usize,
     pub(super) now: Nanos,
 }
@@ -71,7 +72,7 @@ pub(super) fn compile(ruleset: &mut Ruleset, how: For<'_>) -> Result<Program, Er
         for (at, chain) in table.chains.iter().enumerate() {
             let Some(base) = &chain.base else { continue };
             let number = first + at as u32;
-            for base in stand(table, chain, base, number, how.near)? {
+            for base in stand(table, chain, base, number, how)? {
                 if !table.dormant {
                     all.entries.push((number, bit(base.at), base.kind, base.priority));
                     bases.push((chain.serial, base));
@@ -345,8 +346,9 @@ fn stand(
     chain: &model::Chain,
     base: &model::Base,
     number: u32,
-    near: Near<'_>,
+    how: For<'_>,
 ) -> Result<Vec<BaseChain>, Error> {
+    let near = how.near;
     let wrong = |key: &str, what: &str, hint: &str| {
         let whose = || format!("chain {} of {} {}", chain.name, table.family.name(), table.name);
         Err(Error::new(&Path::Root.key(key), what, hint).below(&chain.origin).of(whose))
@@ -370,7 +372,13 @@ fn stand(
             let mut all = Vec::new();
             for name in &base.devices {
                 match near.links.iter().find(|(_, known)| known == name) {
-                    Some((index, _)) => all.push(made(At::Ingress(*index))),
+                    Some((index, _)) if how.ports.contains(index) => {
+                        all.push(made(At::Ingress(*index)));
+                    }
+                    Some(_) => {
+                        let what = format!("no frames come in by {name:?}");
+                        return wrong("dev", &what, "name the port that the interface is on");
+                    }
                     None if near.again => {}
                     None => {
                         let hint = "name an interface of this router";

@@ -38,6 +38,8 @@ use crate::{graph::Nanos, netfilter::nft::Program, sets::Services};
 pub struct Around<'a> {
     /// Interfaces: indices and names.
     pub links: &'a [(u16, &'a str)],
+    /// Those by which frames come in.
+    pub ports: &'a [u16],
     /// Ports of services.
     pub services: Services,
     /// How many workers count.
@@ -49,7 +51,7 @@ pub struct Around<'a> {
 impl<'a> Around<'a> {
     fn how(&self, again: bool) -> lower::For<'a> {
         let near = types::Near { links: self.links, services: self.services, again };
-        lower::For { near, workers: self.workers, now: self.now }
+        lower::For { near, ports: self.ports, workers: self.workers, now: self.now }
     }
 }
 

@@ -60,6 +60,7 @@ impl Build<'_> {
             "set" | "map" => self.update(kind, inside, path),
             "meter" => self.meter(inside, path),
             "notrack" => {
+                self.demand(path, "notrack", super::build::hooks::NETWORK, None);
                 self.ops.push(Op::NoTrack);
                 Ok(())
             }
@@ -357,6 +358,10 @@ impl Build<'_> {
             }
             other => return unable(other, "what can be set: payload, meta, ct, tcp option"),
         };
+        if !matches!(store, Store::Payload { .. } | Store::TcpOption(..)) {
+            // What is noted of a packet begins behind ingress.
+            self.demand(path, "what is noted of a packet", super::build::hooks::NETWORK, None);
+        }
         let own = self.value(value, &[of], &outer.key("value"))?;
         let own = self.widened(own, store.len(), &outer.key("value"))?;
         self.ops.push(Op::Store(store, own.at));
@@ -549,6 +554,7 @@ impl Build<'_> {
         }
         let (first, last) = self.ends(num, &all, &path.key("num"))?;
         let number = |bytes: &[u8]| bytes.iter().fold(0_u16, |all, byte| all << 8 | u16::from(*byte));
+        self.demand(path, "queue", super::build::hooks::NETWORK, None);
         let flags = flags(inside, &["bypass", "fanout"], path)?;
         self.ops.push(Op::Queue(rule::Nfqueue {
             queues: rule::Span { first: number(&first), last: number(&last) },
@@ -660,6 +666,7 @@ impl Build<'_> {
             let bytes = index.read(device, &path.key("dev"), self.near)?;
             Ok(bytes.iter().fold(0_u16, |all, byte| all << 8 | u16::from(*byte)))
         });
+        self.demand(path, "dup", super::build::hooks::NETWORK, None);
         self.program.gateways.push(gateway);
         self.ops.push(Op::Dup(gateway, device.transpose()?));
         Ok(())

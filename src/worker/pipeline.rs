@@ -27,13 +27,14 @@ use crate::{
     },
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{MartianLog, Punt, Punted},
-    netfilter::nodes::Hooked,
+    netfilter::nodes::{Hooked, Ingress},
     port::nodes::{Sink, Spread, Tx},
     tables::Tables,
 };
 
 /// Where features can be switched on.
 pub const ARCS: &[ArcSpec] = &[
+    ArcSpec { name: "port-input", end: "classify", features: &["nf-ingress"] },
     ArcSpec {
         name: "ip4-pre-routing",
         end: "ip4-lookup",
@@ -90,7 +91,8 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         nodes.push(Box::new(spread));
     }
     nodes.extend([
-        Box::new(Classify) as Box<dyn Node<Tables>>,
+        Box::new(Ingress) as Box<dyn Node<Tables>>,
+        Box::new(Classify),
         Box::new(EthernetInput),
         Box::new(Punt::arp(Arc::clone(&punt))),
         Box::new(Ip4Input),

@@ -95,6 +95,7 @@ families! {
         nft_fib: story("nf-nft-fib");
         nft_filter: story("nf-nft-filter");
         nft_helper: story("nf-nft-helper");
+        nft_ingress: story("nf-nft-ingress");
         nft_inet_nat: story("nf-nft-inet-nat");
         nft_limits: story("nf-nft-limits");
         nft_live: story("nf-nft-live");

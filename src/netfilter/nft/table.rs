@@ -17,29 +17,22 @@ use std::sync::atomic::{
 use super::{WIDEST, state::Stated};
 use crate::graph::Nanos;
 
-const FREE: u32 = 0;
-const BUSY: u32 = 1;
-const HELD: u32 = 2;
+const FREE: u64 = 0;
+const BUSY: u64 = 1;
+const HELD: u64 = 2;
 /// Was held; those behind it may still be found.
-const LEFT: u32 = 3;
+const LEFT: u64 = 3;
 
-/// Words of what an element of a map says.
-const DATA: usize = 3;
+/// Words of a place: whether it is held, when its element ends (0 for never), how long that stays when it is
+/// renewed; then what it remembers, what it says, and its key.
+const STATE: usize = 0;
+const UNTIL: usize = 1;
+const TIMEOUT: usize = 2;
+const HEAD: usize = 3;
 /// Statements that each element may have.
 pub const STATES: usize = 2;
 /// Places that are looked at for a key at most.
 const REACH: usize = 64;
-
-#[derive(Debug, Default)]
-struct Place {
-    held: AtomicU32,
-    /// When it ends, 0 for never.
-    until: AtomicU64,
-    /// How long it stays when it is renewed.
-    timeout: AtomicU64,
-    data: [AtomicU64; DATA],
-    states: [[AtomicU64; 2]; STATES],
-}
 
 /// The table.
 #[derive(Debug)]
@@ -50,8 +43,11 @@ pub struct Table {
     pub data_len: usize,
     size: u32,
     count: AtomicU32,
-    places: Box<[Place]>,
-    keys: Box<[AtomicU64]>,
+    room: usize,
+    /// Words of one place.
+    stride: usize,
+    /// All places; pages that none of them uses cost nothing.
+    places: Box<[AtomicU64]>,
     /// What each element remembers.
     pub stated: Vec<Stated>,
 }
@@ -84,14 +80,16 @@ impl Table {
     pub fn new(key_len: usize, data_len: usize, size: u32, stated: Vec<Stated>) -> Self {
         let room = (size as usize).max(8).next_power_of_two() * 2;
         let words = key_len.div_ceil(8);
+        let stride = HEAD + stated.len() * 2 + data_len.div_ceil(8) + words;
         Self {
             key_len,
             words,
             data_len,
             size: size.max(1),
             count: AtomicU32::new(0),
-            places: (0..room).map(|_| Place::default()).collect(),
-            keys: (0..room * words).map(|_| AtomicU64::new(0)).collect(),
+            room,
+            stride,
+            places: bytemuck::allocation::zeroed_slice_box(room * stride),
             stated,
         }
     }
@@ -111,18 +109,33 @@ impl Table {
             let wide = u128::from(state ^ word) * 0x6a09_e667_f3bc_c909_u128;
             wide as u64 ^ (wide >> 64) as u64
         });
-        mixed as usize & (self.places.len() - 1)
+        mixed as usize & (self.room - 1)
+    }
+
+    /// The words of a place.
+    #[inline]
+    fn place(&self, at: usize) -> &[AtomicU64] {
+        let from = at * self.stride;
+        self.places.get(from..from + self.stride).unwrap_or_default()
+    }
+
+    fn key(&self, at: usize) -> &[AtomicU64] {
+        let place = self.place(at);
+        &place[place.len() - self.words..]
     }
 
     fn is(&self, at: usize, words: &[u64]) -> bool {
-        let from = at * self.words;
-        let own = self.keys.get(from..from + self.words).unwrap_or_default();
-        own.iter().zip(words).all(|(own, word)| own.load(Relaxed) == *word)
+        self.key(at).iter().zip(words).all(|(own, word)| own.load(Relaxed) == *word)
+    }
+
+    fn lives(&self, at: usize, now: Nanos) -> bool {
+        let until = self.place(at)[UNTIL].load(Relaxed);
+        until == 0 || now < until
     }
 
     /// Places where a key may be, in order.
     fn reach(&self, first: usize) -> impl Iterator<Item = usize> + '_ {
-        let all = self.places.len();
+        let all = self.room;
         (0..all.min(REACH)).map(move |step| (first + step) & (all - 1))
     }
 
@@ -131,10 +144,9 @@ impl Table {
     pub fn find(&self, key: &[u8], now: Nanos) -> Option<Live<'_>> {
         let words = self.split(key);
         for at in self.reach(self.first(&words[..self.words])) {
-            let place = &self.places[at];
-            match place.held.load(Acquire) {
+            match self.place(at)[STATE].load(Acquire) {
                 FREE => return None,
-                HELD if self.is(at, &words) && place.lives(now) => {
+                HELD if self.is(at, &words) && self.lives(at, now) => {
                     return Some(Live { table: self, at });
                 }
                 _ => {}
@@ -160,31 +172,28 @@ impl Table {
         }
         let words = self.split(key);
         for at in self.reach(self.first(&words[..self.words])) {
-            let place = &self.places[at];
-            let held = place.held.load(Acquire);
+            let place = self.place(at);
+            let held = place[STATE].load(Acquire);
             let takes = match held {
                 FREE | LEFT => true,
-                HELD => !place.lives(now),
+                HELD => !self.lives(at, now),
                 _ => false,
             };
-            if !takes || place.held.compare_exchange(held, BUSY, AcqRel, Relaxed).is_err() {
+            if !takes || place[STATE].compare_exchange(held, BUSY, AcqRel, Relaxed).is_err() {
                 continue;
             }
             if held != HELD {
                 self.count.fetch_add(1, Relaxed);
             }
-            let from = at * self.words;
-            for (own, word) in self.keys[from..from + self.words].iter().zip(words) {
+            for (own, word) in self.key(at).iter().zip(words) {
                 own.store(word, Relaxed);
             }
-            for state in place.states.iter().flatten() {
-                state.store(0, Relaxed);
-            }
             let live = Live { table: self, at };
+            live.states().iter().for_each(|word| word.store(0, Relaxed));
             live.say(data);
-            place.timeout.store(timeout, Relaxed);
-            place.until.store(if timeout == 0 { 0 } else { now + timeout }, Relaxed);
-            place.held.store(HELD, Release);
+            place[TIMEOUT].store(timeout, Relaxed);
+            place[UNTIL].store(if timeout == 0 { 0 } else { now + timeout }, Relaxed);
+            place[STATE].store(HELD, Release);
             return Some((live, true));
         }
         None
@@ -199,64 +208,63 @@ impl Table {
 
     /// Takes all away.
     pub fn clear(&self) {
-        (0..self.places.len()).for_each(|at| self.free(at));
+        (0..self.room).for_each(|at| self.free(at));
     }
 
     fn free(&self, at: usize) {
-        let place = &self.places[at];
-        if place.held.compare_exchange(HELD, LEFT, AcqRel, Relaxed).is_ok() {
+        if self.place(at)[STATE].compare_exchange(HELD, LEFT, AcqRel, Relaxed).is_ok() {
             self.count.fetch_sub(1, Relaxed);
         }
     }
 
     /// Gives up places whose time is over, of a table that is full; how many.
     fn sweep(&self, now: Nanos) -> usize {
-        let over = |at: &usize| {
-            let place = &self.places[*at];
-            place.held.load(Relaxed) == HELD && !place.lives(now)
-        };
-        let gone = (0..self.places.len()).filter(over).map(|at| self.free(at));
+        let over =
+            |at: &usize| self.place(*at)[STATE].load(Relaxed) == HELD && !self.lives(*at, now);
+        let gone = (0..self.room).filter(over).map(|at| self.free(at));
         gone.count()
     }
 
     /// All that is in it.
     #[must_use]
     pub fn list(&self, now: Nanos) -> Vec<Listed> {
-        let held = |at: &usize| {
-            let place = &self.places[*at];
-            place.held.load(Acquire) == HELD && place.lives(now)
-        };
-        (0..self.places.len()).filter(held).map(|at| Live { table: self, at }.listed(now)).collect()
-    }
-}
-
-impl Place {
-    fn lives(&self, now: Nanos) -> bool {
-        let until = self.until.load(Relaxed);
-        until == 0 || now < until
+        let held =
+            |at: &usize| self.place(*at)[STATE].load(Acquire) == HELD && self.lives(*at, now);
+        (0..self.room).filter(held).map(|at| Live { table: self, at }.listed(now)).collect()
     }
 }
 
 impl Live<'_> {
-    fn place(&self) -> &Place {
-        &self.table.places[self.at]
+    fn place(&self) -> &[AtomicU64] {
+        self.table.place(self.at)
+    }
+
+    /// The words that it remembers with.
+    fn states(&self) -> &[AtomicU64] {
+        &self.place()[HEAD..HEAD + self.table.stated.len() * 2]
+    }
+
+    /// The words of what it says.
+    fn says(&self) -> &[AtomicU64] {
+        let from = HEAD + self.table.stated.len() * 2;
+        &self.place()[from..self.table.stride - self.table.words]
     }
 
     /// Its time begins anew.
     pub fn renew(&self, timeout: Nanos, now: Nanos) {
         if timeout != 0 {
-            self.place().until.store(now + timeout, Relaxed);
+            self.place()[UNTIL].store(now + timeout, Relaxed);
         }
     }
 
     /// How long it stays yet is this.
     pub fn expires(&self, left: Nanos, now: Nanos) {
-        self.place().until.store(now + left, Relaxed);
+        self.place()[UNTIL].store(now + left, Relaxed);
     }
 
     /// It says this.
     fn say(&self, data: &[u8]) {
-        for (word, bytes) in self.place().data.iter().zip(data.chunks(8)) {
+        for (word, bytes) in self.says().iter().zip(data.chunks(8)) {
             let mut whole = [0; 8];
             whole[..bytes.len()].copy_from_slice(bytes);
             word.store(u64::from_be_bytes(whole), Relaxed);
@@ -265,7 +273,7 @@ impl Live<'_> {
 
     /// Writes what it says.
     pub fn data(&self, into: &mut [u8]) {
-        for (word, bytes) in self.place().data.iter().zip(into.chunks_mut(8)) {
+        for (word, bytes) in self.says().iter().zip(into.chunks_mut(8)) {
             let whole = word.load(Relaxed).to_be_bytes();
             let len = bytes.len();
             bytes.copy_from_slice(&whole[..len]);
@@ -274,32 +282,31 @@ impl Live<'_> {
 
     /// What it remembers is this.
     pub fn remember(&self, number: usize, words: [u64; 2]) {
-        if let Some(state) = self.place().states.get(number) {
-            state[0].store(words[0], Relaxed);
-            state[1].store(words[1], Relaxed);
+        for (state, word) in self.states().iter().skip(number * 2).zip(words) {
+            state.store(word, Relaxed);
         }
     }
 
     /// Asks what it remembers; whether the rule goes on.
     #[inline]
     pub fn ask(&self, bytes: usize, now: Nanos) -> bool {
-        let stated = self.table.stated.iter().zip(&self.place().states);
+        let (states, _) = self.states().as_chunks::<2>();
+        let stated = self.table.stated.iter().zip(states);
         let mut asked = stated.map(|(stated, words)| stated.ask(words, bytes, now));
         asked.all(|goes_on| goes_on)
     }
 
     fn listed(&self, now: Nanos) -> Listed {
         let (table, place) = (self.table, self.place());
-        let from = self.at * table.words;
-        let words = table.keys[from..from + table.words].iter();
+        let words = table.key(self.at).iter();
         let mut key: Vec<u8> = words.flat_map(|word| word.load(Relaxed).to_be_bytes()).collect();
         key.truncate(table.key_len);
         let mut data = vec![0; table.data_len];
         self.data(&mut data);
-        let states = place.states.iter().take(table.stated.len());
-        let states = states.map(|[a, b]| [a.load(Relaxed), b.load(Relaxed)]).collect();
-        let timeout = place.timeout.load(Relaxed);
-        let left = place.until.load(Relaxed).saturating_sub(now);
+        let (states, _) = self.states().as_chunks::<2>();
+        let states = states.iter().map(|[a, b]| [a.load(Relaxed), b.load(Relaxed)]).collect();
+        let timeout = place[TIMEOUT].load(Relaxed);
+        let left = place[UNTIL].load(Relaxed).saturating_sub(now);
         Listed { key, data, timeout, left, states }
     }
 }

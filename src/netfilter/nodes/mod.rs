@@ -3,6 +3,7 @@
 mod around;
 mod help;
 mod hooked;
+mod ingress;
 mod own;
 mod pass;
 mod range;
@@ -10,3 +11,4 @@ mod synproxy;
 mod translate;
 
 pub use hooked::Hooked;
+pub use ingress::Ingress;
