@@ -10,13 +10,13 @@ use super::Router;
 use crate::{
     conntrack::{Addr, Rules},
     graph::Nanos,
-    nftables::{self, Nft},
     netfilter::{
         Fault, Program, Slots, compile,
         rule::{Family, Hook, Match, Ruleset, TableName, Target},
         table::{Filter, LOOPBACK, Lost},
         told::Told,
     },
+    nftables::{self, Nft},
     port::table::Iface,
     sets::{self, Book, Said, Services},
 };
@@ -145,7 +145,8 @@ impl Router {
         let ports = self.frame_links();
         let Filtering { nft, workers, .. } = &mut self.filtering;
         let before = nft.program().cloned();
-        let around = nftables::Around { links: &links, ports: &ports, services, workers: *workers, now };
+        let around =
+            nftables::Around { links: &links, ports: &ports, services, workers: *workers, now };
         let said = nft.command(words, input, &around);
         let same = match (&before, nft.program()) {
             (None, None) => true,
@@ -249,7 +250,8 @@ impl Router {
             links.iter().map(|(index, name)| (*index, name.as_str())).collect();
         let (ports, workers) = (self.frame_links(), self.filtering.workers);
         let services: Services = |_, _| None;
-        let around = nftables::Around { links: &links, ports: &ports, services, workers, now: self.now };
+        let around =
+            nftables::Around { links: &links, ports: &ports, services, workers, now: self.now };
         self.filtering.dirty |= self.filtering.nft.renew(&around);
     }
 
@@ -288,8 +290,9 @@ impl Router {
         }
         let programs = self.filtering.programs.clone();
         let nft = self.filtering.nft.program().cloned();
-        let mut filter = Filter::new(programs, nft, self.filtering.tracks, self.filtering.rules.clone())
-            .with_sets(self.filtering.sets.sets());
+        let mut filter =
+            Filter::new(programs, nft, self.filtering.tracks, self.filtering.rules.clone())
+                .with_sets(self.filtering.sets.sets());
         filter.lost = self.filtering.lost.iter().copied().collect();
         let idle = [false, true]
             .into_iter()

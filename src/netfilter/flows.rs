@@ -141,6 +141,9 @@ impl Flows {
     pub fn rest(&mut self, now: Nanos, filter: &Filter) {
         self.conntrack.abandon(now);
         self.conntrack.run(now, &filter.rules, BUDGET);
+        for conns in filter.nft().into_iter().flat_map(|nft| &nft.conns) {
+            conns.sweep(self.worker, BUDGET as usize, &|conn| self.is_open(conn));
+        }
         for program in filter.counting() {
             program.sweep(self.worker, BUDGET as usize, &|conn| self.is_open(conn));
         }

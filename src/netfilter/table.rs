@@ -143,7 +143,21 @@ impl Filter {
         let ingress = Self::ingress_of(nft.as_deref());
         let count = |at: usize| programs[at].as_ref().map_or(0, |one| one.template_count());
         let templates = [0, 1].map(count);
-        Self { programs, nft, lookups, ingress, templates, counting, plans, helpers, gateways, tracks, rules, sets, lost }
+        Self {
+            programs,
+            nft,
+            lookups,
+            ingress,
+            templates,
+            counting,
+            plans,
+            helpers,
+            gateways,
+            tracks,
+            rules,
+            sets,
+            lost,
+        }
     }
 
     /// The same, with these sets.
@@ -244,7 +258,13 @@ impl Filter {
     }
 
     /// A packet's meeting with a base chain of nftables, by its number.
-    pub fn meeting(&self, number: u16, six: bool, hook: Hook, worker: usize) -> Option<nft::Meeting> {
+    pub fn meeting(
+        &self,
+        number: u16,
+        six: bool,
+        hook: Hook,
+        worker: usize,
+    ) -> Option<nft::Meeting> {
         let base = *self.nft()?.bases.get(usize::from(number))?;
         Some(nft::Meeting { base, hook, worker, templates: self.templates[usize::from(six)] })
     }

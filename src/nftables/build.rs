@@ -88,7 +88,6 @@ pub(super) mod hooks {
     use super::Hook;
 
     pub(in crate::nftables) const INGRESS: u8 = 1 << 5;
-    pub(in crate::nftables) const ALL: u8 = 0x3f;
     pub(in crate::nftables) const NETWORK: u8 = 0x1f;
 
     pub(in crate::nftables) const fn bit(hook: Hook) -> u8 {
@@ -189,8 +188,13 @@ impl<'a> Build<'a> {
     pub(super) fn need(&mut self, need: Need, path: &Path<'_>) -> Result<(), Error> {
         match need {
             Need::Nothing => Ok(()),
-            Need::Link => {
-                self.demand(path, "ether", hooks::ALL, None);
+            Need::Link => Ok(()),
+            Need::Tag => {
+                self.demand(path, "vlan", hooks::INGRESS, None);
+                let at = self.room(2, path)?;
+                let load = Load::Payload { base: Base::Link, bit: 96, bits: 16 };
+                self.ops.push(Op::Load(load, at));
+                self.ops.push(Op::Compare(at, Cmp::Equal, [0x81, 0x00].into()));
                 Ok(())
             }
             Need::Network(ethertype) => self.need_network(ethertype, path),
@@ -203,7 +207,11 @@ impl<'a> Build<'a> {
             return Ok(());
         }
         let others = |message: String| {
-            Err(Error::new(path, message, "divide the rule, or put it into a table of another family"))
+            Err(Error::new(
+                path,
+                message,
+                "divide the rule, or put it into a table of another family",
+            ))
         };
         if let Some(known) = self.network {
             return others(format!(

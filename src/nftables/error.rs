@@ -21,12 +21,7 @@ pub struct Error {
 impl Error {
     /// Something is wrong at a place.
     pub(super) fn new(path: &Path<'_>, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            path: path.to_string(),
-            whose: String::new(),
-            what: what.into(),
-            hint: hint.into(),
-        }
+        Self { path: path.to_string(), whose: String::new(), what: what.into(), hint: hint.into() }
     }
 
     /// The same, below a place.

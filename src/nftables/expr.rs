@@ -128,12 +128,7 @@ impl Build<'_> {
     }
 
     /// What a single expression reads.
-    fn load(
-        &mut self,
-        kind: &str,
-        inside: &Value,
-        path: &Path<'_>,
-    ) -> Result<(Load, Type), Error> {
+    fn load(&mut self, kind: &str, inside: &Value, path: &Path<'_>) -> Result<(Load, Type), Error> {
         match kind {
             "payload" => self.payload(inside, path),
             "meta" => {
@@ -161,7 +156,8 @@ impl Build<'_> {
                 no_others(inside, &["mode", "mod", "offset"], path)?;
                 let count = number(inside, "mod", None, path)?;
                 let first = number(inside, "offset", Some(0), path)?;
-                let (Ok(count @ 1..), Ok(first)) = (u32::try_from(count), u32::try_from(first)) else {
+                let (Ok(count @ 1..), Ok(first)) = (u32::try_from(count), u32::try_from(first))
+                else {
                     let what = "Value too large for defined data type";
                     return Err(Error::new(path, what, "write a smaller mod and offset"));
                 };
@@ -278,9 +274,11 @@ impl Build<'_> {
                 let hint = match other {
                     "nftrace" => "packets are traced by `wagonway trace`",
                     "iiftype" | "oiftype" | "iifkind" | "oifkind" => "ask by iifname or oifname",
-                    _ => "what may stand here: length, protocol, nfproto, l4proto, mark, priority, \
+                    _ => {
+                        "what may stand here: length, protocol, nfproto, l4proto, mark, priority, \
                           iif, oif, iifname, oifname, iifgroup, oifgroup, pkttype, cpu, random, time, \
-                          day, hour, rtclassid, skuid, skgid, ipsec",
+                          day, hour, rtclassid, skuid, skgid, ipsec"
+                    }
                 };
                 return Err(Error::new(path, format!("meta {other} is not supported"), hint));
             }
@@ -346,10 +344,8 @@ impl Build<'_> {
                 ));
             }
         };
-        if matches!(
-            key,
-            ConnKey::Saddr | ConnKey::Daddr | ConnKey::ProtoSrc | ConnKey::ProtoDst
-        ) && reply.is_none()
+        if matches!(key, ConnKey::Saddr | ConnKey::Daddr | ConnKey::ProtoSrc | ConnKey::ProtoDst)
+            && reply.is_none()
         {
             let what = format!("the direction of ct {bare} is missing");
             return Err(Error::new(path, what, "add \"dir\" with original or reply"));
@@ -361,8 +357,7 @@ impl Build<'_> {
         no_others(inside, &["result", "flags"], path)?;
         let flags = flags(inside, &["saddr", "daddr", "mark", "iif", "oif"], path)?;
         let has = |flag| flags.contains(&flag);
-        let (source, input, output, mark) =
-            (has("saddr"), has("iif"), has("oif"), has("mark"));
+        let (source, input, output, mark) = (has("saddr"), has("iif"), has("oif"), has("mark"));
         if source == has("daddr") || input && output {
             let what = "this asks about no address, or about two";
             return Err(Error::new(path, what, "write saddr or daddr, and iif or oif at most"));
@@ -554,7 +549,8 @@ impl Build<'_> {
         path: &Path<'_>,
     ) -> Result<Typed, Error> {
         no_others(inside, &["key", "data"], path)?;
-        let missing = |key: &str| Error::new(&path.key(key), "this is missing", "a map has key and data");
+        let missing =
+            |key: &str| Error::new(&path.key(key), "this is missing", "a map has key and data");
         let key = inside.get("key").ok_or_else(|| missing("key"))?;
         let data = inside.get("data").ok_or_else(|| missing("data"))?;
         let own = self.expr(key, &path.key("key"))?;
@@ -567,7 +563,11 @@ impl Build<'_> {
             }
             _ => {
                 let hint = "a map here leads to values that can be read from their form";
-                return Err(Error::new(&data_path, "the type of the values is not known here", hint));
+                return Err(Error::new(
+                    &data_path,
+                    "the type of the values is not known here",
+                    hint,
+                ));
             }
         };
         self.look(&own, &named, &path.key("key"))

@@ -13,6 +13,8 @@ pub(super) enum Need {
     Nothing,
     /// A frame of Ethernet.
     Link,
+    /// One with a tag.
+    Tag,
     /// Of this kind, as the link layer says.
     Network(u16),
     /// Of this protocol.
@@ -34,8 +36,18 @@ pub(super) struct Field {
 /// Names, first bits and sizes of a header's fields.
 type Fields = &'static [(&'static str, u32, u32, Kind)];
 
-const ETHER: Fields =
-    &[("daddr", 0, 48, Kind::Ether), ("saddr", 48, 48, Kind::Ether), ("type", 96, 16, Kind::EtherType)];
+const ETHER: Fields = &[
+    ("daddr", 0, 48, Kind::Ether),
+    ("saddr", 48, 48, Kind::Ether),
+    ("type", 96, 16, Kind::EtherType),
+];
+
+const VLAN: Fields = &[
+    ("pcp", 112, 3, Kind::Integer),
+    ("dei", 115, 1, Kind::Integer),
+    ("id", 116, 12, Kind::Integer),
+    ("type", 128, 16, Kind::EtherType),
+];
 
 const IP: Fields = &[
     ("version", 0, 4, Kind::Integer),
@@ -165,6 +177,7 @@ const COMP: Fields = &[
 /// Headers by name: what a packet must be, where the place of its own checksum, the fields.
 const HEADERS: &[(&str, Base, Need, Option<u8>, Fields)] = &[
     ("ether", Base::Link, Need::Link, None, ETHER),
+    ("vlan", Base::Link, Need::Tag, None, VLAN),
     ("ip", Base::Network, Need::Network(0x0800), Some(10), IP),
     ("ip6", Base::Network, Need::Network(0x86dd), None, IP6),
     ("arp", Base::Network, Need::Network(0x0806), None, ARP),

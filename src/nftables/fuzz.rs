@@ -24,8 +24,7 @@ pub fn load(text: &str) {
             assert!(loaded.is_ok(), "{listed}: {loaded:?}");
             let steady = |text: String| {
                 // Handles count what has been.
-                let mut value: serde_json::Value =
-                    serde_json::from_str(&text).unwrap_or_default();
+                let mut value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
                 for object in value["nftables"].as_array_mut().into_iter().flatten() {
                     for (_, inside) in object.as_object_mut().into_iter().flatten() {
                         inside.as_object_mut().and_then(|inside| inside.remove("handle"));

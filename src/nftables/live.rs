@@ -71,8 +71,14 @@ pub(super) fn settle(ruleset: &mut Ruleset, how: super::lower::For<'_>) {
         for set in &mut table.sets {
             let Some(live) = set.live.clone() else { continue };
             let mut states = super::build::States::new();
-            let build =
-                Build::new(how.near, table.family, &members, &mut program, &mut states, how.workers);
+            let build = Build::new(
+                how.near,
+                table.family,
+                &members,
+                &mut program,
+                &mut states,
+                how.workers,
+            );
             if std::mem::take(&mut set.cleared) {
                 live.clear();
             }

@@ -21,8 +21,8 @@ use crate::{
     graph::Nanos,
     netfilter::{
         nft::{
-            At, BaseChain, Chain, Count, Elements, Family, Kind, Limit, MOST_CALLS, Object, Program,
-            Quota, Set, State, Table as Live,
+            At, BaseChain, Chain, Count, Elements, Family, Kind, Limit, MOST_CALLS, Object,
+            Program, Quota, Set, State, Table as Live,
         },
         rule::{Hook, priority},
     },
@@ -116,15 +116,13 @@ fn objects(table: &mut Table, members: &mut Members, how: For<'_>) -> Result<(),
     for object in &mut table.objects {
         let value = Value::Object(object.body.clone());
         let made = match object.kind {
-            "counter" => {
-                counted(&value, &Path::Root).map(|(packets, bytes)| {
-                    let begin = || State::Count(Arc::new(Count::new(how.workers, packets, bytes)));
-                    match object.state.get_or_insert_with(begin) {
-                        State::Count(count) => Some(Object::Count(count.clone())),
-                        _ => None,
-                    }
-                })
-            }
+            "counter" => counted(&value, &Path::Root).map(|(packets, bytes)| {
+                let begin = || State::Count(Arc::new(Count::new(how.workers, packets, bytes)));
+                match object.state.get_or_insert_with(begin) {
+                    State::Count(count) => Some(Object::Count(count.clone())),
+                    _ => None,
+                }
+            }),
             "limit" => rate(&value, &Path::Root).map(|(rate, over)| {
                 let begin = || State::Limit(Arc::new(Limit::new(rate)));
                 match object.state.get_or_insert_with(begin) {
@@ -141,7 +139,8 @@ fn objects(table: &mut Table, members: &mut Members, how: For<'_>) -> Result<(),
             }),
             _ => helper(&value, family).map(Some),
         };
-        let whose = || format!("{} {} of {} {}", object.kind, object.name, family.name(), table.name);
+        let whose =
+            || format!("{} {} of {} {}", object.kind, object.name, family.name(), table.name);
         let made = made.map_err(|error| error.below(&object.origin).of(whose))?;
         if let Some(made) = made {
             members.objects.insert((object.kind.to_owned(), object.name.clone()), made);
@@ -212,19 +211,11 @@ fn sets(
         let origin = set.origin.clone();
         let word = format!("{} {} of {} {name}", set.word(), set.name, family.name());
         let wrong = |error: Error| error.below(&origin).of(|| word.clone());
-        let stated_here =
-            changed.iter().find(|(of, stated)| *of == set.name && !stated.is_empty());
+        let stated_here = changed.iter().find(|(of, stated)| *of == set.name && !stated.is_empty());
         let is_changed = changed.iter().any(|(of, _)| *of == set.name);
         let can = !set.has_flag("interval") && matches!(set.says, Says::Nothing | Says::Values(_));
         let mut states = std::mem::take(&mut set.states);
-        let mut build = Build::new(
-            how.near,
-            family,
-            members,
-            program,
-            &mut states,
-            how.workers,
-        );
+        let mut build = Build::new(how.near, family, members, program, &mut states, how.workers);
         let lives = is_changed || set.has_flag("dynamic") || set.live.is_some();
         let made = if lives && can {
             let texts = match stated_here {
@@ -234,12 +225,10 @@ fn sets(
             let stated = stated(texts, &Path::Root.key("stmt")).map_err(wrong)?;
             live(set, stated, &build).map_err(wrong)
         } else {
-            let list: Vec<_> =
-                set.elements.iter().map(|one| (&one.value, one.until)).collect();
+            let list: Vec<_> = set.elements.iter().map(|one| (&one.value, one.until)).collect();
             let (stated, merges) = (&set.stated, set.merges);
             stated_kinds(stated).map_err(wrong)?;
-            let shape =
-                Shape { types: &set.types, says: &set.says, stated, merges, named: true };
+            let shape = Shape { types: &set.types, says: &set.says, stated, merges, named: true };
             let made = build.elements(&shape, &list, &Path::Root.key("elem"));
             made.map_err(wrong)
         };
@@ -303,14 +292,8 @@ fn rules(
             let handle = rule.handle;
             let whose = || format!("rule {handle} of {} {name} {}", family.name(), chain.name);
             let wrong = |error: Error| error.below(&rule.origin).of(whose);
-            let mut build = Build::new(
-                how.near,
-                family,
-                members,
-                program,
-                &mut rule.states,
-                how.workers,
-            );
+            let mut build =
+                Build::new(how.near, family, members, program, &mut rule.states, how.workers);
             let root = Path::Root.key("expr");
             for (at, statement) in rule.expr.iter().enumerate() {
                 build.statement(statement, &root.at(at)).map_err(wrong)?;
@@ -367,7 +350,11 @@ fn stand(
                 return wrong("type", "Operation not supported", "write filter");
             }
             if base.devices.is_empty() {
-                return wrong("dev", "the interface of the chain is missing", "add \"dev\" with its name");
+                return wrong(
+                    "dev",
+                    "the interface of the chain is missing",
+                    "add \"dev\" with its name",
+                );
             }
             let mut all = Vec::new();
             for name in &base.devices {
@@ -389,7 +376,11 @@ fn stand(
             return Ok(all);
         }
         (_, Family::Netdev) => {
-            return wrong("hook", "Operation not supported: no such hook of netdev", "write ingress");
+            return wrong(
+                "hook",
+                "Operation not supported: no such hook of netdev",
+                "write ingress",
+            );
         }
         ("prerouting", _) => Hook::PreRouting,
         ("input", _) => Hook::LocalIn,
@@ -397,7 +388,8 @@ fn stand(
         ("output", _) => Hook::LocalOut,
         ("postrouting", _) => Hook::PostRouting,
         (other, _) => {
-            let hint = "what may stand here: prerouting, input, forward, output, postrouting, ingress";
+            let hint =
+                "what may stand here: prerouting, input, forward, output, postrouting, ingress";
             return wrong("hook", &format!("no hook {other:?}"), hint);
         }
     };
@@ -405,15 +397,21 @@ fn stand(
         return wrong("dev", "the hook is one of all interfaces", "ask by iifname or oifname");
     }
     match base.kind {
-        Kind::Nat if hook == Hook::Forward => {
-            wrong("hook", "Operation not supported: nothing is translated there", "write prerouting or postrouting")
-        }
-        Kind::Nat if base.priority <= priority::CONNTRACK => {
-            wrong("prio", "Operation not supported: connections are not known yet", "write a number above -200")
-        }
-        Kind::Route if hook != Hook::LocalOut => {
-            wrong("hook", "Operation not supported: chains of type route stand at output", "write output")
-        }
+        Kind::Nat if hook == Hook::Forward => wrong(
+            "hook",
+            "Operation not supported: nothing is translated there",
+            "write prerouting or postrouting",
+        ),
+        Kind::Nat if base.priority <= priority::CONNTRACK => wrong(
+            "prio",
+            "Operation not supported: connections are not known yet",
+            "write a number above -200",
+        ),
+        Kind::Route if hook != Hook::LocalOut => wrong(
+            "hook",
+            "Operation not supported: chains of type route stand at output",
+            "write output",
+        ),
         _ => Ok(vec![made(At::Hook(hook))]),
     }
 }

@@ -208,8 +208,7 @@ pub(super) const DAYS: Names = &[
     ("Saturday", 6),
 ];
 
-pub(super) const BOOLEANS: Names =
-    &[("exists", 1), ("missing", 0), ("true", 1), ("false", 0)];
+pub(super) const BOOLEANS: Names = &[("exists", 1), ("missing", 0), ("true", 1), ("false", 0)];
 
 /// TCP options: kind and the bits of their fields.
 pub(super) type OptionFields = &'static [(&'static str, u32, u32)];
@@ -241,11 +240,7 @@ pub(super) const IP_OPTIONS: &[(&str, u8, OptionFields)] = &[
 /// Extension headers of IPv6 by name.
 pub(super) const EXTENSIONS: &[(&str, u8, OptionFields)] = &[
     ("hbh", 0, &[("nexthdr", 0, 8), ("hdrlength", 8, 8)]),
-    (
-        "rt",
-        43,
-        &[("nexthdr", 0, 8), ("hdrlength", 8, 8), ("type", 16, 8), ("seg-left", 24, 8)],
-    ),
+    ("rt", 43, &[("nexthdr", 0, 8), ("hdrlength", 8, 8), ("type", 16, 8), ("seg-left", 24, 8)]),
     (
         "frag",
         44,

@@ -24,12 +24,7 @@ type Ends = (u8, u8);
 
 impl Build<'_> {
     /// Adds the steps of a translation.
-    pub(super) fn nat(
-        &mut self,
-        name: &str,
-        inside: &Value,
-        path: &Path<'_>,
-    ) -> Result<(), Error> {
+    pub(super) fn nat(&mut self, name: &str, inside: &Value, path: &Path<'_>) -> Result<(), Error> {
         let what = match name {
             "snat" => NatWhat::Snat,
             "dnat" => NatWhat::Dnat,
@@ -52,7 +47,9 @@ impl Build<'_> {
                     Value::Array(all) => all.iter().collect(),
                     one => vec![one],
                 };
-                let known = |flag: &&Value| !matches!(flag.as_str(), Some("prefix" | "interval" | "concat"));
+                let known = |flag: &&Value| {
+                    !matches!(flag.as_str(), Some("prefix" | "interval" | "concat"))
+                };
                 if let Some(flag) = all.iter().find(|flag| known(flag)) {
                     let what = format!("the flag {flag} is not supported here");
                     let hint = "what may stand here: prefix, interval, concat";
@@ -155,7 +152,11 @@ impl Build<'_> {
         let both = lens == [of.len(), 2];
         if !both && lens != [of.len()] {
             let what = "datatype mismatch: the map says no addresses of the family";
-            return Err(Error::new(&data_path, what, "name a map to addresses, or to addresses and ports"));
+            return Err(Error::new(
+                &data_path,
+                what,
+                "name a map to addresses, or to addresses and ports",
+            ));
         }
         let last = if named.spans { own.at + named.data_len() as u8 } else { own.at };
         let ports = both.then(|| (own.at + of.len() as u8, last + of.len() as u8));

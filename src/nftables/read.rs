@@ -113,7 +113,9 @@ pub(super) fn read(before: &Ruleset, input: &str, now: Nanos) -> Result<Ruleset,
                 let what = format!("{other} is not supported here");
                 let hint = match other {
                     "list" | "reset" => "ask by `wagonway nft -j list ruleset`",
-                    _ => "what may stand here: add, create, insert, replace, delete, destroy, flush, rename",
+                    _ => {
+                        "what may stand here: add, create, insert, replace, delete, destroy, flush, rename"
+                    }
                 };
                 return Err(Error::new(&inner, what, hint));
             }
@@ -252,8 +254,10 @@ impl Ruleset {
                     "ct expectation" => "connections are announced by helpers: write ct helper",
                     "synproxy" => "write the statement synproxy with its values",
                     "secmark" => "there is no SELinux here",
-                    _ => "what may stand here: table, chain, rule, set, map, element, flowtable, counter, \
-                          quota, limit, ct helper, ruleset",
+                    _ => {
+                        "what may stand here: table, chain, rule, set, map, element, flowtable, counter, \
+                          quota, limit, ct helper, ruleset"
+                    }
                 };
                 Err(Error::new(path, format!("{kind} is not supported here"), hint))
             }
@@ -433,9 +437,7 @@ impl Ruleset {
         let at = match (handle.filter(|_| is_command), index) {
             (Some(handle), _) => {
                 let at = chain.rules.iter().position(|rule| rule.handle == handle);
-                Some(at.ok_or_else(|| {
-                    missing(&path.key("handle"), "rule", &handle.to_string())
-                })?)
+                Some(at.ok_or_else(|| missing(&path.key("handle"), "rule", &handle.to_string()))?)
             }
             (None, Some(index)) if index < chain.rules.len() => Some(index),
             (None, Some(index)) => {
@@ -488,8 +490,21 @@ impl Ruleset {
         now: Nanos,
     ) -> Result<(), Error> {
         let known = [
-            "family", "table", "name", "handle", "type", "map", "policy", "flags", "elem", "timeout",
-            "gc-interval", "size", "auto-merge", "stmt", "comment",
+            "family",
+            "table",
+            "name",
+            "handle",
+            "type",
+            "map",
+            "policy",
+            "flags",
+            "elem",
+            "timeout",
+            "gc-interval",
+            "size",
+            "auto-merge",
+            "stmt",
+            "comment",
         ];
         no_others(inside, &known, path)?;
         let name = text(inside, "name", path)?;

@@ -363,11 +363,7 @@ fn keys(
 }
 
 /// Ranges in order, which do not overlap.
-fn in_order(
-    mut all: Vec<Made>,
-    shape: &Shape<'_>,
-    path: &Path<'_>,
-) -> Result<Vec<Range>, Error> {
+fn in_order(mut all: Vec<Made>, shape: &Shape<'_>, path: &Path<'_>) -> Result<Vec<Range>, Error> {
     all.sort_by(|one, other| one.0.cmp(&other.0).then(other.1.cmp(&one.1)));
     let mut ranges: Vec<Range> = Vec::with_capacity(all.len());
     for (from, to, element, at) in all {

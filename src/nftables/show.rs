@@ -211,8 +211,7 @@ pub(super) fn limit(rate: &Rate, over: bool) -> Value {
 /// A quota as a statement.
 pub(super) fn quota(most: u64, used: u64, over: bool) -> Value {
     let ((most, unit), (used, used_unit)) = (scaled(most), scaled(used.min(most)));
-    let mut shown =
-        json!({ "val": most, "val_unit": unit, "used": used, "used_unit": used_unit });
+    let mut shown = json!({ "val": most, "val_unit": unit, "used": used, "used_unit": used_unit });
     if let (true, Some(shown)) = (over, shown.as_object_mut()) {
         shown.insert("inv".into(), true.into());
     }

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::netfilter::{
     nft::{
-        Cmp, Count, Decision, Elements, Limit, Object, Op, Quota, Rate, Set, SetUpdate, State,
-        Store, Table,
+        Cmp, Conns, Count, Decision, Elements, Limit, Object, Op, Quota, Rate, Set, SetUpdate,
+        State, Store, Table,
     },
     rule::{self, Hook},
 };
@@ -70,6 +70,7 @@ impl Build<'_> {
                 self.ops.push(Op::Object(object));
                 Ok(())
             }
+            "ct count" => self.conns(inside, path),
             "dup" => self.dup(inside, path),
             "flow" => self.flow(inside, path),
             "synproxy" => self.synproxy(inside, path),
@@ -78,7 +79,6 @@ impl Build<'_> {
                     "fwd" => "frames go where routes lead; write a route",
                     "tproxy" => "a router has no sockets that packets are for",
                     "ct timeout" => "set the sysctls net.netfilter.nf_conntrack_*_timeout",
-                    "ct count" => "limit open connections by iptables' connlimit",
                     "ct expectation" => "connections are announced by helpers: write ct helper",
                     "xt" => "write the rule in nft's own words, or load it by iptables-restore",
                     "last" => "write counter",
@@ -86,7 +86,7 @@ impl Build<'_> {
                     _ => {
                         "what may stand here: match, counter, limit, quota, mangle, set, map, meter, \
                          vmap, log, reject, snat, dnat, masquerade, redirect, queue, notrack, dup, flow, \
-                         ct helper, synproxy, accept, drop, return, continue, jump, goto"
+                         ct helper, ct count, synproxy, accept, drop, return, continue, jump, goto"
                     }
                 };
                 Err(Error::new(path, format!("{other} is not supported"), hint))
@@ -203,9 +203,8 @@ impl Build<'_> {
 
     fn vmap(&mut self, inside: &Value, path: &Path<'_>) -> Result<(), Error> {
         no_others(inside, &["key", "data"], path)?;
-        let missing = |key: &str| {
-            Error::new(&path.key(key), "this is missing", "a vmap has key and data")
-        };
+        let missing =
+            |key: &str| Error::new(&path.key(key), "this is missing", "a vmap has key and data");
         let key = inside.get("key").ok_or_else(|| missing("key"))?;
         let data = inside.get("data").ok_or_else(|| missing("data"))?;
         let own = self.expr(key, &path.key("key"))?;
@@ -265,7 +264,7 @@ impl Build<'_> {
             State::Count(count) => Op::Count(count),
             State::Limit(limit) => Op::Limit(limit, over),
             State::Quota(quota) => Op::Quota(quota, over),
-            State::Number(_) | State::Table(_) => return Ok(()),
+            State::Number(_) | State::Table(_) | State::Conns(_) => return Ok(()),
         });
         Ok(())
     }
@@ -293,6 +292,25 @@ impl Build<'_> {
                 Ok((self.state(path, || State::Quota(Arc::new(Quota::new(most, used)))), over))
             }
         }
+    }
+
+    /// `ct count`
+    fn conns(&mut self, inside: &Value, path: &Path<'_>) -> Result<(), Error> {
+        no_others(inside, &["val", "inv"], path)?;
+        let most = number(inside, "val", None, path)?;
+        let Ok(value) = u32::try_from(most) else {
+            let what = "Numerical result out of range";
+            return Err(Error::new(&path.key("val"), what, "write a smaller number"));
+        };
+        let not = inside.get("inv").and_then(Value::as_bool).unwrap_or(false);
+        let workers = self.workers;
+        let State::Conns(conns) = self.state(path, || State::Conns(Arc::new(Conns::new(workers))))
+        else {
+            return Ok(());
+        };
+        self.program.conns.push(conns.clone());
+        self.ops.push(Op::Conns(conns, rule::Is { not, value }));
+        Ok(())
     }
 
     /// An object by its kind and name.
@@ -339,9 +357,13 @@ impl Build<'_> {
                 let field = self.field(what, path)?;
                 self.need_types(field.types, path)?;
                 if matches!(field.base, crate::netfilter::nft::Base::Link) {
-                    return unable("ether", "headers of the link layer are written as packets leave");
+                    return unable(
+                        "ether",
+                        "headers of the link layer are written as packets leave",
+                    );
                 }
-                if matches!(self.transport, Some(132)) && field.sums.own.is_none()
+                if matches!(self.transport, Some(132))
+                    && field.sums.own.is_none()
                     && field.base == crate::netfilter::nft::Base::Transport
                 {
                     return unable("sctp", "its checksum cannot be mended");
@@ -553,7 +575,8 @@ impl Build<'_> {
             return Err(Error::new(&path.key("num"), what, "write a number, or a range of some"));
         }
         let (first, last) = self.ends(num, &all, &path.key("num"))?;
-        let number = |bytes: &[u8]| bytes.iter().fold(0_u16, |all, byte| all << 8 | u16::from(*byte));
+        let number =
+            |bytes: &[u8]| bytes.iter().fold(0_u16, |all, byte| all << 8 | u16::from(*byte));
         self.demand(path, "queue", super::build::hooks::NETWORK, None);
         let flags = flags(inside, &["bypass", "fanout"], path)?;
         self.ops.push(Op::Queue(rule::Nfqueue {
@@ -590,8 +613,7 @@ impl Build<'_> {
             None => named.timeout,
             Some(_) => {
                 let elem = elem.get("elem").unwrap_or(&Value::Null);
-                number(elem, "timeout", None, &path.key("elem").key("elem"))?
-                    .saturating_mul(SECOND)
+                number(elem, "timeout", None, &path.key("elem").key("elem"))?.saturating_mul(SECOND)
             }
         };
         let data = match (&named.says, inside.get("data")) {
@@ -714,6 +736,7 @@ impl Build<'_> {
             sack: flags.contains(&"sack-perm"),
             timestamp: flags.contains(&"timestamp"),
             ecn: false,
+            lax: true,
         }));
         Ok(())
     }

@@ -22,7 +22,8 @@ fn rule(family: &str, kind: &str, hook: &str, expr: Value) -> String {
         object
     };
     let set = json!({ "name": "s", "type": "ipv4_addr", "elem": ["10.0.0.1"] });
-    let map = json!({ "name": "m", "type": "ipv4_addr", "map": "inet_service", "flags": "dynamic" });
+    let map =
+        json!({ "name": "m", "type": "ipv4_addr", "map": "inet_service", "flags": "dynamic" });
     let table = json!({ "flowtable": of(json!({
         "name": "f", "hook": "ingress", "prio": 0, "dev": ["lan", "wan"]
     })) });
@@ -63,48 +64,134 @@ fn what_linux_is_asked_about_lists_itself_and_loads_again() {
 fn what_is_not_supported_is_refused_with_its_place_and_a_hint() {
     let payload = |protocol: &str, field: &str| json!({ "payload": { "protocol": protocol, "field": field } });
     for (text, place, what) in [
-        (forward(json!([{ "tproxy": { "port": 1 } }])), "expr[0].tproxy", "tproxy is not supported"),
-        (forward(json!([{ "ct count": { "val": 5 } }])), "expr[0].ct count", "ct count is not supported"),
+        (
+            forward(json!([{ "tproxy": { "port": 1 } }])),
+            "expr[0].tproxy",
+            "tproxy is not supported",
+        ),
+        (forward(json!([{ "ct count": { "val": -5 } }])), "ct count.val", "number is missing"),
+        (forward(json!([equal(payload("vlan", "id"), json!(5))])), "payload", "vlan cannot stand"),
         (forward(json!([{ "xt": null }])), "expr[0].xt", "xt is not supported"),
         (forward(json!([{ "last": null }])), "expr[0].last", "last is not supported"),
         (forward(json!([{ "fwd": { "dev": "wan" } }])), "expr[0].fwd", "fwd is not supported"),
-        (forward(json!([equal(json!({ "socket": { "key": "mark" } }), json!(1))])), "left.socket", "socket"),
-        (forward(json!([equal(json!({ "osf": { "key": "name" } }), json!("x"))])), "left.osf", "osf"),
-        (forward(json!([equal(json!({ "jhash": { "mod": 2 } }), json!(1))])), "left.jhash", "jhash"),
-        (forward(json!([equal(payload("tcp", "nothing"), json!(1))])), "payload.field", "tcp nothing"),
-        (forward(json!([equal(payload("vxlan", "vni"), json!(1))])), "payload.protocol", "vxlan vni"),
-        (forward(json!([equal(json!({ "meta": { "key": "iifkind" } }), json!("x"))])), "meta.key", "iifkind"),
-        (forward(json!([equal(json!({ "ct": { "key": "secmark" } }), json!(1))])), "ct.key", "secmark"),
+        (
+            forward(json!([equal(json!({ "socket": { "key": "mark" } }), json!(1))])),
+            "left.socket",
+            "socket",
+        ),
+        (
+            forward(json!([equal(json!({ "osf": { "key": "name" } }), json!("x"))])),
+            "left.osf",
+            "osf",
+        ),
+        (
+            forward(json!([equal(json!({ "jhash": { "mod": 2 } }), json!(1))])),
+            "left.jhash",
+            "jhash",
+        ),
+        (
+            forward(json!([equal(payload("tcp", "nothing"), json!(1))])),
+            "payload.field",
+            "tcp nothing",
+        ),
+        (
+            forward(json!([equal(payload("vxlan", "vni"), json!(1))])),
+            "payload.protocol",
+            "vxlan vni",
+        ),
+        (
+            forward(json!([equal(json!({ "meta": { "key": "iifkind" } }), json!("x"))])),
+            "meta.key",
+            "iifkind",
+        ),
+        (
+            forward(json!([equal(json!({ "ct": { "key": "secmark" } }), json!(1))])),
+            "ct.key",
+            "secmark",
+        ),
         (forward(json!([equal(payload("tcp", "dport"), json!(65_536))])), "match.right", "0-65535"),
-        (forward(json!([equal(payload("ip", "saddr"), json!("10.0.0"))])), "match.right", "cannot stand here"),
-        (forward(json!([equal(payload("tcp", "dport"), json!("@nobody"))])), "match.right", "No such file"),
-        (forward(json!([equal(payload("tcp", "dport"), json!("@s"))])), "match.right", "datatype mismatch"),
-        (forward(json!([equal(payload("tcp", "dport"), json!(1)), equal(payload("udp", "dport"), json!(1))])),
-            "expr[1]", "conflicting protocols"),
+        (
+            forward(json!([equal(payload("ip", "saddr"), json!("10.0.0"))])),
+            "match.right",
+            "cannot stand here",
+        ),
+        (
+            forward(json!([equal(payload("tcp", "dport"), json!("@nobody"))])),
+            "match.right",
+            "No such file",
+        ),
+        (
+            forward(json!([equal(payload("tcp", "dport"), json!("@s"))])),
+            "match.right",
+            "datatype mismatch",
+        ),
+        (
+            forward(json!([
+                equal(payload("tcp", "dport"), json!(1)),
+                equal(payload("udp", "dport"), json!(1))
+            ])),
+            "expr[1]",
+            "conflicting protocols",
+        ),
         (forward(json!([{ "accept": null }, { "drop": null }])), "expr[1]", "terminal statement"),
         (forward(json!([{ "jump": { "target": "nowhere" } }])), "jump.target", "chain \"nowhere\""),
         (forward(json!([{ "masquerade": null }])), "expr[0].masquerade", "masquerade cannot stand"),
-        (forward(json!([{ "mangle": { "key": { "ct": { "key": "zone" } }, "value": 5 } }])),
-            "expr[0].mangle", "ct zone set cannot stand"),
-        (forward(json!([{ "mangle": { "key": { "meta": { "key": "nftrace" } }, "value": 1 } }])),
-            "mangle.key.meta", "nftrace cannot be set"),
-        (forward(json!([{ "set": { "op": "add", "elem": payload("ip", "saddr"), "set": "@nobody" } }])),
-            "set.set", "No such file"),
+        (
+            forward(json!([{ "mangle": { "key": { "ct": { "key": "zone" } }, "value": 5 } }])),
+            "expr[0].mangle",
+            "ct zone set cannot stand",
+        ),
+        (
+            forward(json!([{ "mangle": { "key": { "meta": { "key": "nftrace" } }, "value": 1 } }])),
+            "mangle.key.meta",
+            "nftrace cannot be set",
+        ),
+        (
+            forward(
+                json!([{ "set": { "op": "add", "elem": payload("ip", "saddr"), "set": "@nobody" } }]),
+            ),
+            "set.set",
+            "No such file",
+        ),
         (forward(json!([{ "limit": { "rate": 0 } }])), "expr[0].limit", "out of range"),
         (forward(json!([{ "counter": "nobody" }])), "expr[0].counter", "No such file"),
-        (forward(json!([{ "flow": { "op": "add", "flowtable": "@nobody" } }])), "flow.flowtable", "No such"),
+        (
+            forward(json!([{ "flow": { "op": "add", "flowtable": "@nobody" } }])),
+            "flow.flowtable",
+            "No such",
+        ),
         (forward(json!([{ "log": { "level": "loud" } }])), "log.level", "no level"),
-        (forward(json!([{ "reject": { "type": "icmp", "expr": "never" } }])), "reject.expr", "no code"),
+        (
+            forward(json!([{ "reject": { "type": "icmp", "expr": "never" } }])),
+            "reject.expr",
+            "no code",
+        ),
         (forward(json!([{ "counter": null, "drop": null }])), "expr[0]", "is no statement"),
-        (forward(json!([{ "counter": { "packets": 1, "colour": 2 } }])), "counter.colour", "not supported here"),
+        (
+            forward(json!([{ "counter": { "packets": 1, "colour": 2 } }])),
+            "counter.colour",
+            "not supported here",
+        ),
         (rule("ip", "nat", "forward", json!([])), "chain", "nothing is translated there"),
         (rule("ip", "route", "input", json!([])), "chain", "type route"),
         (rule("ip", "filter", "egress", json!([])), "chain", "no hook"),
         (rule("bridge", "filter", "forward", json!([])), "table.family", "family \"bridge\""),
         (rule("arp", "filter", "input", json!([])), "table.family", "family \"arp\""),
-        (rule("netdev", "filter", "ingress", json!([])), "chain", "interface of the chain is missing"),
-        (rule("ip6", "filter", "forward", json!([equal(payload("ip", "saddr"), json!("10.0.0.1"))])),
-            "match.left", "conflicting protocols"),
+        (
+            rule("netdev", "filter", "ingress", json!([])),
+            "chain",
+            "interface of the chain is missing",
+        ),
+        (
+            rule(
+                "ip6",
+                "filter",
+                "forward",
+                json!([equal(payload("ip", "saddr"), json!("10.0.0.1"))]),
+            ),
+            "match.left",
+            "conflicting protocols",
+        ),
     ] {
         let error = refused(&text);
         assert!(error.contains(place) && error.contains(what), "{place}, {what}: {error}");
@@ -142,9 +229,10 @@ fn chains_in_a_circle_or_too_deep_are_refused() {
     let text = |chains: u32, last: Value| {
         let mut all = vec![json!({ "table": { "family": "ip", "name": "t" } })];
         let name = |at: u32| format!("c{at}");
-        all.extend((0..chains).map(|at| {
-            json!({ "chain": { "family": "ip", "table": "t", "name": name(at) } })
-        }));
+        all.extend(
+            (0..chains)
+                .map(|at| json!({ "chain": { "family": "ip", "table": "t", "name": name(at) } })),
+        );
         all.extend((0..chains - 1).map(|at| {
             json!({ "rule": { "family": "ip", "table": "t", "chain": name(at),
                 "expr": [{ "jump": { "target": name(at + 1) } }] } })
@@ -197,20 +285,28 @@ fn commands_change_what_is_there_and_a_listing_replaces_it() {
         json!({ "nftables": [{ verb: { kind: in_table(object) } }] }).to_string()
     };
     let count = |nft: &Nft, needle: &str| nft.list(&around).matches(needle).count();
-    nft.load(&command("add", "rule", json!({ "chain": "c", "expr": [{ "accept": null }] })), &around)
-        .unwrap();
+    nft.load(
+        &command("add", "rule", json!({ "chain": "c", "expr": [{ "accept": null }] })),
+        &around,
+    )
+    .unwrap();
     // What counted goes on counting.
     assert_eq!((count(&nft, "\"rule\":"), count(&nft, "\"packets\":7")), (2, 1));
-    nft.load(&command("insert", "rule", json!({ "chain": "c", "expr": [{ "drop": null }] })), &around)
-        .unwrap();
+    nft.load(
+        &command("insert", "rule", json!({ "chain": "c", "expr": [{ "drop": null }] })),
+        &around,
+    )
+    .unwrap();
     assert!(nft.list(&around).find("drop") < nft.list(&around).find("\"packets\":7"));
     nft.load(&command("delete", "rule", json!({ "chain": "c", "handle": 6 })), &around).unwrap();
     assert_eq!(count(&nft, "\"packets\":7"), 0);
     let replaced = json!({ "chain": "c", "handle": 7, "expr": [{ "counter": null }] });
     nft.load(&command("replace", "rule", replaced), &around).unwrap();
     assert_eq!(count(&nft, "accept\":null"), 0);
-    nft.load(&command("add", "element", json!({ "name": "s", "elem": ["10.0.0.2"] })), &around).unwrap();
-    nft.load(&command("delete", "element", json!({ "name": "s", "elem": ["10.0.0.1"] })), &around).unwrap();
+    nft.load(&command("add", "element", json!({ "name": "s", "elem": ["10.0.0.2"] })), &around)
+        .unwrap();
+    nft.load(&command("delete", "element", json!({ "name": "s", "elem": ["10.0.0.1"] })), &around)
+        .unwrap();
     assert_eq!((count(&nft, "10.0.0.2"), count(&nft, "10.0.0.1")), (1, 0));
     // Elements that packets may change are stated, listed and taken away all the same.
     let pair = json!([["10.0.0.9", 99]]);

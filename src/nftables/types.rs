@@ -180,9 +180,7 @@ impl Type {
                 Some(seconds) if self.kind == Kind::Seconds => {
                     self.fitting(seconds.checked_mul(1000), path)
                 }
-                Some(number) if self.kind != Kind::IfName => {
-                    self.fitting(Some(number), path)
-                }
+                Some(number) if self.kind != Kind::IfName => self.fitting(Some(number), path),
                 _ => Err(self.wrong(value, path)),
             },
             Value::Bool(on) => self.fitting(Some(u64::from(*on)), path),
@@ -197,12 +195,7 @@ impl Type {
     }
 
     /// All bits of a few values.
-    fn any_of(
-        self,
-        all: &[Value],
-        path: &Path<'_>,
-        near: Near<'_>,
-    ) -> Result<Vec<u8>, Error> {
+    fn any_of(self, all: &[Value], path: &Path<'_>, near: Near<'_>) -> Result<Vec<u8>, Error> {
         let mut bits = vec![0; self.len()];
         for (at, value) in all.iter().enumerate() {
             let more = self.read(value, &path.at(at), near)?;
@@ -215,7 +208,10 @@ impl Type {
         number.and_then(|number| self.number(number)).ok_or_else(|| {
             Error::new(
                 path,
-                format!("Value exceeds valid range 0-{}", u64::MAX >> (64 - self.bits.clamp(1, 64))),
+                format!(
+                    "Value exceeds valid range 0-{}",
+                    u64::MAX >> (64 - self.bits.clamp(1, 64))
+                ),
                 "write a number that fits the field",
             )
         })
@@ -295,12 +291,12 @@ impl Type {
                 };
                 self.fitting(Some(class.or_else(|| number(text)).ok_or_else(wrong)?), path)
             }
-            Kind::Hour => self.fitting(Some(clock(text).or_else(|| number(text)).ok_or_else(wrong)?), path),
+            Kind::Hour => {
+                self.fitting(Some(clock(text).or_else(|| number(text)).ok_or_else(wrong)?), path)
+            }
             Kind::Time => self.fitting(Some(date(text).ok_or_else(wrong)?), path),
             Kind::CtLabel => self.label(number(text).ok_or_else(wrong)?, path),
-            Kind::Seconds => {
-                self.fitting(number(text).ok_or_else(wrong)?.checked_mul(1000), path)
-            }
+            Kind::Seconds => self.fitting(number(text).ok_or_else(wrong)?.checked_mul(1000), path),
             _ => {
                 let named = self.names().iter().find(|(name, _)| *name == text);
                 let service = |protocol| (near.services)(text, protocol).map(u64::from);

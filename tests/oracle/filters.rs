@@ -88,14 +88,17 @@ families! {
         nat_two_routes: story("nf-nat-two-routes");
         nat_vlan: story("nf-nat-vlan");
         nft_and_iptables: story("nf-nft-and-iptables");
+        nft_catchall: story("nf-nft-catchall");
         nft_chains: story("nf-nft-chains");
         nft_concat: story("nf-nft-concat");
+        nft_count: story("nf-nft-count");
         nft_ct: story("nf-nft-ct");
         nft_dup: story("nf-nft-dup");
         nft_fib: story("nf-nft-fib");
         nft_filter: story("nf-nft-filter");
         nft_helper: story("nf-nft-helper");
         nft_ingress: story("nf-nft-ingress");
+        nft_ingress_six: story("nf-nft-ingress-six");
         nft_inet_nat: story("nf-nft-inet-nat");
         nft_limits: story("nf-nft-limits");
         nft_live: story("nf-nft-live");
@@ -114,7 +117,10 @@ families! {
         nft_sets: story("nf-nft-sets");
         nft_six: story("nf-nft-six");
         nft_six_inet: story("nf-nft-six-inet");
+        nft_six_more: story("nf-nft-six-more");
         nft_six_nat: story("nf-nft-six-nat");
+        nft_soup: story("nf-nft-soup");
+        nft_synproxy: story("nf-nft-synproxy");
         nft_timeouts: story("nf-nft-timeouts");
         nft_vmap: story("nf-nft-vmap");
         odd_file: story("nf-odd-file");

@@ -166,8 +166,8 @@ fn listed(out: &str) -> String {
                     let word = words.join(" . ");
                     inside.insert("map".to_owned(), word.into());
                 }
+                inside.values_mut().for_each(by_tens);
                 if let Some(serde_json::Value::Array(all)) = inside.get_mut("elem") {
-                    all.iter_mut().for_each(by_tens);
                     all.sort_by_key(ToString::to_string);
                 }
             }
@@ -186,13 +186,21 @@ fn listed(out: &str) -> String {
 fn by_tens(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Array(all) => all.iter_mut().for_each(by_tens),
-        serde_json::Value::Object(map) => map.iter_mut().for_each(|(key, value)| match key.as_str() {
-            "expires" => {
-                let tens = value.as_u64().unwrap_or(0).next_multiple_of(10);
-                *value = tens.into();
-            }
-            _ => by_tens(value),
-        }),
+        serde_json::Value::Object(map) => {
+            map.iter_mut().for_each(|(key, value)| match key.as_str() {
+                "expires" => {
+                    let tens = value.as_u64().unwrap_or(0).next_multiple_of(10);
+                    *value = tens.into();
+                }
+                "set" => {
+                    by_tens(value);
+                    if let serde_json::Value::Array(all) = value {
+                        all.sort_by_key(ToString::to_string);
+                    }
+                }
+                _ => by_tens(value),
+            })
+        }
         _ => {}
     }
 }

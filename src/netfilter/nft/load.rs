@@ -5,7 +5,10 @@
 //! - obeys: `nft_payload`, `nft_meta`, `nft_ct`, `nft_fib`, `nft_rt`, `nft_exthdr`, `nft_numgen`, `nft_hash`
 
 use std::net::IpAddr;
-use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use super::{Cx, Family, packet};
 use crate::netfilter::{
@@ -283,7 +286,8 @@ impl Load {
                 option(cx, found, *bit, *bits, at, len)
             }
             Self::Next(last, count, first) => {
-                let next = |last: u64| Some(if last + 1 < u64::from(*count) { last + 1 } else { 0 });
+                let next =
+                    |last: u64| Some(if last + 1 < u64::from(*count) { last + 1 } else { 0 });
                 let before = last.fetch_update(Relaxed, Relaxed, next).unwrap_or(0);
                 let now = next(before).unwrap_or(0);
                 number(&mut cx.scratch, at, len, now + u64::from(*first))

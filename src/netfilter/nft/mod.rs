@@ -20,8 +20,8 @@ mod table;
 pub use load::{Base, ConnKey, FibResult, Load, MetaKey, RtKey};
 pub use op::{Cmp, Decision, Join, NatOp, NatWhat, Object, Op, SetUpdate};
 pub use set::{Data, Element, Elements, Fields, Range, Set};
-pub use state::{Count, Limit, Quota, Rate, State, Stated};
-pub use store::{Sums, Store};
+pub use state::{Conns, Count, Limit, Quota, Rate, State, Stated};
+pub use store::{Store, Sums};
 pub use table::{Listed, Live, STATES, Table};
 
 use arrayvec::ArrayVec;
@@ -137,6 +137,8 @@ pub struct Program {
     pub templates: Vec<rule::Ct>,
     /// Gateways that rules copy packets to.
     pub gateways: Vec<std::net::IpAddr>,
+    /// What counts open connections.
+    pub conns: Vec<std::sync::Arc<Conns>>,
     /// Whether a rule asks for, or changes, connections, of IPv4 and of IPv6.
     pub tracks: [bool; 2],
 }

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use super::{
     Cx, Family, SCRATCH, Then,
     load::Load,
-    set::{Data, Found, Set},
-    state::{Count, Limit, Quota, State},
+    set::{self, Data, Set},
+    state::{Conns, Count, Limit, Quota, State},
     store::Store,
 };
 use crate::netfilter::{
     env::{Env, NatKind, NatRequest, Record, RecordKind},
-    eval::Verdict,
+    eval::{DropCause, Verdict},
+    matches::Found,
     rule::{self, TableName},
     targets,
     view::ConnState,
@@ -187,6 +188,8 @@ pub enum Op {
     Limit(Arc<Limit>, bool),
     /// Limits all in all; with `true` what is over goes on.
     Quota(Arc<Quota>, bool),
+    /// Counts open connections; goes on with up to so many, or with more.
+    Conns(Arc<Conns>, rule::Is<u32>),
     /// Asks an object.
     Object(Object),
     /// Writes a value.
@@ -231,7 +234,7 @@ impl Op {
         match self {
             Self::Load(load, _) => load.needs_tracking(),
             Self::Store(store, _) => matches!(store, Store::ConnMark | Store::ConnLabel),
-            Self::Nat(_) | Self::Template(_) | Self::Synproxy(_) => true,
+            Self::Nat(_) | Self::Template(_) | Self::Synproxy(_) | Self::Conns(..) => true,
             Self::Object(object) => matches!(object, Object::Helper(..)),
             _ => false,
         }
@@ -242,7 +245,9 @@ impl Op {
     pub(super) fn run<E: Env>(&self, cx: &mut Cx<'_, '_, '_, E>) -> Then {
         match self {
             Self::Load(load, at) => go(load.run(cx, usize::from(*at))),
-            Self::Compare(at, how, value) => go(compare(of(&cx.scratch, *at, value.len()), *how, value)),
+            Self::Compare(at, how, value) => {
+                go(compare(of(&cx.scratch, *at, value.len()), *how, value))
+            }
             Self::Range(at, not, from, to) => {
                 let own = of(&cx.scratch, *at, from.len());
                 go((from.as_ref() <= own && own <= to.as_ref()) != *not)
@@ -270,7 +275,7 @@ impl Op {
         let now = cx.view.about.now;
         match set.find(of(&cx.scratch, at, set.key_len), now) {
             Some(found) if !asks(&found, cx.worker, cx.view.len(), now) => Then::Break,
-            Some(Found::Element(element)) => match element.data {
+            Some(set::Found::Element(element)) => match element.data {
                 Data::Decision(decision) => Then::Do(decision),
                 _ => Then::Break,
             },
@@ -319,18 +324,21 @@ impl Op {
                 go(write(&mut cx.scratch, *at, &bytes[8 - len..]))
             }
             Self::Map(set, at, to) => self.map(cx, set, *at, *to),
-            Self::Objects(set, at) => {
-                match set.find(of(&cx.scratch, *at, set.key_len), now) {
-                    Some(Found::Element(element)) => match &element.data {
-                        Data::Object(object) => ask(object, cx),
-                        _ => Then::Break,
-                    },
+            Self::Objects(set, at) => match set.find(of(&cx.scratch, *at, set.key_len), now) {
+                Some(set::Found::Element(element)) => match &element.data {
+                    Data::Object(object) => ask(object, cx),
                     _ => Then::Break,
-                }
-            }
+                },
+                _ => Then::Break,
+            },
             Self::Update { .. } => self.update(cx),
             Self::Limit(limit, over) => go(limit.take(cx.view.len(), now) != *over),
             Self::Quota(quota, over) => go(quota.is_over(cx.view.len()) == *over),
+            Self::Conns(conns, upto) => match conns.ask(cx.view, upto, cx.worker, cx.env) {
+                Found::Hit => Then::On,
+                Found::Miss => Then::Break,
+                Found::HotDrop => Then::End(Verdict::Drop(DropCause::Malformed)),
+            },
             Self::Object(object) => ask(object, cx),
             Self::Store(store, at) => go(store.run(cx, usize::from(*at))),
             Self::Reject(four, six) => Then::End(Verdict::Reject(match cx.view.facts().family {
@@ -386,11 +394,11 @@ impl Op {
             return Then::Break;
         }
         match found {
-            Found::Element(element) => match &element.data {
+            set::Found::Element(element) => match &element.data {
                 Data::Value(value) => go(write(&mut cx.scratch, to, value)),
                 _ => Then::Break,
             },
-            Found::Live(live) => {
+            set::Found::Live(live) => {
                 let mut value = [0; 24];
                 live.data(&mut value);
                 go(write(&mut cx.scratch, to, &value))
@@ -454,17 +462,17 @@ fn compare(own: &[u8], how: Cmp, value: &[u8]) -> bool {
 
 /// Asks what an element remembers; whether the rule goes on.
 #[inline]
-fn asks(found: &Found<'_>, worker: usize, bytes: usize, now: crate::graph::Nanos) -> bool {
+fn asks(found: &set::Found<'_>, worker: usize, bytes: usize, now: crate::graph::Nanos) -> bool {
     match found {
-        Found::Live(live) => live.ask(bytes, now),
-        Found::Element(element) => element.states.iter().all(|(state, over)| match state {
+        set::Found::Live(live) => live.ask(bytes, now),
+        set::Found::Element(element) => element.states.iter().all(|(state, over)| match state {
             State::Count(count) => {
                 count.add(worker, bytes);
                 true
             }
             State::Limit(limit) => limit.take(bytes, now) != *over,
             State::Quota(quota) => quota.is_over(bytes) == *over,
-            State::Number(_) | State::Table(_) => true,
+            State::Number(_) | State::Table(_) | State::Conns(_) => true,
         }),
     }
 }

@@ -15,6 +15,12 @@ use std::sync::{
 
 use super::table::Table;
 use crate::graph::Nanos;
+use crate::netfilter::{
+    env::Env,
+    matches::{Found, connlimit::Counted},
+    rule::Is,
+    view::View,
+};
 
 /// A count of one worker, a cache line apart from the others'.
 #[derive(Debug, Default)]
@@ -117,7 +123,6 @@ impl Rate {
         });
         taken.is_ok()
     }
-
 }
 
 /// Buckets begin full: the clock may be younger than what they hold.
@@ -165,6 +170,34 @@ impl Quota {
     }
 }
 
+/// `ct count`: open connections that have met a rule.
+#[derive(Debug)]
+pub struct Conns(Counted);
+
+impl Conns {
+    /// None yet, of so many workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self(Counted::new(workers.max(1)))
+    }
+
+    /// Counts a packet's connection; whether there are up to so many then, or with `not` more.
+    pub(super) fn ask<E: Env>(
+        &self,
+        view: &View<'_>,
+        upto: &Is<u32>,
+        worker: usize,
+        env: &E,
+    ) -> Found {
+        self.0.ask_of(0, view, upto, worker, env)
+    }
+
+    /// Gives up connections of a worker that are over; looks at up to `most` of them.
+    pub fn sweep(&self, worker: usize, most: usize, is_open: &dyn Fn(u64) -> bool) {
+        self.0.sweep(worker, most, is_open);
+    }
+}
+
 /// What a statement or an object remembers.
 #[derive(Clone, Debug)]
 pub enum State {
@@ -176,6 +209,8 @@ pub enum State {
     Quota(Arc<Quota>),
     /// `numgen inc`: the last number.
     Number(Arc<AtomicU64>),
+    /// `ct count`
+    Conns(Arc<Conns>),
     /// `meter`: elements that packets add.
     Table(Arc<Table>),
 }
@@ -222,7 +257,9 @@ mod tests {
         let start = 1_700 * SECOND;
         let passed = (0..10).filter(|n| limit.take(100, start + n)).count();
         assert_eq!(passed, 3);
-        assert!(limit.take(100, start + SECOND / 5 + 10) && !limit.take(100, start + SECOND / 5 + 11));
+        assert!(
+            limit.take(100, start + SECOND / 5 + 10) && !limit.take(100, start + SECOND / 5 + 11)
+        );
         // Of bytes it holds what comes in a period and the burst.
         let limit = Limit::new(Rate { rate: 1000, period: SECOND, burst: 500, bytes: true });
         let passed = (0..10).filter(|n| limit.take(400, start + n)).count();

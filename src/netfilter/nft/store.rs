@@ -157,9 +157,8 @@ fn payload(
     before[..whole].copy_from_slice(&bytes[window.clone()]);
     bytes[place..place + span].copy_from_slice(&new[..span]);
     for at in (0..whole).step_by(2) {
-        let word = |bytes: &[u8]| {
-            u16::from_be_bytes([bytes[at], bytes.get(at + 1).copied().unwrap_or(0)])
-        };
+        let word =
+            |bytes: &[u8]| u16::from_be_bytes([bytes[at], bytes.get(at + 1).copied().unwrap_or(0)]);
         let (old, new) = (word(&before[..whole]), word(&bytes[window.clone()]));
         if old == new {
             continue;
@@ -173,7 +172,8 @@ fn payload(
     }
     for sum in [own, pseudo].into_iter().flatten() {
         // None is ever zero (`CSUM_MANGLED_0`), but where that is what was written.
-        if let Some(sum) = bytes.get_mut(sum..sum + 2).filter(|_| !(place..place + span).contains(&sum))
+        if let Some(sum) =
+            bytes.get_mut(sum..sum + 2).filter(|_| !(place..place + span).contains(&sum))
             && sum == [0, 0]
         {
             sum.fill(0xff);

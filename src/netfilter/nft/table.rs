@@ -319,19 +319,18 @@ mod tests {
     fn what_packets_add_is_found_until_its_time_is_over() {
         let table = Table::new(4, 0, 3, vec![Stated::Count]);
         let add = |n: u8, timeout, now| table.add(&[n; 4], &[], timeout, now).map(|added| added.1);
-        assert_eq!([add(1, 10, 0), add(1, 10, 5), add(2, 0, 5), add(3, 5, 5)], [
-            Some(true),
-            Some(false),
-            Some(true),
-            Some(true)
-        ]);
+        assert_eq!(
+            [add(1, 10, 0), add(1, 10, 5), add(2, 0, 5), add(3, 5, 5)],
+            [Some(true), Some(false), Some(true), Some(true)]
+        );
         // It is full, and nothing has ended yet.
         assert_eq!(add(4, 10, 9), None);
         assert!(table.find(&[1; 4], 9).is_some() && table.find(&[1; 4], 10).is_none());
         assert_eq!(add(4, 10, 11), Some(true));
         let live = table.find(&[2; 4], 11).unwrap();
         assert!(live.ask(100, 11));
-        let mut keys: Vec<_> = table.list(11).into_iter().map(|one| (one.key[0], one.left)).collect();
+        let mut keys: Vec<_> =
+            table.list(11).into_iter().map(|one| (one.key[0], one.left)).collect();
         keys.sort_unstable();
         assert_eq!(keys, [(2, 0), (4, 10)]);
         table.remove(&[2; 4], 11);

@@ -10,9 +10,7 @@ use crate::{
     dpdk::mbuf::Packet,
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     netfilter::{
-        Conn, DropCause, PacketFacts, PacketKind, Verdict, View, nft,
-        rule::Hook,
-        table::Filter,
+        Conn, DropCause, PacketFacts, PacketKind, Verdict, View, nft, rule::Hook, table::Filter,
     },
     tables::Tables,
 };
