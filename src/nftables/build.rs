@@ -50,6 +50,16 @@ pub(super) struct Named {
     pub(super) timeout: Nanos,
 }
 
+impl Named {
+    /// Bytes of what its elements say.
+    pub(super) fn data_len(&self) -> usize {
+        match &self.says {
+            Says::Values(types) => types.iter().map(|of| of.len()).sum(),
+            _ => 0,
+        }
+    }
+}
+
 /// What a table has that rules may name.
 #[derive(Debug, Default)]
 pub(super) struct Members {

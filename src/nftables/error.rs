@@ -64,18 +64,18 @@ pub(super) enum Path<'a> {
     /// The text itself, or what one begins with.
     Root,
     /// A member of an object.
-    Key(&'a Path<'a>, &'a str),
+    Key(&'a Self, &'a str),
     /// An element of a list.
-    Index(&'a Path<'a>, usize),
+    Index(&'a Self, usize),
 }
 
 impl<'a> Path<'a> {
-    pub(super) fn key(&'a self, key: &'a str) -> Path<'a> {
-        Path::Key(self, key)
+    pub(super) const fn key(&'a self, key: &'a str) -> Self {
+        Self::Key(self, key)
     }
 
-    pub(super) fn at(&'a self, index: usize) -> Path<'a> {
-        Path::Index(self, index)
+    pub(super) const fn at(&'a self, index: usize) -> Self {
+        Self::Index(self, index)
     }
 }
 

@@ -9,8 +9,8 @@ use super::{
     build::{Build, Says},
     error::{Error, Path},
     model::{self, Ruleset},
+    rates::counted,
     set::{bare, parts},
-    statement::counted,
 };
 use crate::{graph::Nanos, netfilter::nft::Stated as Kind};
 

@@ -12,8 +12,8 @@ use super::{
     build::{Build, Demand, Members, Named, Says, hooks, only},
     error::{Error, Path},
     model::{self, Ruleset, Table},
+    rates::{ROOM, counted, quota, rate, stated},
     set::Shape,
-    statement::{ROOM, counted, quota, rate, stated},
     types::Near,
 };
 use crate::{

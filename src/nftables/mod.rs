@@ -9,15 +9,18 @@
 //! hangs on them.
 
 mod build;
+mod effects;
 mod error;
 mod expr;
 mod fields;
 pub mod fuzz;
 mod live;
 mod lower;
+mod members;
 mod model;
 mod names;
 mod nat;
+mod rates;
 mod read;
 mod set;
 mod show;
@@ -25,6 +28,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod types;
+mod write;
 
 use std::sync::Arc;
 

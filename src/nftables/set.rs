@@ -77,12 +77,9 @@ impl Build<'_> {
         if let [of] = types {
             return self.ends_of(value, *of, path);
         }
-        let parts = match only(value) {
-            Some(("concat", Value::Array(parts))) => parts,
-            _ => {
-                let what = "a concatenation is missing here";
-                return Err(Error::new(path, what, "write {\"concat\": [...]}"));
-            }
+        let Some(("concat", Value::Array(parts))) = only(value) else {
+            let what = "a concatenation is missing here";
+            return Err(Error::new(path, what, "write {\"concat\": [...]}"));
         };
         if parts.len() != types.len() {
             let what = format!("{} values for {} fields", parts.len(), types.len());

@@ -29,6 +29,7 @@ mod clamp;
 mod fragments;
 mod hosts;
 mod neighbours;
+mod nftables;
 mod sets;
 mod six;
 

@@ -293,7 +293,7 @@ impl Load {
                 number(&mut cx.scratch, at, len, now + u64::from(*first))
             }
             Self::Any(count, first) => {
-                let any = u64::from(cx.env.random()) * u64::from(*count) >> 32;
+                let any = (u64::from(cx.env.random()) * u64::from(*count)) >> 32;
                 number(&mut cx.scratch, at, len, any + u64::from(*first))
             }
         }
@@ -390,7 +390,7 @@ fn option<E: Env>(
         return false;
     }
     let Some(bytes) = cx.view.bytes().get(start + from..start + from + span) else { return false };
-    if bit % 8 == 0 && bits % 8 == 0 {
+    if bit.is_multiple_of(8) && bits.is_multiple_of(8) {
         return put(&mut cx.scratch, at, bytes);
     }
     number(&mut cx.scratch, at, len, part(bytes, first, bits))
