@@ -4,7 +4,14 @@
 //! - gives: steps that leave the value in the scratch, and its types
 //! - obeys: libnftables-json(5), "EXPRESSIONS"
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use serde_json::Value;
 
@@ -82,6 +89,11 @@ pub(super) fn flags<'v>(
         .collect()
 }
 
+/// A number that nobody can foresee.
+fn chance() -> u64 {
+    RandomState::new().hash_one(0_u8)
+}
+
 impl Build<'_> {
     /// Whether an expression is a value that stands in the text, not one that packets have.
     pub(super) fn is_constant(value: &Value) -> bool {
@@ -109,11 +121,11 @@ impl Build<'_> {
             "concat" => self.concat(inside, path),
             "&" | "|" | "^" | "<<" | ">>" => self.binary(kind, inside, path),
             "map" => self.map(inside, &[], path),
-            "jhash" | "symhash" | "socket" | "osf" | "ipsec" | "tunnel" => Err(Error::new(
+            "jhash" | "symhash" => self.hash(kind, inside, path),
+            "socket" | "osf" | "ipsec" | "tunnel" => Err(Error::new(
                 path,
                 format!("{kind} is not supported"),
                 match kind {
-                    "jhash" | "symhash" => "spread packets by numgen",
                     "socket" => "a router has no sockets that packets are for",
                     _ => "ask by another field",
                 },
@@ -181,7 +193,7 @@ impl Build<'_> {
             other => Err(Error::new(
                 path,
                 format!("{other} is not supported"),
-                "what may stand here: payload, meta, ct, fib, rt, numgen, map, concat, exthdr, \
+                "what may stand here: payload, meta, ct, fib, rt, numgen, jhash, symhash, map, concat, exthdr, \
                  tcp option, ip option, &, |, ^, <<, >>",
             )),
         }
@@ -427,6 +439,48 @@ impl Build<'_> {
             },
             of,
         ))
+    }
+
+    /// `jhash` and `symhash`: one of so many numbers.
+    fn hash(&mut self, kind: &str, inside: &Value, path: &Path<'_>) -> Result<Typed, Error> {
+        no_others(inside, &["mod", "seed", "offset", "expr"], path)?;
+        let small = |key: &str, otherwise| {
+            let value = number(inside, key, otherwise, path)?;
+            u32::try_from(value).map_err(|_| {
+                let what = "Value too large for defined data type";
+                Error::new(&path.key(key), what, "write a smaller number")
+            })
+        };
+        let (count, first) = (small("mod", None)?, small("offset", Some(0))?);
+        if count == 0 {
+            return Err(Error::new(
+                &path.key("mod"),
+                "there is nothing to choose from",
+                "write 1 or more",
+            ));
+        }
+        let of = match kind {
+            "jhash" => {
+                let own =
+                    self.expr(inside.get("expr").unwrap_or(&Value::Null), &path.key("expr"))?;
+                (own.at, own.types.iter().map(|of| of.len() as u8).collect())
+            }
+            _ => (0, Box::default()),
+        };
+        // Without one, nobody can foresee the numbers.
+        let seed = match inside.get("seed") {
+            Some(_) => small("seed", None)?,
+            None => {
+                let begin = || State::Number(Arc::new(AtomicU64::new(chance())));
+                match self.state(path, begin) {
+                    State::Number(seed) => seed.load(Relaxed) as u32,
+                    _ => 0,
+                }
+            }
+        };
+        let at = self.room(4, path)?;
+        self.ops.push(Op::Hash { of, at, count, first, seed });
+        Ok(Typed { at, types: vec![Type::new(Kind::Mark, 32)] })
     }
 
     /// Several values, one behind the other.

@@ -96,6 +96,7 @@ families! {
         nft_dup: story("nf-nft-dup");
         nft_fib: story("nf-nft-fib");
         nft_filter: story("nf-nft-filter");
+        nft_hash: story("nf-nft-hash");
         nft_helper: story("nf-nft-helper");
         nft_ingress: story("nf-nft-ingress");
         nft_ingress_six: story("nf-nft-ingress-six");

@@ -9,6 +9,7 @@
 //! byte first, so that all of them compare alike. A step that cannot be taken leaves the rule, and the
 //! packet goes on to the next one.
 
+mod hash;
 mod load;
 mod op;
 mod packet;

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::{
-    Cx, Family, SCRATCH, Then,
+    Cx, Family, SCRATCH, Then, hash,
     load::Load,
     set::{self, Data, Set},
     state::{Conns, Count, Limit, Quota, State},
@@ -152,6 +152,20 @@ pub enum Op {
         len: u8,
         /// By so many; below zero backwards.
         by: i8,
+    },
+    /// Writes one of so many numbers, and the first of them, by a hash of a value: of its fields, each from a
+    /// multiple of four bytes on as the kernel's registers have them, or of the packet's flow.
+    Hash {
+        /// Where the value stands, and of which fields it is; of none for the flow.
+        of: (u8, super::Fields),
+        /// Where the number goes.
+        at: u8,
+        /// How many.
+        count: u32,
+        /// The first.
+        first: u32,
+        /// What the hash begins with.
+        seed: u32,
     },
     /// Goes on where a value compares so.
     Compare(u8, Cmp, Box<[u8]>),
@@ -322,6 +336,14 @@ impl Op {
                 };
                 let bytes = moved.unwrap_or(0).to_be_bytes();
                 go(write(&mut cx.scratch, *at, &bytes[8 - len..]))
+            }
+            Self::Hash { of, at, count, first, seed } => {
+                let hash = match of.1.is_empty() {
+                    true => targets::flow_hash(cx.view),
+                    false => hash::registers(&cx.scratch, of.0, &of.1, *seed),
+                };
+                let scaled = (u64::from(hash) * u64::from(*count)) >> 32;
+                go(write(&mut cx.scratch, *at, &(scaled as u32).wrapping_add(*first).to_be_bytes()))
             }
             Self::Map(set, at, to) => self.map(cx, set, *at, *to),
             Self::Objects(set, at) => match set.find(of(&cx.scratch, *at, set.key_len), now) {
