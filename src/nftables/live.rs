@@ -83,7 +83,7 @@ pub(super) fn settle(ruleset: &mut Ruleset, how: super::lower::For<'_>) {
                 live.clear();
             }
             for removed in std::mem::take(&mut set.removed) {
-                let gone = model::Element { value: removed, until: None };
+                let gone = model::Element { value: removed, until: None, origin: String::new() };
                 if let Ok(gone) = Stated::read(&gone, set, &build) {
                     live.remove(&gone.key, how.now);
                 }

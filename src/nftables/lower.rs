@@ -114,7 +114,9 @@ fn bit(at: At) -> u8 {
 fn objects(table: &mut Table, members: &mut Members, how: For<'_>) -> Result<(), Error> {
     let family = table.family;
     for object in &mut table.objects {
-        let value = Value::Object(object.body.clone());
+        let mut body = object.body.clone();
+        body.remove("comment");
+        let value = Value::Object(body);
         let made = match object.kind {
             "counter" => counted(&value, &Path::Root).map(|(packets, bytes)| {
                 let begin = || State::Count(Arc::new(Count::new(how.workers, packets, bytes)));
@@ -210,7 +212,20 @@ fn sets(
     for set in &mut table.sets {
         let origin = set.origin.clone();
         let word = format!("{} {} of {} {name}", set.word(), set.name, family.name());
-        let wrong = |error: Error| error.below(&origin).of(|| word.clone());
+        let elements: Vec<_> = set.elements.iter().map(|one| one.origin.clone()).collect();
+        // An element has a place of its own, where a command of its own has brought it.
+        let wrong = |mut error: Error| {
+            let rest = error.path.strip_prefix("elem[").and_then(|rest| rest.split_once(']'));
+            let own = rest.and_then(|(at, rest)| {
+                let own = elements.get(at.parse::<usize>().ok()?)?;
+                (!own.is_empty()).then(|| format!("{own}{rest}"))
+            });
+            match own {
+                Some(own) => error.path = own,
+                None => error = error.below(&origin),
+            }
+            error.of(|| word.clone())
+        };
         let stated_here = changed.iter().find(|(of, stated)| *of == set.name && !stated.is_empty());
         let is_changed = changed.iter().any(|(of, _)| *of == set.name);
         let can = !set.has_flag("interval") && matches!(set.says, Says::Nothing | Says::Values(_));
@@ -260,8 +275,13 @@ fn live(
         _ => 0,
     };
     // What cannot be read is found before anything is in force.
-    for element in &set.elements {
-        super::live::Stated::read(element, set, build)?;
+    for (at, element) in set.elements.iter().enumerate() {
+        let read = super::live::Stated::read(element, set, build);
+        read.map_err(|mut error| {
+            let rest = error.path.strip_prefix("elem").unwrap_or_default().to_owned();
+            error.path = format!("elem[{at}]{rest}");
+            error
+        })?;
     }
     let size = set.size.unwrap_or(ROOM);
     let fits = |table: &Arc<Live>| table.stated == stated && table.data_len == data_len;

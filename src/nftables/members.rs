@@ -7,16 +7,19 @@
 use serde_json::Value;
 
 use super::{
-    build::{Says, States},
+    build::{Build, Members, Says, States, only},
     error::{Error, Path},
     expr::{no_others, number, text},
     model::{Element, Ruleset, Set},
     rates::SECOND,
     read::{Verb, body, exists, listed, missing, words},
     set::{bare, parts},
-    types::Type,
+    types::{Near, Type},
 };
-use crate::graph::Nanos;
+use crate::{
+    graph::Nanos,
+    netfilter::nft::{Family, Program},
+};
 
 impl Ruleset {
     pub(super) fn add_set(
@@ -61,7 +64,8 @@ impl Ruleset {
             }
             return add_elements(set, verb, &elements, &path.key("elem"), now);
         }
-        let types = types(inside.get("type"), &path.key("type"))?;
+        let family = table.family;
+        let types = types(inside.get("type"), family, &path.key("type"))?;
         let says = match inside.get("map") {
             None if is_map => {
                 let what = "what the map leads to is missing";
@@ -71,9 +75,9 @@ impl Ruleset {
             Some(Value::String(word)) => match word.as_str() {
                 "verdict" => Says::Verdict,
                 "counter" | "quota" | "limit" | "ct helper" => Says::Object(word.clone()),
-                _ => Says::Values(types_of(inside.get("map"), &path.key("map"))?),
+                _ => Says::Values(types_of(inside.get("map"), family, &path.key("map"))?),
             },
-            other => Says::Values(types_of(other, &path.key("map"))?),
+            other => Says::Values(types_of(other, family, &path.key("map"))?),
         };
         let seconds = number(inside, "timeout", Some(0), path)?;
         let size = inside.get("size").map(|_| number(inside, "size", None, path)).transpose()?;
@@ -135,21 +139,23 @@ impl Ruleset {
         let name = text(inside, "name", path)?;
         let table = self.table_mut(inside, path)?;
         let Some(set) = table.set_mut(name) else { return Err(missing(path, "set", name)) };
-        set.origin = path.to_string();
         add_elements(set, verb, &listed(inside.get("elem")), &path.key("elem"), now)
     }
 }
 
 /// The types of a set's keys.
-fn types(value: Option<&Value>, path: &Path<'_>) -> Result<Vec<Type>, Error> {
-    let found = types_of(value, path)?;
+fn types(value: Option<&Value>, family: Family, path: &Path<'_>) -> Result<Vec<Type>, Error> {
+    let found = types_of(value, family, path)?;
     match found.len() {
         0 => Err(Error::new(path, "the type is missing", "add \"type\", as \"ipv4_addr\"")),
         _ => Ok(found),
     }
 }
 
-fn types_of(value: Option<&Value>, path: &Path<'_>) -> Result<Vec<Type>, Error> {
+fn types_of(value: Option<&Value>, family: Family, path: &Path<'_>) -> Result<Vec<Type>, Error> {
+    if let Some(("typeof", expr)) = value.and_then(only) {
+        return types_like(expr, family, &path.key("typeof"));
+    }
     let one = |word: &str| {
         Type::declared(word).ok_or_else(|| {
             let what = format!("the type {word:?} is not supported");
@@ -207,9 +213,19 @@ fn add_elements(
                 }
                 let left = seconds("expires").map_or(whole, |s| s.saturating_mul(SECOND));
                 let until = (whole != 0).then(|| now.saturating_add(left));
-                set.elements.push(Element { value: (*value).clone(), until });
+                let (value, origin) = ((*value).clone(), path.to_string());
+                set.elements.push(Element { value, until, origin });
             }
         }
     }
     Ok(())
+}
+
+/// The types of what an expression reads.
+fn types_like(expr: &Value, family: Family, path: &Path<'_>) -> Result<Vec<Type>, Error> {
+    let near = Near { links: &[], services: |_, _| None, again: true };
+    let (members, mut program, mut states) =
+        (Members::default(), Program::default(), States::new());
+    let mut build = Build::new(near, family, &members, &mut program, &mut states, 1);
+    Ok(build.expr(expr, path)?.types)
 }

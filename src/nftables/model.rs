@@ -114,6 +114,8 @@ pub(super) struct Element {
     pub(super) value: Value,
     /// When it is gone.
     pub(super) until: Option<Nanos>,
+    /// Where it stood in the text that brought it, until that is in force.
+    pub(super) origin: String,
 }
 
 /// An object that has a name.
@@ -171,7 +173,10 @@ impl Ruleset {
     /// What was stated is in force: places in texts mean nothing any more.
     pub(super) fn settled(&mut self) {
         for table in &mut self.tables {
-            table.sets.iter_mut().for_each(|set| set.origin.clear());
+            for set in &mut table.sets {
+                set.origin.clear();
+                set.elements.iter_mut().for_each(|element| element.origin.clear());
+            }
             table.objects.iter_mut().for_each(|object| object.origin.clear());
             for chain in &mut table.chains {
                 chain.origin.clear();

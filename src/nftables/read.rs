@@ -498,8 +498,7 @@ impl Ruleset {
                 _ => Ok(()),
             };
         }
-        let mut body = body(inside);
-        body.remove("comment");
+        let body = body(inside);
         let handle = table.next();
         let (name, origin) = (name.to_owned(), path.to_string());
         table.objects.push(Object { kind, name, handle, body, state: None, origin });

@@ -347,6 +347,40 @@ fn words_that_are_no_command_are_refused() {
 }
 
 #[test]
+fn an_element_that_is_none_is_named_by_its_own_place() {
+    let around = fuzz::around();
+    let mut nft = Nft::default();
+    nft.load(&forward(json!([])), &around).unwrap();
+    for (set, elem) in
+        [("s", json!(["10.0.0.2", "nobody"])), ("m", json!([["10.0.0.2", 5], ["x", 1]]))]
+    {
+        let add = json!({ "nftables": [{ "add": { "element": {
+            "family": "inet", "table": "t", "name": set, "elem": elem
+        } } }] });
+        let error = nft.load(&add.to_string(), &around).unwrap_err().to_string();
+        assert!(error.starts_with("nftables[0].add.element.elem[1]: "), "{error}");
+        assert!(error.contains(&format!(" {set} of inet t)")), "{error}");
+    }
+}
+
+#[test]
+fn types_may_be_those_of_an_expression() {
+    let of = json!({ "typeof": { "concat": [
+        { "payload": { "protocol": "ip", "field": "saddr" } }, { "meta": { "key": "iifname" } }
+    ] } });
+    let text = json!({ "nftables": [
+        { "table": { "family": "inet", "name": "t" } },
+        { "set": { "family": "inet", "table": "t", "name": "s", "type": of,
+            "elem": [{ "concat": ["10.0.0.1", "lan"] }] } },
+        { "counter": { "family": "inet", "table": "t", "name": "c", "comment": "mine" } },
+    ] });
+    fuzz::load(&text.to_string());
+    let mut nft = Nft::default();
+    nft.load(&text.to_string(), &fuzz::around()).unwrap();
+    assert!(nft.list(&fuzz::around()).contains("\"comment\":\"mine\""));
+}
+
+#[test]
 fn a_flowtable_is_a_hint() {
     let expr = json!([{ "flow": { "op": "add", "flowtable": "@f" } }, { "accept": null }]);
     fuzz::load(&forward(expr));
