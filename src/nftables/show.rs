@@ -50,6 +50,17 @@ fn list_table(table: &Table, near: Near<'_>, now: Nanos, all: &mut Vec<Value>) {
         body.insert("handle".into(), handle.into());
         body
     };
+    // Elements of maps may call chains, which therefore stand first.
+    for chain in &table.chains {
+        let mut body = member(&chain.name, chain.handle, Map::new());
+        if let Some(base) = &chain.base {
+            list_base(base, &mut body);
+        }
+        if let Some(comment) = &chain.comment {
+            body.insert("comment".into(), comment.clone());
+        }
+        all.push(one("chain", body));
+    }
     for object in &table.objects {
         let body = member(&object.name, object.handle, counted(object));
         all.push(one(object.kind, body));
@@ -65,16 +76,6 @@ fn list_table(table: &Table, near: Near<'_>, now: Nanos, all: &mut Vec<Value>) {
     for flowtable in &table.flowtables {
         let body = member(&flowtable.name, flowtable.handle, flowtable.body.clone());
         all.push(one("flowtable", body));
-    }
-    for chain in &table.chains {
-        let mut body = member(&chain.name, chain.handle, Map::new());
-        if let Some(base) = &chain.base {
-            list_base(base, &mut body);
-        }
-        if let Some(comment) = &chain.comment {
-            body.insert("comment".into(), comment.clone());
-        }
-        all.push(one("chain", body));
     }
     for chain in &table.chains {
         for rule in &chain.rules {
