@@ -22,6 +22,7 @@ pub mod multicast;
 pub mod ndisc;
 pub mod neighbour;
 pub mod netfilter;
+pub mod nftables;
 pub mod port;
 mod reassembly;
 pub mod route;

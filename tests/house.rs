@@ -85,6 +85,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tables",
         ],
     ),
+    // It makes steps of what is stated, with what helpers are called.
+    ("nftables", &["conntrack", "graph", "netfilter", "sets"]),
     ("route", ENGINE),
     ("sets", &["graph"]),
     ("tables", &["graph"]),

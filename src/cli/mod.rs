@@ -114,6 +114,9 @@ enum Command {
     /// Change or show the running router's sets, as ipset(8) does.
     #[command(disable_help_flag = true)]
     Ipset(ToolArgs),
+    /// Replace, change or show the running router's rules of nftables as JSON, as nft(8) does.
+    #[command(disable_help_flag = true)]
+    Nft(ToolArgs),
     /// List or change the running router's connections, as conntrack(8) does.
     #[command(disable_help_flag = true)]
     Conntrack(ToolArgs),
@@ -506,6 +509,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failed> {
         Command::Ip6tablesSave(args) => run_tool("ip6tables-save", args),
         Command::Ip6tablesRestore(args) => run_tool("ip6tables-restore", args),
         Command::Ipset(args) => run_tool("ipset", args),
+        Command::Nft(args) => run_tool("nft", args),
         Command::Conntrack(args) => run_tool("conntrack", args),
         Command::Nfct(args) => run_tool("nfct", args),
         Command::Trace(args) => run_trace(args),
@@ -765,6 +769,12 @@ fn run_tool(program: &str, args: ToolArgs) -> Result<ExitCode, Failed> {
             let is_file = |word: &String| matches!(word.as_str(), "-f" | "-file" | "--file");
             let file = words.iter().position(is_file).and_then(|at| words.get(at + 1));
             Some(read_batch(file.map_or("-", String::as_str))?)
+        }
+        false if program == "nft" => {
+            let is_file = |word: &String| matches!(word.as_str(), "-f" | "--file");
+            let file = words.iter().position(is_file);
+            let name = file.map(|at| words.get(at + 1).map_or("-", String::as_str));
+            name.map(read_batch).transpose()?
         }
         true => {
             let plain = words.last().is_some_and(|word| !word.starts_with('-'));

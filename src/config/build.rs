@@ -74,6 +74,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
     };
     let netfilter = super::Netfilter {
         rules: [file_of(&file.netfilter.iptables), file_of(&file.netfilter.ip6tables)],
+        nftables: file_of(&file.netfilter.nftables),
         sets: file_of(&file.netfilter.ipset),
         nfct: file_of(&file.netfilter.nfct),
         track: file.netfilter.track,

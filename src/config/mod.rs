@@ -105,6 +105,8 @@ pub struct Config {
 pub struct Netfilter {
     /// Files with rules of IPv4 and IPv6; their paths start at the configuration file.
     pub rules: [Option<At<PathBuf>>; 2],
+    /// A file with rules of nftables.
+    pub nftables: Option<At<PathBuf>>,
     /// A file with sets.
     pub sets: Option<At<PathBuf>>,
     /// A file with commands of `nfct`.

@@ -264,6 +264,8 @@ section! {
         iptables "iptables": Option<At<PathBuf>> = Some(None);
         /// Rules of IPv6 as `ip6tables-save` prints them.
         ip6tables "ip6tables": Option<At<PathBuf>> = Some(None);
+        /// Rules as `nft -j list ruleset` prints them.
+        nftables "nftables": Option<At<PathBuf>> = Some(None);
         /// Sets as `ipset save` prints them, which are there before the rules.
         ipset "ipset": Option<At<PathBuf>> = Some(None);
         /// Timeouts with names, a command of `nfct` a line, which are there before the rules.

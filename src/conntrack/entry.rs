@@ -267,6 +267,11 @@ impl Entry {
         self.events |= event;
     }
 
+    /// Whether its zone counts for tuples of a direction.
+    pub const fn has_zone(&self, reply: bool) -> bool {
+        self.zone_dirs & if reply { 2 } else { 1 } != 0
+    }
+
     /// Whatever the helper keeps for it; 0 at first.
     pub const fn helper_data(&self) -> u32 {
         self.nodes[1].extra

@@ -15,6 +15,7 @@ use crate::{
         rule::{Chain, Counters, Family, Hook, Match, Ruleset, TableName, Target},
         table::{Filter, LOOPBACK, Lost},
     },
+    nftables::{self, Nft},
     port::table::Iface,
     sets::{self, Book, Said, Services},
 };
@@ -25,6 +26,9 @@ pub(super) struct Filtering {
     rulesets: [Ruleset; 2],
     slots: [Slots; 2],
     programs: [Option<Arc<Program>>; 2],
+    /// Rules of nftables, and how many workers count for them.
+    nft: Nft,
+    workers: usize,
     /// Connections are tracked though no rule asks for it.
     pub(super) tracks: bool,
     /// Which addresses stand for ones of the other family.
@@ -54,6 +58,8 @@ impl Filtering {
             rulesets: [Ruleset::new(Family::Four), Ruleset::new(Family::Six)],
             slots: [Slots::new(workers), Slots::new(workers)],
             programs: [None, None],
+            nft: Nft::default(),
+            workers,
             tracks: false,
             cross: None,
             short: false,
@@ -130,6 +136,34 @@ impl Router {
         sets.census(&sets::Around { now, uses: &uses, services })
     }
 
+    /// Carries a command of `nft` out; `input` is what it would read.
+    pub fn nft(
+        &mut self,
+        words: &[String],
+        input: Option<&str>,
+        services: Services,
+        now: Nanos,
+    ) -> nftables::Said {
+        let links = self.link_names();
+        let links: Vec<(u16, &str)> =
+            links.iter().map(|(index, name)| (*index, name.as_str())).collect();
+        let ports = self.frame_links();
+        let Filtering { nft, workers, .. } = &mut self.filtering;
+        let before = nft.program().cloned();
+        let around =
+            nftables::Around { links: &links, ports: &ports, services, workers: *workers, now };
+        let said = nft.command(words, input, &around);
+        let same = match (&before, nft.program()) {
+            (None, None) => true,
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            _ => false,
+        };
+        if !same {
+            self.filter_changed();
+        }
+        said
+    }
+
     /// Whether there is a set of this name.
     pub fn has_set(&self, name: &str) -> bool {
         self.filtering.sets.has(name)
@@ -203,6 +237,12 @@ impl Router {
         links.chain([(LOOPBACK, "lo".to_owned())]).collect()
     }
 
+    /// Interfaces by which frames come in.
+    fn frame_links(&self) -> Vec<u16> {
+        let ports = self.ifaces.iter().filter(|one| one.vlan.is_none() && one.vrf_table.is_none());
+        ports.map(|iface| iface.index).collect()
+    }
+
     /// Interfaces have come, gone or changed their names, which rules name.
     pub(super) fn recompile_filter(&mut self) {
         for at in 0..2 {
@@ -219,6 +259,18 @@ impl Router {
                 self.filtering.dirty = true;
             }
         }
+    }
+
+    /// The same of rules of nftables.
+    pub(super) fn recompile_nft(&mut self) {
+        let links = self.link_names();
+        let links: Vec<(u16, &str)> =
+            links.iter().map(|(index, name)| (*index, name.as_str())).collect();
+        let (ports, workers) = (self.frame_links(), self.filtering.workers);
+        let services: Services = |_, _| None;
+        let around =
+            nftables::Around { links: &links, ports: &ports, services, workers, now: self.now };
+        self.filtering.dirty |= self.filtering.nft.renew(&around);
     }
 
     /// Interfaces or their addresses have changed: connections that speak with what is gone are to end
@@ -255,8 +307,10 @@ impl Router {
             return false;
         }
         let programs = self.filtering.programs.clone();
-        let mut filter = Filter::new(programs, self.filtering.tracks, self.filtering.rules.clone())
-            .with_sets(self.filtering.sets.sets());
+        let nft = self.filtering.nft.program().cloned();
+        let mut filter =
+            Filter::new(programs, nft, self.filtering.tracks, self.filtering.rules.clone())
+                .with_sets(self.filtering.sets.sets());
         if let Some(net) = self.filtering.cross {
             filter = filter.with_cross(net);
         }
@@ -265,7 +319,8 @@ impl Router {
         filter.queues = self.queues.served().into();
         let idle = [false, true]
             .into_iter()
-            .all(|six| Hook::ALL.into_iter().all(|hook| filter.is_idle(six, hook)));
+            .all(|six| Hook::ALL.into_iter().all(|hook| filter.is_idle(six, hook)))
+            && !filter.has_ingress();
         self.filtering.filter = (!idle).then(|| Arc::new(filter));
         true
     }
@@ -281,6 +336,9 @@ impl Router {
         let mut wanted = Vec::new();
         let asks = |six, hooks: &[Hook]| hooks.iter().any(|hook| !filter.is_idle(six, *hook));
         let leaving = [Hook::Forward, Hook::PostRouting];
+        if filter.has_ingress() {
+            wanted.push("nf-ingress");
+        }
         if asks(false, &[Hook::PreRouting]) {
             if filter.short {
                 wanted.push("nf4-flowtable");

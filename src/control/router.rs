@@ -657,6 +657,7 @@ impl Router {
         self.publish_exceptions();
         if self.links_dirty {
             self.recompile_filter();
+            self.recompile_nft();
             self.note_lost();
         }
         if self.renew_filter() || self.links_dirty {

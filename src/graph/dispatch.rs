@@ -196,6 +196,13 @@ impl<T: Snapshot> Graph<T> {
                 };
             }
         }
+        // What comes in goes by the arc that ends where it is to go.
+        for index in 0..self.inputs.len() {
+            let name = self.inputs[index].0.target();
+            if let Some(arc) = self.arcs.iter().find(|arc| arc.end == name) {
+                self.inputs[index].1 = self.arc_target(arc.name, None, &enabled);
+            }
+        }
     }
 
     /// This worker's counters.

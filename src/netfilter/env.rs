@@ -244,6 +244,14 @@ pub trait Env {
         false
     }
 
+    /// The zone of the connection, of a direction or of both.
+    fn conn_zone(&self, _: &Conn, _reply: Option<bool>) -> Option<u16> {
+        None
+    }
+
+    /// Gives a connection that is not known yet a helper, unless it has one.
+    fn set_conn_helper(&mut self, _: &Conn, _helper: u16) {}
+
     /// The name of the helper of the connection that expected this one.
     fn helper(&self, _: &Conn) -> Option<&str> {
         None

@@ -222,6 +222,9 @@ impl Flows {
         if let Some(carrier) = &mut self.conntrack.carrier {
             self.log.tell_blocks(carrier, now);
         }
+        for conns in filter.nft().into_iter().flat_map(|nft| &nft.conns) {
+            conns.sweep(self.worker, BUDGET as usize, &|conn| self.is_open(conn));
+        }
         for program in filter.counting() {
             program.sweep(self.worker, BUDGET as usize, &|conn| self.is_open(conn));
         }

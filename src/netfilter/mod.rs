@@ -20,6 +20,7 @@ mod index;
 pub mod jobs;
 mod matches;
 mod memory;
+pub mod nft;
 pub mod nodes;
 mod program;
 mod proxy;

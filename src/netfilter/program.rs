@@ -191,6 +191,12 @@ impl Program {
         self.templates.get(usize::from(number))
     }
 
+    /// How many things `CT` rules ask for.
+    #[must_use]
+    pub fn template_count(&self) -> u16 {
+        self.templates.len() as u16
+    }
+
     /// Whether a rule may make packets longer, by at most 8 bytes in a table.
     #[must_use]
     #[inline]

@@ -395,6 +395,7 @@ mod tests {
             sack: true,
             timestamp: true,
             ecn: true,
+            lax: false,
         };
         let all = has::MSS | has::SCALE | has::SACK | has::STAMP | has::ECN;
         let asked = Options { has: all, mss: 1400, scale: 3, stamp: 5, echo: 0 };

@@ -58,7 +58,7 @@ impl Outcome {
 pub struct Place {
     /// The hook.
     pub hook: Hook,
-    /// The step at it; see [`Step::rank`](super::table::Step::rank).
+    /// The step at it; see [`Step::turn`](super::table::Step::turn).
     pub rank: u8,
     /// It passes where nobody listens.
     pub bypass: bool,

@@ -7,12 +7,10 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use arrayvec::ArrayVec;
-
 use super::{
-    Entry, Program,
+    Entry, Program, nft,
     queue::Served,
-    rule::{CtZone, Family, Hook, TableName},
+    rule::{CtZone, Family, Hook, TableName, priority},
 };
 use crate::{
     conntrack::{
@@ -39,8 +37,10 @@ pub enum Step {
     Track,
     /// A table's rules are met.
     Table(Entry),
-    /// Addresses are translated; the table says how, once a connection.
-    Translate(Side, Option<Entry>),
+    /// A base chain of nftables is met, by its number.
+    Chain(u16),
+    /// Addresses are translated; these say how, once a connection.
+    Translate(Side, Lookups),
     /// A helper reads what applications say, and sequence numbers follow what it changed.
     Help,
     /// The connection becomes known.
@@ -50,9 +50,22 @@ pub enum Step {
 }
 
 impl Step {
-    /// Its turn among all that there may be at a hook.
-    pub const fn rank(&self) -> u8 {
+    /// The last turn behind which a packet can be told to go on.
+    pub const LAST: u8 = 14;
+
+    /// The turn of a step of a plan. Tables have the same in each plan; where there are chains of nftables
+    /// as well, whose order anybody may choose, it is the place.
+    pub fn turn(plan: &[Self], at: usize) -> u8 {
+        match plan.iter().any(|step| matches!(step, Self::Chain(_))) {
+            true => u8::try_from(at).unwrap_or(u8::MAX),
+            false => plan[at].rank(),
+        }
+    }
+
+    /// Its turn among all that there may be at a hook beside chains of nftables.
+    const fn rank(&self) -> u8 {
         match self {
+            Self::Chain(_) => 0,
             Self::Table(entry) => match entry.table {
                 TableName::Raw => 0,
                 TableName::Mangle => 2,
@@ -68,6 +81,22 @@ impl Step {
             Self::Cross => 9,
         }
     }
+}
+
+/// Which of [`Filter::lookups`] a translation asks, in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    from: u16,
+    to: u16,
+}
+
+/// Rules that say how connections are translated.
+#[derive(Clone, Copy, Debug)]
+pub enum Lookup {
+    /// A table.
+    Table(Entry),
+    /// A base chain of nftables, by its number.
+    Chain(u16),
 }
 
 /// An address that an interface has lost, or with none the interface itself: connections that speak with
@@ -91,7 +120,7 @@ impl Lost {
 }
 
 /// What a hook asks, in order.
-pub type Plan = ArrayVec<Step, 10>;
+pub type Plan = Vec<Step>;
 
 /// Number of the interface by which the router sends to itself: none of a port's.
 pub const LOOPBACK: u16 = MAX_IFACES as u16;
@@ -100,6 +129,12 @@ pub const LOOPBACK: u16 = MAX_IFACES as u16;
 #[derive(Debug)]
 pub struct Filter {
     programs: [Option<Arc<Program>>; 2],
+    nft: Option<Arc<nft::Program>>,
+    lookups: Vec<Lookup>,
+    /// Chains of nftables that frames meet, by interface.
+    ingress: Vec<Vec<u16>>,
+    /// How many templates of connections the programs have.
+    templates: [u16; 2],
     /// Whether rules count open connections.
     counting: [bool; 2],
     plans: [[Plan; 5]; 2],
@@ -127,22 +162,42 @@ pub struct Filter {
 
 impl Filter {
     /// The filter of these programs; with `tracks` connections are tracked though no rule asks for it.
-    pub fn new(programs: [Option<Arc<Program>>; 2], tracks: bool, rules: Rules) -> Self {
+    pub fn new(
+        programs: [Option<Arc<Program>>; 2],
+        nft: Option<Arc<nft::Program>>,
+        tracks: bool,
+        rules: Rules,
+    ) -> Self {
         let asks = programs.iter().flatten().any(|program| program.needs_tracking());
-        let tracks = tracks || asks;
-        let plans = [0, 1]
-            .map(|six| Hook::ALL.map(|hook| Self::order(programs[six].as_deref(), hook, tracks)));
+        let asked = nft.as_deref().is_some_and(|nft| nft.tracks.contains(&true));
+        let tracks = tracks || asks || asked;
+        let mut lookups = Vec::new();
+        let mut plans = <[[Plan; 5]; 2]>::default();
+        for (six, plans) in plans.iter_mut().enumerate() {
+            let rules = (programs[six].as_deref(), nft.as_deref());
+            for hook in Hook::ALL {
+                plans[hook as usize] = Self::order(rules, six != 0, hook, tracks, &mut lookups);
+            }
+        }
         let helpers = [0, 1].map(|six| Self::helpers(programs[six].as_deref()));
         let mut gateways: Vec<IpAddr> =
             programs.iter().flatten().flat_map(|program| program.gateways()).collect();
+        gateways.extend(nft.iter().flat_map(|nft| nft.gateways.iter().copied()));
         gateways.sort_unstable();
         gateways.dedup();
         let (sets, lost, queues) = (Arc::default(), Arc::new([]), Arc::new([]));
         let counts = |at: usize| programs[at].as_ref().is_some_and(|one| one.counts_connections());
         let counting = [0, 1].map(counts);
+        let ingress = Self::ingress_of(nft.as_deref());
+        let count = |at: usize| programs[at].as_ref().map_or(0, |one| one.template_count());
+        let templates = [0, 1].map(count);
         let (cross, cross_policy, short) = (None, 0, false);
         Self {
             programs,
+            nft,
+            lookups,
+            ingress,
+            templates,
             counting,
             plans,
             helpers,
@@ -163,7 +218,7 @@ impl Filter {
         for plans in &mut self.plans {
             // Last of all, so that every table has had its word.
             for hook in [Hook::PreRouting, Hook::LocalOut] {
-                let _ = plans[hook as usize].try_push(Step::Cross);
+                plans[hook as usize].push(Step::Cross);
             }
         }
         // RFC 6146 section 4: five minutes of UDP, two hours and four minutes of TCP, four minutes where
@@ -192,30 +247,111 @@ impl Filter {
     }
 
     /// The steps of a hook by priority.
-    fn order(program: Option<&Program>, hook: Hook, tracks: bool) -> Plan {
+    ///
+    /// Where two have the same, chains of nftables come before tables of iptables, and younger ones before
+    /// older ones, as the kernel puts who registers later in front.
+    fn order(
+        (program, nft): (Option<&Program>, Option<&nft::Program>),
+        six: bool,
+        hook: Hook,
+        tracks: bool,
+        lookups: &mut Vec<Lookup>,
+    ) -> Plan {
+        use nft::{At, Kind};
         // A table that is there counts what passes, whether it has rules or not.
-        let entry = |table| program?.entry(table, hook);
-        let table = |table| entry(table).map(Step::Table);
-        let when = |step: Step| tracks.then_some(step);
-        let translates = program.is_some_and(|program| {
+        let entry = |table: TableName| program?.entry(table, hook);
+        let chains = || {
+            let all = nft.into_iter().flat_map(|nft| nft.bases.iter()).enumerate();
+            all.filter(move |(_, base)| base.family.takes(six) && base.at == At::Hook(hook))
+        };
+        let mut steps: Vec<(i32, Step)> = Vec::new();
+        let translates = nft.is_some_and(|nft| {
+            nft.bases.iter().any(|base| base.kind == Kind::Nat && base.family.takes(six))
+        }) || program.is_some_and(|program| {
             program.entries().iter().any(|entry| entry.table == TableName::Nat)
         });
-        let nat =
-            |side| (tracks && translates).then(|| Step::Translate(side, entry(TableName::Nat)));
         let begins = matches!(hook, Hook::PreRouting | Hook::LocalOut);
         let ends = matches!(hook, Hook::LocalIn | Hook::PostRouting);
-        let steps = [
-            table(TableName::Raw),
-            when(Step::Track).filter(|_| begins),
-            table(TableName::Mangle),
-            nat(Side::Destination).filter(|_| begins),
-            table(TableName::Filter),
-            table(TableName::Security),
-            nat(Side::Source).filter(|_| ends),
-            when(Step::Help).filter(|_| ends),
-            when(Step::Confirm).filter(|_| ends),
-        ];
-        steps.into_iter().flatten().collect()
+        if tracks && begins {
+            steps.push((priority::CONNTRACK, Step::Track));
+        }
+        if tracks && translates && (begins || ends) {
+            let from = lookups.len() as u16;
+            let mut asked: Vec<(i32, Lookup)> = chains()
+                .filter(|(_, base)| base.kind == Kind::Nat)
+                .map(|(at, base)| (base.priority, Lookup::Chain(at as u16)))
+                .collect();
+            let table = TableName::Nat;
+            asked.extend(entry(table).map(|at| (table.priority(hook), Lookup::Table(at))));
+            asked.sort_by_key(|(priority, _)| *priority);
+            lookups.extend(asked.into_iter().map(|(_, lookup)| lookup));
+            let side = if begins { Side::Destination } else { Side::Source };
+            let asked = Lookups { from, to: lookups.len() as u16 };
+            steps.push((TableName::Nat.priority(hook), Step::Translate(side, asked)));
+        }
+        let filters = chains().filter(|(_, base)| base.kind != Kind::Nat);
+        steps.extend(filters.map(|(at, base)| (base.priority, Step::Chain(at as u16))));
+        for table in TableName::ALL.into_iter().filter(|table| *table != TableName::Nat) {
+            steps.extend(entry(table).map(|at| (table.priority(hook), Step::Table(at))));
+        }
+        if tracks && ends {
+            steps.push((priority::HELPER, Step::Help));
+            steps.push((priority::CONFIRM, Step::Confirm));
+        }
+        steps.sort_by_key(|(priority, _)| *priority);
+        steps.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// For each interface the chains that its frames meet.
+    fn ingress_of(nft: Option<&nft::Program>) -> Vec<Vec<u16>> {
+        let mut ingress: Vec<Vec<u16>> = Vec::new();
+        for (number, base) in nft.into_iter().flat_map(|nft| nft.bases.iter()).enumerate() {
+            if let nft::At::Ingress(iface) = base.at {
+                let iface = usize::from(iface);
+                ingress.resize(ingress.len().max(iface + 1), Vec::new());
+                ingress[iface].push(number as u16);
+            }
+        }
+        ingress
+    }
+
+    /// Chains of nftables that frames of an interface meet.
+    #[inline]
+    pub fn ingress(&self, iface: u16) -> &[u16] {
+        self.ingress.get(usize::from(iface)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether frames meet any.
+    pub fn has_ingress(&self) -> bool {
+        !self.ingress.is_empty()
+    }
+
+    /// The rules of nftables.
+    pub fn nft(&self) -> Option<&nft::Program> {
+        self.nft.as_deref()
+    }
+
+    /// A packet's meeting with a base chain of nftables, by its number.
+    pub fn meeting(
+        &self,
+        number: u16,
+        six: bool,
+        hook: Hook,
+        worker: usize,
+    ) -> Option<nft::Meeting> {
+        let base = *self.nft()?.bases.get(usize::from(number))?;
+        Some(nft::Meeting { base, hook, worker, templates: self.templates[usize::from(six)] })
+    }
+
+    /// Whether what a chain of nftables changes may lead a packet of the router's own another way.
+    pub fn may_reroute(&self, number: u16) -> bool {
+        let base = self.nft().and_then(|nft| nft.bases.get(usize::from(number)));
+        base.is_some_and(|base| base.kind == nft::Kind::Route)
+    }
+
+    /// Who says how connections are translated.
+    pub fn lookups(&self, which: Lookups) -> &[Lookup] {
+        self.lookups.get(which.from.into()..which.to.into()).unwrap_or_default()
     }
 
     /// Whether a program listens to a queue.
@@ -230,7 +366,11 @@ impl Filter {
 
     /// What a `CT` rule wants of the connection that a packet makes, by the number it left on it.
     pub fn template(&self, six: bool, number: u8, mark: u32) -> Option<Template> {
-        let ct = self.program(six)?.template(number.into())?;
+        let own = self.templates[usize::from(six)];
+        let ct = match u16::from(number).checked_sub(own) {
+            Some(number) => self.nft()?.templates.get(usize::from(number))?,
+            None => self.program(six)?.template(number.into())?,
+        };
         let mark = mark as u16;
         let zone = |id, original, reply| Zone { id, original, reply };
         let zone = ct.zone.map(|stated| match stated {

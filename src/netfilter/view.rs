@@ -254,6 +254,40 @@ impl<'a> View<'a> {
         Some(Self { bytes, len, facts, about })
     }
 
+    /// A frame from its network header on, of which nothing has been proved; one that is no sound packet has
+    /// no transport header (`nft_set_pktinfo_ipv4_validate`).
+    #[must_use]
+    pub fn frame(bytes: &'a mut [u8], about: PacketFacts<'a>) -> Self {
+        let none = Facts {
+            family: Family::Four,
+            src: 0,
+            dst: 0,
+            protocol: 0,
+            fragment_offset: 0,
+            l4: 0,
+            broken: true,
+        };
+        let stated = |at: usize| match bytes.get(at..at + 2) {
+            Some([high, low]) => usize::from(*high) << 8 | usize::from(*low),
+            _ => usize::MAX,
+        };
+        let read = match about.link.last_chunk::<2>() {
+            Some([0x08, 0x00]) => Facts::of(bytes).filter(|facts| {
+                let len = stated(2);
+                facts.family == Family::Four
+                    && facts.l4 >= ipv4::HEADER_LEN
+                    && (facts.l4..=bytes.len()).contains(&len)
+            }),
+            Some([0x86, 0xdd]) => Facts::of(bytes).filter(|facts| {
+                let len = stated(4).saturating_add(ipv6::HEADER_LEN);
+                facts.family == Family::Six && len <= bytes.len()
+            }),
+            _ => None,
+        };
+        let (len, facts) = (bytes.len(), read.unwrap_or(none));
+        Self { bytes, len, facts, about }
+    }
+
     /// Its bytes.
     #[must_use]
     #[inline]

@@ -85,7 +85,11 @@ impl Lockstep {
     /// A command of the packet filter's programs; one that restores reads its file.
     fn tool(&mut self, program: &str, words: &[String]) -> IpOutput {
         let sets = program == "ipset" && words.first().is_some_and(|word| word == "restore");
-        let file = words.last().filter(|_| sets || program.ends_with("-restore"));
+        let named = words.iter().position(|word| word == "-f" || word == "--file");
+        let file = match program {
+            "nft" => named.and_then(|at| words.get(at + 1)),
+            _ => words.last().filter(|_| sets || program.ends_with("-restore")),
+        };
         let input = match file.map(std::fs::read_to_string) {
             Some(Err(error)) => {
                 let err = format!("{program}: {error}\n");

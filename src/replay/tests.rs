@@ -32,6 +32,7 @@ mod fragments;
 mod hosts;
 mod nat64;
 mod neighbours;
+mod nftables;
 mod queues;
 mod sets;
 mod six;

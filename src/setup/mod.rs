@@ -442,6 +442,17 @@ fn load_filter(config: &Config, router: &mut Router) -> Result<(), ConfigErrors>
             .set_filter_rules(rules, &TableName::ALL)
             .map_err(|fault| wrong(format!("{}: {fault}", path.display())))?;
     }
+    if let Some(path) = &config.netfilter.nftables {
+        let wrong = |message: String| config.error(path.place(), message, None);
+        let text = std::fs::read_to_string(&**path)
+            .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
+        let name = path.display().to_string();
+        let words = ["-j", "-f", &name].map(str::to_owned);
+        let said = router.nft(&words, Some(&text), iptables::service, 0);
+        if said.status != 0 {
+            return Err(wrong(said.err.trim_end().to_owned()));
+        }
+    }
     Ok(())
 }
 

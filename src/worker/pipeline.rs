@@ -28,13 +28,14 @@ use crate::{
     },
     l2::nodes::{Classify, EthernetInput},
     neighbour::nodes::{MartianLog, Punt, Punted},
-    netfilter::nodes::{Hooked, Nat64, Queue, Short},
+    netfilter::nodes::{Hooked, Ingress, Nat64, Queue, Short},
     port::nodes::{HandOver, HandedOver, Handover, HandoverRx, Sink, Spread, Tx},
     tables::Tables,
 };
 
 /// Where features can be switched on.
 pub const ARCS: &[ArcSpec] = &[
+    ArcSpec { name: "port-input", end: "classify", features: &["nf-ingress"] },
     ArcSpec {
         name: "ip4-pre-routing",
         end: "ip4-lookup",
@@ -99,7 +100,8 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         nodes.push(Box::new(spread));
     }
     nodes.extend([
-        Box::new(Classify) as Box<dyn Node<Tables>>,
+        Box::new(Ingress) as Box<dyn Node<Tables>>,
+        Box::new(Classify),
         Box::new(HandedOver),
         Box::new(HandOver::new(ways)),
         Box::new(Nat64),

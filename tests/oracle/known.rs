@@ -22,6 +22,11 @@ pub(crate) const KNOWN: &[Known] = &[
         "Linux mends the checksum for an option at an even place, and sends what no receiver takes",
     ),
     (
+        "nf-nft-options",
+        "lan:1000 > dmz:80 tcp SA topt=0102040578",
+        "Linux mends the checksum of an option at an odd place wrongly, and sends what no receiver takes",
+    ),
+    (
         "nf-tee",
         "other:2000 > dmz:53 udp len=200",
         "where packet and copy leave by one link, the copy is the second here and the first with Linux",

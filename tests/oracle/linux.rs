@@ -60,6 +60,12 @@ impl LinuxRouter {
             wires.calm();
         }
         for file in &topology.rules {
+            if file.ends_with(".json") {
+                let path = netfilter::rule_file(file).display().to_string();
+                let loaded = namespace.output("nft", &["-j", "-f", &path]);
+                check(&format!("nft -j -f {file}"), &loaded);
+                continue;
+            }
             let program = if file.ends_with(".v6") { "ip6tables" } else { "iptables" };
             // What a file says that its rules have counted holds.
             let call = netfilter::call(&format!("{program}-restore -c {file}"));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::outcome::Said;
 
 /// The programs.
-pub(crate) const PROGRAMS: [&str; 8] = [
+pub(crate) const PROGRAMS: [&str; 9] = [
     "iptables",
     "ip6tables",
     "iptables-save",
@@ -17,6 +17,7 @@ pub(crate) const PROGRAMS: [&str; 8] = [
     "ip6tables-restore",
     "conntrack",
     "ipset",
+    "nft",
 ];
 
 /// A command for one of the programs.
@@ -36,7 +37,8 @@ pub(crate) fn call(words: &str) -> Option<Call> {
     let first = all.next()?;
     let program = PROGRAMS.into_iter().find(|program| *program == first)?;
     let mut args: Vec<String> = all.collect();
-    if let (true, Some(last)) = (program.ends_with("-restore"), args.last_mut()) {
+    let reads = program == "nft" && args.iter().any(|word| word == "-f");
+    if let (true, Some(last)) = (reads || program.ends_with("-restore"), args.last_mut()) {
         *last = rule_file(last).display().to_string();
     }
     Some(Call { program, args })
@@ -44,8 +46,9 @@ pub(crate) fn call(words: &str) -> Option<Call> {
 
 /// A command with its rule file where it lies.
 pub(crate) fn spelled(words: &str) -> String {
-    let restores =
-        words.starts_with("iptables-restore ") || words.starts_with("ip6tables-restore ");
+    let restores = ["iptables-restore ", "ip6tables-restore ", "nft -j -f "]
+        .into_iter()
+        .any(|program| words.starts_with(program));
     match words.rsplit_once(' ') {
         Some((rest, file)) if restores => format!("{rest} {}", rule_file(file).display()),
         _ => words.to_owned(),
@@ -99,6 +102,16 @@ impl Said {
     /// - what a complaint says to help, behind its first line;
     /// - the order of tables, and tables that nothing has been said to.
     pub(crate) fn of_netfilter(mut self) -> Self {
+        if self.out.starts_with("{\"nftables\"") {
+            self.out = listed(&self.out);
+            return self;
+        }
+        // Where and why a text is refused is told in each router's own words.
+        let refuses = |line: &str| line.starts_with("nft: ") || line.contains("Error: ");
+        if self.status != 0 && self.err.lines().next().is_some_and(refuses) {
+            self.err = "refused\n".to_owned();
+            return self;
+        }
         let kept = |line: &&str| {
             !line.starts_with("# ")
                 && !line.starts_with("Size in memory:")
@@ -127,6 +140,68 @@ impl Said {
         }
         self.err = errors.iter().map(|line| format!("{line}\n")).collect();
         self
+    }
+}
+
+/// What `nft -j list ruleset` prints, an object a line: without handles, which count what has been; the
+/// interface of an ingress chain, which nft 1.0.6 leaves out; and how long elements live yet, but for
+/// tens of seconds begun. Members of sets are in no order.
+fn listed(out: &str) -> String {
+    let whole: serde_json::Value = serde_json::from_str(out).expect("a listing");
+    let all = whole["nftables"].as_array().expect("a list");
+    let mut lines: Vec<String> = all
+        .iter()
+        .filter(|object| object.get("metainfo").is_none())
+        .map(|object| {
+            let mut object = object.clone();
+            for inside in object.as_object_mut().into_iter().flatten() {
+                let inside = inside.1.as_object_mut().expect("an object");
+                inside.remove("handle");
+                if inside.get("hook").is_some_and(|hook| hook == "ingress") {
+                    inside.remove("dev");
+                }
+                // What a map leads to is written as one word, and read as a list.
+                if let Some(serde_json::Value::Array(all)) = inside.get("map") {
+                    let words: Vec<_> = all.iter().filter_map(|word| word.as_str()).collect();
+                    let word = words.join(" . ");
+                    inside.insert("map".to_owned(), word.into());
+                }
+                inside.values_mut().for_each(by_tens);
+                if let Some(serde_json::Value::Array(all)) = inside.get_mut("elem") {
+                    all.sort_by_key(ToString::to_string);
+                }
+            }
+            object.to_string()
+        })
+        .collect();
+    // Rules stay in order; what else there is has none.
+    lines.sort_by_key(|line| match line.starts_with("{\"rule\"") {
+        true => (true, String::new()),
+        false => (false, line.clone()),
+    });
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// An element whose time is told by tens of seconds.
+fn by_tens(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Array(all) => all.iter_mut().for_each(by_tens),
+        serde_json::Value::Object(map) => {
+            map.iter_mut().for_each(|(key, value)| match key.as_str() {
+                "expires" => {
+                    let tens = value.as_u64().unwrap_or(0).next_multiple_of(10);
+                    *value = tens.into();
+                }
+                "set" => {
+                    by_tens(value);
+                    if let serde_json::Value::Array(all) = value {
+                        all.sort_by_key(ToString::to_string);
+                    }
+                }
+                _ => by_tens(value),
+            })
+        }
+        _ => {}
     }
 }
 

@@ -267,7 +267,11 @@ fn toml(topology: &Topology, driver: Option<&str>) -> String {
         put(&mut text, format_args!("\n[netfilter]"));
     }
     for file in &topology.rules {
-        let program = if file.ends_with(".v6") { "ip6tables" } else { "iptables" };
+        let program = match file.rsplit_once('.') {
+            Some((_, "v6")) => "ip6tables",
+            Some((_, "json")) => "nftables",
+            _ => "iptables",
+        };
         // Beside the configuration where that has a place of its own.
         let path = match driver {
             None => file.clone(),

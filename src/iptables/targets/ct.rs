@@ -219,6 +219,7 @@ pub(super) static SYNPROXY: TargetEntry = TargetEntry {
             sack: args.has("sack-perm"),
             timestamp: args.has("timestamp"),
             ecn: args.has("ecn"),
+            lax: false,
         }))
     },
     save: |of, out| {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::Found;
 use crate::netfilter::env::Env;
-use crate::netfilter::rule::{ConnLimit, Family};
+use crate::netfilter::rule::{ConnLimit, Family, Is};
 use crate::netfilter::view::View;
 
 /// Blocks that share a line.
@@ -60,7 +60,7 @@ const COUNT: u64 = 0xffff_ffff;
 
 impl Counted {
     /// Nothing yet.
-    pub(super) fn new(workers: usize) -> Self {
+    pub(in crate::netfilter) fn new(workers: usize) -> Self {
         let conns = || (0..CONNS).map(|_| Conn::default()).collect();
         let rings = || (0..LINES * WAYS).map(|_| AtomicU32::new(NONE)).collect();
         Self {
@@ -219,7 +219,7 @@ impl Counted {
     }
 
     /// Asks about a packet.
-    pub(super) fn ask<E: Env>(
+    pub(in crate::netfilter) fn ask<E: Env>(
         &self,
         view: &View<'_>,
         ask: &ConnLimit,
@@ -230,6 +230,18 @@ impl Counted {
         let address = if ask.destination { facts.dst } else { facts.src };
         let bits = if facts.family == Family::Four { 32 } else { 128 };
         let block = address.checked_shr(bits - u32::from(ask.mask).min(bits)).unwrap_or(0);
+        self.ask_of(block, view, &ask.upto, worker, env)
+    }
+
+    /// Asks about a packet of a block.
+    pub(in crate::netfilter) fn ask_of<E: Env>(
+        &self,
+        block: u128,
+        view: &View<'_>,
+        upto: &Is<u32>,
+        worker: usize,
+        env: &E,
+    ) -> Found {
         let hash = super::hash(self.seed, &[block]);
         let conn = view.about.conn;
         self.tidy(hash, conn.id, worker, env);
@@ -238,7 +250,7 @@ impl Counted {
             false => Some(self.has(hash) + 1),
         };
         match count {
-            Some(count) => Found::of(ask.upto.holds(|most| count <= *most)),
+            Some(count) => Found::of(upto.holds(|most| count <= *most)),
             None => Found::HotDrop,
         }
     }

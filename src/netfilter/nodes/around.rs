@@ -281,6 +281,22 @@ impl Env for Around<'_> {
         true
     }
 
+    fn conn_zone(&self, conn: &Conn, reply: Option<bool>) -> Option<u16> {
+        let entry = self.entry(conn)?.1;
+        Some(if reply.is_none_or(|reply| entry.has_zone(reply)) { entry.zone } else { 0 })
+    }
+
+    fn set_conn_helper(&mut self, conn: &Conn, helper: u16) {
+        let id = ConnId::from_bits(conn.id);
+        if let Some(entry) = id.and_then(|id| self.own.conntrack.get_mut(id))
+            && !entry.is(status::CONFIRMED)
+            && entry.helper == 0
+        {
+            entry.helper = helper;
+            entry.status |= status::HELPER;
+        }
+    }
+
     fn helper(&self, conn: &Conn) -> Option<&str> {
         let master = self.entry(conn)?.1.master()?;
         let number = self.own.conntrack.get(master)?.helper;

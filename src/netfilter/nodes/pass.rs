@@ -26,9 +26,10 @@ use crate::{
         Conn, ConnState, DropCause, Entry, PacketFacts, PacketKind, Program, Record, RecordKind,
         Verdict, View, evaluate,
         flowtable::Paths,
+        nft,
         queue::Place,
         rule::{Hook, Reject, TableName},
-        table::{Filter, LOOPBACK, Step},
+        table::{Filter, LOOPBACK, Lookup, Step},
     },
     packet::{
         Flow, checksum, icmp4, icmp6,
@@ -199,11 +200,11 @@ pub(super) fn meet(
     let mut fate = Fate::On;
     let begin = match from {
         0 => 0,
-        from => plan.iter().position(|step| step.rank() >= from).unwrap_or(plan.len()),
+        from => (0..plan.len()).find(|at| Step::turn(plan, *at) >= from).unwrap_or(plan.len()),
     };
     let tracks = |step: &Step| matches!(step, Step::Track);
     let handed = handed && plan.iter().any(tracks);
-    for step in &plan[begin..] {
+    for (at, step) in plan.iter().enumerate().skip(begin) {
         // What comes before it has been done where the packet comes from.
         if handed && passage.meta.done & done::HANDED != 0 && !tracks(step) {
             continue;
@@ -211,8 +212,12 @@ pub(super) fn meet(
         fate = match *step {
             Step::Track => track(&mut passage, filter, cx),
             Step::Table(entry) => table(&mut passage, entry, filter, cx),
-            Step::Translate(side, entry) => {
-                translate::translate(&mut passage, side, entry, filter, cx)
+            Step::Chain(number) => {
+                let verdict = lookup(&mut passage, Lookup::Chain(number), filter, cx);
+                decide(&mut passage, verdict, cx)
+            }
+            Step::Translate(side, lookups) => {
+                translate::translate(&mut passage, side, lookups, filter, cx)
             }
             Step::Help => help::help(&mut passage, filter, cx),
             Step::Confirm => confirm(&mut passage, cx),
@@ -220,11 +225,22 @@ pub(super) fn meet(
         };
         if fate != Fate::On {
             if fate == Fate::Edge(QUEUED) {
-                passage.meta.place |= Place { hook, rank: step.rank(), bypass: false }.to_bits();
+                let rank = Step::turn(plan, at);
+                if rank > Step::LAST {
+                    // A plan of that many chains has no place to come back to.
+                    fate = Fate::Edge(QUEUE);
+                    break;
+                }
+                passage.meta.place |= Place { hook, rank, bypass: false }.to_bits();
             }
             break;
         }
-        if let (Some(before), Step::Table(_) | Step::Translate(..)) = (before, step)
+        let changes = match *step {
+            Step::Chain(number) => filter.may_reroute(number),
+            Step::Table(_) | Step::Translate(..) => true,
+            _ => false,
+        };
+        if let Some(before) = before.filter(|_| changes)
             && passage.way() != before
         {
             fate = reroute(&mut passage, cx);
@@ -379,21 +395,43 @@ pub(super) fn table(
     filter: &Filter,
     cx: &mut Cx<'_, Tables>,
 ) -> Fate {
-    let Some(program) = filter.program(passage.six) else { return Fate::On };
-    let verdict = rules(passage, program, entry, cx);
+    let verdict = lookup(passage, Lookup::Table(entry), filter, cx);
     decide(passage, verdict, cx)
+}
+
+/// What the rules that a packet meets say.
+pub(super) fn lookup(
+    passage: &mut Passage<'_>,
+    lookup: Lookup,
+    filter: &Filter,
+    cx: &mut Cx<'_, Tables>,
+) -> Verdict {
+    let met = match lookup {
+        Lookup::Table(entry) => {
+            filter.program(passage.six).map(|program| Met::Table(program, entry))
+        }
+        Lookup::Chain(number) => {
+            let meeting = filter.meeting(number, passage.six, passage.hook, cx.own.worker);
+            filter.nft().zip(meeting).map(|(program, meeting)| Met::Chain(program, meeting))
+        }
+    };
+    met.map_or(Verdict::Accept, |met| rules(passage, met, cx))
+}
+
+/// Rules that a packet meets.
+#[derive(Clone, Copy)]
+enum Met<'a> {
+    /// Those of a table.
+    Table(&'a Program, Entry),
+    /// Those of a base chain of nftables.
+    Chain(&'a nft::Program, nft::Meeting),
 }
 
 /// Bytes by which a packet may grow in a table.
 const ROOM: usize = 8;
 
-/// What a table's rules say.
-pub(super) fn rules(
-    passage: &mut Passage<'_>,
-    program: &Program,
-    entry: Entry,
-    cx: &mut Cx<'_, Tables>,
-) -> Verdict {
+/// What they say.
+fn rules(passage: &mut Passage<'_>, met: Met<'_>, cx: &mut Cx<'_, Tables>) -> Verdict {
     let (l3, len, flags) = (passage.packet.l3(), passage.ip_len(), passage.packet.flags());
     let own = flags.any(Flags::LOCAL_OUT);
     let kind = match () {
@@ -405,7 +443,8 @@ pub(super) fn rules(
     let (hop, iface) = (passage.packet.hop(), passage.packet.iface());
     let trace = passage.packet.trace();
     // Who adds to packets needs room behind them.
-    let grows = program.grows() && passage.packet.len() == l3 + len;
+    let may_grow = matches!(met, Met::Table(program, _) if program.grows());
+    let grows = may_grow && passage.packet.len() == l3 + len;
     if grows && !passage.packet.resize(l3 + len + ROOM) {
         return Verdict::Drop(DropCause::Target);
     }
@@ -447,7 +486,14 @@ pub(super) fn rules(
         path: (meta.done & done::LEARNS != 0).then_some(meta.stage),
         six: *six,
     };
-    let verdict = evaluate(program, entry, &mut view, &mut around, worker);
+    let verdict = match met {
+        Met::Table(program, entry) => evaluate(program, entry, &mut view, &mut around, worker),
+        Met::Chain(program, meeting) => {
+            // Nobody has said which of their answers are the same for all packets of a flow.
+            around.path = None;
+            nft::evaluate(program, &meeting, &mut view, &mut around)
+        }
+    };
     let path = around.path;
     let (about, len) = (view.about, view.len());
     match path {

@@ -115,7 +115,11 @@ pub(super) fn answer(around: &mut Around<'_>, how: &Synproxy, view: &View<'_>) -
         return failed;
     };
     let maker = around.maker();
-    if heard.is(flag::SYN, flag::ACK | flag::FIN | flag::RST) {
+    let (not_syn, not_ack) = match how.lax {
+        true => (0, flag::SYN),
+        false => (flag::ACK | flag::FIN | flag::RST, flag::FIN | flag::RST | flag::SYN),
+    };
+    if heard.is(flag::SYN, not_syn) {
         let asks_ecn = heard.is(flag::ECE | flag::CWR, 0);
         let asked = Options { has: options.has | if asks_ecn { has::ECN } else { 0 }, ..options };
         let offer = asked.offer(how, around.now);
@@ -135,7 +139,7 @@ pub(super) fn answer(around: &mut Around<'_>, how: &Synproxy, view: &View<'_>) -
         let _ = maker.send(&answer, Meta { conn, info, ..Meta::default() }, around.own);
         return Verdict::Stolen;
     }
-    if heard.is(flag::ACK, flag::FIN | flag::RST | flag::SYN) {
+    if heard.is(flag::ACK, not_ack) {
         return match hear(&heard, options, heard.seq, &maker, around.own, around.now) {
             true => Verdict::Stolen,
             false => Verdict::Drop(DropCause::Cookie),

@@ -20,9 +20,9 @@ use crate::{
     },
     graph::Cx,
     netfilter::{
-        DropCause, Entry, NatKind, NatRequest, Verdict, View,
+        DropCause, NatKind, NatRequest, Verdict, View,
         rule::Hook,
-        table::{Filter, Side},
+        table::{Filter, Lookups, Side},
     },
     packet::ipv4::protocol,
     tables::Tables,
@@ -55,7 +55,7 @@ const fn side_of(hook: Hook) -> Side {
 pub(super) fn translate(
     passage: &mut Passage<'_>,
     side: Side,
-    entry: Option<Entry>,
+    lookups: Lookups,
     filter: &Filter,
     cx: &mut Cx<'_, Tables>,
 ) -> Fate {
@@ -75,14 +75,19 @@ pub(super) fn translate(
     }
     let (_, done) = bits(side);
     if matches!(info, CtInfo::New | CtInfo::Related | CtInfo::RelatedReply) && state & done == 0 {
-        if let (Some(entry), Some(program)) = (entry, filter.program(passage.six)) {
-            let verdict = pass::rules(passage, program, entry, cx);
+        let is_done = |cx: &Cx<'_, Tables>| {
+            cx.own.conntrack.get(conn).map_or(0, |entry| entry.status) & done != 0
+        };
+        for lookup in filter.lookups(lookups) {
+            let verdict = pass::lookup(passage, *lookup, filter, cx);
             if verdict != Verdict::Accept {
                 return pass::decide(passage, verdict, cx);
             }
+            if is_done(cx) {
+                break;
+            }
         }
-        let state = cx.own.conntrack.get(conn).map_or(0, |entry| entry.status);
-        if state & done == 0 {
+        if !is_done(cx) {
             cx.own.bind_nothing(conn, manip(side), cx.now);
         }
     } else if moved(passage, conn, info, cx) {

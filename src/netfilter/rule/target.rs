@@ -336,4 +336,6 @@ pub struct Synproxy {
     pub timestamp: bool,
     /// `--ecn`
     pub ecn: bool,
+    /// As nftables has it: what else a segment says beside SYN or ACK is not looked at.
+    pub lax: bool,
 }

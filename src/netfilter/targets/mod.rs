@@ -259,18 +259,25 @@ fn is_fresh(view: &View<'_>) -> bool {
 }
 
 /// The queue of a packet: both directions of a connection have the same.
-fn queue_of(queue: &rule::Nfqueue, view: &View<'_>, worker: usize) -> u16 {
+pub(super) fn queue_of(queue: &rule::Nfqueue, view: &View<'_>, worker: usize) -> u16 {
     let count = u64::from(queue.queues.last.saturating_sub(queue.queues.first)) + 1;
-    let place = if queue.cpu_fanout {
-        worker as u64 % count
-    } else {
-        let facts = view.facts();
-        let both = facts.src ^ facts.dst;
-        let folded = both as u64 ^ (both >> 64) as u64 ^ u64::from(facts.protocol) << 32;
-        let mixed = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        (mixed * count) >> 32
-    };
+    let place =
+        if queue.cpu_fanout { worker as u64 % count } else { (mixed(view, 0) * count) >> 32 };
     queue.queues.first + place as u16
+}
+
+/// 32 bits that both directions between two addresses have alike.
+fn mixed(view: &View<'_>, more: u16) -> u64 {
+    let facts = view.facts();
+    let both = facts.src ^ facts.dst;
+    let folded = both as u64 ^ (both >> 64) as u64 ^ u64::from(facts.protocol) << 32;
+    (folded ^ u64::from(more) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}
+
+/// The same for the two directions of a flow, by its ports too.
+pub(super) fn flow_hash(view: &View<'_>) -> u32 {
+    let (src, dst) = view.ports();
+    mixed(view, src ^ dst) as u32
 }
 
 /// `CONNMARK`

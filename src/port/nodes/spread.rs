@@ -112,7 +112,7 @@ impl Node<Tables> for Spread {
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::To("classify"), Edge::Drop(Reason::HandoverFull)]
+        &[Edge::Arc("port-input"), Edge::Drop(Reason::HandoverFull)]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {

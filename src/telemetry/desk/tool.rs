@@ -1,5 +1,5 @@
 //! The packet filter's programs at the desk: `iptables`, `iptables-save`, `iptables-restore`, those of
-//! IPv6, and `ipset`.
+//! IPv6, `ipset`, and `nft`.
 //!
 //! - takes: a program's name, its words, and what it would read
 //! - gives: what the real one prints, and its exit status
@@ -62,7 +62,7 @@ fn program(name: &str) -> Option<(Program, bool)> {
 
 /// Whether a word is the name of one of the programs.
 pub fn is_tool(word: &str) -> bool {
-    program(word).is_some() || matches!(word, "conntrack" | "ipset" | "nfct")
+    program(word).is_some() || matches!(word, "conntrack" | "ipset" | "nfct" | "nft")
 }
 
 fn failed(err: String, status: u8) -> IpOutput {
@@ -124,6 +124,11 @@ impl Desk<'_> {
         }
         if tool.program == "nfct" {
             return super::nfct::nfct(self.router, &tool.words);
+        }
+        if tool.program == "nft" {
+            let said = self.router.nft(&tool.words, tool.input.as_deref(), service, self.now);
+            self.router.commit();
+            return IpOutput { out: said.out, err: said.err, status: said.status };
         }
         let Some((which, six)) = program(&tool.program) else {
             return failed(format!("there is no program {:?}\n", tool.program), 1);

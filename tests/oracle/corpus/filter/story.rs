@@ -66,16 +66,22 @@ pub(crate) fn story(name: &'static str) -> Family {
             _ => expand(line).iter().for_each(|line| story.line(line)),
         }
     }
-    for version in ["v4", "v6"] {
+    for version in ["v4", "v6", "json"] {
         let file = format!("{rules}.{version}");
         if rule_file(&file).exists() {
             story.family.topology.rules.push(file);
         }
     }
     story.line("$ conntrack -L");
-    story.line("$ iptables-save -c");
+    if rule_file(&format!("{rules}.json")).exists() {
+        story.line("$ nft -j list ruleset");
+    } else {
+        story.line("$ iptables-save -c");
+    }
     if story.family.topology.six {
         story.line("$ conntrack -L -f ipv6");
+    }
+    if story.family.topology.six && !rule_file(&format!("{rules}.json")).exists() {
         story.line("$ ip6tables-save -c");
     }
     story.family
