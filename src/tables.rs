@@ -94,6 +94,21 @@ impl Default for Tunables {
     }
 }
 
+/// Features that packets in transit may meet, of IPv4 and of IPv6.
+pub const IN_TRANSIT: [&[&str]; 2] = [
+    &[
+        "nf4-flowtable",
+        "ip4-reassemble",
+        "nf4-pre-routing",
+        "ip4-addresses",
+        "ip4-source-forward",
+        "ip4-clamp-mss",
+        "ip4-transit",
+        "nf4-forward",
+    ],
+    &["nf6-flowtable", "ip6-reassemble", "nf6-pre-routing", "ip6-transit", "nf6-forward"],
+];
+
 impl Snapshot for Tables {
     type Own = Flows;
 }
@@ -139,6 +154,8 @@ pub struct Tables {
     pub features: Vec<&'static str>,
     /// The packet filter; `None` while nothing is filtered or tracked.
     pub filter: Option<Arc<Filter>>,
+    /// Nobody looks at plain packets in transit but the look-up, of IPv4 and of IPv6.
+    pub straight: [bool; 2],
     /// Packets to follow.
     pub trace: Option<Arc<Session>>,
     /// Grows with each change of anything a destination cache may hold.

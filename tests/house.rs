@@ -35,7 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dpdk", &["packet"]),
     ("graph", &["dpdk", "packet"]),
     ("port", ENGINE),
-    ("l2", ENGINE),
+    // Plain packets leave from where they are proved to be so.
+    ("l2", &["dpdk", "graph", "packet", "publish", "tables", "route::", "route::rewrite"]),
     // Look-ups ask their table whole frames at a time, and their caches before it.
     (
         "ip4",
@@ -70,7 +71,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ndisc", ENGINE),
     ("neighbour", ENGINE),
     // A hook asks the worker's own connections.
-    ("netfilter", &["conntrack", "dpdk", "graph", "packet", "publish", "sets", "tables"]),
+    (
+        "netfilter",
+        &[
+            "conntrack",
+            "dpdk",
+            "graph",
+            "packet",
+            "publish",
+            "route::cache",
+            "route::rewrite",
+            "sets",
+            "tables",
+        ],
+    ),
     ("route", ENGINE),
     ("sets", &["graph"]),
     ("tables", &["graph"]),

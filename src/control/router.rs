@@ -35,7 +35,7 @@ use crate::{
         rib::{Prefix, RouteInfo},
         spec::{RouteSpec, RouteType, RuleSpec, proto, table},
     },
-    tables::{Tables, Tunables},
+    tables::{IN_TRANSIT, Tables, Tunables},
     worker::Injected,
 };
 
@@ -266,6 +266,7 @@ impl Router {
             wiring: 0,
             features: Vec::new(),
             filter: None,
+            straight: [false; 2],
             trace: None,
             generation: 1,
         };
@@ -683,6 +684,7 @@ impl Router {
                 wiring: self.wiring,
                 features: self.features.clone(),
                 filter: self.filtering.filter.clone(),
+                straight: self.straight(),
                 trace: self.trace.clone(),
                 generation: self.generation,
                 fib: Arc::clone(&old.fib),
@@ -729,6 +731,17 @@ impl Router {
             self.features = wanted;
             self.wiring += 1;
         }
+    }
+
+    /// Whether plain packets in transit meet nothing but their route, of IPv4 and of IPv6.
+    fn straight(&self) -> [bool; 2] {
+        let asked = [
+            self.policy.is_some() || !self.learned.no_transit() || self.tunables.destination_cache,
+            self.policy6.is_some() || !self.learned.no_output6(),
+        ];
+        let free = |at: usize| !IN_TRANSIT[at].iter().any(|name| self.features.contains(name));
+        // A traced packet shows each step of its way.
+        [0, 1].map(|at| self.trace.is_none() && !asked[at] && free(at))
     }
 
     fn poll_reclaim(&mut self) {

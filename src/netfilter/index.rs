@@ -3,7 +3,7 @@
 //! - takes: the rules of a chain, as boxes in the space of what a packet's headers and interfaces say;
 //!   a packet's [`Key`], a point in it
 //! - gives: a [`Cursor`] over the rules whose boxes have the point, and maybe some more, in order
-//! - costs: for each of a few trees a binary search or two, however many rules there are
+//! - costs: for each of a few trees a look or two where boundaries are, however many rules there are
 //!
 //! Rules are put apart by which of addresses and ports they ask for, so that those of a tree are about
 //! equally small and cuts part them without repeating many. Each tree cuts where boxes begin and end,
@@ -38,14 +38,24 @@ const LEAF: u32 = 1 << 31;
 pub(super) struct Key([u64; DIMS]);
 
 /// A cut along one dimension.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Cut {
     dim: u8,
     /// Its first boundary, and the place of what is behind that.
     first: u32,
     /// How many.
     count: u32,
+    /// Its first hint.
+    hints: u32,
+    /// How many, or 0 where the boundaries are few.
+    hint_count: u32,
+    /// The second boundary, from which on hints stand `1 << shift` apart.
+    base: u64,
+    shift: u8,
 }
+
+/// Boundaries that are looked through without hints.
+const UNHINTED: usize = if cfg!(test) { 2 } else { 16 };
 
 /// The trees of one chain.
 #[derive(Debug, Default)]
@@ -54,6 +64,8 @@ pub(super) struct Index {
     cuts: Vec<Cut>,
     /// Where each part of each cut begins.
     starts: Vec<u64>,
+    /// Of each stretch of a cut with many boundaries, the part in which it begins.
+    hints: Vec<u32>,
     /// What is in each part: a cut, or with [`LEAF`] rules.
     parts: Vec<u32>,
     /// What leaves hold: how many rules, and these.
@@ -67,6 +79,41 @@ impl Index {
         (count >= LEAST).then(|| grow::index(program, chain))
     }
 
+    /// The first and the last part of a cut that a value may be in.
+    #[inline]
+    fn within(&self, cut: &Cut, value: u64) -> (usize, usize) {
+        if cut.hint_count == 0 {
+            return (0, cut.count as usize - 1);
+        }
+        if value < cut.base {
+            return (0, 0);
+        }
+        let stretch = ((value - cut.base) >> cut.shift).min(u64::from(cut.hint_count) - 2) as usize;
+        let hints = &self.hints[cut.hints as usize + stretch..][..2];
+        (hints[0] as usize, hints[1] as usize)
+    }
+
+    /// Makes the hints of a cut whose boundaries are there.
+    fn hint(&mut self, cut: &mut Cut) {
+        let starts = &self.starts[cut.first as usize..][..cut.count as usize];
+        let (Some(base), Some(last)) = (starts.get(1), starts.last()) else { return };
+        if starts.len() <= UNHINTED {
+            return;
+        }
+        // About as many stretches as parts.
+        let shift = (last - base).checked_ilog2().unwrap_or(0);
+        let shift = shift.saturating_sub(starts.len().ilog2());
+        let stretches = ((last - base) >> shift) + 1;
+        cut.hints = self.hints.len() as u32;
+        (cut.base, cut.shift) = (*base, shift as u8);
+        let begins = (0..stretches).map(|stretch| base + (stretch << shift));
+        let part = |value| (starts.partition_point(|start| *start <= value) - 1) as u32;
+        self.hints.extend(begins.map(part));
+        // Behind the last stretch everything is in the last part.
+        self.hints.push(cut.count - 1);
+        cut.hint_count = self.hints.len() as u32 - cut.hints;
+    }
+
     /// The rules that may fit a packet.
     #[inline]
     pub(super) fn find(&self, key: &Key) -> Cursor<'_> {
@@ -77,8 +124,9 @@ impl Index {
                 let cut = &self.cuts[at as usize];
                 let (first, value) = (cut.first as usize, key.0[usize::from(cut.dim)]);
                 let starts = &self.starts[first..first + cut.count as usize];
-                // The first part begins at zero, so that there always is one.
-                let part = starts.partition_point(|start| *start <= value) - 1;
+                let (low, high) = self.within(cut, value);
+                // The part before the stretch's second boundary is the one that the stretch begins in.
+                let part = low + starts[low + 1..=high].partition_point(|start| *start <= value);
                 at = self.parts[first + part];
             }
             let leaf = &self.rules[(at & !LEAF) as usize..];

@@ -138,17 +138,21 @@ impl Tally<'_> {
         let ways = match counter {
             // Plain packets go straight to their route; all others are looked at first.
             Snmp::InReceives => {
-                self.edge("classify", |edge| *edge == Edge::Arc("ip4-pre-routing"))
-                    + self.node("ip4-input", |node| &node.packets)
+                self.edge("classify", |edge| {
+                    matches!(edge, Edge::Arc("ip4-pre-routing" | "ip4-post-routing"))
+                }) + self.node("ip4-input", |node| &node.packets)
             }
             Snmp::Ip6InReceives => {
-                self.edge("classify", |edge| *edge == Edge::Arc("ip6-pre-routing"))
-                    + self.node("ip6-input", |node| &node.packets)
+                self.edge("classify", |edge| {
+                    matches!(edge, Edge::Arc("ip6-pre-routing" | "ip6-post-routing"))
+                }) + self.node("ip6-input", |node| &node.packets)
             }
             // Where a filter looks at them, they are forwarded when it lets them pass.
             Snmp::Ip6OutForwDatagrams => {
                 let filtered = self.edge("nf6-forward", |edge| *edge == Edge::To("ip6-output"));
-                let short = self.edge("nf6-flowtable", |edge| matches!(edge, Edge::Arc(_)));
+                let way = Edge::Arc("ip6-post-routing");
+                let short = self.edge("nf6-flowtable", |edge| *edge == way)
+                    + self.edge("classify", |edge| *edge == way);
                 filtered
                     + short
                     + self.edge("ip6-forward", |edge| {
@@ -157,7 +161,9 @@ impl Tally<'_> {
             }
             Snmp::ForwDatagrams => {
                 let filtered = self.edge("nf4-forward", |edge| *edge == Edge::To("ip4-output"));
-                let short = self.edge("nf4-flowtable", |edge| matches!(edge, Edge::Arc(_)));
+                let way = Edge::Arc("ip4-post-routing");
+                let short = self.edge("nf4-flowtable", |edge| *edge == way)
+                    + self.edge("classify", |edge| *edge == way);
                 filtered
                     + short
                     + self.edge("ip4-forward", |edge| {

@@ -163,3 +163,21 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
         None => Cause::from_note(packet.note()).0.reason(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::IN_TRANSIT;
+
+    /// Who goes straight passes over these, and over nothing else.
+    #[test]
+    fn all_features_of_packets_in_transit_are_known() {
+        for (family, listed) in ["ip4", "ip6"].iter().zip(IN_TRANSIT) {
+            let arcs = ["pre-routing", "forwarding", "post-routing"];
+            let arcs = arcs.map(|arc| format!("{family}-{arc}"));
+            let features = ARCS.iter().filter(|arc| arcs.iter().any(|name| name == arc.name));
+            let features: Vec<_> = features.flat_map(|arc| arc.features).collect();
+            assert_eq!(features, listed.iter().collect::<Vec<_>>());
+        }
+    }
+}

@@ -67,29 +67,6 @@ const TRANSIT_EDGES: &[Edge] = {
 
 const DF: u8 = 0x40;
 
-/// The common case, in place: an untagged frame in and out that fits and has time to live.
-#[inline(always)]
-fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
-    let out = rewrite.out;
-    let odd = !packet.is_plain_at(14) | !rewrite.plain;
-    // A packet that leaves where it came from may call for a redirect.
-    let back = TRANSIT & (packet.iface() == out.iface);
-    let Some(bytes) = packet.data_mut().first_chunk_mut::<34>() else {
-        return false;
-    };
-    let total = u16::from_be_bytes([bytes[16], bytes[17]]);
-    if odd | back | (total > out.mtu) | (TRANSIT & (bytes[22] <= 1)) {
-        return false;
-    }
-    if TRANSIT {
-        let changed = checksum::ttl_decremented([bytes[22], bytes[23], bytes[24], bytes[25]]);
-        bytes[22..26].copy_from_slice(&changed);
-    }
-    rewrite.put(bytes);
-    packet.set_port(out.port);
-    true
-}
-
 /// What a packet in transit goes through before it is of the way it takes, in the kernel's order
 /// (`ip_forward`): the edge by which it ends, where it does not come so far.
 fn transit(packet: &mut Packet, out: HopOut, cx: &Cx<'_, Tables>) -> Result<(), u8> {
@@ -209,7 +186,7 @@ fn run<const TRANSIT: bool>(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Ou
             index = packet.hop();
             rewrite = Rewrite::read(hops.get(index));
         }
-        if !quick::<TRANSIT>(packet, &rewrite) {
+        if !rewrite.quick4::<TRANSIT>(packet) {
             let edge = full::<TRANSIT>(packet, &rewrite, cx);
             out.set(number, edge);
         }

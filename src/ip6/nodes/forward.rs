@@ -13,7 +13,7 @@ use crate::{
     graph::{Cx, Edge, Frame, Node, Out, Reason},
     icmp6::table::Cause6,
     ip6::table::Parsed,
-    packet::ipv6::{self, Ipv6View, MIN_MTU, address, field},
+    packet::ipv6::{Ipv6View, MIN_MTU, address, field},
     route::{rewrite::Rewrite, table::HopOut},
     tables::Tables,
 };
@@ -59,37 +59,10 @@ const TRANSIT_EDGES: &[Edge] = {
     &{ edges }
 };
 
-/// Bytes of an Ethernet and an IPv6 header.
-const HEAD: usize = 54;
-
 /// Largest packet: no link may carry less than 1280 bytes (RFC 8200 section 5).
 #[inline(always)]
 const fn mtu_of(out: HopOut) -> u16 {
     if out.mtu < MIN_MTU { MIN_MTU } else { out.mtu }
-}
-
-/// The common case, in place: an untagged frame in and out that fits and has hops left.
-#[inline(always)]
-fn quick<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite) -> bool {
-    let out = rewrite.out;
-    let odd = !packet.is_plain_at(14) | !rewrite.plain;
-    // A packet that leaves where it came from may call for a redirect.
-    let back = TRANSIT & (packet.iface() == out.iface);
-    let Some(bytes) = packet.data_mut().first_chunk_mut::<HEAD>() else {
-        return false;
-    };
-    let total = usize::from(u16::from_be_bytes([bytes[18], bytes[19]])) + ipv6::HEADER_LEN;
-    let (limit, near) = (bytes[21], (bytes[22] == 0) | (bytes[22] >= 0xfe));
-    let spent = TRANSIT & ((limit <= 1) | near);
-    if odd | back | (total > usize::from(mtu_of(rewrite.out))) | spent {
-        return false;
-    }
-    if TRANSIT {
-        bytes[21] = limit - 1;
-    }
-    rewrite.put(bytes);
-    packet.set_port(out.port);
-    true
 }
 
 /// What a packet in transit goes through before it is of the way it takes, in the kernel's order
@@ -170,7 +143,7 @@ fn run<const TRANSIT: bool>(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Ou
             index = packet.hop();
             rewrite = Rewrite::read(hops.get(index));
         }
-        if !quick::<TRANSIT>(packet, &rewrite) {
+        if !rewrite.quick6::<TRANSIT>(packet) {
             let edge = full::<TRANSIT>(packet, &rewrite, cx);
             out.set(number, edge);
         }

@@ -9,9 +9,10 @@
 
 use crate::{
     dpdk::mbuf::{Flags, Packet},
-    graph::{Cx, Edge, Frame, Node, Out},
+    graph::{Cx, Edge, FRAME_LEN, Frame, Node, Out},
     packet::{checksum, ipv6},
     port::table::{LocalAddresses, PortFacts},
+    route::{family::Fib, rewrite::Rewrite, table::HopKind},
     tables::Tables,
 };
 
@@ -21,6 +22,8 @@ pub struct Classify;
 const IP4: u8 = 0;
 const ETHERNET: u8 = 1;
 const IP6: u8 = 2;
+const SEND4: u8 = 3;
+const SEND6: u8 = 4;
 
 /// First octets that take an address off the plain way: zero, loopback, multicast and above.
 const ODD: [bool; 256] = {
@@ -90,13 +93,76 @@ fn six(packet: &mut Packet, len: usize, whole: bool, port: &PortFacts) -> u8 {
     IP6
 }
 
+/// Plain packets of IPv4 go straight to where they leave, where nothing but the look-up would look at
+/// them; what calls for more than a plain hop goes on to the look-up all the same.
+#[inline(always)]
+fn straight4(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+    let (mut dst, mut found) = ([0; FRAME_LEN], [0; FRAME_LEN]);
+    for (packet, dst) in frame.iter().zip(&mut dst) {
+        if let Some(head) = packet.data().first_chunk::<34>() {
+            *dst = u32::from_be_bytes([head[30], head[31], head[32], head[33]]);
+        }
+    }
+    let count = frame.len();
+    cx.tables.fib.lookup_batch(&dst[..count], &mut found[..count]);
+    each(cx, frame, out, (IP4, SEND4), &found, Rewrite::quick4::<true>);
+}
+
+/// The same of IPv6.
+#[inline(always)]
+fn straight6(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
+    let (mut dst, mut found) = ([0; FRAME_LEN], [0; FRAME_LEN]);
+    for (packet, dst) in frame.iter().zip(&mut dst) {
+        if let Some(head) = packet.data().first_chunk::<{ ipv6::HEAD_LEN }>() {
+            *dst = ipv6::address_at(head, 14 + ipv6::field::DST.start);
+        }
+    }
+    let count = frame.len();
+    cx.tables.fib6.lookup_batch(&dst[..count], &mut found[..count]);
+    each(cx, frame, out, (IP6, SEND6), &found, Rewrite::quick6::<true>);
+}
+
+/// Sends what goes by a plain hop; `edges` are that of packets which may, and that of those which do.
+#[inline(always)]
+fn each(
+    cx: &Cx<'_, Tables>,
+    frame: &mut Frame,
+    out: &mut Out,
+    edges: (u8, u8),
+    found: &[u32],
+    quick: impl Fn(&Rewrite, &mut Packet) -> bool,
+) {
+    let hops = &cx.tables.hops;
+    let mut last = found.first().copied().unwrap_or(0);
+    let read = |index: u32| {
+        let hop = hops.get(index);
+        (Rewrite::read(hop), hop.kind() == HopKind::Neighbour)
+    };
+    let (mut rewrite, mut plain) = read(last);
+    for (number, (packet, index)) in frame.iter_mut().zip(found).enumerate() {
+        if *index != last {
+            last = *index;
+            (rewrite, plain) = read(last);
+        }
+        if plain && out.edge(number) == edges.0 && quick(&rewrite, packet) {
+            out.set(number, edges.1);
+        }
+    }
+}
+
 impl Node<Tables> for Classify {
     fn name(&self) -> &'static str {
         "classify"
     }
 
     fn edges(&self) -> &'static [Edge] {
-        &[Edge::Arc("ip4-pre-routing"), Edge::To("ethernet-input"), Edge::Arc("ip6-pre-routing")]
+        &[
+            Edge::Arc("ip4-pre-routing"),
+            Edge::To("ethernet-input"),
+            Edge::Arc("ip6-pre-routing"),
+            Edge::Arc("ip4-post-routing"),
+            Edge::Arc("ip6-post-routing"),
+        ]
     }
 
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
@@ -114,6 +180,12 @@ impl Node<Tables> for Classify {
             }
             let edge = one(packet, port, locals);
             out.set(index, edge);
+        }
+        if cx.tables.straight[0] && (0..frame.len()).any(|index| out.edge(index) == IP4) {
+            straight4(cx, frame, out);
+        }
+        if cx.tables.straight[1] && (0..frame.len()).any(|index| out.edge(index) == IP6) {
+            straight6(cx, frame, out);
         }
     }
 }

@@ -90,8 +90,10 @@ impl Growing<'_> {
         let cut = self.index.cuts.len();
         let first = self.index.starts.len();
         let dim = best.dim as u8;
-        self.index.cuts.push(Cut { dim, first: first as u32, count: count as u32 });
         self.index.starts.extend(&best.starts);
+        let mut made = Cut { dim, first: first as u32, count: count as u32, ..Cut::default() };
+        self.index.hint(&mut made);
+        self.index.cuts.push(made);
         self.index.parts.resize(first + count, 0);
         for (at, part) in parts.into_iter().enumerate() {
             let mut inside = *within;
