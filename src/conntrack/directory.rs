@@ -121,7 +121,9 @@ impl Directory {
             let other = place.load(Ordering::SeqCst);
             other & !OWNER == key | USED && other != word
         };
-        if kind != Kind::Towards && words().any(theirs) {
+        // Several may expect packets at one end, and of calls that one number is known of both may be had.
+        let shared = kind == Kind::Towards || tuple.proto == protocol::GRE;
+        if !shared && words().any(theirs) {
             place.store(0, Ordering::Release);
             return Err(Refused);
         }

@@ -20,12 +20,18 @@ use crate::wires::{Wires, carrier_of};
 
 /// Replays a family through Wagonway and tells, for each frame, what left because of it.
 pub(crate) fn play(family: &Family) -> Vec<Outcome> {
-    replay(family).0
+    replay(family, 1).0
+}
+
+/// The same with two workers, of which each has its own ports, so that most answers come to the one that
+/// does not have their connection.
+pub(crate) fn play_apart(family: &Family) -> Vec<Outcome> {
+    replay(family, 2).0
 }
 
 /// Counters of these groups that are not 0 when a family has been replayed, as `IcmpInMsgs`.
 pub(crate) fn counters(family: &Family, groups: &[&str]) -> BTreeMap<String, u64> {
-    let report: serde_json::Value = serde_json::from_slice(&replay(family).1).expect("a report");
+    let report: serde_json::Value = serde_json::from_slice(&replay(family, 1).1).expect("a report");
     let rows = report["counters"].as_array().expect("a list of counters");
     let word = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or("").to_owned();
     rows.iter()
@@ -38,7 +44,7 @@ pub(crate) fn counters(family: &Family, groups: &[&str]) -> BTreeMap<String, u64
 }
 
 /// What left because of each frame, and the report.
-fn replay(family: &Family) -> (Vec<Outcome>, Vec<u8>) {
+fn replay(family: &Family, workers: u16) -> (Vec<Outcome>, Vec<u8>) {
     let here = directory(family, "wagonway-given");
     let there = directory(family, "wagonway-wrote");
     for directory in [&here, &there] {
@@ -58,7 +64,7 @@ fn replay(family: &Family) -> (Vec<Outcome>, Vec<u8>) {
     let times = schedule(&family.steps);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagonway"));
     command.args(["replay", "--json"]).arg("--config").arg(&config).arg("--write").arg(&there);
-    command.args(["--strict-mac", "--strict-neighbours"]);
+    command.args(["--strict-mac", "--strict-neighbours", "--workers", &workers.to_string()]);
     let (batch, script) = (here.join("batch"), here.join("commands"));
     std::fs::write(&batch, family.topology.more_batch()).expect("write the batch");
     command.arg("--ip-batch").arg(&batch);
@@ -207,7 +213,7 @@ fn write_input(path: &Path, port: &str, steps: &[Step], times: &[Duration]) {
 /// The configuration file that says what `ip -batch` says to Linux.
 fn toml(topology: &Topology, driver: Option<&str>) -> String {
     let mut text = format!(
-        "[instance]\nname = \"{}\"\n\n[workers]\ncount = 1\nidle = \"adaptive\"\n\n\
+        "[instance]\nname = \"{}\"\n\n[workers]\ncount = 1\nspread = \"off\"\nidle = \"adaptive\"\n\n\
          [dpdk]\nhuge = \"never\"\nin-memory = true\n",
         instance()
     );

@@ -204,6 +204,8 @@ pub fn choose(
     random: &mut impl FnMut() -> u16,
 ) -> Choice {
     let range = &range.settled(current, which);
+    // Services have their ports, and prefixes are mapped one to one.
+    let steered = which == Manip::Src && !range.has(flag::NETMAP | flag::PROTO_OFFSET);
     // A mapping that the source has already is kept, unless ports shall be random.
     if which == Manip::Src && !range.has(flag::RANDOM_ALL) {
         if range.holds_source(current) {
@@ -212,7 +214,7 @@ pub fn choose(
             }
         } else if let Some(found) =
             tuples.mapping_of_source(current, |found| range.holds_source(found))
-            && fits(&found, tuples)
+            && fits(&found, steered, tuples)
         {
             return Choice::Found(found);
         }
@@ -223,20 +225,21 @@ pub fn choose(
         if range.has(flag::PROTO_SPECIFIED) {
             if !range.has(flag::PROTO_OFFSET)
                 && range.holds_port(&tuple, which)
-                && (range.min_port == range.max_port || fits(&tuple, tuples))
+                && (range.min_port == range.max_port || fits(&tuple, steered, tuples))
             {
                 return Choice::Found(tuple);
             }
-        } else if fits(&tuple, tuples) {
+        } else if fits(&tuple, steered, tuples) {
             return Choice::Found(tuple);
         }
     }
-    pick_port(tuple, range, which, expected, tuples, random)
+    pick_port(tuple, range, which, (expected, steered), tuples, random)
 }
 
-/// Whether the reply is free, and comes to this worker.
-fn fits(tuple: &Tuple, tuples: &mut impl Tuples) -> bool {
-    tuple.inverse().is_some_and(|reply| tuples.steers(&reply) && !tuples.taken(&reply))
+/// Whether the reply is free, and comes to this worker where that matters.
+fn fits(tuple: &Tuple, steered: bool, tuples: &mut impl Tuples) -> bool {
+    let Some(reply) = tuple.inverse() else { return false };
+    (!steered || tuples.steers(&reply)) && !tuples.taken(&reply)
 }
 
 /// Takes an address by a hash of both (`find_best_ips_proto`).
@@ -323,7 +326,7 @@ fn pick_port(
     mut tuple: Tuple,
     range: &Range,
     which: Manip,
-    expected: bool,
+    (expected, steered): (bool, bool),
     tuples: &mut impl Tuples,
     random: &mut impl FnMut() -> u16,
 ) -> Choice {
@@ -360,7 +363,7 @@ fn pick_port(
         },
     };
     let mut steers = Steers { left: MAX_STEERS, turned_away: false };
-    match search.run(&mut tuple, tuples, random, Some(&mut steers)) {
+    match search.run(&mut tuple, tuples, random, steered.then_some(&mut steers)) {
         // Better a reply that another worker hands over than none.
         Choice::Exhausted(_) if steers.turned_away => search.run(&mut tuple, tuples, random, None),
         choice => choice,

@@ -174,7 +174,8 @@ impl<S: Fn(&Tuple) -> bool> Tuples for Others<'_, S> {
     }
 
     fn steers(&self, reply: &Tuple) -> bool {
-        (self.steers)(reply) && self.table.is_home(reply)
+        // Ports of those who are known by them stay as they are, as far as they are free.
+        (self.steers)(reply) && (reply.dport < 1024 || self.table.is_home(reply))
     }
 }
 
