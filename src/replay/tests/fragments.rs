@@ -473,7 +473,7 @@ fn forwarding(machine: &Machine, fragments: usize) -> (f64, u64, u64) {
     assert_eq!((played.unaccounted, played.lost), (0, 0));
     let stats = &played.rig.stats[0];
     let shape = &played.rig.shape;
-    let cycles: f64 = ["ip4-lookup", "ip4-forward", "tx"]
+    let cycles: f64 = ["classify", "tx"]
         .iter()
         .map(|name| {
             let at = shape.iter().position(|(node, _)| node == name).unwrap();
