@@ -22,6 +22,7 @@ pub mod icmp6;
 pub mod igmp;
 pub mod ipv4;
 pub mod ipv6;
+pub mod jhash;
 pub mod mac;
 pub mod mld;
 pub mod ndisc;

@@ -170,8 +170,22 @@ impl Carrier {
         }
     }
 
-    /// A connection holds what has been decided for it; gives the bits of what it holds.
+    /// A connection holds what has been decided for it, or nothing of it; gives the bits of what it holds.
     pub(super) fn hold(
+        &mut self,
+        place: u32,
+        original: &Tuple,
+        decision: &Decision,
+        affinity: Option<&Affinity>,
+    ) -> Result<u8, Refused> {
+        let held = self.take_hold(place, original, decision, affinity);
+        if held.is_err() {
+            self.forgo(decision);
+        }
+        held
+    }
+
+    fn take_hold(
         &mut self,
         place: u32,
         original: &Tuple,
@@ -206,7 +220,7 @@ impl Carrier {
     }
 
     /// What was decided is not to be: a block that was taken for it alone is given back.
-    pub(super) fn forgo(&mut self, decision: &Decision) {
+    fn forgo(&mut self, decision: &Decision) {
         if let (Some(block), Some(blocks)) = (decision.block, &mut self.blocks) {
             blocks.hold(block);
             let record = blocks.release(block);

@@ -14,7 +14,7 @@
 //! What is Wagonway's own: ports are chosen among those whose reply comes to the same worker, as far
 //! as there are such ([`Tuples::steers`]).
 
-use crate::packet::ipv4::protocol;
+use crate::packet::{ipv4::protocol, jhash::jhash};
 
 use super::super::tuple::{Addr, ICMPV6, Tuple};
 use super::prefix::netmap;
@@ -256,7 +256,7 @@ fn pick_address(tuple: &mut Tuple, range: &Range, which: Manip) {
     let (min, max) = (words(&range.min), words(&range.max));
     let initial =
         if persistent { 0 } else { words(&tuple.dst)[last].swap_bytes() ^ u32::from(tuple.zone) };
-    let mut hash = jhash(words(&tuple.src).map(u32::swap_bytes), initial);
+    let mut hash = jhash(&tuple.src.0, initial);
     let mut chosen = words(end(tuple, which).0);
     // Below the greatest value of a word the words behind it may be anything.
     let mut any = false;
@@ -293,32 +293,6 @@ const fn end_mut(tuple: &mut Tuple, which: Manip) -> (&mut Addr, &mut u16) {
 fn words(address: &Addr) -> [u32; 4] {
     let [a, b, c, d] = *address.0.as_chunks::<4>().0 else { return [0; 4] };
     [a, b, c, d].map(u32::from_be_bytes)
-}
-
-/// Bob Jenkins's hash of four words, as the kernel has it (`jhash2`).
-fn jhash(words: [u32; 4], initial: u32) -> u32 {
-    let start = 0xdead_beef_u32.wrapping_add(16).wrapping_add(initial);
-    let [mut a, mut b, mut c] = [0, 1, 2].map(|at| start.wrapping_add(words[at]));
-    a = a.wrapping_sub(c) ^ c.rotate_left(4);
-    c = c.wrapping_add(b);
-    b = b.wrapping_sub(a) ^ a.rotate_left(6);
-    a = a.wrapping_add(c);
-    c = c.wrapping_sub(b) ^ b.rotate_left(8);
-    b = b.wrapping_add(a);
-    a = a.wrapping_sub(c) ^ c.rotate_left(16);
-    c = c.wrapping_add(b);
-    b = b.wrapping_sub(a) ^ a.rotate_left(19);
-    a = a.wrapping_add(c);
-    c = c.wrapping_sub(b) ^ b.rotate_left(4);
-    b = b.wrapping_add(a);
-    a = a.wrapping_add(words[3]);
-    c = (c ^ b).wrapping_sub(b.rotate_left(14));
-    a = (a ^ c).wrapping_sub(c.rotate_left(11));
-    b = (b ^ a).wrapping_sub(a.rotate_left(25));
-    c = (c ^ b).wrapping_sub(b.rotate_left(16));
-    a = (a ^ c).wrapping_sub(c.rotate_left(4));
-    b = (b ^ a).wrapping_sub(a.rotate_left(14));
-    (c ^ b).wrapping_sub(b.rotate_left(24))
 }
 
 /// Searches a port, identifier or call (`nf_nat_l4proto_unique_tuple`).

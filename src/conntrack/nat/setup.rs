@@ -79,13 +79,8 @@ impl<S: Fn(&Tuple) -> bool, R: FnMut() -> u16> Env<'_, S, R> {
         let held = decision.and_then(|decision| {
             let Some(carrier) = &mut carrier else { return Ok((decision, 0)) };
             let affinity = self.table.affinity.as_ref();
-            match carrier.hold(conn.index, &original, &decision, affinity) {
-                Ok(bits) => Ok((decision, bits)),
-                Err(refused) => {
-                    carrier.forgo(&decision);
-                    Err(refused)
-                }
-            }
+            let bits = carrier.hold(conn.index, &original, &decision, affinity)?;
+            Ok((decision, bits))
         });
         self.table.carrier = carrier;
         let (decision, holds) = match held {
