@@ -319,6 +319,16 @@ pub trait Env {
     #[inline(always)]
     fn counted(&mut self, _slot: u32) {}
 
+    /// A step of nftables has counted the packet, by its number.
+    #[inline(always)]
+    fn counted_by_step(&mut self, _step: u32) {}
+
+    /// Whether it matters what of this holds for all packets of the flow.
+    #[inline(always)]
+    fn learns(&self) -> bool {
+        false
+    }
+
     /// What the packet met may differ for the next packet of its flow.
     #[inline(always)]
     fn unsteady(&mut self) {}

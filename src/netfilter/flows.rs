@@ -7,7 +7,7 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    flowtable::{FlowTable, Four, Paths, Six},
+    flowtable::{Counter, FlowTable, Four, Paths, Six},
     jobs::LOOKS,
     proxy::{Cookies, Proxies},
     table::{Filter, Lost},
@@ -203,9 +203,16 @@ impl Flows {
             self.short6.grow();
             if self.paths.has_counted() {
                 let worker = self.worker;
-                self.paths.flush(|slot, packets, octets| {
-                    if let Some(program) = filter.program(slot & 1 != 0) {
-                        program.count(slot >> 1, worker, packets, octets);
+                self.paths.flush(|by, packets, octets| match Counter::of(by) {
+                    Counter::Rule { six, slot } => {
+                        if let Some(program) = filter.program(six) {
+                            program.count(slot, worker, packets, octets);
+                        }
+                    }
+                    Counter::Step(step) => {
+                        if let Some(nft) = filter.nft() {
+                            nft.count(step, worker, packets, octets);
+                        }
                     }
                 });
             }

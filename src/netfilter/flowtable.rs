@@ -367,6 +367,38 @@ pub struct Learned<F: Family> {
     pub counts: bool,
 }
 
+/// What counts a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// A rule of iptables, of a family, in its slot.
+    Rule {
+        /// Of IPv6.
+        six: bool,
+        /// Where it counts.
+        slot: u32,
+    },
+    /// A step of nftables.
+    Step(u32),
+}
+
+impl Counter {
+    /// As one number.
+    pub const fn to_bits(self) -> u32 {
+        match self {
+            Self::Rule { six, slot } => slot << 2 | six as u32,
+            Self::Step(step) => step << 2 | 2,
+        }
+    }
+
+    /// Of one number.
+    pub const fn of(bits: u32) -> Self {
+        match bits & 2 {
+            0 => Self::Rule { six: bits & 1 != 0, slot: bits >> 2 },
+            _ => Self::Step(bits >> 2),
+        }
+    }
+}
+
 /// Ways through the rules: which of them count a packet. Each is the way before, and one more.
 #[derive(Debug)]
 pub struct Paths {

@@ -90,6 +90,7 @@ pub(super) fn compile(ruleset: &mut Ruleset, how: For<'_>) -> Result<Program, Er
     // Of chains with one priority the younger one comes first.
     bases.sort_by_key(|(serial, base)| (base.priority, std::cmp::Reverse(*serial)));
     program.bases = bases.into_iter().map(|(_, base)| base).collect();
+    program.settle();
     Ok(program)
 }
 

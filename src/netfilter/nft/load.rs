@@ -183,6 +183,50 @@ pub enum Load {
 }
 
 impl Load {
+    /// Whether it is the same for all packets of a flow; see [`Op::is_steady`](super::Op).
+    pub(super) fn is_steady(&self, six: bool) -> bool {
+        match self {
+            // Version, class and label; protocol; addresses.
+            Self::Payload { base: Base::Network, bit, bits } => {
+                let parts: &[_] =
+                    if six { &[0..32, 48..56, 64..320] } else { &[0..16, 72..80, 96..160] };
+                parts.iter().any(|part| part.start <= *bit && bit + bits <= part.end)
+            }
+            // Ports.
+            Self::Payload { base: Base::Transport, bit, bits } => bit + bits <= 32,
+            Self::Meta(key) => matches!(
+                key,
+                MetaKey::Protocol
+                    | MetaKey::NfProto
+                    | MetaKey::L4Proto
+                    | MetaKey::Mark
+                    | MetaKey::Iif
+                    | MetaKey::Oif
+                    | MetaKey::IifName
+                    | MetaKey::OifName
+                    | MetaKey::IifGroup
+                    | MetaKey::OifGroup
+                    | MetaKey::PacketType
+                    | MetaKey::Cpu
+                    | MetaKey::Realm
+            ),
+            Self::Conn(key, ..) => matches!(
+                key,
+                ConnKey::State
+                    | ConnKey::Direction
+                    | ConnKey::L3Proto
+                    | ConnKey::Protocol
+                    | ConnKey::Saddr
+                    | ConnKey::Daddr
+                    | ConnKey::ProtoSrc
+                    | ConnKey::ProtoDst
+                    | ConnKey::Zone
+            ),
+            Self::Fib { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Bytes that it fills.
     #[must_use]
     pub fn len(&self) -> usize {

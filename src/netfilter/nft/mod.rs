@@ -142,9 +142,27 @@ pub struct Program {
     pub conns: Vec<std::sync::Arc<Conns>>,
     /// Whether a rule asks for, or changes, connections, of IPv4 and of IPv6.
     pub tracks: [bool; 2],
+    /// For each step, whether it is the same for all packets of a flow, of IPv4 and of IPv6.
+    pub steady: Vec<[bool; 2]>,
 }
 
 impl Program {
+    /// Notes which steps are the same for all packets of a flow; to be called when all are there.
+    pub fn settle(&mut self) {
+        self.steady =
+            self.ops.iter().map(|op| [false, true].map(|six| op.is_steady(six))).collect();
+    }
+
+    /// Counts packets of a worker that have met a step without taking it.
+    #[inline]
+    pub(super) fn count(&self, step: u32, worker: usize, packets: u64, bytes: u64) {
+        if let Some(Op::Count(count) | Op::Object(Object::Count(count))) =
+            self.ops.get(step as usize)
+        {
+            count.add_many(worker, packets, bytes);
+        }
+    }
+
     /// The name of an interface, none of those that are not there.
     #[inline]
     pub(super) fn name(&self, iface: u16) -> &[u8; 16] {
@@ -252,7 +270,17 @@ fn bounds(program: &Program, chain: u32) -> (u32, u32) {
 fn run<E: Env>(cx: &mut Cx<'_, '_, '_, E>, rule: u32) -> Then {
     let program = cx.program;
     let Some(&(from, to)) = program.rules.get(rule as usize) else { return Then::Break };
-    for op in &program.ops[from as usize..to as usize] {
+    let six = cx.view.facts().family == rule::Family::Six;
+    for (step, op) in (from..to).zip(&program.ops[from as usize..to as usize]) {
+        if cx.env.learns() {
+            match program.steady.get(step as usize) {
+                Some(steady) if steady[usize::from(six)] => match op {
+                    Op::Count(_) | Op::Object(_) => cx.env.counted_by_step(step),
+                    _ => {}
+                },
+                _ => cx.env.unsteady(),
+            }
+        }
         match op.run(cx) {
             Then::On => {}
             other => return other,

@@ -254,6 +254,28 @@ impl Op {
         }
     }
 
+    /// Whether all packets of an established flow of a family take it alike as long as the tables stay, of
+    /// those that neither begin nor end anything and are of the same class
+    /// ([`flowtable`](crate::netfilter::flowtable)); counting is made up for.
+    pub(super) fn is_steady(&self, six: bool) -> bool {
+        match self {
+            Self::Load(load, _) => load.is_steady(six),
+            Self::Lookup(set, ..) | Self::Map(set, ..) | Self::Vmap(set, _) => set.is_steady(),
+            Self::Hash { of: (_, fields), .. } => !fields.is_empty(),
+            Self::Value(..)
+            | Self::Bits { .. }
+            | Self::Join { .. }
+            | Self::Shift { .. }
+            | Self::Compare(..)
+            | Self::Range(..)
+            | Self::Decide(_)
+            | Self::Count(_)
+            | Self::Object(Object::Count(_))
+            | Self::Store(Store::Mark, _) => true,
+            _ => false,
+        }
+    }
+
     /// Takes the step.
     #[inline]
     pub(super) fn run<E: Env>(&self, cx: &mut Cx<'_, '_, '_, E>) -> Then {

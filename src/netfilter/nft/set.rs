@@ -87,6 +87,19 @@ pub(super) enum Found<'a> {
 }
 
 impl Set {
+    /// Whether it says of a key what it said before, and remembers nothing, until it is stated anew.
+    pub(super) fn is_steady(&self) -> bool {
+        let steady = |element: &Element| element.states.is_empty() && element.until.is_none();
+        let elements = match &self.elements {
+            Elements::Keys(keys) => keys.values().all(steady),
+            Elements::Ranges(ranges) | Elements::Boxes(ranges) => {
+                ranges.iter().all(|(.., element)| steady(element))
+            }
+            Elements::Live(_) => false,
+        };
+        elements && self.otherwise.as_ref().is_none_or(steady)
+    }
+
     /// The element that a key is in.
     #[inline]
     pub(super) fn find(&self, key: &[u8], now: Nanos) -> Option<Found<'_>> {

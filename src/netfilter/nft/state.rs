@@ -48,10 +48,16 @@ impl Count {
     /// Counts a packet; only the worker of this number may.
     #[inline]
     pub fn add(&self, worker: usize, bytes: usize) {
+        self.add_many(worker, 1, bytes as u64);
+    }
+
+    /// Counts packets that have so many bytes together.
+    #[inline]
+    pub fn add_many(&self, worker: usize, packets: u64, bytes: u64) {
         let Some(pair) = self.workers.get(worker) else { return };
         // Nobody else writes here, so that this needs no atomic addition.
-        pair.packets.store(pair.packets.load(Relaxed).wrapping_add(1), Relaxed);
-        pair.bytes.store(pair.bytes.load(Relaxed).wrapping_add(bytes as u64), Relaxed);
+        pair.packets.store(pair.packets.load(Relaxed).wrapping_add(packets), Relaxed);
+        pair.bytes.store(pair.bytes.load(Relaxed).wrapping_add(bytes), Relaxed);
     }
 
     /// Packets and bytes of all workers.

@@ -17,6 +17,7 @@ use crate::{
         Conn, ConnFacts, Endpoint, Env, NatRequest, Record, RecordKind, ReversePath, SetAsk,
         SetFound, Verdict, View,
         flows::Flows,
+        flowtable::Counter,
         rule::{self, Family, Hook, SetCounter, SetSide},
     },
     packet::{
@@ -388,9 +389,20 @@ impl Env for Around<'_> {
     #[inline(always)]
     fn counted(&mut self, slot: u32) {
         if let Some(path) = self.path {
-            let six = self.six;
-            self.path = self.own.paths.extend(path, slot << 1 | u32::from(six));
+            let by = Counter::Rule { six: self.six, slot };
+            self.path = self.own.paths.extend(path, by.to_bits());
         }
+    }
+
+    fn counted_by_step(&mut self, step: u32) {
+        if let Some(path) = self.path {
+            self.path = self.own.paths.extend(path, Counter::Step(step).to_bits());
+        }
+    }
+
+    #[inline(always)]
+    fn learns(&self) -> bool {
+        self.path.is_some()
     }
 
     #[inline(always)]

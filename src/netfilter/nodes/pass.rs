@@ -488,11 +488,7 @@ fn rules(passage: &mut Passage<'_>, met: Met<'_>, cx: &mut Cx<'_, Tables>) -> Ve
     };
     let verdict = match met {
         Met::Table(program, entry) => evaluate(program, entry, &mut view, &mut around, worker),
-        Met::Chain(program, meeting) => {
-            // Nobody has said which of their answers are the same for all packets of a flow.
-            around.path = None;
-            nft::evaluate(program, &meeting, &mut view, &mut around)
-        }
+        Met::Chain(program, meeting) => nft::evaluate(program, &meeting, &mut view, &mut around),
     };
     let path = around.path;
     let (about, len) = (view.about, view.len());

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use serde_json::{Value, json};
+
 use super::{fragments::Lab, *};
 use crate::{
     packet::{ipv6::Ipv6View, tcp::TcpSpec},
@@ -74,6 +76,67 @@ fn rules(random: &mut Random, six: bool) -> String {
     }
     text += "-A some -p udp --sport 1004\n-A some -p tcp -j RETURN\nCOMMIT\n";
     text
+}
+
+/// Rules of nftables for both families, as JSON.
+fn nft(random: &mut Random) -> String {
+    let is = |op: &str, left: Value, right: Value| json!({ "match": { "op": op, "left": left, "right": right } });
+    let field = |protocol: &str, field: &str| json!({ "payload": { "protocol": protocol, "field": field } });
+    let (ct, meta) = (
+        |key: &str| json!({ "ct": { "key": key } }),
+        |key: &str| json!({ "meta": { "key": key } }),
+    );
+    let counter = || json!({ "counter": { "packets": 0, "bytes": 0 } });
+    let accept = || json!({ "accept": null });
+    let steady = [
+        vec![is("in", ct("state"), json!(["established", "related"])), counter(), accept()],
+        vec![is("==", field("tcp", "dport"), json!(80)), counter()],
+        vec![is("==", field("udp", "dport"), json!({ "set": [53, 123] })), counter()],
+        vec![is("==", meta("iifname"), json!("lan")), counter()],
+        vec![is("==", field("ip", "dscp"), json!("af11")), counter()],
+        vec![
+            is(
+                "==",
+                field("ip6", "saddr"),
+                json!({ "prefix": { "addr": "2001:db8:a::", "len": 64 } }),
+            ),
+            counter(),
+        ],
+        vec![json!({ "mangle": { "key": meta("mark"), "value": 7 } }), counter()],
+        vec![
+            is("==", ct("direction"), json!("reply")),
+            counter(),
+            json!({ "jump": { "target": "more" } }),
+        ],
+    ];
+    let others = [
+        vec![is("<", meta("length"), json!(90)), counter()],
+        vec![json!({ "limit": { "rate": 5, "per": "second" } }), counter(), accept()],
+        vec![is("==", field("ip", "ttl"), json!(64)), counter()],
+        vec![is("==", ct("status"), json!("assured")), counter()],
+    ];
+    let mut picked: Vec<_> = steady.into_iter().filter(|_| random.below(2) == 0).collect();
+    picked.extend(others.into_iter().filter(|_| random.below(12) == 0));
+    random.shuffle(&mut picked);
+    let of = |what: &str, mut object: Value| {
+        object["family"] = json!("inet");
+        if what != "table" {
+            object["table"] = json!("t");
+        }
+        json!({ "add": { what: object } })
+    };
+    let mut commands = vec![
+        of("table", json!({ "name": "t" })),
+        of("chain", json!({ "name": "more" })),
+        of(
+            "chain",
+            json!({ "name": "c", "type": "filter", "hook": "forward", "prio": -5, "policy": "accept" }),
+        ),
+        of("rule", json!({ "chain": "more", "expr": [counter()] })),
+    ];
+    commands
+        .extend(picked.into_iter().map(|expr| of("rule", json!({ "chain": "c", "expr": expr }))));
+    json!({ "nftables": commands }).to_string()
 }
 
 /// A router with these rules, whose flows take the short way or not.
@@ -231,6 +294,7 @@ fn shown(lab: &mut Lab) -> Vec<String> {
         tool(lab, "ip6tables-save", &["-c"], None),
         tool(lab, "conntrack", &["-L", "-o", "extended"], None),
         tool(lab, "conntrack", &["-L", "-f", "ipv6", "-o", "extended"], None),
+        tool(lab, "nft", &["-j", "list", "ruleset"], None),
     ];
     for said in &mut all {
         // The first line says when.
@@ -256,6 +320,12 @@ fn the_short_way_is_the_long_way() {
         let rules = [rules(&mut random, false), rules(&mut random, true)];
         let acct = seed % 3 == 0;
         let mut labs = [true, false].map(|short| lab(&machine, &rules, short, acct));
+        if seed % 2 == 1 {
+            let rules = nft(&mut random);
+            for lab in &mut labs {
+                assert_eq!(tool(lab, "nft", &["-j", "-f", "-"], Some(&rules)), "", "{rules}");
+            }
+        }
         let mut talks: Vec<_> = (0..12).map(|_| Talk::new(&mut random)).collect();
         for step in 0..600 {
             let at = random.below(talks.len() as u64) as usize;
