@@ -398,6 +398,9 @@ pub struct PortFacts {
     pub flags: Flags,
     /// Frames for any unicast address count as ours (replay of captures from elsewhere).
     pub any_mac: bool,
+    /// Which bits of a frame's first eight bytes, as a little-endian word, tell that it is for us, and
+    /// what they are then: all of the address, or that it is none of a group.
+    pub own: (u64, u64),
     /// Plain packets may take the short way.
     pub up: bool,
     /// Plain IPv6 packets may.
@@ -433,10 +436,11 @@ impl Ifaces {
                     }
                     let flags = if iface.conf.forwarding { Flags(0) } else { Flags::NO_FORWARD };
                     all.ports[port] = PortFacts {
-                        mac: mac_word(iface.mac),
                         iface: iface.index,
                         flags,
+                        mac: mac_word(iface.mac),
                         any_mac,
+                        own: if any_mac { (1, 0) } else { (MAC, mac_word(iface.mac)) },
                         up: iface.up,
                         six: iface.up && iface.conf6.transit && iface.speaks6(),
                     };
@@ -477,9 +481,25 @@ impl Ifaces {
 }
 
 impl PortFacts {
-    const UNUSED: Self =
-        Self { mac: u64::MAX, iface: 0, flags: Flags(0), any_mac: false, up: false, six: false };
+    const UNUSED: Self = Self {
+        mac: u64::MAX,
+        own: (MAC, 0),
+        iface: 0,
+        flags: Flags(0),
+        any_mac: false,
+        up: false,
+        six: false,
+    };
+
+    /// Whether a frame that begins with these bytes is for us.
+    #[inline(always)]
+    pub const fn is_own(&self, first: [u8; 8]) -> bool {
+        (u64::from_le_bytes(first) ^ self.own.1) & self.own.0 == 0
+    }
 }
+
+/// An address among the first eight bytes of a frame.
+const MAC: u64 = 0xffff_ffff_ffff;
 
 fn mac_word(mac: MacAddr) -> u64 {
     let [a, b, c, d, e, f] = mac.octets();

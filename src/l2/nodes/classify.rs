@@ -40,37 +40,47 @@ const ODD: [bool; 256] = {
 
 const AHEAD: usize = 4;
 
+/// EtherType, version and header length of plain IPv4, as they stand behind the addresses of a frame, and
+/// which bits they are.
+const PLAIN: (u32, u32) =
+    (u32::from_le_bytes([8, 0, 0x45, 0]), u32::from_le_bytes([255, 255, 255, 0]));
+
 /// True for a packet that needs no further check before its route.
+///
+/// What is wrong is gathered before it is looked at, so that a packet costs one branch.
 #[inline(always)]
 fn plain(head: &[u8; 34], len: usize, port: &PortFacts, locals: &LocalAddresses) -> bool {
-    let mac = u64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], 0, 0]);
-    let ours = (mac == port.mac) | (port.any_mac & (head[0] & 1 == 0));
-    let ip4 = (head[12] == 0x08) & (head[13] == 0) & (head[14] == 0x45);
-    let total = usize::from(u16::from_be_bytes([head[16], head[17]]));
-    let fits = (total >= 20) & (total + 14 <= len);
+    let [a, b, c, d, e, f, g, h, _, _, _, _, i, j, k, l, m, n, ..] = *head;
     let Some(header) = head.last_chunk::<20>() else {
         return false;
     };
+    let kind = (u32::from_le_bytes([i, j, k, l]) ^ PLAIN.0) & PLAIN.1;
+    let total = usize::from(u16::from_be_bytes([m, n]));
+    // Below 20, or more than there is.
+    let misfit = total.wrapping_sub(20) > len.wrapping_sub(34);
     let src = u32::from_be_bytes([head[26], head[27], head[28], head[29]]);
     let odd = ODD[usize::from(head[26])] | ODD[usize::from(head[30])];
-    ours & ip4 & fits & !odd & port.up & checksum::ipv4_header20(header) & !locals.may_contain(src)
+    let wrong = !port.is_own([a, b, c, d, e, f, g, h]) | !port.up | misfit | odd;
+    (kind == 0) & !wrong & checksum::ipv4_header20(header) & !locals.may_contain(src)
 }
 
+/// The edge of a packet, and where it goes to if it is plain IPv4.
 #[inline(always)]
-fn one(packet: &mut Packet, port: &PortFacts, locals: &LocalAddresses) -> u8 {
+fn one(packet: &mut Packet, port: &PortFacts, locals: &LocalAddresses) -> (u8, u32) {
     packet.begin(port.iface, 14, port.flags);
     let (len, whole) = (packet.len(), packet.is_contiguous());
     let Some(head) = packet.data().first_chunk::<34>() else {
-        return ETHERNET;
+        return (ETHERNET, 0);
     };
     if !(plain(head, len, port, locals) & whole) {
-        return six(packet, len, whole, port);
+        return (six(packet, len, whole, port), 0);
     }
+    let dst = u32::from_be_bytes([head[30], head[31], head[32], head[33]]);
     let total = usize::from(u16::from_be_bytes([head[16], head[17]]));
     if total + 14 != len {
         packet.truncate(total + 14);
     }
-    IP4
+    (IP4, dst)
 }
 
 /// What is not plain IPv4 may be plain IPv6.
@@ -79,9 +89,8 @@ fn six(packet: &mut Packet, len: usize, whole: bool, port: &PortFacts) -> u8 {
     let Some(head) = packet.data().first_chunk::<{ ipv6::HEAD_LEN }>() else {
         return ETHERNET;
     };
-    let mac = u64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], 0, 0]);
-    let ours = (mac == port.mac) | (port.any_mac & (head[0] & 1 == 0));
-    if !(ours & whole & port.six & ipv6::plain(head, len)) {
+    let [a, b, c, d, e, f, g, h, ..] = *head;
+    if !(port.is_own([a, b, c, d, e, f, g, h]) & whole & port.six & ipv6::plain(head, len)) {
         return ETHERNET;
     }
     let total = ipv6::HEAD_LEN + usize::from(u16::from_be_bytes([head[18], head[19]]));
@@ -96,14 +105,9 @@ fn six(packet: &mut Packet, len: usize, whole: bool, port: &PortFacts) -> u8 {
 /// Plain packets of IPv4 go straight to where they leave, where nothing but the look-up would look at
 /// them; what calls for more than a plain hop goes on to the look-up all the same.
 #[inline(always)]
-fn straight4(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
-    let (mut dst, mut found) = ([0; FRAME_LEN], [0; FRAME_LEN]);
-    for (packet, dst) in frame.iter().zip(&mut dst) {
-        if let Some(head) = packet.data().first_chunk::<34>() {
-            *dst = u32::from_be_bytes([head[30], head[31], head[32], head[33]]);
-        }
-    }
-    let count = frame.len();
+fn straight4(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Out, dst: &[u32; FRAME_LEN]) {
+    let mut found = [0; FRAME_LEN];
+    let count = frame.len().min(FRAME_LEN);
     cx.tables.fib.lookup_batch(&dst[..count], &mut found[..count]);
     each(cx, frame, out, (IP4, SEND4), &found, Rewrite::quick4::<true>);
 }
@@ -169,7 +173,10 @@ impl Node<Tables> for Classify {
         let (ifaces, locals) = (&*cx.tables.ifaces, &*cx.tables.locals);
         let mut number = frame.first().map_or(0, |packet| packet.port());
         let mut port = ifaces.port(number);
-        for index in 0..frame.len() {
+        let mut dst = [0; FRAME_LEN];
+        // What has come by each edge.
+        let mut seen = 0_u8;
+        for index in 0..frame.len().min(FRAME_LEN) {
             if let Some(ahead) = frame.get(index + AHEAD) {
                 ahead.prefetch();
             }
@@ -178,13 +185,15 @@ impl Node<Tables> for Classify {
                 number = packet.port();
                 port = ifaces.port(number);
             }
-            let edge = one(packet, port, locals);
+            let (edge, to) = one(packet, port, locals);
             out.set(index, edge);
+            dst[index] = to;
+            seen |= 1 << edge;
         }
-        if cx.tables.straight[0] && (0..frame.len()).any(|index| out.edge(index) == IP4) {
-            straight4(cx, frame, out);
+        if cx.tables.straight[0] && seen & 1 << IP4 != 0 {
+            straight4(cx, frame, out, &dst);
         }
-        if cx.tables.straight[1] && (0..frame.len()).any(|index| out.edge(index) == IP6) {
+        if cx.tables.straight[1] && seen & 1 << IP6 != 0 {
             straight6(cx, frame, out);
         }
     }
