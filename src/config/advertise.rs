@@ -10,7 +10,7 @@ use ipnet::Ipv6Net;
 use super::{
     build::Names,
     section::section,
-    value::{At, Errors, InterfaceName, Word, choices, words},
+    value::{At, Errors, InterfaceName, Word, choices, whole, words},
 };
 use crate::{
     ndisc::{AdvertisedRoute, Domains, Prefix, Servers, Settings},
@@ -163,10 +163,7 @@ impl Word for Net6 {
     fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
         let net: Ipv6Net =
             text.parse().map_err(|_| (format!("{text:?} is not {}", Self::WHAT), None))?;
-        if net.addr() != net.network() {
-            let message = format!("{text:?} has bits set behind its length");
-            return Err((message, Some(format!("did you mean \"{}\"?", net.trunc()))));
-        }
+        whole(text, net.into())?;
         Ok(Self(net))
     }
 

@@ -6,7 +6,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::{
     section::section,
-    value::{At, Word, words},
+    value::{At, Word, whole, words},
 };
 use crate::conntrack::{Addr, nat::cross::Net64};
 
@@ -36,10 +36,7 @@ impl Word for Pool {
         let one = text.parse::<Ipv4Addr>().ok().and_then(|one| Ipv4Net::new(one, 32).ok());
         let net = one.or_else(|| text.parse().ok());
         let net: Ipv4Net = net.ok_or_else(|| (format!("{text:?} is not {}", Self::WHAT), None))?;
-        if net.addr() != net.network() {
-            let message = format!("{text:?} has bits set behind its length");
-            return Err((message, Some(format!("did you mean \"{}\"?", net.trunc()))));
-        }
+        whole(text, net.into())?;
         Ok(Self(net))
     }
 
@@ -58,10 +55,7 @@ impl Word for Prefix64 {
     fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
         let net: Ipv6Net =
             text.parse().map_err(|_| (format!("{text:?} is not {}", Self::WHAT), None))?;
-        if net.addr() != net.network() {
-            let message = format!("{text:?} has bits set behind its length");
-            return Err((message, Some(format!("did you mean \"{}\"?", net.trunc()))));
-        }
+        whole(text, net.into())?;
         if ![32, 40, 48, 56, 64, 96].contains(&net.prefix_len()) || net.addr().octets()[8] != 0 {
             let hint = "it is 32, 40, 48, 56, 64 or 96 bits long, and bits 64 to 71 are zero";
             return Err((format!("no address of IPv4 fits into {text:?}"), Some(hint.into())));

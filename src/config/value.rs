@@ -399,6 +399,15 @@ fn prefix(text: &str, what: &str) -> Result<IpNet, (String, Option<String>)> {
     IpNet::new(address, length).map_err(|error| (error.to_string(), None))
 }
 
+/// Whether nothing is set behind a prefix's length.
+pub(super) fn whole(text: &str, net: IpNet) -> Result<(), (String, Option<String>)> {
+    if net.addr() == net.network() {
+        return Ok(());
+    }
+    let message = format!("{text:?} has bits set behind its length");
+    Err((message, Some(format!("did you mean \"{}\"?", net.trunc()))))
+}
+
 /// Destination of a route: `default`, a prefix, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Prefix(pub(super) IpNet);
@@ -412,10 +421,7 @@ impl Word for Prefix {
             return Ok(Self(Ipv4Net::default().into()));
         }
         let net = prefix(text, "a prefix")?;
-        if net.addr() != net.network() {
-            let message = format!("{text:?} has bits set behind its length");
-            return Err((message, Some(format!("did you mean \"{}\"?", net.trunc()))));
-        }
+        whole(text, net)?;
         Ok(Self(net))
     }
 

@@ -90,10 +90,11 @@ impl ConnId {
 }
 
 /// Which way a packet goes within its connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Dir {
     /// The way of the first packet.
+    #[default]
     Original = 0,
     /// The other way.
     Reply = 1,

@@ -24,7 +24,7 @@ pub mod flag {
 pub const CLASSES: usize = 4;
 
 /// An expectation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Expect {
     /// The flow that is expected; of source address and port only what the mask has counts.
     pub tuple: Tuple,

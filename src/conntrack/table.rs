@@ -24,7 +24,7 @@ use super::{
     show::Snapshot,
     stats::Stats,
     track::gre::Keymap,
-    tuple::{Addr, Seed, Tuple},
+    tuple::{Seed, Tuple},
     wheel::{self, Wheel},
 };
 
@@ -129,20 +129,6 @@ impl Conntrack {
         entries.push(none);
         let mut lives = Vec::with_capacity(places);
         lives.push(Life::default());
-        let nobody = Expect {
-            tuple: Tuple::default(),
-            mask_src: Addr::default(),
-            mask_sport: 0,
-            master: ConnId { index: 0, generation: 0 },
-            class: 0,
-            flags: 0,
-            helper: 0,
-            follow: 0,
-            dir: Dir::Original,
-            saved_addr: Addr::default(),
-            saved_port: 0,
-            expires: 0,
-        };
         Self {
             seed,
             entries,
@@ -166,7 +152,7 @@ impl Conntrack {
             labels: vec![[0; 2]; places].into(),
             seqadj: seqadj::Slab::new(limits.seqadj),
             keymap: Keymap::new(limits.calls),
-            expects: Expects::new(limits.expects, nobody),
+            expects: Expects::new(limits.expects, Expect::default()),
             events: Events::new(limits.events),
             fulfilled: None,
             listening: false,

@@ -224,6 +224,8 @@ pub struct Way<F: Family> {
     pub counts: bool,
 }
 
+const _: () = assert!(size_of::<Way<Four>>() == 64 && size_of::<Way<Six>>() == 128);
+
 /// One family's flows.
 pub struct FlowTable<F: Family> {
     /// Reserved when the worker is built, and filled with empty ones while it has time.

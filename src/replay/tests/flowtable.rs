@@ -9,7 +9,6 @@ use crate::{
     packet::{ipv6::Ipv6View, tcp::TcpSpec},
     port::table::IfaceAddr6,
     route::spec::NextHopSpec,
-    telemetry::protocol::Tool,
 };
 
 /// Rules of which some are in force; what they say of a flow's packets is not always the same.
@@ -167,9 +166,7 @@ fn lab(machine: &Machine, rules: &[String; 2], short: bool, acct: bool) -> Lab {
 }
 
 fn tool(lab: &mut Lab, program: &str, words: &[&str], input: Option<&str>) -> String {
-    let words = words.iter().map(|word| (*word).to_owned()).collect();
-    let tool = Tool { program: program.into(), words, input: input.map(str::to_owned) };
-    let said = lab.tool(&tool);
+    let said = lab.tool(program, &words.join(" "), input);
     said.out + &said.err
 }
 

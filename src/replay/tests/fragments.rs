@@ -43,10 +43,12 @@ impl Lab {
         Self { lockstep, sent, pool }
     }
 
-    /// A command of one of the packet filter's programs.
-    pub(super) fn tool(&mut self, tool: &Tool) -> IpOutput {
+    /// A command of one of the packet filter's programs, and what it would read.
+    pub(super) fn tool(&mut self, program: &str, words: &str, input: Option<&str>) -> IpOutput {
         let (pool, now) = (self.pool, self.now());
-        let said = Desk::bare(self.router(), &pool, now).tool(tool);
+        let words = words.split_whitespace().map(str::to_owned).collect();
+        let tool = Tool { program: program.into(), words, input: input.map(str::to_owned) };
+        let said = Desk::bare(self.router(), &pool, now).tool(&tool);
         self.lockstep.settle();
         said
     }

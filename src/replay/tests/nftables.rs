@@ -1,7 +1,7 @@
 //! Rules of nftables in the configuration, which commands change between packets.
 
 use super::{fragments::Lab, *};
-use crate::{setup, telemetry::protocol::Tool};
+use crate::setup;
 
 const RULES: &str = r#"{"nftables": [
     {"table": {"family": "inet", "name": "t"}},
@@ -24,9 +24,7 @@ fn packet(host: u8) -> Vec<u8> {
 }
 
 fn nft(lab: &mut Lab, words: &str, input: Option<&str>) -> String {
-    let words = words.split(' ').map(str::to_owned).collect();
-    let input = input.map(str::to_owned);
-    let said = lab.tool(&Tool { program: "nft".into(), words, input });
+    let said = lab.tool("nft", words, input);
     said.out + &said.err
 }
 

@@ -4,14 +4,13 @@ use super::{fragments::Lab, *};
 use crate::{
     control::queues::{Bind, Decision, Offered, QueueError, Ruling},
     netfilter::queue::Served,
-    telemetry::{desk::Desk, protocol::Tool},
+    telemetry::desk::Desk,
 };
 
 const PROGRAM: u64 = 7;
 
 fn tool(lab: &mut Lab, program: &str, words: &str) {
-    let words = words.split(' ').map(str::to_owned).collect();
-    let said = lab.tool(&Tool { program: program.into(), words, input: None });
+    let said = lab.tool(program, words, None);
     assert_eq!((said.err.as_str(), said.status), ("", 0));
 }
 

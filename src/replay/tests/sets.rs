@@ -1,7 +1,7 @@
 //! Sets of the configuration, which rules ask about and packets change.
 
 use super::{fragments::Lab, *};
-use crate::{setup, telemetry::protocol::Tool};
+use crate::setup;
 
 const RULES: &str = "*filter\n:FORWARD ACCEPT [0:0]\n\
     -A FORWARD -m set --match-set hosts src -j DROP\n\
@@ -15,9 +15,7 @@ fn packet(host: u8) -> Vec<u8> {
 }
 
 fn ipset(lab: &mut Lab, words: &str) -> String {
-    let words = words.split(' ').map(str::to_owned).collect();
-    let tool = Tool { program: "ipset".into(), words, input: None };
-    let said = lab.tool(&tool);
+    let said = lab.tool("ipset", words, None);
     said.out + &said.err
 }
 

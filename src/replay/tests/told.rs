@@ -1,14 +1,10 @@
 //! What rules tell of packets, from the worker to the log.
 
 use super::{fragments::Lab, *};
-use crate::{
-    netfilter::told::Why,
-    telemetry::{desk::Desk, protocol::Tool},
-};
+use crate::{netfilter::told::Why, telemetry::desk::Desk};
 
 fn iptables(lab: &mut Lab, words: &str) {
-    let words = words.split(' ').map(str::to_owned).collect();
-    let said = lab.tool(&Tool { program: "iptables".into(), words, input: None });
+    let said = lab.tool("iptables", words, None);
     assert_eq!((said.err.as_str(), said.status), ("", 0));
 }
 

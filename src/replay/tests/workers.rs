@@ -17,8 +17,7 @@ const BY_PORT: &str = "[limits]\nconnections = 16384\n[workers]\nspread = \"off\
 pub(super) fn lab(machine: &Machine, workers: usize, words: &str, rules: &[&str]) -> Lab {
     let mut lab = Lab::new(machine, workers, words);
     for rule in rules {
-        let words = rule.split_whitespace().map(str::to_owned).collect();
-        let said = lab.tool(&Tool { program: "iptables".into(), words, input: None });
+        let said = lab.tool("iptables", rule, None);
         assert_eq!((said.status, &*said.err), (0, ""), "{rule}");
     }
     lab

@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     conntrack::{
-        Addr, ConnId, Dir, Expect, Stats, Tuple, Zone,
+        Addr, Expect, Stats, Tuple, Zone,
         entry::status,
         events::{Event, Message},
         manage::{Change, Denied},
@@ -482,15 +482,7 @@ fn announce(call: &Call) -> Ask {
         tuple: Tuple { src, dst, sport, dport, ..master },
         mask_src: call.masks[0].unwrap_or_default(),
         mask_sport,
-        master: ConnId::default(),
-        class: 0,
-        flags: 0,
-        helper: 0,
-        follow: 0,
-        dir: Dir::Original,
-        saved_addr: Addr::default(),
-        saved_port: 0,
-        expires: 0,
+        ..Expect::default()
     };
     Ask::Announce { master, expect }
 }
