@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::common::netns::Namespace;
 use crate::common::process::Process;
 use crate::plan::{Kind, Plan, Running};
+use crate::stories::iperf_server;
 use crate::world::on;
 
 /// A host with one cable, an address on it, and a way to all else.
@@ -287,8 +288,7 @@ fn link_goes(kind: Kind) -> Outage {
     let _router = Running::start(kind, &router, &plan, &alice);
     on(&alice, "ping -n -c 3 -i 0.1 -W 2 10.9.0.1").expect(" 0% packet loss");
 
-    let mut server = Process::spawn(&rear, std::process::Command::new("iperf3").args(["-s", "-1"]));
-    server.wait_until(|| on(&rear, "ss -H -l -t -n sport = :5201").contains(":5201"));
+    let _server = iperf_server(&rear);
     let mut client = Process::spawn(
         &alice,
         std::process::Command::new("iperf3")

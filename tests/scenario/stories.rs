@@ -135,15 +135,9 @@ fn iperf(world: &World, options: &str) -> Transfer {
 
 /// A server for one transfer, which listens when this returns.
 pub(crate) fn iperf_server(machine: &Namespace) -> Process {
-    let server =
+    let mut server =
         Process::spawn(machine, std::process::Command::new("iperf3").args(["-s", "-1", "-J"]));
-    let listening = || on(machine, "ss -H -l -t -n sport = :5201").contains("LISTEN");
-    for _ in 0..100 {
-        if listening() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    server.wait_until(|| on(machine, "ss -H -l -t -n sport = :5201").contains("LISTEN"));
     server
 }
 

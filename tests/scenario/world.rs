@@ -71,6 +71,7 @@ impl World {
 
 /// What a program said, and whether it was content.
 pub(crate) struct Said {
+    /// The command in a line of its own, and what came.
     pub(crate) text: String,
     pub(crate) ok: bool,
     /// Exit status; none when a signal ended it.
@@ -78,9 +79,9 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Whether these words are in it.
+    /// Whether these words are in it, behind the command that asked.
     pub(crate) fn contains(&self, words: &str) -> bool {
-        self.text.contains(words)
+        self.text.split_once('\n').is_some_and(|(_, said)| said.contains(words))
     }
 
     /// Panics with all of it unless these words are in it.
