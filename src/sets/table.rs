@@ -403,11 +403,28 @@ impl Table {
         self.reach.fetch_max(step as u32, SeqCst);
         self.count_lengths(element, Lengths::comes);
         self.tags[place].store(tag, SeqCst);
-        let twice = self.chain(tag).take(step).any(|at| self.tags[at].load(SeqCst) == tag);
-        if twice {
-            self.free(place, tag);
-        }
+        self.part_twins(tag, step, place);
         Ok(())
+    }
+
+    /// Leaves the foremost of the places that hold one element. Whoever is later to put it in sees the
+    /// other, whichever of them is in front.
+    fn part_twins(&self, tag: u64, step: usize, place: usize) {
+        if self.chain(tag).take(step).any(|at| self.tags[at].load(SeqCst) == tag) {
+            self.free(place, tag);
+            return;
+        }
+        let reach = self.reach.load(SeqCst) as usize;
+        for at in self.chain(tag).take(reach + 1).skip(step + 1) {
+            match self.tags[at].load(SeqCst) {
+                // No element has ever gone further than here.
+                EMPTY => return,
+                found if found == tag => {
+                    self.free(at, tag);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Takes the first place that is free.
