@@ -64,7 +64,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "route::rewrite",
         ],
     ),
-    ("conntrack", &["packet"]),
+    // Its tables lie in large pages.
+    ("conntrack", &["dpdk", "packet"]),
     ("reassembly", &["graph", "packet"]),
     ("icmp", ENGINE),
     ("multicast", ENGINE),

@@ -27,6 +27,7 @@ use super::{
     tuple::{Seed, Tuple},
     wheel::{self, Wheel},
 };
+use crate::dpdk::pages;
 
 /// How large a worker's table is; all of it is reserved when it is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,10 +125,12 @@ impl Conntrack {
         let capacity = limits.entries.saturating_add(SLACK).min(u32::MAX >> 3);
         let places = capacity as usize + 1;
         let mut entries = Vec::with_capacity(places);
+        pages::prefer_large(entries.spare_capacity_mut());
         let mut none = Entry::empty();
         none.wheel_slot = wheel::NOWHERE;
         entries.push(none);
         let mut lives = Vec::with_capacity(places);
+        pages::prefer_large(lives.spare_capacity_mut());
         lives.push(Life::default());
         Self {
             seed,

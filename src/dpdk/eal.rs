@@ -19,8 +19,8 @@ use rustix::{
 };
 use thiserror::Error;
 
-use super::log;
 pub use super::log::LogLevel;
+use super::{log, pages};
 
 /// MiB of packet memory when nobody says how much; also DPDK's own figure without hugepages.
 const DEFAULT_MIB: u32 = 64;
@@ -301,7 +301,14 @@ impl Eal {
             return Err(explain(options, huge, pages.free_mib, errno, log::since(mark)));
         }
         log::capture_xdp();
-        let eal = Self { huge, notes: note.into_iter().collect() };
+        let mut notes: Vec<String> = note.into_iter().collect();
+        // A device on a bus has been told of its memory by now, and who shares memory has it in a file.
+        if !huge && options.in_memory && options.pci.is_empty() {
+            notes.extend(
+                pages::join().err().map(|why| format!("packet memory stays in small pages: {why}")),
+            );
+        }
+        let eal = Self { huge, notes };
         // EAL starts without a virtual device that failed.
         let failed = |device: &&String| {
             let name = device.split(',').next().unwrap_or(device);

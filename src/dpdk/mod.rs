@@ -6,5 +6,6 @@ pub mod eal;
 mod log;
 pub mod mbuf;
 pub mod mempool;
+pub mod pages;
 pub mod port;
 pub mod prefetch;

@@ -9,6 +9,8 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
+use crate::dpdk::pages;
+
 /// What is wrong with a packet that is handed over to be logged.
 pub mod martian {
     /// Its source.
@@ -40,11 +42,7 @@ impl NeighbourTable {
     /// A table for up to `count` neighbours, at most half full.
     pub fn new(count: usize) -> Self {
         let slots = (count.max(32) * 2).next_power_of_two();
-        Self {
-            keys: bytemuck::zeroed_slice_box(slots),
-            hops: bytemuck::zeroed_slice_box(slots),
-            mask: slots - 1,
-        }
+        Self { keys: pages::zeroed(slots), hops: pages::zeroed(slots), mask: slots - 1 }
     }
 
     /// How many keys this table takes before it must be rebuilt.
@@ -119,11 +117,7 @@ impl NeighbourTable6 {
     /// A table for up to `count` neighbours, at most half full.
     pub fn new(count: usize) -> Self {
         let slots = (count.max(32) * 2).next_power_of_two();
-        Self {
-            keys: bytemuck::zeroed_slice_box(slots * KEY6),
-            hops: bytemuck::zeroed_slice_box(slots),
-            mask: slots - 1,
-        }
+        Self { keys: pages::zeroed(slots * KEY6), hops: pages::zeroed(slots), mask: slots - 1 }
     }
 
     /// How many keys this table takes before it must be rebuilt.

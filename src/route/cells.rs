@@ -26,7 +26,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::fib::FibFull;
-use crate::publish::{Epoch, Retired};
+use crate::{
+    dpdk::pages,
+    publish::{Epoch, Retired},
+};
 
 const VALUE: u32 = 0x00ff_ffff;
 const LEN_SHIFT: u32 = 24;
@@ -115,9 +118,9 @@ struct Shortcut {
 
 impl Cells {
     fn new(cells: u32, groups: u32) -> Self {
-        let words: Box<[AtomicU32]> = bytemuck::zeroed_slice_box((cells as usize + 1) * CELL);
+        let words: Box<[AtomicU32]> = pages::zeroed((cells as usize + 1) * CELL);
         let first = words.as_ptr().align_offset(CELL * size_of::<u32>()).min(CELL);
-        Self { words, first, groups: bytemuck::zeroed_slice_box(groups as usize * GROUP) }
+        Self { words, first, groups: pages::zeroed(groups as usize * GROUP) }
     }
 
     #[inline(always)]

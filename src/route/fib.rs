@@ -18,7 +18,10 @@ use std::sync::{
 
 use thiserror::Error;
 
-use crate::publish::{Epoch, Retired};
+use crate::{
+    dpdk::pages,
+    publish::{Epoch, Retired},
+};
 
 const EXTENDED: u32 = 1 << 31;
 const VALUE: u32 = 0x00ff_ffff;
@@ -58,8 +61,8 @@ pub struct FibFull {
 impl Fib4 {
     fn new(groups: u32) -> Self {
         Self {
-            root: bytemuck::zeroed_slice_box(1 << 24),
-            groups: bytemuck::zeroed_slice_box(groups as usize * GROUP),
+            root: pages::zeroed(1 << 24),
+            groups: pages::zeroed(groups as usize * GROUP),
             default: AtomicU32::new(0),
         }
     }

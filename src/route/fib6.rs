@@ -21,7 +21,7 @@ use super::{
     family::{Fib, FibWriter},
     fib::{FibFull, MAX_VALUE},
 };
-use crate::publish::Epoch;
+use crate::{dpdk::pages, publish::Epoch};
 
 const ROOT_BITS: u8 = 24;
 /// The first octet below the root.
@@ -90,7 +90,7 @@ impl Fib6Writer {
     /// memory is taken as it is used.
     pub fn new(groups: u32) -> Self {
         let (nodes, cells) = CellsWriter::new(groups.saturating_mul(CELLS), groups);
-        let root = bytemuck::zeroed_slice_box(1 << ROOT_BITS);
+        let root = pages::zeroed(1 << ROOT_BITS);
         Self { fib: Arc::new(Fib6 { root, cells, default: AtomicU32::new(0) }), nodes }
     }
 

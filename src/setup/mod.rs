@@ -93,8 +93,13 @@ impl Machine {
         pci: Vec<String>,
     ) -> Result<Self, SetupError> {
         let mut buffer = u64::from(data_room) + BUFFER_OVERHEAD;
-        // Without hugepages DPDK lets no buffer cross the border of a page.
-        if config.dpdk.huge != Huge::Always {
+        // Drivers of hardware read and write buffers by their pages, as the kernel does for af_xdp.
+        let xdp = |port: &config::Port| {
+            port.device.as_ref().is_some_and(|device| device.starts_with("af_xdp"))
+        };
+        let packed = pci.is_empty() && !config.ports.iter().any(xdp);
+        // Without hugepages DPDK else lets no buffer cross the border of a page.
+        if config.dpdk.huge != Huge::Always && !packed {
             buffer = buffer.next_multiple_of(PAGE);
         }
         let large = (u64::from(LARGE_ROOM) + BUFFER_OVERHEAD).next_multiple_of(PAGE);
@@ -114,7 +119,8 @@ impl Machine {
             extra,
             ..EalOptions::default()
         })?;
-        let pool = Pool::new("packets", count, config.buffers.cache, data_room, -1)?.with_large(
+        let make = if packed && !eal.huge() { Pool::packed } else { Pool::new };
+        let pool = make("packets", count, config.buffers.cache, data_room, -1)?.with_large(
             "large",
             LARGE_BUFFERS,
             -1,

@@ -19,6 +19,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_vect_(get|set)_max_simd_bitwidth",
     "rte_(malloc|malloc_socket|zmalloc|zmalloc_socket|free)",
     "rte_malloc_get_socket_stats",
+    "rte_memseg_list_walk",
     "rte_(dev|driver)_(probe|remove|is_probed|name|driver|numa_node|event_.*|hotplug_handle_.*)",
     "rte_pktmbuf_.*",
     "rte_mbuf_(dynfield|dynflag|refcnt|sanity|check|raw|best|user|set|platform|get|buf|iova|data_iova|dyn|ext_refcnt|fast_free|prefetch).*",
@@ -34,8 +35,14 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 /// Types that no allowed function mentions by itself.
-const TYPES: &[&str] =
-    &["rte_mbuf.*", "rte_ether_addr", "rte_eth_.*", "rte_ipv[46]_tuple", "dpdk_.*"];
+const TYPES: &[&str] = &[
+    "rte_mbuf.*",
+    "rte_ether_addr",
+    "rte_eth_.*",
+    "rte_ipv[46]_tuple",
+    "rte_pktmbuf_pool_private",
+    "dpdk_.*",
+];
 
 /// Constants, as macros and as members of enums.
 const VARS: &[&str] = &[

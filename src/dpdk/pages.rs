@@ -1,0 +1,115 @@
+//! Large pages for memory that is not from hugepages.
+//!
+//! The kernel makes them on request where they are left to `madvise`, as most distributions have it; where
+//! they are off, everything stays as it was.
+//!
+//! - takes: memory of packets, as EAL has taken it without hugepages, and large tables
+//! - gives: the same with a page of 2 MiB where there were 512
+//! - costs: nothing later; a table touched here and there takes more memory
+
+use std::{
+    ffi::c_void,
+    fs::File,
+    io,
+    os::{raw::c_int, unix::fs::FileExt},
+    ptr::{self, NonNull},
+};
+
+use bytemuck::Zeroable;
+use dpdk_sys as sys;
+use rustix::{
+    mm::{Advice, MapFlags, MremapFlags, ProtFlags, madvise, mmap_anonymous, mremap_fixed, munmap},
+    param::page_size,
+};
+
+/// Asks for large pages for a table that has not been touched yet, if it is large enough for any.
+pub fn prefer_large<T>(table: &[T]) {
+    let (at, end) = (table.as_ptr().addr(), table.as_ptr().addr() + size_of_val(table));
+    let first = at.next_multiple_of(page_size());
+    if end >= first + LARGE {
+        let inside = table.as_ptr().cast_mut().cast::<u8>().wrapping_add(first - at);
+        // SAFETY: the range lies within the table; what is in it does not change.
+        let _ = unsafe { madvise(inside.cast(), end - first, Advice::LinuxHugepage) };
+    }
+}
+
+/// Zeros for a table, in large pages where there may be any.
+pub fn zeroed<T: Zeroable>(len: usize) -> Box<[T]> {
+    let table: Box<[T]> = bytemuck::zeroed_slice_box(len);
+    prefer_large(&table);
+    table
+}
+
+/// Bytes of a large page.
+const LARGE: usize = 2 << 20;
+
+/// Ranges of memory that EAL manages.
+fn packet_memory() -> Vec<(NonNull<c_void>, usize)> {
+    unsafe extern "C" fn note(list: *const sys::rte_memseg_list, into: *mut c_void) -> c_int {
+        // SAFETY: EAL hands a list that lives for the call, and back what it was given below.
+        let (list, into) = unsafe { (&*list, &mut *into.cast::<Vec<(NonNull<c_void>, usize)>>()) };
+        // SAFETY: both members of the union are the one address.
+        if let Some(base) = NonNull::new(unsafe { list.__bindgen_anon_1.base_va })
+            && list.external == 0
+        {
+            into.push((base, list.len));
+        }
+        0
+    }
+    let mut ranges: Vec<(NonNull<c_void>, usize)> = Vec::new();
+    // SAFETY: `note` gets the vector, which outlives the call.
+    unsafe { sys::rte_memseg_list_walk(Some(note), (&raw mut ranges).cast()) };
+    ranges
+}
+
+/// Lets large pages take the place of those that EAL has taken without hugepages, which are of a kind that
+/// the kernel joins only where an administrator asks for it.
+///
+/// For the start of EAL alone: nobody else may write to the memory, and no device may know it yet.
+///
+/// # Errors
+/// When the kernel refuses. Nothing has changed then, but for ranges before.
+pub(super) fn join() -> io::Result<()> {
+    for (base, len) in packet_memory() {
+        // SAFETY: a mapping of its own, which is nobody's yet.
+        let fresh = unsafe {
+            mmap_anonymous(
+                ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )?
+        };
+        let moved = fill(base, len, fresh).and_then(|()| {
+            // SAFETY: what is at `base` is in the fresh mapping as well, which takes its place whole.
+            unsafe { mremap_fixed(fresh, len, len, MremapFlags::MAYMOVE, base.as_ptr())? };
+            Ok(())
+        });
+        if let Err(error) = moved {
+            // SAFETY: the mapping was made above, and has not moved.
+            let _ = unsafe { munmap(fresh, len) };
+            return Err(error);
+        }
+        // SAFETY: what is in the range does not change.
+        let _ = unsafe { madvise(base.as_ptr(), len, Advice::LinuxHugepage) };
+    }
+    Ok(())
+}
+
+/// Copies the pages of a range that have been touched.
+fn fill(base: NonNull<c_void>, len: usize, into: *mut c_void) -> io::Result<()> {
+    // A page that is in memory, or swapped out.
+    const TOUCHED: u64 = 0b11 << 62;
+    let size = page_size();
+    let mut map = vec![0; len / size * size_of::<u64>()];
+    let first = base.as_ptr().addr() / size * size_of::<u64>();
+    File::open("/proc/self/pagemap")?.read_exact_at(&mut map, first as u64)?;
+    for (page, entry) in map.as_chunks().0.iter().enumerate() {
+        if u64::from_ne_bytes(*entry) & TOUCHED != 0 {
+            let (from, to) = (base.as_ptr().cast::<u8>(), into.cast::<u8>());
+            // SAFETY: both ranges are `len` bytes long, and apart from each other.
+            unsafe { ptr::copy_nonoverlapping(from.add(page * size), to.add(page * size), size) };
+        }
+    }
+    Ok(())
+}
