@@ -52,8 +52,16 @@ fn pass<T: Snapshot<Own: Default>>(
     }
     let stats = Arc::clone(graph.stats());
     let mut own = T::Own::default();
-    let mut cx =
-        Cx { tables, own: &mut own, now: 0, wall_offset: 0, started: 0, stats: &stats, pool };
+    let mut cx = Cx {
+        tables,
+        own: &mut own,
+        now: 0,
+        wall_offset: 0,
+        started: 0,
+        stamp: 0,
+        stats: &stats,
+        pool,
+    };
     graph.run(&mut cx);
 }
 
@@ -105,7 +113,7 @@ fn engine(c: &mut Criterion) {
         });
     }
     let nodes: Vec<Box<dyn Node<Tables>>> = vec![
-        Box::new(Classify),
+        Box::new(Classify::default()),
         Box::new(Step::<true>("ethernet-input", DROP)),
         Box::new(Step::<true>("ip4-lookup", DROP)),
     ];

@@ -101,6 +101,30 @@ impl Flags {
     }
 }
 
+/// What packets start with that come in alike: interface, offset of the network header, flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notes(u32);
+
+impl Notes {
+    /// See [`Packet::begin`].
+    #[inline]
+    pub const fn new(iface: u16, l3: u8, flags: Flags) -> Self {
+        Self((iface as u32) << 16 | (l3 as u32) << 8 | flags.0 as u32)
+    }
+
+    /// Interface (upper half), offset, and flags (lowest octet).
+    #[inline(always)]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The same without any flag.
+    #[inline]
+    pub const fn without_flags(self) -> Self {
+        Self(self.0 & !0xff)
+    }
+}
+
 /// What the packet filter knows of a packet: a line of its own behind the mbuf, which is neither read
 /// nor written while nothing is filtered. It means something only with [`Flags::META`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -177,6 +201,10 @@ pub(super) const META_LEN: u16 = size_of::<Meta>() as u16;
 
 const _: () = assert!(size_of::<rte_mbuf>() == 128 && size_of::<Meta>() == 64);
 
+/// Where the first byte of a packet as received lies, from its mbuf on.
+const DATA_AT: usize =
+    size_of::<rte_mbuf>() + size_of::<Meta>() + dpdk_sys::RTE_PKTMBUF_HEADROOM as usize;
+
 /// A packet of one owner.
 #[repr(transparent)]
 pub struct Packet(NonNull<rte_mbuf>);
@@ -217,9 +245,21 @@ impl Packet {
     /// Starts the notes of a packet that has just come in on `iface`: no flags, no trace, no hop.
     #[inline]
     pub fn begin(&mut self, iface: u16, l3: u8, flags: Flags) {
+        self.begin_as(Notes::new(iface, l3, flags));
+    }
+
+    /// The same with notes that many packets start with.
+    #[inline(always)]
+    pub fn begin_as(&mut self, notes: Notes) {
         let head = self.head_mut();
-        head.packet_type = u32::from(iface) << 16 | u32::from(l3) << 8 | u32::from(flags.0);
+        head.packet_type = notes.0;
         head.vlan_tci_outer = 0;
+    }
+
+    /// What [`Self::begin_as`] has set, as it is now.
+    #[inline(always)]
+    pub fn notes(&self) -> Notes {
+        Notes(self.head().packet_type)
     }
 
     /// Interface on which the packet came in, or for which the router made it.
@@ -450,14 +490,14 @@ impl Packet {
         }
     }
 
-    /// Asks for the first bytes before they are needed.
-    #[inline]
+    /// Asks for the first bytes before they are needed, where every pool has them and most drivers put
+    /// them; the packet itself is not looked at.
+    #[inline(always)]
     pub fn prefetch(&self) {
-        let head = self.head();
         // SAFETY: prefetching has no effect on memory, whatever the address.
         unsafe {
             core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
-                head.buf_addr.add(usize::from(head.data_off)).cast(),
+                self.0.as_ptr().cast::<i8>().wrapping_add(DATA_AT),
             );
         }
     }
@@ -481,6 +521,17 @@ impl Packet {
             head.data_len = len as u16;
             head.pkt_len = len as u32;
         }
+    }
+
+    /// As [`Self::truncate`], of a packet that is known to be contiguous and often as long already: without
+    /// a branch.
+    #[inline(always)]
+    pub fn cut(&mut self, len: usize) {
+        debug_assert!(self.is_contiguous());
+        let head = self.head_mut();
+        let len = len.min(usize::from(head.data_len));
+        head.data_len = len as u16;
+        head.pkt_len = len as u32;
     }
 
     /// Removes up to `count` bytes of the first buffer at the front.

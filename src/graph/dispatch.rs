@@ -6,7 +6,7 @@ use super::{
     ArcSpec, Cx, Edge, FRAME_LEN, Frame, Input, MAX_EDGES, Nanos, Node, Out, Reason, Snapshot,
     Stats, trace::Tracer,
 };
-use crate::dpdk::{cycles::rdtsc, mbuf::Packet};
+use crate::dpdk::mbuf::Packet;
 
 /// Frames that one worker may have under way.
 const POOL_FRAMES: usize = 96;
@@ -33,8 +33,10 @@ struct Slot<T: Snapshot> {
 pub struct Graph<T: Snapshot> {
     slots: Vec<Slot<T>>,
     inputs: Vec<(Box<dyn Input<T>>, u8)>,
-    /// Nodes that have a clock.
+    /// Nodes that have a clock, as a list and by bits, and when the first of them is due.
     timed: Vec<u8>,
+    clocks: u128,
+    due: Nanos,
     arcs: &'static [ArcSpec],
     queues: Queues,
     out: Box<Out>,
@@ -136,6 +138,8 @@ impl<T: Snapshot> Graph<T> {
             slots,
             inputs: Vec::new(),
             timed: Vec::new(),
+            clocks: 0,
+            due: Nanos::MAX,
             arcs,
             queues: Queues {
                 waiting,
@@ -158,6 +162,7 @@ impl<T: Snapshot> Graph<T> {
             .filter(|number| graph.slots[*number].node.timer().is_some())
             .map(|number| number as u8)
             .collect();
+        graph.clocks = graph.timed.iter().fold(0, |bits, number| bits | 1 << number);
         graph.rewire(|_| false);
         graph
     }
@@ -239,18 +244,21 @@ impl<T: Snapshot> Graph<T> {
     }
 
     /// When a node has something to do though no packet comes.
-    pub fn due(&mut self) -> Nanos {
-        let mut due = Nanos::MAX;
+    pub fn due(&self) -> Nanos {
+        self.due
+    }
+
+    /// Asks the nodes when they are due; needed when one of them has done something.
+    fn ask_clocks(&mut self) {
+        self.due = Nanos::MAX;
         for number in &self.timed {
             if let Some(timer) = self.slots[usize::from(*number)].node.timer() {
-                due = due.min(timer.due());
+                self.due = self.due.min(timer.due());
             }
         }
-        due
     }
 
     /// Lets nodes do what is due. Returns how many did.
-    #[inline]
     fn run_out(&mut self, cx: &mut Cx<'_, T>) -> usize {
         let mut ran = 0;
         for number in &self.timed {
@@ -272,23 +280,22 @@ impl<T: Snapshot> Graph<T> {
             dispatch.emitted(&mut self.queues, &mut self.out);
             ran += 1;
         }
-        if ran > 0 {
-            self.run(cx);
-        }
+        cx.stamp();
+        self.run(cx);
+        self.ask_clocks();
         ran
     }
 
     /// Does what is due, polls every input once, and carries what came through the graph. Returns
     /// the number of packets that came, and of nodes that had something to do.
     pub fn turn(&mut self, cx: &mut Cx<'_, T>) -> usize {
-        let mut came = self.run_out(cx);
+        let mut came = if self.due > cx.now { 0 } else { self.run_out(cx) };
         for index in 0..self.inputs.len() {
             let Some(mut frame) = self.queues.free.pop() else {
                 break;
             };
             let (input, target) = &mut self.inputs[index];
             let stats = &cx.stats.inputs[index];
-            let start = rdtsc();
             input.poll(cx, &mut frame);
             stats.polls.add(1);
             if frame.is_empty() {
@@ -303,22 +310,22 @@ impl<T: Snapshot> Graph<T> {
             if self.tracer.armed() {
                 self.tracer.select(index as u8, &mut frame, cx.now);
             }
-            let now = rdtsc();
-            stats.cycles.add(now - start);
+            let before = cx.stamp;
+            stats.cycles.add(cx.stamp() - before);
             self.queues.push_frame(target, frame);
             self.run(cx);
         }
         came
     }
 
-    /// Runs nodes until no packet waits.
+    /// Runs nodes until no packet waits. What they do counts from [`Cx::stamp`] on.
     #[inline]
     pub fn run(&mut self, cx: &mut Cx<'_, T>) {
-        let mut start = rdtsc();
+        let mut ran = 0_u128;
         while let Some((number, mut frame)) = self.queues.pop() {
             let slot = &mut self.slots[usize::from(number)];
             let stats = &cx.stats.nodes[usize::from(number)];
-            let count = frame.len();
+            let (count, before) = (frame.len(), cx.stamp);
             self.out.next[..count].fill(0);
             if self.tracer.armed() {
                 self.tracer.before(number, &frame, cx.now);
@@ -334,11 +341,16 @@ impl<T: Snapshot> Graph<T> {
                 now: cx.now,
             };
             dispatch.run(&mut self.queues, frame, &mut self.out);
-            let end = rdtsc();
+            if cx.stamp == before {
+                cx.stamp();
+            }
             stats.packets.add(count as u64);
             stats.batches.add(1);
-            stats.cycles.add(end - start);
-            start = end;
+            stats.cycles.add(cx.stamp - before);
+            ran |= 1 << number;
+        }
+        if ran & self.clocks != 0 {
+            self.ask_clocks();
         }
     }
 
@@ -349,6 +361,7 @@ impl<T: Snapshot> Graph<T> {
                 timer.clear(&self.stats);
             }
         }
+        self.ask_clocks();
         while let Some((_, mut frame)) = self.queues.pop() {
             self.stats.drops[Reason::Shutdown as usize].add(frame.len() as u64);
             frame.clear();
@@ -521,6 +534,7 @@ mod tests {
                 now: 0,
                 wall_offset: 0,
                 started: 0,
+                stamp: 0,
                 stats: &stats,
                 pool: &pool,
             };

@@ -23,6 +23,7 @@ pub use stats::{Count, IfaceCounts, InputStats, MAX_EDGES, MAX_IFACES, NodeStats
 use arrayvec::ArrayVec;
 
 use crate::dpdk::{
+    cycles::rdtsc,
     mbuf::{Burst, Packet},
     mempool::Pool,
 };
@@ -135,6 +136,9 @@ pub struct Cx<'a, T: Snapshot> {
     pub wall_offset: Nanos,
     /// TSC when this walk began.
     pub started: u64,
+    /// TSC as it was read last: reading it takes as long as a packet does, so what one has read serves
+    /// the next.
+    pub stamp: u64,
     /// This worker's counters.
     pub stats: &'a Stats,
     /// Where new packets come from.
@@ -142,6 +146,13 @@ pub struct Cx<'a, T: Snapshot> {
 }
 
 impl<T: Snapshot> Cx<'_, T> {
+    /// Reads the TSC.
+    #[inline]
+    pub fn stamp(&mut self) -> u64 {
+        self.stamp = rdtsc();
+        self.stamp
+    }
+
     /// Milliseconds since midnight UTC, as ICMP and IPv4 options tell the time.
     pub fn since_midnight(&self) -> u32 {
         ((self.now + self.wall_offset) / 1_000_000 % 86_400_000) as u32

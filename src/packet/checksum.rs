@@ -9,6 +9,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::word;
+
 /// 1/65535 modulo 2^64, and the greatest quotient by 65535: a number is a multiple of 65535 just
 /// when its product with the first does not exceed the second.
 const INVERSE_65535: u64 = 0xfffe_fffe_fffe_ffff;
@@ -103,10 +105,9 @@ impl Pieces {
 /// Whether the checksum of an IPv4 header without options holds.
 #[inline(always)]
 pub fn ipv4_header20(header: &[u8; 20]) -> bool {
-    let &[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = header;
-    let first = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
-    let second = u64::from_ne_bytes([i, j, k, l, m, n, o, p]);
-    let third = u64::from(u32::from_ne_bytes([q, r, s, t]));
+    let first = u64::from_ne_bytes(word(header, 0));
+    let second = u64::from_ne_bytes(word(header, 8));
+    let third = u64::from(u32::from_ne_bytes(word(header, 16)));
     let total = add64(add64(first, second), third);
     // The folded sum is 0xffff just when the wide one is a multiple of 65535 other than zero.
     total.wrapping_mul(INVERSE_65535).wrapping_sub(1) < GREATEST_QUOTIENT
@@ -145,16 +146,15 @@ pub const fn update32(checksum: u16, old: u32, new: u32) -> u16 {
 
 /// Bytes 8 to 11 of an IPv4 header (TTL, protocol, checksum) with the TTL one lower.
 ///
-/// A TTL of zero wraps, so the caller decides first whether the packet may go on.
+/// The TTL is at least one: the caller decides first whether the packet may go on.
 #[inline(always)]
 pub const fn ttl_decremented([ttl, protocol, high, low]: [u8; 4]) -> [u8; 4] {
     // The TTL is the first byte of its word, so the first byte of the checksum grows by one and its
-    // carry comes round to the second, in whichever order a machine reads the two. A true checksum
-    // is never 0xffff, so that one becomes zero, as a full computation would have it.
-    let one = u16::from_ne_bytes([1, 0]) as u32;
-    let grown = u16::from_ne_bytes([high, low]) as u32 + one;
-    let [high, low] = ((grown + (grown >= 0xffff) as u32) as u16).to_ne_bytes();
-    [ttl.wrapping_sub(1), protocol, high, low]
+    // carry comes round to the second. A true checksum is never 0xffff, so that one becomes zero, as a
+    // full computation would have it. One added above and one taken below is one sum.
+    let word = u32::from_le_bytes([ttl, protocol, high, low]);
+    let carry = (word >= 0xfffe_0000) as u32;
+    word.wrapping_add(0xffff).wrapping_add(carry << 16).to_le_bytes()
 }
 
 /// Lowers the TTL of an IPv4 header by one and mends its checksum.

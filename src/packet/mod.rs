@@ -39,6 +39,14 @@ pub use flow6::{Fields6, flow_hash6, l3_hash6, tuple_hash6};
 pub use flowi::Flow;
 pub use mac::MacAddr;
 
+/// `N` bytes of a frame as one, so that they are read by one load.
+#[inline(always)]
+pub fn word<const N: usize>(frame: &[u8], at: usize) -> [u8; N] {
+    let mut all = [0; N];
+    all.copy_from_slice(&frame[at..at + N]);
+    all
+}
+
 /// Most pieces of a packet of which it is known how long they were.
 pub const PIECES_MAX: usize = 16;
 

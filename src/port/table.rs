@@ -399,10 +399,9 @@ pub struct PortFacts {
     /// Frames for any unicast address count as ours (replay of captures from elsewhere).
     pub any_mac: bool,
     /// Which bits of a frame's first eight bytes, as a little-endian word, tell that it is for us, and
-    /// what they are then: all of the address, or that it is none of a group.
+    /// what they are then: all of the address, or that it is none of a group. No frame is for a port that
+    /// is down: of no bits no other than zero can be asked.
     pub own: (u64, u64),
-    /// Plain packets may take the short way.
-    pub up: bool,
     /// Plain IPv6 packets may.
     pub six: bool,
 }
@@ -440,8 +439,11 @@ impl Ifaces {
                         flags,
                         mac: mac_word(iface.mac),
                         any_mac,
-                        own: if any_mac { (1, 0) } else { (MAC, mac_word(iface.mac)) },
-                        up: iface.up,
+                        own: match iface.up {
+                            true if any_mac => (1, 0),
+                            true => (MAC, mac_word(iface.mac)),
+                            false => NOTHING,
+                        },
                         six: iface.up && iface.conf6.transit && iface.speaks6(),
                     };
                 }
@@ -481,35 +483,34 @@ impl Ifaces {
 }
 
 impl PortFacts {
-    const UNUSED: Self = Self {
-        mac: u64::MAX,
-        own: (MAC, 0),
-        iface: 0,
-        flags: Flags(0),
-        any_mac: false,
-        up: false,
-        six: false,
-    };
+    const UNUSED: Self =
+        Self { mac: u64::MAX, own: NOTHING, iface: 0, flags: Flags(0), any_mac: false, six: false };
 
     /// Whether a frame that begins with these bytes is for us.
     #[inline(always)]
     pub const fn is_own(&self, first: [u8; 8]) -> bool {
-        (u64::from_le_bytes(first) ^ self.own.1) & self.own.0 == 0
+        u64::from_le_bytes(first) & self.own.0 == self.own.1
     }
 }
 
 /// An address among the first eight bytes of a frame.
 const MAC: u64 = 0xffff_ffff_ffff;
 
+/// What no frame begins with.
+const NOTHING: (u64, u64) = (0, 1);
+
 fn mac_word(mac: MacAddr) -> u64 {
     let [a, b, c, d, e, f] = mac.octets();
     u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
 }
 
+/// Places of the filter of addresses: so many that hardly another address than the router's is in one of its.
+const FILTER: usize = 4096;
+
 /// The router's own unicast addresses: a filter that the fast path asks, and the list.
 #[derive(Clone, Debug)]
 pub struct LocalAddresses {
-    filter: Box<[u64; 64]>,
+    filter: Box<[bool; FILTER]>,
     /// With the VRF that they are in.
     sorted: Vec<(u16, Ipv4Addr)>,
     /// Broadcast addresses that are no sources, in the same way.
@@ -540,24 +541,23 @@ impl LocalAddresses {
         let mut barred: Vec<_> = broadcasts.collect();
         barred.sort_unstable();
         barred.dedup();
-        let mut filter = Box::new([0; 64]);
+        let mut filter = Box::new([false; FILTER]);
         for (_, address) in sorted.iter().chain(&barred) {
-            let bit = Self::bit(address.to_bits());
-            filter[bit >> 6] |= 1 << (bit & 63);
+            filter[Self::place(address.octets())] = true;
         }
         Self { filter, sorted, barred }
     }
 
-    #[inline]
-    fn bit(address: u32) -> usize {
-        (address.wrapping_mul(0x9e37_79b1) >> 20) as usize
+    #[inline(always)]
+    const fn place(address: [u8; 4]) -> usize {
+        (u32::from_le_bytes(address).wrapping_mul(0x9e37_79b1) >> (32 - FILTER.trailing_zeros()))
+            as usize
     }
 
     /// False only when the address is surely not the router's.
-    #[inline]
-    pub fn may_contain(&self, address: u32) -> bool {
-        let bit = Self::bit(address);
-        self.filter[bit >> 6] & 1 << (bit & 63) != 0
+    #[inline(always)]
+    pub fn may_contain(&self, address: [u8; 4]) -> bool {
+        self.filter[Self::place(address)]
     }
 
     /// True for a broadcast address that is no source.

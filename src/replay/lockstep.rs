@@ -18,6 +18,7 @@ use crate::{
     capture::{PcapWriter, WriteError},
     config::Config,
     dpdk::{
+        cycles::rdtsc,
         mbuf::{Burst, Packet},
         mempool::Pool,
     },
@@ -206,7 +207,7 @@ impl Lockstep {
             self.now = self.now.max(due);
             for worker in &mut self.rig.workers {
                 while worker.due() <= self.now {
-                    worker.step(self.now);
+                    worker.step(self.now, rdtsc());
                 }
             }
             self.settle();
@@ -223,7 +224,7 @@ impl Lockstep {
         self.finish_handing_over();
         while self.rig.crew.pump(&mut self.rig.router, self.now) > 0 {
             for worker in &mut self.rig.workers {
-                while worker.step(self.now) > 0 {}
+                while worker.step(self.now, rdtsc()).0 > 0 {}
             }
             self.finish_handing_over();
         }
@@ -233,7 +234,7 @@ impl Lockstep {
     fn finish_handing_over(&mut self) {
         while self.rig.workers.len() > 1 && self.rig.crew.is_handing_over() {
             for worker in &mut self.rig.workers {
-                while worker.step(self.now) > 0 {}
+                while worker.step(self.now, rdtsc()).0 > 0 {}
             }
         }
         if let Some(captures) = &mut self.captures {
@@ -257,7 +258,7 @@ impl Lockstep {
         packet.set_port(self.rig.ports[place].0);
         let owner = self.rig.owner(place, frame);
         *open(&self.slots[owner]) = Some(packet);
-        self.rig.workers[owner].step(self.now);
+        self.rig.workers[owner].step(self.now, rdtsc());
         self.settle();
     }
 

@@ -7,6 +7,7 @@ use super::{
     fib::Fib4,
     policy::{Fields, Flow, Policy},
 };
+use crate::{dpdk::pages, packet::word};
 
 /// Direct-mapped: destination, generation and result in one word.
 pub struct DestinationCache {
@@ -74,14 +75,6 @@ const PORTS: [u64; 4] = {
 /// Offset, and the flag for more, of a fragment.
 const FRAGMENT: u16 = 0x3fff;
 
-/// `N` bytes of a frame as one, so that they are read by one load.
-#[inline(always)]
-fn bytes<const N: usize>(frame: &[u8; 38], at: usize) -> [u8; N] {
-    let mut all = [0; N];
-    all.copy_from_slice(&frame[at..at + N]);
-    all
-}
-
 impl FlowKey {
     #[inline(always)]
     const fn pack(ends: [u8; 8], ports: [u8; 4], iif: u16, tos: u8, protocol: u8) -> Self {
@@ -106,8 +99,8 @@ impl FlowKey {
         let has_ports = PORTS[usize::from(protocol >> 6)] >> (protocol & 63) & 1;
         let whole = u16::from_be_bytes([frame[20], frame[21]]) & FRAGMENT == 0;
         let mask = 0_u32.wrapping_sub(has_ports as u32 & u32::from(whole));
-        let ports = (u32::from_ne_bytes(bytes(frame, 34)) & mask).to_ne_bytes();
-        Self::pack(bytes(frame, 26), ports, iif, tos, protocol)
+        let ports = (u32::from_ne_bytes(word(frame, 34)) & mask).to_ne_bytes();
+        Self::pack(word(frame, 26), ports, iif, tos, protocol)
     }
 
     /// What rules that look at `fields` look at.
@@ -155,7 +148,7 @@ impl FlowCache {
     /// Remembers `entries` flows and more.
     pub fn new(entries: usize) -> Self {
         let sets = (entries * ROOM).next_power_of_two();
-        Self { sets: bytemuck::zeroed_slice_box(sets), mask: sets - 1 }
+        Self { sets: pages::zeroed(sets), mask: sets - 1 }
     }
 
     /// The hop of a flow that came by wire, remembered from `generation` or decided anew by `decide`.

@@ -4,42 +4,57 @@
 //! - gives: packets in the frame they leave in, at the port they leave by
 //! - costs: one line a hop; the frame is written where the packet's first line is touched anyway
 
-use super::table::{Hop, HopOut};
+use super::table::{Hop, HopKind, HopOut};
 use crate::{
     dpdk::mbuf::Packet,
     graph::Cx,
-    packet::{
-        checksum,
-        ipv6::{self, MIN_MTU},
-    },
+    packet::{checksum, ipv6, word},
     tables::Tables,
 };
 
-/// How packets by one hop leave.
+/// What the common case needs to know of a hop: few enough numbers to stay in registers.
 #[derive(Clone, Copy)]
-pub struct Rewrite {
-    /// Where and how the hop sends.
-    pub out: HopOut,
-    /// Frames leave without a tag, and where to is known beyond doubt.
-    pub plain: bool,
+pub struct Quick {
     head: [u8; 8],
     tail: [u8; 8],
-    tag: [u8; 4],
+    /// Largest packet of IPv4; 0 where none may go.
+    most4: u16,
+    /// Largest packet of IPv6: no link may carry less than 1280 bytes (RFC 8200 section 5).
+    most6: u16,
+    /// Notes of a packet that came in by the interface it would leave by.
+    back: u32,
+    port: u16,
 }
 
-impl Rewrite {
-    /// Reads a hop.
+/// Offset of the network header in an untagged frame, as packets note it.
+const UNTAGGED: u32 = 14 << 8;
+
+impl Quick {
+    /// Reads a hop; only a plain one, towards a neighbour, lets anything go.
     #[inline(always)]
-    pub fn read(hop: Hop<'_>) -> Self {
-        let out = hop.out();
-        let (head, tail) = hop.header();
-        let plain = out.resolved & !out.tagged & !out.suspect;
-        Self { out, plain, head, tail, tag: hop.tag() }
+    pub fn plain(hop: Hop<'_>) -> Self {
+        Self::read(hop, hop.kind() == HopKind::Neighbour)
     }
 
-    /// Writes the header of an untagged frame over the one that is there.
     #[inline(always)]
-    pub fn put(&self, frame: &mut [u8]) {
+    fn read(hop: Hop<'_>, goes: bool) -> Self {
+        let out = hop.out();
+        let (head, tail) = hop.header();
+        let (most4, most6) = if goes & out.is_plain() { (out.mtu, out.mtu6()) } else { (0, 0) };
+        let back = u32::from(out.iface) << 16 | UNTAGGED;
+        Self { head, tail, most4, most6, back, port: out.port }
+    }
+
+    /// Nothing is known of the packet but that its network header stands behind an untagged one; and one
+    /// in transit does not leave where it came from, which may call for a redirect.
+    #[inline(always)]
+    fn fits<const TRANSIT: bool>(&self, packet: &Packet) -> bool {
+        let differ = packet.notes().bits() ^ self.back;
+        (differ as u16 == 0) & !(TRANSIT & (differ == 0))
+    }
+
+    #[inline(always)]
+    fn put(&self, frame: &mut [u8]) {
         frame[..8].copy_from_slice(&self.head);
         frame[6..14].copy_from_slice(&self.tail);
     }
@@ -47,54 +62,67 @@ impl Rewrite {
     /// The common case of IPv4, in place: an untagged frame in and out that fits and, in transit, has
     /// time to live. False where nothing has been done.
     #[inline(always)]
-    pub fn quick4<const TRANSIT: bool>(&self, packet: &mut Packet) -> bool {
-        let out = self.out;
-        let odd = !packet.is_plain_at(14) | !self.plain;
-        // A packet that leaves where it came from may call for a redirect.
-        let back = TRANSIT & (packet.iface() == out.iface);
+    pub fn go4<const TRANSIT: bool>(&self, packet: &mut Packet) -> bool {
+        let fits = self.fits::<TRANSIT>(packet);
         let Some(bytes) = packet.data_mut().first_chunk_mut::<34>() else {
             return false;
         };
-        let total = u16::from_be_bytes([bytes[16], bytes[17]]);
-        if odd | back | (total > out.mtu) | (TRANSIT & (bytes[22] <= 1)) {
+        let life = word(bytes, 22);
+        let large = u16::from_be_bytes(word(bytes, 16)) > self.most4;
+        if large | (TRANSIT & (life[0] <= 1)) | !fits {
             return false;
         }
         if TRANSIT {
-            let changed = checksum::ttl_decremented([bytes[22], bytes[23], bytes[24], bytes[25]]);
-            bytes[22..26].copy_from_slice(&changed);
+            bytes[22..26].copy_from_slice(&checksum::ttl_decremented(life));
         }
         self.put(bytes);
-        packet.set_port(out.port);
+        packet.set_port(self.port);
         true
     }
 
     /// The same of IPv6; what is of one link alone is none of it.
     #[inline(always)]
-    pub fn quick6<const TRANSIT: bool>(&self, packet: &mut Packet) -> bool {
-        let out = self.out;
-        let odd = !packet.is_plain_at(14) | !self.plain;
-        let back = TRANSIT & (packet.iface() == out.iface);
+    pub fn go6<const TRANSIT: bool>(&self, packet: &mut Packet) -> bool {
+        let fits = self.fits::<TRANSIT>(packet);
         let Some(bytes) = packet.data_mut().first_chunk_mut::<{ ipv6::HEAD_LEN }>() else {
             return false;
         };
-        let total = usize::from(u16::from_be_bytes([bytes[18], bytes[19]])) + ipv6::HEADER_LEN;
+        let total = usize::from(u16::from_be_bytes(word(bytes, 18))) + ipv6::HEADER_LEN;
         let (limit, near) = (bytes[21], (bytes[22] == 0) | (bytes[22] >= 0xfe));
         let spent = TRANSIT & ((limit <= 1) | near);
-        if odd | back | (total > usize::from(self.mtu6())) | spent {
+        if (total > usize::from(self.most6)) | spent | !fits {
             return false;
         }
         if TRANSIT {
             bytes[21] = limit - 1;
         }
         self.put(bytes);
-        packet.set_port(out.port);
+        packet.set_port(self.port);
         true
     }
+}
 
-    /// Largest packet of IPv6: no link may carry less than 1280 bytes (RFC 8200 section 5).
+/// How packets by one hop leave.
+#[derive(Clone, Copy)]
+pub struct Rewrite {
+    /// Where and how the hop sends.
+    pub out: HopOut,
+    /// The common case.
+    pub quick: Quick,
+    tag: [u8; 4],
+}
+
+impl Rewrite {
+    /// Reads a hop.
     #[inline(always)]
-    pub const fn mtu6(&self) -> u16 {
-        if self.out.mtu < MIN_MTU { MIN_MTU } else { self.out.mtu }
+    pub fn read(hop: Hop<'_>) -> Self {
+        Self { out: hop.out(), quick: Quick::read(hop, true), tag: hop.tag() }
+    }
+
+    /// Writes the header of an untagged frame over the one that is there.
+    #[inline(always)]
+    pub fn put(&self, frame: &mut [u8]) {
+        self.quick.put(frame);
     }
 
     /// Gives a packet its Ethernet header, whatever it had before. False where there is no room.

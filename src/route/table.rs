@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::trie::TrieId;
+use crate::{dpdk::pages, packet::ipv6::MIN_MTU};
 
 /// What a packet meets at a hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -96,6 +97,18 @@ pub struct HopOut {
 }
 
 impl HopOut {
+    /// Largest packet of IPv6: no link may carry less than 1280 bytes (RFC 8200 section 5).
+    #[inline(always)]
+    pub const fn mtu6(self) -> u16 {
+        if self.mtu < MIN_MTU { MIN_MTU } else { self.mtu }
+    }
+
+    /// Frames leave without a tag, and where to is known beyond doubt.
+    #[inline(always)]
+    pub const fn is_plain(self) -> bool {
+        self.resolved & !self.tagged & !self.suspect
+    }
+
     const fn to_bits(self) -> u64 {
         self.kind as u64
             | (self.resolved as u64) << 8
@@ -193,10 +206,10 @@ impl HopTable {
     /// Room for `hops` hops and `buckets` buckets of groups; memory is taken as it is used.
     pub fn new(hops: u32, buckets: u32) -> Self {
         Self {
-            words: bytemuck::zeroed_slice_box(hops as usize * WORDS),
-            six: bytemuck::zeroed_slice_box(hops as usize * SIX_WORDS),
-            buckets: bytemuck::zeroed_slice_box(buckets as usize),
-            used: bytemuck::zeroed_slice_box(buckets as usize),
+            words: pages::zeroed(hops as usize * WORDS),
+            six: pages::zeroed(hops as usize * SIX_WORDS),
+            buckets: pages::zeroed(buckets as usize),
+            used: pages::zeroed(buckets as usize),
         }
     }
 

@@ -25,7 +25,13 @@ impl Clock {
     /// Nanoseconds since the clock was made.
     #[inline]
     pub fn now(&self) -> Nanos {
-        let ticks = rdtsc().wrapping_sub(self.start);
+        self.at(rdtsc())
+    }
+
+    /// Nanoseconds since the clock was made, when the TSC was `stamp`.
+    #[inline]
+    pub fn at(&self, stamp: u64) -> Nanos {
+        let ticks = stamp.wrapping_sub(self.start);
         ((u128::from(ticks) * u128::from(self.scale)) >> 32) as Nanos
     }
 

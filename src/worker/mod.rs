@@ -150,10 +150,11 @@ impl Worker {
         &self.graph
     }
 
-    /// One turn at time `now`: what was injected, then what is due, then what the inputs have. Gives
-    /// the number of packets that came, and more than 0 when something was due.
+    /// One turn at time `now`, when the TSC was `stamp`: what was injected, then what is due, then what the
+    /// inputs have. Gives the number of packets that came, and more than 0 when something was due; and the
+    /// TSC as it was read last, which is that after the packets where some came.
     #[inline]
-    pub fn step(&mut self, now: Nanos) -> usize {
+    pub fn step(&mut self, now: Nanos, stamp: u64) -> (usize, u64) {
         let seen = self.guard.observe();
         let tables = self.reader.refresh();
         self.guard.announce(seen);
@@ -171,7 +172,8 @@ impl Worker {
             own: &mut self.own,
             now,
             wall_offset: self.wall_offset,
-            started: rdtsc(),
+            started: stamp,
+            stamp,
             stats: &self.stats,
             pool: &self.pool,
         };
@@ -194,9 +196,11 @@ impl Worker {
             self.graph.run(&mut cx);
         }
         came += self.graph.turn(&mut cx);
+        let mut stamp = cx.stamp;
         // No packet is under way now.
         if let Some(filter) = &tables.filter {
             self.own.rest(now, filter);
+            stamp = rdtsc();
         }
         if !self.jobs.0.is_empty()
             && let Some(mut job) = self.jobs.0.pop()
@@ -207,8 +211,9 @@ impl Worker {
             // There is room for as many answers as for questions.
             let _ = self.jobs.1.push(job);
             came += 1;
+            stamp = rdtsc();
         }
-        came
+        (came, stamp)
     }
 
     /// Does a step of a question about connections at once, for one who turns the worker by hand.

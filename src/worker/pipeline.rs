@@ -101,7 +101,7 @@ pub fn graph(parts: Parts) -> Graph<Tables> {
     }
     nodes.extend([
         Box::new(Ingress) as Box<dyn Node<Tables>>,
-        Box::new(Classify),
+        Box::new(Classify::default()),
         Box::new(HandedOver),
         Box::new(HandOver::new(ways)),
         Box::new(Nat64),

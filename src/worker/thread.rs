@@ -94,16 +94,16 @@ fn turn(
     worker.wake();
     let mut start = rdtsc();
     while !stop.load(Ordering::Relaxed) {
-        let now = clock.now();
-        let came = worker.step(now);
-        let mut end = rdtsc();
+        let now = clock.at(start);
+        let (came, after) = worker.step(now, start);
         stats.loops.add(1);
         if came > 0 {
-            stats.busy_cycles.add(end - start);
+            stats.busy_cycles.add(after - start);
             napper.nap(came, now);
-            start = end;
+            start = after;
             continue;
         }
+        let mut end = rdtsc();
         if done() {
             break;
         }

@@ -59,12 +59,6 @@ const TRANSIT_EDGES: &[Edge] = {
     &{ edges }
 };
 
-/// Largest packet: no link may carry less than 1280 bytes (RFC 8200 section 5).
-#[inline(always)]
-const fn mtu_of(out: HopOut) -> u16 {
-    if out.mtu < MIN_MTU { MIN_MTU } else { out.mtu }
-}
-
 /// What a packet in transit goes through before it is of the way it takes, in the kernel's order
 /// (`ip6_forward`): the edge by which it ends, where it does not come so far.
 fn transit(packet: &mut Packet, out: HopOut, cx: &Cx<'_, Tables>) -> Result<(), u8> {
@@ -96,8 +90,8 @@ fn transit(packet: &mut Packet, out: HopOut, cx: &Cx<'_, Tables>) -> Result<(), 
         }
     }
     // Pieces that all fit may leave as they came [8.55].
-    let joined = packet.flags().any(Flags::REASSEMBLED) && packet.piece_size() <= mtu_of(out);
-    if packet.len() - l3 > usize::from(mtu_of(out)) && !joined {
+    let joined = packet.flags().any(Flags::REASSEMBLED) && packet.piece_size() <= out.mtu6();
+    if packet.len() - l3 > usize::from(out.mtu6()) && !joined {
         // What the link itself carries goes on to where the way's own MTU is asked for.
         let link = cx.tables.ifaces.get(out.iface).map_or(0, |out| out.mtu6().max(MIN_MTU));
         let fits = packet.len() - l3 <= usize::from(link);
@@ -122,7 +116,7 @@ fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_,
     }
     let joined = packet.flags().any(Flags::REASSEMBLED);
     let most =
-        if joined { mtu_of(rewrite.out).min(packet.piece_size()) } else { mtu_of(rewrite.out) };
+        if joined { rewrite.out.mtu6().min(packet.piece_size()) } else { rewrite.out.mtu6() };
     if (!TRANSIT || joined) && packet.len() - packet.l3() > usize::from(most) {
         return CUT;
     }
@@ -143,7 +137,7 @@ fn run<const TRANSIT: bool>(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Ou
             index = packet.hop();
             rewrite = Rewrite::read(hops.get(index));
         }
-        if !rewrite.quick6::<TRANSIT>(packet) {
+        if !rewrite.quick.go6::<TRANSIT>(packet) {
             let edge = full::<TRANSIT>(packet, &rewrite, cx);
             out.set(number, edge);
         }

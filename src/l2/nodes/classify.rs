@@ -8,16 +8,32 @@
 //! - costs: two cache lines a packet, 15 to 20 cycles (`benches/engine.rs`)
 
 use crate::{
-    dpdk::mbuf::{Flags, Packet},
+    dpdk::mbuf::{Notes, Packet},
     graph::{Cx, Edge, FRAME_LEN, Frame, Node, Out},
-    packet::{checksum, ipv6},
+    packet::{checksum, ipv6, word},
     port::table::{LocalAddresses, PortFacts},
-    route::{family::Fib, rewrite::Rewrite, table::HopKind},
+    route::{family::Fib, rewrite::Quick, table::HopTable},
     tables::Tables,
 };
 
-/// The node.
-pub struct Classify;
+/// The node, with room for the addresses of a frame and what is found for them.
+pub struct Classify {
+    dst4: [u32; FRAME_LEN],
+    dst6: [u128; FRAME_LEN],
+    found: [u32; FRAME_LEN],
+    rest: [u8; FRAME_LEN],
+}
+
+impl Default for Classify {
+    fn default() -> Self {
+        Self {
+            dst4: [0; FRAME_LEN],
+            dst6: [0; FRAME_LEN],
+            found: [0; FRAME_LEN],
+            rest: [0; FRAME_LEN],
+        }
+    }
+}
 
 const IP4: u8 = 0;
 const ETHERNET: u8 = 1;
@@ -45,112 +61,159 @@ const AHEAD: usize = 4;
 const PLAIN: (u32, u32) =
     (u32::from_le_bytes([8, 0, 0x45, 0]), u32::from_le_bytes([255, 255, 255, 0]));
 
-/// True for a packet that needs no further check before its route.
-///
-/// What is wrong is gathered before it is looked at, so that a packet costs one branch.
-#[inline(always)]
-fn plain(head: &[u8; 34], len: usize, port: &PortFacts, locals: &LocalAddresses) -> bool {
-    let [a, b, c, d, e, f, g, h, _, _, _, _, i, j, k, l, m, n, ..] = *head;
-    let Some(header) = head.last_chunk::<20>() else {
-        return false;
-    };
-    let kind = (u32::from_le_bytes([i, j, k, l]) ^ PLAIN.0) & PLAIN.1;
-    let total = usize::from(u16::from_be_bytes([m, n]));
-    // Below 20, or more than there is.
-    let misfit = total.wrapping_sub(20) > len.wrapping_sub(34);
-    let src = u32::from_be_bytes([head[26], head[27], head[28], head[29]]);
-    let odd = ODD[usize::from(head[26])] | ODD[usize::from(head[30])];
-    let wrong = !port.is_own([a, b, c, d, e, f, g, h]) | !port.up | misfit | odd;
-    (kind == 0) & !wrong & checksum::ipv4_header20(header) & !locals.may_contain(src)
+/// What the packets of one port are held against.
+struct Facts<'a> {
+    number: u16,
+    port: &'a PortFacts,
+    notes: Notes,
+    locals: &'a LocalAddresses,
 }
 
-/// The edge of a packet, and where it goes to if it is plain IPv4.
-#[inline(always)]
-fn one(packet: &mut Packet, port: &PortFacts, locals: &LocalAddresses) -> (u8, u32) {
-    packet.begin(port.iface, 14, port.flags);
-    let (len, whole) = (packet.len(), packet.is_contiguous());
-    let Some(head) = packet.data().first_chunk::<34>() else {
-        return (ETHERNET, 0);
-    };
-    if !(plain(head, len, port, locals) & whole) {
-        return (six(packet, len, whole, port), 0);
+impl<'a> Facts<'a> {
+    fn of(tables: &'a Tables, number: u16) -> Self {
+        let port = tables.ifaces.port(number);
+        let notes = Notes::new(port.iface, 14, port.flags);
+        Self { number, port, notes, locals: &tables.locals }
     }
-    let dst = u32::from_be_bytes([head[30], head[31], head[32], head[33]]);
-    let total = usize::from(u16::from_be_bytes([head[16], head[17]]));
-    if total + 14 != len {
-        packet.truncate(total + 14);
-    }
-    (IP4, dst)
-}
 
-/// What is not plain IPv4 may be plain IPv6.
-#[inline(always)]
-fn six(packet: &mut Packet, len: usize, whole: bool, port: &PortFacts) -> u8 {
-    let Some(head) = packet.data().first_chunk::<{ ipv6::HEAD_LEN }>() else {
-        return ETHERNET;
-    };
-    let [a, b, c, d, e, f, g, h, ..] = *head;
-    if !(port.is_own([a, b, c, d, e, f, g, h]) & whole & port.six & ipv6::plain(head, len)) {
-        return ETHERNET;
-    }
-    let total = ipv6::HEAD_LEN + usize::from(u16::from_be_bytes([head[18], head[19]]));
-    if total != len {
-        packet.truncate(total);
-    }
-    // What `ip4-forwarding` says of the port is none of its business.
-    packet.begin(port.iface, 14, Flags(0));
-    IP6
-}
-
-/// Plain packets of IPv4 go straight to where they leave, where nothing but the look-up would look at
-/// them; what calls for more than a plain hop goes on to the look-up all the same.
-#[inline(always)]
-fn straight4(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Out, dst: &[u32; FRAME_LEN]) {
-    let mut found = [0; FRAME_LEN];
-    let count = frame.len().min(FRAME_LEN);
-    cx.tables.fib.lookup_batch(&dst[..count], &mut found[..count]);
-    each(cx, frame, out, (IP4, SEND4), &found, Rewrite::quick4::<true>);
-}
-
-/// The same of IPv6.
-#[inline(always)]
-fn straight6(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
-    let (mut dst, mut found) = ([0; FRAME_LEN], [0; FRAME_LEN]);
-    for (packet, dst) in frame.iter().zip(&mut dst) {
-        if let Some(head) = packet.data().first_chunk::<{ ipv6::HEAD_LEN }>() {
-            *dst = ipv6::address_at(head, 14 + ipv6::field::DST.start);
+    /// Where a packet of plain IPv4 goes to; none for one that needs another check before its route.
+    #[inline(always)]
+    fn four(&self, packet: &mut Packet) -> Option<u32> {
+        packet.begin_as(self.notes);
+        let (len, whole) = (packet.data().len(), packet.is_contiguous());
+        let head = packet.data().first_chunk::<34>()?;
+        let kind = (u32::from_le_bytes(word(head, 12)) ^ PLAIN.0) & PLAIN.1;
+        let total = usize::from(u16::from_be_bytes(word(head, 16)));
+        // Below 20, or more than there is.
+        let misfit = total.wrapping_sub(20) > len.wrapping_sub(34);
+        let odd = ODD[usize::from(head[26])] | ODD[usize::from(head[30])];
+        let own = self.port.is_own(word(head, 0)) & !self.locals.may_contain(word(head, 26));
+        let right = (kind == 0) & own & whole & !misfit & !odd;
+        if !(right & checksum::ipv4_header20(head.last_chunk()?)) {
+            return None;
         }
+        let dst = u32::from_be_bytes(word(head, 30));
+        packet.cut(total + 14);
+        Some(dst)
     }
-    let count = frame.len();
-    cx.tables.fib6.lookup_batch(&dst[..count], &mut found[..count]);
-    each(cx, frame, out, (IP6, SEND6), &found, Rewrite::quick6::<true>);
+
+    /// The same of IPv6.
+    #[inline(always)]
+    fn six(&self, packet: &mut Packet) -> Option<u128> {
+        let (len, whole) = (packet.data().len(), packet.is_contiguous());
+        let head = packet.data().first_chunk::<{ ipv6::HEAD_LEN }>()?;
+        let own = self.port.is_own(word(head, 0)) & self.port.six;
+        if !(own & whole & ipv6::plain(head, len)) {
+            return None;
+        }
+        let total = ipv6::HEAD_LEN + usize::from(u16::from_be_bytes(word(head, 18)));
+        let dst = ipv6::address_at(head, 14 + ipv6::field::DST.start);
+        packet.cut(total);
+        // What `ip4-forwarding` says of the port is none of its business.
+        packet.begin_as(self.notes.without_flags());
+        Some(dst)
+    }
 }
 
-/// Sends what goes by a plain hop; `edges` are that of packets which may, and that of those which do.
+/// Sends what goes by a plain hop; what calls for more keeps the edge it has. `edges` are that of packets
+/// which may go, and that of those which do.
 #[inline(always)]
-fn each(
-    cx: &Cx<'_, Tables>,
+fn straight(
+    hops: &HopTable,
     frame: &mut Frame,
     out: &mut Out,
     edges: (u8, u8),
     found: &[u32],
-    quick: impl Fn(&Rewrite, &mut Packet) -> bool,
+    quick: impl Fn(&Quick, &mut Packet) -> bool,
 ) {
-    let hops = &cx.tables.hops;
-    let mut last = found.first().copied().unwrap_or(0);
-    let read = |index: u32| {
-        let hop = hops.get(index);
-        (Rewrite::read(hop), hop.kind() == HopKind::Neighbour)
-    };
-    let (mut rewrite, mut plain) = read(last);
-    for (number, (packet, index)) in frame.iter_mut().zip(found).enumerate() {
-        if *index != last {
-            last = *index;
-            (rewrite, plain) = read(last);
+    let (may, does) = edges;
+    // Verdicts are written many at once: they are read so, and soon.
+    let chosen = out.edges_mut();
+    for edges in chosen.as_chunks_mut::<32>().0.iter_mut().take(frame.len().div_ceil(32)) {
+        *edges = edges.map(|edge| if edge == may { does } else { edge });
+    }
+    let mut found = found.iter().copied();
+    let (mut last, mut way) = (0, Quick::plain(hops.get(0)));
+    for (packet, edge) in frame.iter_mut().zip(chosen) {
+        if *edge != does {
+            continue;
         }
-        if plain && out.edge(number) == edges.0 && quick(&rewrite, packet) {
-            out.set(number, edges.1);
+        let Some(index) = found.next() else { return };
+        if index != last {
+            last = index;
+            way = Quick::plain(hops.get(index));
         }
+        if !quick(&way, packet) {
+            *edge = may;
+        }
+    }
+}
+
+/// The same for each family, apart from each other and from the checks: each has all registers.
+#[inline(never)]
+fn straight4(hops: &HopTable, frame: &mut Frame, out: &mut Out, found: &[u32]) {
+    straight(hops, frame, out, (IP4, SEND4), found, Quick::go4::<true>);
+}
+
+#[inline(never)]
+fn straight6(hops: &HopTable, frame: &mut Frame, out: &mut Out, found: &[u32]) {
+    straight(hops, frame, out, (IP6, SEND6), found, Quick::go6::<true>);
+}
+
+/// The packet at a place, with what it is held against; the one behind it is asked for.
+#[inline(always)]
+fn turn<'f, 't>(
+    tables: &'t Tables,
+    facts: &mut Facts<'t>,
+    frame: &'f mut [Packet],
+    place: usize,
+) -> &'f mut Packet {
+    if let Some(ahead) = frame.get(place + AHEAD) {
+        ahead.prefetch();
+    }
+    let packet = &mut frame[place];
+    if packet.port() != facts.number {
+        *facts = Facts::of(tables, packet.port());
+    }
+    packet
+}
+
+impl Classify {
+    /// Finds the plain packets of IPv4, whose destinations are then noted in turn, and gives how many
+    /// others there are, whose places are noted.
+    #[inline(never)]
+    fn four(&mut self, tables: &Tables, frame: &mut Frame) -> usize {
+        let mut facts = Facts::of(tables, frame.first().map_or(0, Packet::port));
+        let mut rest = 0;
+        for place in 0..frame.len().min(FRAME_LEN) {
+            let packet = turn(tables, &mut facts, frame, place);
+            if let Some(dst) = facts.four(packet) {
+                self.dst4[(place - rest) & (FRAME_LEN - 1)] = dst;
+            } else {
+                self.rest[rest & (FRAME_LEN - 1)] = place as u8;
+                rest += 1;
+            }
+        }
+        rest
+    }
+
+    /// Finds the plain packets of IPv6 among the others, and gives their number.
+    #[inline(never)]
+    fn six(&mut self, tables: &Tables, frame: &mut Frame, out: &mut Out, rest: usize) -> usize {
+        let mut facts = Facts::of(tables, frame.first().map_or(0, Packet::port));
+        let mut six = 0;
+        for place in &self.rest[..rest] {
+            let place = usize::from(*place);
+            let packet = turn(tables, &mut facts, frame, place);
+            if let Some(dst) = facts.six(packet) {
+                self.dst6[six & (FRAME_LEN - 1)] = dst;
+                six += 1;
+                out.set(place, IP6);
+            } else {
+                out.set(place, ETHERNET);
+            }
+        }
+        six
     }
 }
 
@@ -169,32 +232,22 @@ impl Node<Tables> for Classify {
         ]
     }
 
+    /// Plain packets go straight to where they leave, where nothing but the look-up would look at them;
+    /// what calls for more than a plain hop goes on to the look-up all the same.
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
-        let (ifaces, locals) = (&*cx.tables.ifaces, &*cx.tables.locals);
-        let mut number = frame.first().map_or(0, |packet| packet.port());
-        let mut port = ifaces.port(number);
-        let mut dst = [0; FRAME_LEN];
-        // What has come by each edge.
-        let mut seen = 0_u8;
-        for index in 0..frame.len().min(FRAME_LEN) {
-            if let Some(ahead) = frame.get(index + AHEAD) {
-                ahead.prefetch();
-            }
-            let packet = &mut frame[index];
-            if packet.port() != number {
-                number = packet.port();
-                port = ifaces.port(number);
-            }
-            let (edge, to) = one(packet, port, locals);
-            out.set(index, edge);
-            dst[index] = to;
-            seen |= 1 << edge;
+        let tables = cx.tables;
+        let rest = self.four(tables, frame);
+        let four = frame.len() - rest;
+        let six = if rest > 0 { self.six(tables, frame, out, rest) } else { 0 };
+        if tables.straight[0] && four > 0 {
+            let found = &mut self.found[..four];
+            tables.fib.lookup_batch(&self.dst4[..four], found);
+            straight4(&tables.hops, frame, out, found);
         }
-        if cx.tables.straight[0] && seen & 1 << IP4 != 0 {
-            straight4(cx, frame, out, &dst);
-        }
-        if cx.tables.straight[1] && seen & 1 << IP6 != 0 {
-            straight6(cx, frame, out);
+        if tables.straight[1] && six > 0 {
+            let found = &mut self.found[..six];
+            tables.fib6.lookup_batch(&self.dst6[..six], found);
+            straight6(&tables.hops, frame, out, found);
         }
     }
 }

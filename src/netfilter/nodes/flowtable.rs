@@ -149,7 +149,7 @@ impl<F: Own> Node<Tables> for Short<F> {
                 let (len, most) = F::sizes(frame, rewrite.out.mtu);
                 let Some(conn) = ConnId::from_bits(way.conn) else { continue };
                 let Some(ip) = frame.get(14..) else { continue };
-                if len > most || !rewrite.plain {
+                if len > most || !rewrite.out.is_plain() {
                     continue;
                 }
                 let known = Known {

@@ -1,8 +1,7 @@
 //! `rx`: takes a burst from a queue of a device.
 //!
 //! - takes: what the device has received, at most a burst
-//! - gives: frames to `classify`, or to `spread` where workers share a queue; the first bytes of
-//!   each packet are asked for ahead
+//! - gives: frames to `classify`, or to `spread` where workers share a queue
 
 use crate::{
     dpdk::port::RxQueue,
@@ -48,7 +47,6 @@ impl Input<Tables> for DeviceRx {
         }
         let mut bytes = 0;
         for packet in frame.iter() {
-            packet.prefetch();
             bytes += packet.len() as u64;
         }
         if let Some(counts) = cx.stats.ifaces.get(usize::from(self.iface)) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Handover;
 use crate::{
-    dpdk::{cycles::rdtsc, port::TxQueue},
+    dpdk::port::TxQueue,
     graph::{Cx, Edge, Frame, Nanos, Node, Out, Reason},
     tables::Tables,
 };
@@ -77,7 +77,7 @@ const RING_FULL: u8 = 0;
 const NO_PORT: u8 = 1;
 
 /// Sends all of `frame` by `way`; what stays in it could not be sent.
-fn send(way: &mut Sink, iface: u16, frame: &mut Frame, cx: &Cx<'_, Tables>, bytes: u64) {
+fn send(way: &mut Sink, iface: u16, frame: &mut Frame, cx: &mut Cx<'_, Tables>, bytes: u64) {
     let offered = frame.len();
     let Some(counts) = cx.stats.ifaces.get(usize::from(iface)) else {
         return;
@@ -94,7 +94,8 @@ fn send(way: &mut Sink, iface: u16, frame: &mut Frame, cx: &Cx<'_, Tables>, byte
     counts.tx_packets.add(sent);
     counts.tx_bytes.add(bytes - unsent);
     counts.tx_dropped.add(frame.len() as u64);
-    cx.stats.latency.record(rdtsc() - cx.started, sent);
+    let took = cx.stamp() - cx.started;
+    cx.stats.latency.record(took, sent);
 }
 
 impl Node<Tables> for Tx {
