@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::fib::FibFull;
 use crate::{
-    dpdk::pages,
+    dpdk::{pages, prefetch::prefetch},
     publish::{Epoch, Retired},
 };
 
@@ -207,7 +207,7 @@ impl Cells {
     }
 
     fn follow_lanes(&self, keys: &[u128], entries: &mut [u32]) {
-        let mut waiting = Waiting { lanes: [[0; LANES]; KINDS], count: [0; KINDS] };
+        let mut waiting = Waiting { cells: self, lanes: [[0; LANES]; KINDS], count: [0; KINDS] };
         for (lane, entry) in entries.iter().enumerate() {
             waiting.push(lane as u8, *entry);
         }
@@ -295,16 +295,23 @@ const fn kind_at(entry: u32) -> usize {
 }
 
 /// Who waits at which kind of node; those at values are done.
-struct Waiting {
+struct Waiting<'a> {
+    cells: &'a Cells,
     lanes: [[u8; LANES]; KINDS],
     count: [u8; KINDS],
 }
 
-impl Waiting {
-    /// Without a branch, which a processor would guess wrong.
+impl Waiting<'_> {
+    /// Without a branch, which a processor would guess wrong. The node is asked for: by the time that it is
+    /// looked at, the others of its kind have been.
     #[inline(always)]
     fn push(&mut self, lane: u8, entry: u32) {
         let kind = kind_at(entry) % KINDS;
+        let small = matches!(entry & KIND, SHORTCUT | RUNS);
+        let cell = std::hint::select_unpredictable(small, value_of(entry) as usize, 0);
+        if let Some(word) = self.cells.words.get(self.cells.first + cell * CELL) {
+            prefetch(word);
+        }
         self.lanes[kind][usize::from(self.count[kind]) % LANES] = lane;
         self.count[kind] = self.count[kind].wrapping_add(1);
     }

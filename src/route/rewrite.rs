@@ -4,7 +4,7 @@
 //! - gives: packets in the frame they leave in, at the port they leave by
 //! - costs: one line a hop; the frame is written where the packet's first line is touched anyway
 
-use super::table::{Hop, HopKind, HopOut};
+use super::table::{Hop, HopOut};
 use crate::{
     dpdk::mbuf::Packet,
     graph::Cx,
@@ -12,51 +12,38 @@ use crate::{
     tables::Tables,
 };
 
-/// What the common case needs to know of a hop: few enough numbers to stay in registers.
+/// What the common case needs to know of a hop: three words of one line, so that reading it anew for each
+/// packet costs less than a wrong guess that the last one's serves once more.
 #[derive(Clone, Copy)]
-pub struct Quick {
-    head: [u8; 8],
-    tail: [u8; 8],
-    /// Largest packet of IPv4; 0 where none may go.
-    most4: u16,
-    /// Largest packet of IPv6: no link may carry less than 1280 bytes (RFC 8200 section 5).
-    most6: u16,
-    /// Notes of a packet that came in by the interface it would leave by.
-    back: u32,
-    port: u16,
+pub struct Quick<'a> {
+    hop: Hop<'a>,
+    out: u64,
 }
 
 /// Offset of the network header in an untagged frame, as packets note it.
 const UNTAGGED: u32 = 14 << 8;
 
-impl Quick {
+impl<'a> Quick<'a> {
     /// Reads a hop; only a plain one, towards a neighbour, lets anything go.
     #[inline(always)]
-    pub fn plain(hop: Hop<'_>) -> Self {
-        Self::read(hop, hop.kind() == HopKind::Neighbour)
+    pub fn plain(hop: Hop<'a>) -> Self {
+        Self { hop, out: hop.bits() }
     }
 
-    #[inline(always)]
-    fn read(hop: Hop<'_>, goes: bool) -> Self {
-        let out = hop.out();
-        let (head, tail) = hop.header();
-        let (most4, most6) = if goes & out.is_plain() { (out.mtu, out.mtu6()) } else { (0, 0) };
-        let back = u32::from(out.iface) << 16 | UNTAGGED;
-        Self { head, tail, most4, most6, back, port: out.port }
-    }
-
-    /// Nothing is known of the packet but that its network header stands behind an untagged one; and one
-    /// in transit does not leave where it came from, which may call for a redirect.
+    /// Nothing is known of the packet but that its network header stands behind an untagged one; one in
+    /// transit does not leave where it came from, which may call for a redirect; and the hop is plain.
     #[inline(always)]
     fn fits<const TRANSIT: bool>(&self, packet: &Packet) -> bool {
-        let differ = packet.notes().bits() ^ self.back;
-        (differ as u16 == 0) & !(TRANSIT & (differ == 0))
+        let back = HopOut::iface_of(self.out) << 16 | UNTAGGED;
+        let differ = packet.notes().bits() ^ back;
+        (differ as u16 == 0) & !(TRANSIT & (differ == 0)) & HopOut::is_plain_in(self.out)
     }
 
     #[inline(always)]
     fn put(&self, frame: &mut [u8]) {
-        frame[..8].copy_from_slice(&self.head);
-        frame[6..14].copy_from_slice(&self.tail);
+        let (head, tail) = self.hop.header();
+        frame[..8].copy_from_slice(&head);
+        frame[6..14].copy_from_slice(&tail);
     }
 
     /// The common case of IPv4, in place: an untagged frame in and out that fits and, in transit, has
@@ -68,7 +55,7 @@ impl Quick {
             return false;
         };
         let life = word(bytes, 22);
-        let large = u16::from_be_bytes(word(bytes, 16)) > self.most4;
+        let large = u16::from_be_bytes(word(bytes, 16)) > HopOut::mtu_of(self.out);
         if large | (TRANSIT & (life[0] <= 1)) | !fits {
             return false;
         }
@@ -76,7 +63,7 @@ impl Quick {
             bytes[22..26].copy_from_slice(&checksum::ttl_decremented(life));
         }
         self.put(bytes);
-        packet.set_port(self.port);
+        packet.set_port(HopOut::port_of(self.out));
         true
     }
 
@@ -90,33 +77,36 @@ impl Quick {
         let total = usize::from(u16::from_be_bytes(word(bytes, 18))) + ipv6::HEADER_LEN;
         let (limit, near) = (bytes[21], (bytes[22] == 0) | (bytes[22] >= 0xfe));
         let spent = TRANSIT & ((limit <= 1) | near);
-        if (total > usize::from(self.most6)) | spent | !fits {
+        let most = HopOut::mtu_of(self.out).max(ipv6::MIN_MTU);
+        if (total > usize::from(most)) | spent | !fits {
             return false;
         }
         if TRANSIT {
             bytes[21] = limit - 1;
         }
         self.put(bytes);
-        packet.set_port(self.port);
+        packet.set_port(HopOut::port_of(self.out));
         true
     }
 }
 
 /// How packets by one hop leave.
 #[derive(Clone, Copy)]
-pub struct Rewrite {
+pub struct Rewrite<'a> {
     /// Where and how the hop sends.
     pub out: HopOut,
     /// The common case.
-    pub quick: Quick,
+    pub quick: Quick<'a>,
     tag: [u8; 4],
 }
 
-impl Rewrite {
+impl<'a> Rewrite<'a> {
     /// Reads a hop.
     #[inline(always)]
-    pub fn read(hop: Hop<'_>) -> Self {
-        Self { out: hop.out(), quick: Quick::read(hop, true), tag: hop.tag() }
+    pub fn read(hop: Hop<'a>) -> Self {
+        // Whoever has come here has looked at the kind.
+        let quick = Quick { out: HopOut::to_neighbour(hop.bits()), ..Quick::plain(hop) };
+        Self { out: hop.out(), quick, tag: hop.tag() }
     }
 
     /// Writes the header of an untagged frame over the one that is there.

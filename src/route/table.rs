@@ -96,6 +96,11 @@ pub struct HopOut {
     pub mtu: u16,
 }
 
+/// Flags in a hop's word.
+const RESOLVED: u64 = 1 << 8;
+const TAGGED: u64 = 1 << 9;
+const SUSPECT: u64 = 1 << 11;
+
 impl HopOut {
     /// Largest packet of IPv6: no link may carry less than 1280 bytes (RFC 8200 section 5).
     #[inline(always)]
@@ -109,12 +114,43 @@ impl HopOut {
         self.resolved & !self.tagged & !self.suspect
     }
 
+    /// The same of a hop's word, and that it is a neighbour's.
+    #[inline(always)]
+    pub const fn is_plain_in(bits: u64) -> bool {
+        const FLAGS: u64 = 0xff | RESOLVED | TAGGED | SUSPECT;
+        bits & FLAGS == HopKind::Neighbour as u64 | RESOLVED
+    }
+
+    /// A hop's word as if it were a neighbour's.
+    #[inline(always)]
+    pub const fn to_neighbour(bits: u64) -> u64 {
+        bits & !0xff | HopKind::Neighbour as u64
+    }
+
+    /// [`Self::port`] in a hop's word.
+    #[inline(always)]
+    pub const fn port_of(bits: u64) -> u16 {
+        (bits >> 16) as u16
+    }
+
+    /// [`Self::iface`] in a hop's word.
+    #[inline(always)]
+    pub const fn iface_of(bits: u64) -> u32 {
+        (bits >> 32) as u32 & 0xffff
+    }
+
+    /// [`Self::mtu`] in a hop's word.
+    #[inline(always)]
+    pub const fn mtu_of(bits: u64) -> u16 {
+        (bits >> 48) as u16
+    }
+
     const fn to_bits(self) -> u64 {
         self.kind as u64
-            | (self.resolved as u64) << 8
-            | (self.tagged as u64) << 9
+            | (self.resolved as u64 * RESOLVED)
+            | (self.tagged as u64 * TAGGED)
             | (self.resilient as u64) << 10
-            | (self.suspect as u64) << 11
+            | (self.suspect as u64 * SUSPECT)
             | (self.port as u64) << 16
             | (self.iface as u64) << 32
             | (self.mtu as u64) << 48
@@ -190,7 +226,7 @@ const SIX_WORDS: usize = 4;
 
 /// All hops, by index.
 pub struct HopTable {
-    words: Box<[AtomicU64]>,
+    words: Box<[[AtomicU64; WORDS]]>,
     /// IPv6 addresses of hops that have some; only such hops take memory here.
     six: Box<[AtomicU64]>,
     buckets: Box<[AtomicU32]>,
@@ -206,7 +242,7 @@ impl HopTable {
     /// Room for `hops` hops and `buckets` buckets of groups; memory is taken as it is used.
     pub fn new(hops: u32, buckets: u32) -> Self {
         Self {
-            words: pages::zeroed(hops as usize * WORDS),
+            words: pages::zeroed(hops as usize),
             six: pages::zeroed(hops as usize * SIX_WORDS),
             buckets: pages::zeroed(buckets as usize),
             used: pages::zeroed(buckets as usize),
@@ -215,7 +251,7 @@ impl HopTable {
 
     /// Number of hops there is room for.
     pub fn capacity(&self) -> u32 {
-        (self.words.len() / WORDS) as u32
+        self.words.len() as u32
     }
 
     /// Number of buckets there is room for.
@@ -224,11 +260,9 @@ impl HopTable {
     }
 
     /// The hop of an index; one that is out of range reads as no route.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, index: u32) -> Hop<'_> {
-        let at = index as usize * WORDS;
-        let words = self.words.get(at..).and_then(|rest| rest.first_chunk::<WORDS>());
-        Hop(words.unwrap_or(&NOWHERE))
+        Hop(self.words.get(index as usize).unwrap_or(&NOWHERE))
     }
 
     /// The member of a group that takes flows of this hash.
@@ -380,6 +414,12 @@ impl Hop<'_> {
     #[inline]
     pub fn out(self) -> HopOut {
         HopOut::from_bits(self.0[OUT].load(Ordering::Acquire))
+    }
+
+    /// The word of which [`Self::out`] is the meaning.
+    #[inline(always)]
+    pub fn bits(self) -> u64 {
+        self.0[OUT].load(Ordering::Acquire)
     }
 
     /// What a packet meets here.

@@ -114,7 +114,11 @@ fn transit(packet: &mut Packet, out: HopOut, cx: &Cx<'_, Tables>) -> Result<(), 
 }
 
 /// Every case, in the kernel's order.
-fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
+fn full<const TRANSIT: bool>(
+    packet: &mut Packet,
+    rewrite: &Rewrite<'_>,
+    cx: &Cx<'_, Tables>,
+) -> u8 {
     let out = rewrite.out;
     if TRANSIT {
         if let Err(edge) = transit(packet, out, cx) {

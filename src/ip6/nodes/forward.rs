@@ -110,7 +110,11 @@ fn transit(packet: &mut Packet, out: HopOut, cx: &Cx<'_, Tables>) -> Result<(), 
 }
 
 /// Every case, in the kernel's order.
-fn full<const TRANSIT: bool>(packet: &mut Packet, rewrite: &Rewrite, cx: &Cx<'_, Tables>) -> u8 {
+fn full<const TRANSIT: bool>(
+    packet: &mut Packet,
+    rewrite: &Rewrite<'_>,
+    cx: &Cx<'_, Tables>,
+) -> u8 {
     if TRANSIT && let Err(edge) = transit(packet, rewrite.out, cx) {
         return edge;
     }

@@ -124,7 +124,7 @@ fn straight(
     out: &mut Out,
     edges: (u8, u8),
     found: &[u32],
-    quick: impl Fn(&Quick, &mut Packet) -> bool,
+    quick: impl Fn(Quick<'_>, &mut Packet) -> bool,
 ) {
     let (may, does) = edges;
     // Verdicts are written many at once: they are read so, and soon.
@@ -133,17 +133,12 @@ fn straight(
         *edges = edges.map(|edge| if edge == may { does } else { edge });
     }
     let mut found = found.iter().copied();
-    let (mut last, mut way) = (0, Quick::plain(hops.get(0)));
     for (packet, edge) in frame.iter_mut().zip(chosen) {
         if *edge != does {
             continue;
         }
         let Some(index) = found.next() else { return };
-        if index != last {
-            last = index;
-            way = Quick::plain(hops.get(index));
-        }
-        if !quick(&way, packet) {
+        if !quick(Quick::plain(hops.get(index)), packet) {
             *edge = may;
         }
     }
@@ -152,12 +147,12 @@ fn straight(
 /// The same for each family, apart from each other and from the checks: each has all registers.
 #[inline(never)]
 fn straight4(hops: &HopTable, frame: &mut Frame, out: &mut Out, found: &[u32]) {
-    straight(hops, frame, out, (IP4, SEND4), found, Quick::go4::<true>);
+    straight(hops, frame, out, (IP4, SEND4), found, |way, packet| way.go4::<true>(packet));
 }
 
 #[inline(never)]
 fn straight6(hops: &HopTable, frame: &mut Frame, out: &mut Out, found: &[u32]) {
-    straight(hops, frame, out, (IP6, SEND6), found, Quick::go6::<true>);
+    straight(hops, frame, out, (IP6, SEND6), found, |way, packet| way.go6::<true>(packet));
 }
 
 /// The packet at a place, with what it is held against; the one behind it is asked for.
