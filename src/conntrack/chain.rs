@@ -11,7 +11,6 @@ use super::{
     entry::{Dir, Entry},
     tuple::Tuple,
 };
-use crate::dpdk::pages;
 
 /// A way to a node: its hash, whether the chain goes on behind it, its entry, its direction. 0 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,7 +70,7 @@ pub(crate) struct Chains {
 impl Chains {
     pub(crate) fn new(chains: usize) -> Self {
         // Plain numbers, so that zeroed pages are not touched.
-        Self { heads: pages::zeroed(chains.max(1)) }
+        Self { heads: vec![0; chains.max(1)].into() }
     }
 
     pub(crate) const fn len(&self) -> usize {

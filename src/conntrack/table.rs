@@ -124,8 +124,8 @@ impl Conntrack {
         let seed = Seed::new(random);
         let capacity = limits.entries.saturating_add(SLACK).min(u32::MAX >> 3);
         let places = capacity as usize + 1;
+        // In small pages: a worker takes one after the other, and a large one takes long to clear.
         let mut entries = Vec::with_capacity(places);
-        pages::prefer_large(entries.spare_capacity_mut());
         let mut none = Entry::empty();
         none.wheel_slot = wheel::NOWHERE;
         entries.push(none);

@@ -10,6 +10,7 @@
 
 use crate::{
     conntrack::{Dir, Tuple, nat::delta::Delta},
+    dpdk::pages,
     graph::Nanos,
     packet::{checksum, ipv4::protocol, ipv6},
     route::cache::FlowKey,
@@ -242,7 +243,9 @@ impl<F: Family> FlowTable<F> {
     pub fn new(entries: u32) -> Self {
         let places =
             if entries == 0 { 0 } else { (entries as usize).next_power_of_two().max(WAYS) };
-        Self { ways: Vec::with_capacity(places), mask: places.wrapping_sub(1), turn: 0 }
+        let mut ways = Vec::with_capacity(places);
+        pages::prefer_large(ways.spare_capacity_mut());
+        Self { ways, mask: places.wrapping_sub(1), turn: 0 }
     }
 
     /// Makes some more places ready; nothing is learned before all are.
