@@ -84,7 +84,7 @@ fn chosen(text: &str) -> Option<String> {
 pub(super) fn facts(config: &Config, workers: usize) -> Vec<FactRow> {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let online = line("/sys/devices/system/cpu/online").unwrap_or_else(|| "unknown".into());
     let on: Vec<_> = setup::cores(config, workers).iter().map(usize::to_string).collect();
     let on = if on.is_empty() { "any".into() } else { on.join(", ") };
     let first = setup::cores(config, workers).first().copied().unwrap_or(0);
@@ -105,7 +105,7 @@ pub(super) fn facts(config: &Config, workers: usize) -> Vec<FactRow> {
                 "no".to_owned()
             }),
         ),
-        ("Cores", Some(format!("{cores}; workers on {on}; isolated: {isolated}"))),
+        ("Cores", Some(format!("online: {online}; workers on: {on}; isolated: {isolated}"))),
         ("Time stamp counter", Some(format!("{} MHz", grouped(tsc_hz() / 1_000_000)))),
         ("Frequency governor", line(core.join("cpufreq/scaling_governor"))),
         ("Caches", caches(&core.join("cache"))),

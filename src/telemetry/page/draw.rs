@@ -28,6 +28,10 @@ pub(super) enum Scale {
     Log,
 }
 
+/// What is smaller is drawn as nothing, and what is larger is no measurement.
+const LEAST: f64 = 1e-9;
+const MOST: f64 = 1e21;
+
 /// Numbers along a side of a plot.
 struct Axis {
     scale: Scale,
@@ -40,13 +44,9 @@ struct Axis {
 impl Axis {
     /// One that has room for all of `values`.
     fn of(scale: Scale, values: impl IntoIterator<Item = f64>, ends: (f64, f64)) -> Self {
-        let fits = |value: &f64| value.is_finite() && *value >= 0.0;
         let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
-        for value in values.into_iter().filter(fits) {
-            if value > 0.0 {
-                least = least.min(value);
-            }
-            most = most.max(value);
+        for value in values.into_iter().filter(|value| (LEAST..=MOST).contains(value)) {
+            (least, most) = (least.min(value), most.max(value));
         }
         if most <= 0.0 {
             (least, most) = (1.0, 1.0);

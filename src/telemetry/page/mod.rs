@@ -110,7 +110,11 @@ fn line_rate(row: &BenchRow, link: f64) -> f64 {
 }
 
 fn place(row: &BenchRow) -> String {
-    if row.size == MIX { row.size.clone() } else { format!("{} B", row.size) }
+    of_size(&row.size)
+}
+
+fn of_size(size: &str) -> String {
+    if size == MIX { size.to_owned() } else { format!("{size} B") }
 }
 
 fn sizes(page: &mut String, report: &BenchReport) {
@@ -197,7 +201,7 @@ fn by_routes_and_flows(page: &mut String, grid: &[BenchRow]) {
         });
         let plot = Lines {
             title: &format!("Millions of packets a second by number of {across}"),
-            across: &format!("{across}"),
+            across,
             up: "Mpps",
             unit: "Mpps",
             scale: Scale::Linear,
@@ -292,8 +296,7 @@ fn searches(page: &mut String, report: &BenchReport) {
     let title = |load: &LoadRow| format!("{} % load: {:.2} Mpps", load.percent, load.mpps);
     let span = span(first.loads.iter().map(|load| &load.histogram[..]));
     for (kind, load) in first.loads.iter().enumerate() {
-        let of = if first.size == MIX { MIX.into() } else { format!("{} B", first.size) };
-        let title = format!("{}, frames of {of}", title(load));
+        let title = format!("{}, frames of {}", title(load), of_size(&first.size));
         put!(page, "<h3>{}</h3>", escaped(&title));
         histogram(page, &title, (&load.histogram, load.latency.as_ref()), span, kind);
     }
@@ -301,7 +304,7 @@ fn searches(page: &mut String, report: &BenchReport) {
     head.extend(PERCENTILES.iter().map(|(name, _)| (*name).to_owned()));
     let rows = report.searches.iter().flat_map(|row| {
         let start = vec![
-            row.size.clone(),
+            of_size(&row.size),
             format!("{:.2}", row.mpps),
             format!("{:.2}", row.gbps),
             row.trials.to_string(),

@@ -181,7 +181,7 @@ fn the_tables_tell_what_the_report_tells() {
     has(&["2.8 us", "999 999"]);
     has(&["64 B", "2.8 us", "2.8 us", "2.8 us", "2.8 us", "2.8 us", "2.8 us"]);
     let found = ["31.0 us"; 6];
-    let start = ["64", "20.00", "9.60", "9", "90 %", "18.00", "3"];
+    let start = ["64 B", "20.00", "9.60", "9", "90 %", "18.00", "3"];
     has(&[&start[..], &found[..]].concat());
     has(&["replay", "60.2"]);
     has(&["between nodes", "11.2"]);
