@@ -354,23 +354,40 @@ pub(super) struct Stack<'a> {
     pub(super) parts: Vec<String>,
 }
 
+/// Names in a line.
+const LEGEND: usize = 5;
+
 impl Stack<'_> {
     pub(super) fn svg(&self) -> String {
         let (thick, pitch) = (34.0, 44.0);
         let right = WIDTH - 60.0;
-        let bottom = TOP + pitch * self.bars.len() as f64;
+        // Names of the parts first: not every part has room for its own.
+        let lines = self.parts.len().div_ceil(LEGEND).max(1) as f64;
+        let top = TOP + 20.0 * lines;
+        let bottom = top + pitch * self.bars.len() as f64;
         let height = bottom + BOTTOM;
         let mut svg = open(self.title, height);
+        for (number, name) in self.parts.iter().enumerate() {
+            let x = LEFT + (right - LEFT) / LEGEND as f64 * (number % LEGEND) as f64;
+            let y = TOP + 20.0 * (number / LEGEND) as f64;
+            let colour = number % COLOURS;
+            put!(
+                svg,
+                "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"12\" class=\"part f{colour}\"/>",
+                y - 8.0
+            );
+            words(&mut svg, (x + 18.0, y + 2.0), "start", "label", name);
+        }
         let length = |parts: &[(usize, f64)]| parts.iter().map(|(_, part)| part).sum::<f64>();
         let lengths = self.bars.iter().map(|(_, parts)| length(parts));
         let across = Axis::of(Scale::Linear, lengths, (LEFT, right));
         for tick in across.ticks() {
             let x = across.at(tick);
-            rule(&mut svg, (x, TOP), (x, bottom), "grid");
+            rule(&mut svg, (x, top), (x, bottom), "grid");
             words(&mut svg, (x, bottom + 18.0), "middle", "tick", &short(tick));
         }
         for (number, (name, parts)) in self.bars.iter().enumerate() {
-            let y = TOP + pitch * number as f64;
+            let y = top + pitch * number as f64;
             let line = y + thick / 2.0 + 4.0;
             words(&mut svg, (LEFT - 8.0, line), "end", "label", name);
             let mut done = 0.0;
@@ -398,7 +415,7 @@ impl Stack<'_> {
             let end = across.at(done) + 6.0;
             words(&mut svg, (end, line), "start", "label", &format!("{done:.0}"));
         }
-        rule(&mut svg, (LEFT, TOP), (LEFT, bottom), "axis");
+        rule(&mut svg, (LEFT, top), (LEFT, bottom), "axis");
         let middle = f64::midpoint(LEFT, right);
         words(&mut svg, (middle, height - 10.0), "middle", "name", self.across);
         svg.push_str("</svg>\n");
