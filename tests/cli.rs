@@ -211,6 +211,52 @@ fn bench_measures_what_it_was_asked_for() {
 }
 
 #[test]
+fn bench_draws_what_it_measured_and_says_first_when_it_cannot() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let page = directory.path().join("bench.html");
+    let words = ["bench", "--json", "--sizes", "64,imix", "--flows", "64", "--packets", "20000"];
+    let more = ["--search", "--trial", "0.05", "--html"];
+    let (out, error, status) = said(wagonway().args(words).args(more).arg(&page));
+    assert_eq!(status, 0, "{error}");
+    let report: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let text = fs::read_to_string(&page).expect("a page");
+    assert!(text.starts_with("<!DOCTYPE html>") && text.ends_with("</html>\n"));
+    let mpps = |row: &serde_json::Value| format!("{:.2}", row["mpps"].as_f64().expect("a number"));
+    let grid = report["grid"].as_array().expect("a grid");
+    assert_eq!(grid.len(), 4 * 3);
+    assert_eq!(
+        (grid[0]["routes"].as_u64(), grid[11]["routes"].as_u64()),
+        (Some(16), Some(1_000_000))
+    );
+    for row in report["rows"].as_array().expect("rows").iter().chain(grid) {
+        assert!(text.contains(&format!("<td>{}</td>", mpps(row))), "{row}");
+    }
+    let searches = report["searches"].as_array().expect("searches");
+    assert_eq!(searches.len(), 2);
+    for search in searches {
+        // A busy machine may lose something at any rate.
+        let percents: Vec<_> = search["loads"].as_array().expect("loads").iter().collect();
+        assert!(percents.len() == 3 || search["mpps"].as_f64() == Some(0.0), "{search}");
+    }
+
+    // Nothing is measured when the page has no place: so many packets would take hours.
+    let nowhere = directory.path().join("none/bench.html");
+    let words = ["bench", "--packets", "1000000000000", "--html"];
+    let (_, error, status) = said(wagonway().args(words).arg(&nowhere));
+    assert_eq!(status, 1);
+    assert!(error.contains("cannot write") && error.contains("No such file"), "{error}");
+    // And what could not be measured leaves no empty page.
+    let file = directory.path().join("none.toml");
+    fs::write(&file, "").expect("write");
+    let left = directory.path().join("left.html");
+    let (_, error, status) =
+        said(wagonway().args(["bench", "--config"]).arg(&file).arg("--html").arg(&left));
+    assert!(status == 1 && !left.exists(), "{error}");
+    let (_, _, status) = said(wagonway().args(["bench", "--search", "--rate", "1000"]));
+    assert_eq!(status, 2);
+}
+
+#[test]
 fn nobody_reading_on_is_no_crash() {
     use std::process::{Command, Stdio};
     let mut child = Command::new(env!("CARGO_BIN_EXE_wagonway"))

@@ -7,6 +7,7 @@
 
 mod arping;
 mod ask;
+mod bench;
 mod counters;
 mod icmp_words;
 mod page;
@@ -132,7 +133,7 @@ enum Command {
     /// Ask by ARP from the running router who has an address, as arping(8) does.
     Arping(arping::ArpingArgs),
     /// Measure with synthetic traffic.
-    Bench(BenchArgs),
+    Bench(bench::BenchArgs),
     /// Write a capture to try the router with.
     Sample {
         /// Capture to write; packed when its name ends in `.gz`.
@@ -332,49 +333,6 @@ struct TraceArgs {
     json: bool,
 }
 
-#[derive(Debug, Args)]
-struct BenchArgs {
-    /// Configuration file; without it the built-in one.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Sizes of frames in bytes, check sequence included, or `imix`.
-    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size, default_value = "64,128,256,512,1024,1280,1518,imix")]
-    sizes: Vec<replay::Size>,
-    /// Distinct flows.
-    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    flows: u32,
-    /// So many routes of a synthetic Internet table beside the configuration's.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
-    routes: Option<u32>,
-    /// So many rules of policy routing, of which one in four takes packets to a table of its own.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    rules: u32,
-    /// So many tables beside the main one, for the rules.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    tables: u32,
-    /// Remember the decision for recent destinations, as `cache.destinations` does.
-    #[arg(long)]
-    cache: bool,
-    /// Workers, when not as configured.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
-    workers: Option<u16>,
-    /// Packets of each measurement.
-    #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
-    packets: u64,
-    /// Packets a second to offer; what is not taken in time is lost, and told.
-    #[arg(long, value_name = "PPS", value_parser = clap::value_parser!(u64).range(1..))]
-    rate: Option<u64>,
-    /// Over IPv6; frames are of 70 bytes at least then.
-    #[arg(long)]
-    ipv6: bool,
-    /// What chance starts from.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Print the report as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 fn capture_of(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
@@ -404,16 +362,6 @@ fn table(text: &str) -> Result<u32, String> {
     match named.map(|(_, number)| *number).or_else(|| text.parse().ok()) {
         Some(number @ 1..) => Ok(number),
         _ => Err("write a number from 1, or main, local, default".into()),
-    }
-}
-
-fn size(text: &str) -> Result<replay::Size, String> {
-    match text {
-        "imix" => Ok(replay::Size::Imix),
-        _ => match text.parse() {
-            Ok(size @ 64..=9216) => Ok(replay::Size::Fixed(size)),
-            _ => Err("write a number of bytes from 64 to 9216, or imix".into()),
-        },
     }
 }
 
@@ -516,7 +464,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failed> {
         Command::Ping(args) => ping::run(&args).map(ExitCode::from),
         Command::Traceroute(args) => traceroute::run(&args).map(ExitCode::from),
         Command::Arping(args) => arping::run(&args).map(ExitCode::from),
-        Command::Bench(args) => run_bench(args),
+        Command::Bench(args) => bench::run(args),
         Command::Sample { file, packets, seed, ipv6 } => {
             sample_capture(&file, packets, seed, ipv6).map_err(|error| Failed::new(error, None))?;
             Ok(ExitCode::SUCCESS)
@@ -561,32 +509,6 @@ fn run_replay(args: ReplayArgs) -> Result<ExitCode, Failed> {
         report.unaccounted, report.leaked
     );
     Err(Failed::new(message, Some("this is a mistake of the router; please report it")))
-}
-
-fn run_bench(args: BenchArgs) -> Result<ExitCode, Failed> {
-    let mut config = config_or_default(args.config.as_deref())?;
-    config.cache.destinations |= args.cache;
-    let options = replay::BenchOptions {
-        config,
-        rules: args.rules,
-        tables: args.tables,
-        sizes: args.sizes,
-        flows: args.flows,
-        routes: args.routes,
-        workers: args.workers,
-        packets: args.packets,
-        rate: args.rate,
-        ipv6: args.ipv6,
-        seed: args.seed,
-        progress: std::io::stderr().is_terminal(),
-    };
-    let report = replay::bench(&options)?;
-    if args.json {
-        print_json(&report)
-    } else {
-        print(&report::bench(&report))
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads each file, and its route file; tells what is wrong, or what it holds.

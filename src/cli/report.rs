@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::page::{Table, bytes, grouped, time};
-use crate::telemetry::report::{BenchReport, NodeRow, Percentiles, ReplayReport};
+use crate::telemetry::report::{
+    BenchReport, BenchRow, NodeRow, Percentiles, ReplayReport, SearchRow,
+};
 
 /// `write!` to a string cannot fail.
 macro_rules! put {
@@ -176,8 +178,68 @@ pub(super) fn bench(report: &BenchReport) -> String {
         ]);
     }
     text.push_str(&table.text());
+    if !report.grid.is_empty() {
+        put!(text, "");
+        text.push_str(&grid(&report.grid));
+    }
+    if !report.searches.is_empty() {
+        put!(text, "");
+        text.push_str(&searches(&report.searches));
+    }
     for note in &report.notes {
         put!(text, "note: {note}");
     }
     text
+}
+
+/// By numbers of routes and of flows.
+fn grid(rows: &[BenchRow]) -> String {
+    let mut table = Table::new(&[">size", ">routes", ">flows", ">Mpps", ">cycles a packet"]);
+    for row in rows {
+        table.row([
+            row.size.clone(),
+            grouped(row.routes),
+            grouped(row.flows),
+            format!("{:.2}", row.mpps),
+            format!("{:.0}", row.cycles_per_packet),
+        ]);
+    }
+    table.text()
+}
+
+/// Rates without loss, and the time that packets take below them.
+fn searches(rows: &[SearchRow]) -> String {
+    let mut table = Table::new(&[
+        ">size",
+        ">no-drop Mpps",
+        ">Gb/s",
+        ">load",
+        ">Mpps",
+        ">lost",
+        ">p50",
+        ">p99",
+        ">p99.99",
+        ">most",
+    ]);
+    for row in rows {
+        let mut head = [row.size.clone(), format!("{:.2}", row.mpps), format!("{:.2}", row.gbps)];
+        for load in &row.loads {
+            let at = |of: fn(&Percentiles) -> u64| {
+                load.latency.as_ref().map(of).map_or("-".into(), time)
+            };
+            table.row(std::mem::take(&mut head).into_iter().chain([
+                format!("{} %", load.percent),
+                format!("{:.2}", load.mpps),
+                grouped(load.lost),
+                at(|latency| latency.p50),
+                at(|latency| latency.p99),
+                at(|latency| latency.p9999),
+                at(|latency| latency.max),
+            ]));
+        }
+        if row.loads.is_empty() {
+            table.row(head);
+        }
+    }
+    table.text()
 }

@@ -6,10 +6,10 @@ use super::{lockstep::Lockstep, rig::Rig, throughput::Played};
 use crate::{
     config::Config,
     dpdk::eal::tsc_hz,
-    graph::Stats,
+    graph::{Latency, Stats},
     setup::received,
     telemetry::{
-        report::{Percentiles, PortReport, ReplayReport, RoundReport, ratio},
+        report::{BucketRow, NodeCost, Percentiles, PortReport, ReplayReport, RoundReport, ratio},
         tally::Tally,
     },
 };
@@ -64,21 +64,41 @@ fn common(config: &Config, rig: &Rig, seconds: f64) -> ReplayReport {
     }
 }
 
-/// Percentiles of the time from receive to transmit.
-fn latency(stats: &[Arc<Stats>]) -> Option<Percentiles> {
+/// How long packets took: from when they came where that is known, else from when they were taken.
+pub(super) fn histogram(played: &Played) -> Vec<BucketRow> {
+    let stats = &played.rig.stats;
+    let sent = sum(stats, |stats| stats.transmitted.get());
+    // Packets are known by their places; where some do not leave, the places of others are wrong.
+    let by_arrival = !played.arrivals.is_empty() && sent == played.packets;
+    let counts: Vec<&Latency> = if by_arrival {
+        played.arrivals.iter().map(|arrivals| &arrivals.latency).collect()
+    } else {
+        stats.iter().map(|stats| &stats.latency).collect()
+    };
     let mut buckets = std::collections::BTreeMap::new();
-    for (high, count) in stats.iter().flat_map(|stats| stats.latency.iter()) {
+    for (high, count) in counts.into_iter().flat_map(Latency::iter) {
         *buckets.entry(high).or_insert(0) += count;
     }
     let hz = tsc_hz().max(1);
     let nanos = |cycles: u64| (u128::from(cycles) * 1_000_000_000 / u128::from(hz)) as u64;
-    Percentiles::from_buckets(buckets.into_iter().map(|(high, count)| (nanos(high), count)))
+    let rows = buckets.into_iter().map(|(high, packets)| BucketRow { upto: nanos(high), packets });
+    rows.collect()
+}
+
+/// What each node had of the time, a packet that came in.
+pub(super) fn costs(report: &ReplayReport) -> Vec<NodeCost> {
+    let costs = report.nodes.iter().map(|row| NodeCost {
+        name: row.name.clone(),
+        cycles_per_packet: ratio(row.cycles as f64, report.packets_in as f64),
+    });
+    costs.collect()
 }
 
 pub(super) fn throughput(config: &Config, played: &Played) -> ReplayReport {
     let mut report = common(config, &played.rig, played.seconds);
     report.unaccounted = played.unaccounted;
-    report.latency = latency(&played.rig.stats);
+    let buckets = histogram(played);
+    report.latency = Percentiles::from_buckets(buckets.iter().map(|row| (row.upto, row.packets)));
     if played.rounds.len() > 1 {
         let per_round = played.packets as f64 / played.rounds.len() as f64;
         let mut before = 0.0;

@@ -8,7 +8,8 @@ use std::sync::{
 use super::load::{Arena, Entry};
 use crate::{
     dpdk::cycles::rdtsc,
-    graph::{Cx, Frame, Input},
+    graph::{Count, Cx, Frame, Input, Latency},
+    port::nodes::Sink,
     tables::Tables,
 };
 
@@ -46,6 +47,51 @@ pub(super) struct Pace {
     pub(super) depth: u64,
     /// Ticks of the TSC in a second.
     pub(super) hz: u64,
+}
+
+/// How long packets that come by themselves take until they leave, the wait for a worker included.
+pub(super) struct Arrivals {
+    progress: Arc<Progress>,
+    /// Ticks from one packet to the next, in parts of 2^32.
+    step: u128,
+    sent: Count,
+    /// What was found.
+    pub(super) latency: Latency,
+}
+
+/// Packets that are looked at as one: as the first of them.
+const TOGETHER: usize = 8;
+
+impl Arrivals {
+    pub(super) fn new(progress: Arc<Progress>, pace: &Pace) -> Arc<Self> {
+        let step = (u128::from(pace.hz) << 32) / u128::from(pace.rate.max(1));
+        Arc::new(Self { progress, step, sent: Count::default(), latency: Latency::default() })
+    }
+
+    /// So many more packets leave. They leave as they came, or nearly so, and a packet is known by
+    /// its place.
+    fn leave(&self, packets: usize) {
+        let now = rdtsc();
+        let start = self.progress.started.load(Ordering::Relaxed);
+        let before = self.sent.get() + self.progress.lost.load(Ordering::Relaxed);
+        for place in (0..packets).step_by(TOGETHER) {
+            let place = place as u64;
+            let came = (u128::from(before + place + 1) * self.step) >> 32;
+            let took = now.saturating_sub(start.saturating_add(came as u64));
+            self.latency.record(took, (packets as u64 - place).min(TOGETHER as u64));
+        }
+        self.sent.add(packets as u64);
+    }
+
+    /// Looks at the packets that go to `sink`.
+    pub(super) fn beside(self: &Arc<Self>, sink: Sink) -> Sink {
+        let Sink::Other(mut send) = sink else { return sink };
+        let arrivals = Arc::clone(self);
+        Sink::Other(Box::new(move |frame, now| {
+            arrivals.leave(frame.len());
+            send(frame, now);
+        }))
+    }
 }
 
 /// Plays frames round after round.

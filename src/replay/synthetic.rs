@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::Config,
     control::Router,
-    dpdk::eal::tsc_hz,
+    dpdk::{eal::tsc_hz, mempool::Pool},
     packet::{
         MacAddr,
         generate::{Addresses, Random, Sizes, TrafficSpec},
@@ -25,9 +25,11 @@ use crate::{
         synth,
     },
     setup::{self, Leniency},
-    telemetry::report::{BenchReport, BenchRow},
+    telemetry::report::{BenchReport, BenchRow, BucketRow, ReplayReport},
 };
 
+mod host;
+mod search;
 mod six;
 
 /// Size of the frames of a measurement.
@@ -60,6 +62,10 @@ pub struct BenchOptions {
     pub packets: u64,
     /// Packets a second that are offered; unless given, as many as are taken.
     pub rate: Option<u64>,
+    /// Look for the highest rate without loss, in trials of so many seconds.
+    pub search: Option<f64>,
+    /// Measure by numbers of routes and of flows too.
+    pub sweeps: bool,
     /// Over IPv6.
     pub ipv6: bool,
     /// Seed of the traffic.
@@ -72,6 +78,12 @@ pub struct BenchOptions {
 const FEWEST_FRAMES: u64 = 1020;
 /// Packets that wait for a worker at most when they come at a rate, as in the ring of a device.
 const RING: u64 = 4096;
+/// Routes, where numbers of them are compared.
+const SWEEP_ROUTES: [u32; 4] = [16, 1000, 100_000, 1_000_000];
+/// Flows, where numbers of them are compared.
+const SWEEP_FLOWS: [u32; 3] = [64, 4000, 65_536];
+/// Most packets of each measurement then.
+const SWEEP_PACKETS: u64 = 5_000_000;
 /// Longest frame of any size.
 const LONGEST: usize = 16_000;
 
@@ -91,59 +103,152 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
     });
     let longest = longest.max().unwrap_or(0).min(LONGEST);
     let machine = super::machine(config, workers, longest)?;
-    let mut rows = Vec::new();
-    let mut notes = machine.notes.clone();
-    let leniency = Leniency { any_mac: true, stand_in: true, speaks: false };
-    // One router tells the destinations that all measurements then use.
-    let (destinations, routes) = {
-        let (mut rig, _) = rig::Rig::new(config, machine.pool, 1, leniency)?;
+    let mut report = BenchReport {
+        machine: host::processor(),
+        facts: host::facts(config, workers),
+        notes: machine.notes.clone(),
+        ..BenchReport::default()
+    };
+    let case = Case::new(options, machine.pool, workers)?;
+    for size in &options.sizes {
+        let arena = frames(options, *size, case.destinations.clone())?;
+        let trial = case.play(&arena, options.packets, options.rate)?;
+        report.notes.extend(trial.notes(&name(*size)));
+        let row = case.row(*size, &trial);
+        if let Some(seconds) = options.search {
+            let found = search::search(&case, &row, &arena, seconds)?;
+            if found.loads.is_empty() {
+                let size = name(*size);
+                report.notes.push(format!("{size}: packets were lost at every rate"));
+            }
+            report.searches.push(found);
+        }
+        report.rows.push(row);
+    }
+    if let (true, Some(size)) = (options.sweeps, options.sizes.first()) {
+        sweep(options, *size, &case, &mut report)?;
+    }
+    Ok(report)
+}
+
+/// Measures each number of flows with each number of routes.
+fn sweep(
+    options: &BenchOptions,
+    size: Size,
+    case: &Case<'_>,
+    report: &mut BenchReport,
+) -> Result<(), ReplayError> {
+    let with = |own: Option<u32>, usual: &[u32]| {
+        let mut all: Vec<_> = usual.iter().copied().chain(own).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    // Those of the configuration are among them.
+    let added = options.routes.unwrap_or(0);
+    let own = (case.routes as u32).saturating_sub(added);
+    for routes in with(options.routes.map(|added| added + own), &SWEEP_ROUTES) {
+        for flows in with(Some(options.flows), &SWEEP_FLOWS) {
+            let routes = Some(routes.saturating_sub(own));
+            let options = BenchOptions { routes, flows, ..options.clone() };
+            let case = Case::new(&options, case.pool, case.workers)?;
+            let arena = frames(&options, size, case.destinations.clone())?;
+            let trial = case.play(&arena, options.packets.min(SWEEP_PACKETS), None)?;
+            let what = format!("{} routes, {flows} flows", case.routes);
+            report.notes.extend(trial.notes(&what));
+            report.grid.push(case.row(size, &trial));
+        }
+    }
+    Ok(())
+}
+
+/// A router, and destinations that it has routes to.
+struct Case<'a> {
+    options: &'a BenchOptions,
+    pool: Pool,
+    workers: usize,
+    routes: usize,
+    destinations: Vec<IpAddr>,
+}
+
+/// Frames are for whoever takes them, and all neighbours are there.
+const LENIENCY: Leniency = Leniency { any_mac: true, stand_in: true, speaks: false };
+
+impl<'a> Case<'a> {
+    /// One router tells the destinations that all measurements then use.
+    fn new(options: &'a BenchOptions, pool: Pool, workers: usize) -> Result<Self, ReplayError> {
+        let (mut rig, _) = rig::Rig::new(&options.config, pool, 1, LENIENCY)?;
         Routes(options).prepare(&mut rig.router)?;
-        match options.ipv6 {
+        let (destinations, routes) = match options.ipv6 {
             true => (six::destinations(&rig.router, options), rig.router.routes6().rib().len()),
             false => {
                 let found = destinations(&rig.router, options);
                 (found.into_iter().map(IpAddr::V4).collect(), rig.router.routes().rib().len())
             }
-        }
-    };
-    let destinations: Vec<IpAddr> = destinations;
-    for size in &options.sizes {
-        let arena = frames(options, *size, destinations.clone())?;
-        let rounds = options.packets.div_ceil(arena.entries.len() as u64).max(1);
+        };
+        Ok(Self { options, pool, workers, routes, destinations })
+    }
+
+    /// Plays at least so many packets, as fast as they are taken or at a rate.
+    fn play(&self, arena: &Arena, packets: u64, rate: Option<u64>) -> Result<Trial, ReplayError> {
+        let (options, pool, workers) = (self.options, self.pool, self.workers);
+        let rounds = packets.div_ceil(arena.entries.len() as u64).max(1);
         let bar = super::bar(rounds * arena.entries.len() as u64, options.progress);
-        let pool = machine.pool;
         let hz = tsc_hz();
-        let pace = options.rate.map(|rate| Pace { rate: rate / workers as u64, depth: RING, hz });
+        let each = |rate: u64| (rate / workers as u64).max(1);
+        let pace = rate.map(|rate| Pace { rate: each(rate), depth: RING, hz });
+        let config = &options.config;
+        let leniency = LENIENCY;
         let play = Play { config, pool, workers, leniency, rounds, pace, bar: bar.clone() };
-        let played = throughput::play(&play, &arena, &mut Routes(options))?;
+        let played = throughput::play(&play, arena, &mut Routes(options))?;
         bar.finish_and_clear();
         let report = report::throughput(config, &played);
-        if played.lost > 0 {
-            notes.push(format!(
-                "{}: {} packets came too fast and were lost",
-                name(*size),
-                played.lost
-            ));
-        }
-        if report.transmitted != report.packets_in {
-            let lost = report.packets_in.saturating_sub(report.transmitted);
-            notes.push(format!("{}: {lost} packets were not forwarded", name(*size)));
-        }
-        rows.push(BenchRow {
-            size: name(*size),
-            flows: u64::from(options.flows),
-            routes: routes as u64,
-            rules: u64::from(options.rules),
-            workers: workers as u32,
+        Ok(Trial { lost: played.lost, histogram: report::histogram(&played), report })
+    }
+
+    fn row(&self, size: Size, trial: &Trial) -> BenchRow {
+        let report = &trial.report;
+        BenchRow {
+            size: name(size),
+            flows: u64::from(self.options.flows),
+            routes: self.routes as u64,
+            rules: u64::from(self.options.rules),
+            workers: self.workers as u32,
             packets: report.transmitted,
             seconds: report.seconds,
             mpps: report.mpps,
             gbps: report.gbps,
             cycles_per_packet: report.cycles_per_packet,
-            latency: report.latency,
-        });
+            latency: report.latency.clone(),
+            histogram: trial.histogram.clone(),
+            nodes: report::costs(report),
+        }
     }
-    Ok(BenchReport { machine: processor(), rows, notes })
+}
+
+/// What came of one measurement.
+struct Trial {
+    report: ReplayReport,
+    /// Packets that came too fast.
+    lost: u64,
+    histogram: Vec<BucketRow>,
+}
+
+impl Trial {
+    /// Packets that came and were not forwarded, for whatever reason.
+    fn missing(&self) -> u64 {
+        self.report.packets_in.saturating_sub(self.report.transmitted)
+    }
+
+    /// What has to be said beside the figures of `what`.
+    fn notes(&self, what: &str) -> Vec<String> {
+        let (lost, missing) = (self.lost, self.missing());
+        let lost =
+            (lost > 0).then(|| format!("{what}: {lost} packets came too fast and were lost"));
+        let missing =
+            (missing > 0).then(|| format!("{what}: {missing} packets were not forwarded"));
+        lost.into_iter().chain(missing).collect()
+    }
 }
 
 fn name(size: Size) -> String {
@@ -249,11 +354,4 @@ fn sources(config: &Config) -> Addresses {
     let subnet = own.unwrap_or_else(|| Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 1), 16));
     let sources = subnet.hosts().filter(|host| Some(*host) != own.map(|own| own.addr()));
     Addresses::from(sources.take(200).collect::<Vec<_>>())
-}
-
-/// The processor, as the kernel names it.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name"));
-    name.map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':'])).to_owned()
 }

@@ -14,7 +14,7 @@ use super::{
     ReplayError, fail,
     load::{Arena, Entry},
     rig::{Rig, owner},
-    source::{Pace, Progress, Source},
+    source::{Arrivals, Pace, Progress, Source},
 };
 use crate::{
     config::{Config, Spread},
@@ -57,6 +57,8 @@ pub(super) struct Played {
     pub(super) packets: u64,
     /// Packets that came faster than they were taken.
     pub(super) lost: u64,
+    /// How long packets took since they came, where they came by themselves; by worker.
+    pub(super) arrivals: Vec<Arc<Arrivals>>,
     pub(super) unaccounted: i64,
 }
 
@@ -107,6 +109,7 @@ pub(super) fn play(
     rig.router.commit();
     let clock = Clock::new(tsc_hz());
     let mut progress = Vec::new();
+    let mut arrivals = Vec::new();
     for entries in share(arena, config.workers.spread, *workers) {
         let kept = (*rounds).min(ROUNDS_KEPT) as usize;
         progress.push(Progress::new(kept));
@@ -119,7 +122,12 @@ pub(super) fn play(
             *rounds,
             Arc::clone(&progress[progress.len() - 1]),
         );
-        let sinks = (0..rig.ports.len()).map(|place| beside.sink(place)).collect();
+        let mut sinks: Vec<_> = (0..rig.ports.len()).map(|place| beside.sink(place)).collect();
+        if let Some(pace) = pace {
+            let watch = Arrivals::new(Arc::clone(&progress[progress.len() - 1]), pace);
+            sinks = sinks.into_iter().map(|sink| watch.beside(sink)).collect();
+            arrivals.push(watch);
+        }
         rig.add_worker(config, *pool, &epochs, (Box::new(source), sinks), clock.wall_offset());
     }
 
@@ -179,6 +187,7 @@ pub(super) fn play(
         rounds: (0..kept).map(ends).collect(),
         packets: given(),
         lost: progress.iter().map(|one| one.lost.load(Ordering::Relaxed)).sum(),
+        arrivals,
         unaccounted: unaccounted(&rig.stats, &rig.router),
         rig,
     })
