@@ -52,11 +52,13 @@ impl Facts<'_> {
 
 /// Whether a checksum over the pseudo-header and the first `cover` octets of the transport holds.
 fn sum_holds(packet: &[u8], l4: &[u8], six: bool, proto: u8, cover: usize) -> bool {
-    let addresses = if six { packet.get(8..40) } else { packet.get(12..20) };
-    let pseudo = checksum::add(l4.len() as u16, u16::from(proto));
-    let covered = checksum::sum(l4.get(..cover).unwrap_or(l4));
-    let all = checksum::add(checksum::sum(addresses.unwrap_or_default()), pseudo);
-    checksum::add(all, covered) == 0xffff
+    let addresses = match six {
+        true => packet.get(8..40).map_or(0, checksum::wide),
+        false => packet.get(12..20).map_or(0, checksum::wide),
+    };
+    let pseudo = u64::from((l4.len() as u16).to_be()) + u64::from(u16::from(proto).to_be());
+    let covered = checksum::wide(l4.get(..cover).unwrap_or(l4));
+    checksum::fold(addresses + pseudo + covered) == 0xffff
 }
 
 /// What a tracker decides.

@@ -39,34 +39,55 @@ pub const fn add(a: u16, b: u16) -> u16 {
     sum + carry as u16
 }
 
-/// The folded one's complement sum of the bytes; an odd last byte counts as followed by a zero.
-#[inline]
-pub fn sum(bytes: &[u8]) -> u16 {
+/// Halves of a word in a wide lane: no carry before 2^32 words.
+#[inline(always)]
+const fn halves(word: [u8; 8]) -> u64 {
+    let word = u64::from_ne_bytes(word);
+    (word >> 32) + (word & 0xffff_ffff)
+}
+
+/// The sum of the bytes, neither folded nor in the order of the wire; an odd last byte counts as followed
+/// by a zero. Sums of pieces of which all but the last are even add up, and need one [`fold`].
+#[inline(always)]
+pub fn wide(bytes: &[u8]) -> u64 {
     // Four independent lanes, so that the additions of one do not wait for the carries of another.
     let mut lanes = [0u64; 4];
-    let (blocks, rest) = bytes.as_chunks::<32>();
+    let (blocks, mut rest) = bytes.as_chunks::<32>();
     for block in blocks {
         let (words, _) = block.as_chunks::<8>();
         for (lane, word) in lanes.iter_mut().zip(words) {
-            // Halves of a word in a wide lane: no carry before 2^32 blocks.
-            let word = u64::from_ne_bytes(*word);
-            *lane += (word >> 32) + (word & 0xffff_ffff);
+            *lane += halves(*word);
         }
     }
     let mut total = lanes[0] + lanes[1] + lanes[2] + lanes[3];
-    let (words, tail) = rest.as_chunks::<4>();
-    for word in words {
-        total += u64::from(u32::from_ne_bytes(*word));
+    // Not a loop, whose making ready for many rounds would take longer than the few that there are.
+    if let Some((head, tail)) = rest.split_first_chunk::<16>() {
+        total += halves(word(head, 0)) + halves(word(head, 8));
+        rest = tail;
     }
-    let (pairs, odd) = tail.as_chunks::<2>();
-    for pair in pairs {
-        total += u64::from(u16::from_ne_bytes(*pair));
+    if let Some((head, tail)) = rest.split_first_chunk::<8>() {
+        total += halves(*head);
+        rest = tail;
     }
-    if let [last] = odd {
+    if let Some((head, tail)) = rest.split_first_chunk::<4>() {
+        total += u64::from(u32::from_ne_bytes(*head));
+        rest = tail;
+    }
+    if let Some((head, tail)) = rest.split_first_chunk::<2>() {
+        total += u64::from(u16::from_ne_bytes(*head));
+        rest = tail;
+    }
+    if let [last] = rest {
         total += u64::from(u16::from_ne_bytes([*last, 0]));
     }
+    total
+}
+
+/// The folded one's complement sum of the bytes; an odd last byte counts as followed by a zero.
+#[inline]
+pub fn sum(bytes: &[u8]) -> u16 {
     // The sum commutes with swapping bytes (RFC 1071 §2.B), so one swap at the end is enough.
-    u16::from_be(fold(total))
+    u16::from_be(fold(wide(bytes)))
 }
 
 /// The checksum of the bytes, in which the checksum field must be zero.

@@ -27,6 +27,7 @@ pub struct Short<F: Family> {
     family: PhantomData<F>,
 }
 
+const ON: u8 = 0;
 const SEND: u8 = 1;
 /// Packets whose lines are asked for together: what they touch fits into the first cache.
 const TOGETHER: usize = 64;
@@ -109,6 +110,8 @@ impl<F: Own> Node<Tables> for Short<F> {
         for begin in (0..frame.len().min(FRAME_LEN)).step_by(TOGETHER) {
             let end = (begin + TOGETHER).min(frame.len());
             let packets = &mut frame[begin..end];
+            // Verdicts are written many at once: they are read so, and soon.
+            out.edges_mut()[begin..begin + TOGETHER].fill(SEND);
             for ((packet, key), place) in packets.iter().zip(&mut keys).zip(&mut places) {
                 *place = LONG;
                 if packet.is_plain_at(14)
@@ -137,54 +140,61 @@ impl<F: Own> Node<Tables> for Short<F> {
                 }
             }
             for (number, packet) in packets.iter_mut().enumerate() {
-                if places[number] == LONG {
-                    continue;
-                }
-                let Some(way) = table.way_mut(places[number] as usize) else { continue };
-                if way.hop != last {
-                    last = way.hop;
-                    rewrite = Rewrite::read(cx.tables.hops.get(way.hop));
-                }
-                let frame = packet.data_mut();
-                let (len, most) = F::sizes(frame, rewrite.out.mtu);
-                let Some(conn) = ConnId::from_bits(way.conn) else { continue };
-                let Some(ip) = frame.get(14..) else { continue };
-                if len > most || !rewrite.out.is_plain() {
-                    continue;
-                }
-                let known = Known {
-                    conn,
-                    dir: way.dir,
-                    packet: ip,
-                    l4: F::L4 - 14,
-                    udp: keys[number].1,
-                    counts: way.counts,
+                let sent = 'one: {
+                    if places[number] == LONG {
+                        break 'one false;
+                    }
+                    let Some(way) = table.way_mut(places[number] as usize) else {
+                        break 'one false;
+                    };
+                    if way.hop != last {
+                        last = way.hop;
+                        rewrite = Rewrite::read(cx.tables.hops.get(way.hop));
+                    }
+                    let frame = packet.data_mut();
+                    let (len, most) = F::sizes(frame, rewrite.out.mtu);
+                    let Some(conn) = ConnId::from_bits(way.conn) else { break 'one false };
+                    let Some(ip) = frame.get(14..) else { break 'one false };
+                    if len > most || !rewrite.out.is_plain() {
+                        break 'one false;
+                    }
+                    let known = Known {
+                        conn,
+                        dir: way.dir,
+                        packet: ip,
+                        l4: F::L4 - 14,
+                        udp: keys[number].1,
+                        counts: way.counts,
+                    };
+                    let timeout = way.timeout;
+                    let streams = timeout != 0
+                        && conntrack.pass_stream(&known, timeout, cx.now, filter.rules.checksum);
+                    if !streams {
+                        if !conntrack.pass_known(&known, cx.now, &filter.rules) {
+                            break 'one false;
+                        }
+                        if known.udp && !known.counts {
+                            let timeout = conntrack.stream(conn, &filter.rules, cx.now);
+                            way.timeout = timeout.unwrap_or(0);
+                        }
+                    }
+                    if let Some(delta) = &way.delta
+                        && let Some(ip) = frame.get_mut(14..)
+                    {
+                        // The key has said that both headers are there whole.
+                        let whole = F::translate(delta, ip);
+                        debug_assert!(whole, "the key was of a shorter packet");
+                    }
+                    F::age(frame);
+                    rewrite.put(frame);
+                    packet.set_port(rewrite.out.port);
+                    packet.set_hop(way.hop);
+                    paths.count(way.path, len);
+                    true
                 };
-                let timeout = way.timeout;
-                let streams = timeout != 0
-                    && conntrack.pass_stream(&known, timeout, cx.now, filter.rules.checksum);
-                if !streams {
-                    if !conntrack.pass_known(&known, cx.now, &filter.rules) {
-                        continue;
-                    }
-                    if known.udp && !known.counts {
-                        let timeout = conntrack.stream(conn, &filter.rules, cx.now);
-                        way.timeout = timeout.unwrap_or(0);
-                    }
+                if !sent {
+                    out.set(begin + number, ON);
                 }
-                if let Some(delta) = &way.delta
-                    && let Some(ip) = frame.get_mut(14..)
-                {
-                    // The key has said that both headers are there whole.
-                    let whole = F::translate(delta, ip);
-                    debug_assert!(whole, "the key was of a shorter packet");
-                }
-                F::age(frame);
-                rewrite.put(frame);
-                packet.set_port(rewrite.out.port);
-                packet.set_hop(way.hop);
-                paths.count(way.path, len);
-                out.set(begin + number, SEND);
             }
         }
     }
