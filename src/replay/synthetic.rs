@@ -219,7 +219,7 @@ impl<'a> Case<'a> {
             mpps: report.mpps,
             gbps: report.gbps,
             cycles_per_packet: report.cycles_per_packet,
-            latency: report.latency.clone(),
+            latency: report.latency,
             histogram: trial.histogram.clone(),
             nodes: report::costs(report),
         }

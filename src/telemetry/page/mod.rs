@@ -220,8 +220,11 @@ fn by_routes_and_flows(page: &mut String, grid: &[BenchRow]) {
     }
 }
 
+/// Name of a percentile, and where it is.
+type Percentile = (&'static str, fn(&Percentiles) -> u64);
+
 /// Percentiles that stand in the tables.
-const PERCENTILES: [(&str, fn(&Percentiles) -> u64); 6] = [
+const PERCENTILES: [Percentile; 6] = [
     ("p50", |latency| latency.p50),
     ("p90", |latency| latency.p90),
     ("p99", |latency| latency.p99),
