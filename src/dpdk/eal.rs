@@ -46,6 +46,8 @@ pub struct EalOptions {
     pub huge: Huge,
     /// Leave no files behind, and share nothing with other processes.
     pub in_memory: bool,
+    /// A device will give packet memory to another process, by the file that EAL has it in.
+    pub shares: bool,
     /// MiB of packet memory to take at start.
     pub memory_mib: Option<u32>,
     /// PCI devices to take; none means that the bus is not looked at.
@@ -69,6 +71,7 @@ impl Default for EalOptions {
             prefix: "wagonway".into(),
             huge: Huge::Auto,
             in_memory: false,
+            shares: false,
             memory_mib: None,
             pci: Vec::new(),
             vdevs: Vec::new(),
@@ -303,7 +306,7 @@ impl Eal {
         log::capture_xdp();
         let mut notes: Vec<String> = note.into_iter().collect();
         // A device on a bus has been told of its memory by now, and who shares memory has it in a file.
-        if !huge && options.in_memory && options.pci.is_empty() {
+        if !huge && options.in_memory && !options.shares && options.pci.is_empty() {
             notes.extend(
                 pages::join().err().map(|why| format!("packet memory stays in small pages: {why}")),
             );

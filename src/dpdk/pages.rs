@@ -113,3 +113,75 @@ fn fill(base: NonNull<c_void>, len: usize, into: *mut c_void) -> io::Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dpdk::{
+        eal::{Eal, EalOptions, Huge},
+        mbuf::Burst,
+        mempool::Pool,
+    };
+
+    fn start(shares: bool) -> Eal {
+        let options = EalOptions {
+            prefix: format!("pages-{shares}"),
+            huge: Huge::Never,
+            in_memory: true,
+            shares,
+            memory_mib: Some(64),
+            ..EalOptions::default()
+        };
+        Eal::start(&options).unwrap()
+    }
+
+    /// Which of the kernel's mappings holds the first byte that EAL manages.
+    fn mapping() -> String {
+        let (base, _) = packet_memory()[0];
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let holds = |line: &&str| {
+            let (range, _) = line.split_once(' ').unwrap();
+            let (from, to) = range.split_once('-').unwrap();
+            let end = |text| usize::from_str_radix(text, 16).unwrap();
+            (end(from)..end(to)).contains(&base.as_ptr().addr())
+        };
+        maps.lines().find(holds).unwrap().to_owned()
+    }
+
+    #[test]
+    fn packet_memory_moves_out_of_its_file_and_keeps_what_is_in_it() {
+        let eal = start(false);
+        assert!(eal.notes().is_empty(), "{:?}", eal.notes());
+        assert!(!mapping().contains("memfd"), "{}", mapping());
+        // EAL's own heap is in the memory: it would not give any more without it.
+        let pool = Pool::packed("pages", 1023, 0, 2176, -1).unwrap();
+        let mut burst = Burst::new();
+        assert!(pool.alloc_bulk(&mut burst, 64));
+        let mut at: Vec<usize> = burst.iter().map(|packet| packet.data().as_ptr().addr()).collect();
+        at.sort_unstable();
+        let apart = at.windows(2).map(|pair| pair[1] - pair[0]).min();
+        assert!(apart.is_some_and(|apart| apart < page_size()), "{apart:?}");
+    }
+
+    #[test]
+    fn memory_that_is_shared_stays_in_its_file_and_buffers_on_pages_of_their_own() {
+        let _eal = start(true);
+        assert!(mapping().contains("memfd"), "{}", mapping());
+        let pool = Pool::new("pages", 1023, 0, 2176, -1).unwrap();
+        let mut burst = Burst::new();
+        assert!(pool.alloc_bulk(&mut burst, 64));
+        let mut pages: Vec<usize> =
+            burst.iter().map(|packet| packet.data().as_ptr().addr() / page_size()).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        assert_eq!(pages.len(), 64);
+    }
+
+    #[test]
+    fn tables_are_zero_whatever_their_size() {
+        for len in [0, 1, 4096, LARGE, 3 * LARGE + 5] {
+            let table = zeroed::<u8>(len);
+            assert!(table.len() == len && table.iter().all(|byte| *byte == 0));
+        }
+    }
+}

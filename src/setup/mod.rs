@@ -110,7 +110,11 @@ impl Machine {
         if let Some(simd) = config.dpdk.max_simd {
             extra.push(format!("--force-max-simd-bitwidth={}", simd.0));
         }
+        let shares = |port: &config::Port| {
+            port.device.as_ref().is_some_and(|device| device.contains("zero-copy=yes"))
+        };
         let eal = Eal::start(&EalOptions {
+            shares: config.ports.iter().any(shares),
             prefix: config.instance.name.to_string(),
             huge: config.dpdk.huge,
             in_memory: config.dpdk.in_memory,
