@@ -1,11 +1,11 @@
-//! `classify`: one pass over a frame that proves the plain packets and parts them from the rest.
+//! `classify`: passes over a frame that prove the plain packets and part them from the rest.
 //!
 //! - takes: packets as received; starts their notes
 //! - gives: unicast IPv4 packets without options, and IPv6 packets without hop-by-hop options between
 //!   global addresses, that pass every receive check to their pre-routing arcs; everything else to
 //!   `ethernet-input`, which repeats the checks one by one and names what is wrong
 //! - obeys: RFC 1812 section 5.2.2, ledger 4.13 to 4.16
-//! - costs: two cache lines a packet, 15 to 20 cycles (`benches/engine.rs`)
+//! - costs: two cache lines a packet and its hop's; cycles stand in docs/performance.md
 
 use crate::{
     dpdk::mbuf::{Notes, Packet},

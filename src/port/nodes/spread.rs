@@ -118,6 +118,7 @@ impl Node<Tables> for Spread {
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
         let workers = self.ways.len();
         let mut stay = Frame::new();
+        frame.iter().for_each(Packet::prefetch);
         for packet in frame.drain(..) {
             let owner = Self::owner(packet.data(), workers).unwrap_or(self.me);
             if owner == self.me {
