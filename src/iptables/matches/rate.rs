@@ -163,7 +163,11 @@ fn hash_rate(args: &Args, text: &str) -> Parse<(HashRate, u64, u64)> {
                 let says = format!("burst cannot be smaller than {each}b");
                 return Err(Fact::Tells(says).into());
             }
-            bytes.div_ceil(each.max(1))
+            // A rate below one unit of the kernel's 16 bytes: iptables 1.8.9 divides by zero.
+            if each == 0 {
+                return Err(Fact::Says("a rate below 16b/s has no burst").into());
+            }
+            bytes.div_ceil(each)
         }
     };
     let expire = if burst == 0 { BYTES_EXPIRE } else { burst } * 1000;

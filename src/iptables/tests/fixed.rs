@@ -92,6 +92,17 @@ fn reading_never_panics_and_what_it_took_is_fixed() {
 }
 
 #[test]
+fn a_rate_below_a_unit_takes_no_burst() {
+    let tried = |rate: &str| {
+        let line = format!(
+            "-A INPUT -m hashlimit --hashlimit-above {rate} --hashlimit-burst 4mb --hashlimit-name q"
+        );
+        Tables::new(Family::Four).command(&words(&line), &Rich).is_ok()
+    };
+    assert!(!tried("10b/s") && tried("16b/s"));
+}
+
+#[test]
 fn mended_rules_never_panic_and_are_fixed() {
     let rules: Vec<Vec<String>> = [include_str!("corpus/four.txt"), include_str!("corpus/odd.txt")]
         .iter()
