@@ -1,10 +1,11 @@
 //! Captures in memory, ready to be received: frames of Ethernet in the order of their times.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, ops::Deref, path::PathBuf, sync::Arc};
 
 use super::{ReplayError, fail};
 use crate::{
     capture::{CaptureReader, to_ethernet},
+    dpdk::pages,
     packet::MacAddr,
 };
 
@@ -24,9 +25,28 @@ pub(super) struct Entry {
     pub(super) ts_ns: u64,
 }
 
+/// The bytes of frames, in large pages where there may be any.
+pub(super) struct Bytes(Box<[u8]>);
+
+impl Bytes {
+    fn new(of: &[u8]) -> Arc<Self> {
+        let mut bytes = pages::zeroed(of.len());
+        bytes.copy_from_slice(of);
+        Arc::new(Self(bytes))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Frames with their bytes.
 pub(super) struct Arena {
-    pub(super) bytes: Arc<[u8]>,
+    pub(super) bytes: Arc<Bytes>,
     pub(super) entries: Vec<Entry>,
     /// Things worth knowing, one sentence each.
     pub(super) notes: Vec<String>,
@@ -48,7 +68,7 @@ impl Arena {
             bytes.extend_from_slice(frame);
             entries.push(Entry { at, len, port: 0, ts_ns: number as u64 * 1000 });
         }
-        Self { bytes: bytes.into(), entries, notes: Vec::new() }
+        Self { bytes: Bytes::new(&bytes), entries, notes: Vec::new() }
     }
 
     /// Length of the longest frame.
@@ -112,7 +132,7 @@ impl Arena {
         }
         // Stable: packets of one time and one capture keep their order.
         entries.sort_by_key(|entry| entry.ts_ns);
-        Ok(Self { bytes: bytes.into(), entries, notes })
+        Ok(Self { bytes: Bytes::new(&bytes), entries, notes })
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use super::load::{Arena, Entry};
+use super::load::{Arena, Bytes, Entry};
 use crate::{
-    dpdk::cycles::rdtsc,
+    dpdk::{cycles::rdtsc, prefetch::prefetch},
     graph::{Count, Cx, Frame, Input, Latency},
     port::nodes::Sink,
     tables::Tables,
@@ -96,7 +96,7 @@ impl Arrivals {
 
 /// Plays frames round after round.
 pub(super) struct Source {
-    bytes: Arc<[u8]>,
+    bytes: Arc<Bytes>,
     entries: Vec<Entry>,
     /// By place in the configuration: number in DPDK, and interface.
     ports: Vec<(u16, u16)>,
@@ -112,7 +112,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(
-        bytes: Arc<[u8]>,
+        bytes: Arc<Bytes>,
         entries: Vec<Entry>,
         ports: Vec<(u16, u16)>,
         burst: usize,
@@ -184,6 +184,13 @@ impl Input<Tables> for Source {
         if !cx.pool.alloc_bulk(frame, entries.len()) {
             return;
         }
+        // A device would have written what comes next to the cache by the time it is taken.
+        let next = self.entries[self.at + entries.len()..].iter().take(entries.len());
+        next.for_each(|entry| {
+            if let Some(first) = self.bytes.get(entry.at as usize) {
+                prefetch(first);
+            }
+        });
         let (mut port, mut packets, mut bytes) = (entries[0].port, 0, 0);
         let count = |port: u16, packets: u64, bytes: u64| {
             let (_, iface) = self.ports[usize::from(port)];

@@ -19,7 +19,7 @@ use std::sync::{
 use thiserror::Error;
 
 use crate::{
-    dpdk::pages,
+    dpdk::{pages, prefetch::prefetch},
     publish::{Epoch, Retired},
 };
 
@@ -98,6 +98,14 @@ impl Fib4 {
             return (self.default.load(Ordering::Acquire), 0);
         }
         (found & VALUE, depth(found))
+    }
+
+    /// Asks for the line of the root that a look-up of `dst` reads.
+    #[inline(always)]
+    pub fn ask(&self, dst: u32) {
+        if let Some(first) = self.root.get((dst >> 8) as usize) {
+            prefetch(first);
+        }
     }
 
     /// Looks all of `dst` up; `found` is as long as `dst`.

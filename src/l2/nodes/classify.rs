@@ -183,6 +183,7 @@ impl Classify {
         for place in 0..frame.len().min(FRAME_LEN) {
             let packet = turn(tables, &mut facts, frame, place);
             if let Some(dst) = facts.four(packet) {
+                tables.fib.ask(dst);
                 self.dst4[(place - rest) & (FRAME_LEN - 1)] = dst;
             } else {
                 self.rest[rest & (FRAME_LEN - 1)] = place as u8;
