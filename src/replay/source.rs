@@ -13,8 +13,9 @@ use crate::{
     tables::Tables,
 };
 
-/// What a source tells of itself while it runs.
+/// What a source tells of itself while it runs; written at each poll, and so on lines of its own.
 #[derive(Default)]
+#[repr(align(128))]
 pub(super) struct Progress {
     /// TSC at the first poll.
     pub(super) started: AtomicU64,
@@ -94,7 +95,8 @@ impl Arrivals {
     }
 }
 
-/// Plays frames round after round.
+/// Plays frames round after round. On lines of its own, as is what it tells: workers have one each.
+#[repr(align(128))]
 pub(super) struct Source {
     bytes: Arc<Bytes>,
     entries: Vec<Entry>,

@@ -26,8 +26,11 @@ use crate::{
     worker::{Clock, Idle, spawn},
 };
 
-/// How long the management core rests between two looks at its rings.
+/// How long the management core rests between two looks at its rings: each look takes time from a worker
+/// where there is no core for it alone.
 const REST: Duration = Duration::from_micros(200);
+/// The same when nothing has come for a while, as a live router does.
+const LONG_REST: Duration = Duration::from_millis(1);
 /// Workers are awake while there is something to replay.
 const IDLE: Idle =
     Idle::Adaptive { spin: Duration::from_micros(20), max_sleep: Duration::from_micros(100) };
@@ -144,7 +147,7 @@ pub(super) fn play(
             .push(started.map_err(|error| fail(format!("cannot start a thread: {error}"), None))?);
     }
     let given = || progress.iter().map(|one| one.given.load(Ordering::Relaxed)).sum::<u64>();
-    let mut quiet = 0;
+    let (mut quiet, mut rest) = (0, REST);
     // Three looks in a row at which nothing was under way and every worker had turned in between.
     while quiet < 3 {
         let turns: Vec<_> = rig.stats.iter().map(|stats| stats.loops.get()).collect();
@@ -156,7 +159,8 @@ pub(super) fn play(
             break;
         }
         if finished || beside.turn(&mut rig.router, &rig.stats) {
-            std::thread::sleep(REST);
+            rest = if finished || moved > 0 { REST } else { (rest * 2).min(LONG_REST) };
+            std::thread::sleep(rest);
         }
         bar.set_position(given());
         let turned = |(stats, before): (&Arc<Stats>, &u64)| stats.loops.get() > *before + 1;
