@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::load::{Arena, Bytes, Entry};
 use crate::{
-    dpdk::{cycles::rdtsc, prefetch::prefetch},
+    dpdk::{cycles::rdtsc, prefetch::prefetch_at},
     graph::{Count, Cx, Frame, Input, Latency},
     port::nodes::Sink,
     tables::Tables,
@@ -188,11 +188,7 @@ impl Input<Tables> for Source {
         }
         // A device would have written what comes next to the cache by the time it is taken.
         let next = self.entries[self.at + entries.len()..].iter().take(entries.len());
-        next.for_each(|entry| {
-            if let Some(first) = self.bytes.get(entry.at as usize) {
-                prefetch(first);
-            }
-        });
+        next.for_each(|entry| prefetch_at(&self.bytes, entry.at as usize));
         let (mut port, mut packets, mut bytes) = (entries[0].port, 0, 0);
         let count = |port: u16, packets: u64, bytes: u64| {
             let (_, iface) = self.ports[usize::from(port)];

@@ -19,7 +19,7 @@ use std::sync::{
 use thiserror::Error;
 
 use crate::{
-    dpdk::{pages, prefetch::prefetch},
+    dpdk::{pages, prefetch::prefetch_at},
     publish::{Epoch, Retired},
 };
 
@@ -103,9 +103,7 @@ impl Fib4 {
     /// Asks for the line of the root that a look-up of `dst` reads.
     #[inline(always)]
     pub fn ask(&self, dst: u32) {
-        if let Some(first) = self.root.get((dst >> 8) as usize) {
-            prefetch(first);
-        }
+        prefetch_at(&self.root, (dst >> 8) as usize);
     }
 
     /// Looks all of `dst` up; `found` is as long as `dst`.

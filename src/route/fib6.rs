@@ -21,7 +21,10 @@ use super::{
     family::{Fib, FibWriter},
     fib::{FibFull, MAX_VALUE},
 };
-use crate::{dpdk::pages, publish::Epoch};
+use crate::{
+    dpdk::{pages, prefetch::prefetch_at},
+    publish::Epoch,
+};
 
 const ROOT_BITS: u8 = 24;
 /// The first octet below the root.
@@ -43,6 +46,12 @@ impl Fib6 {
     fn first(&self, dst: u128) -> u32 {
         let slot = self.root.get((dst >> (128 - ROOT_BITS)) as usize);
         slot.map_or(0, |slot| slot.load(Ordering::Acquire))
+    }
+
+    /// Asks for the line of the root that a look-up of `dst` reads.
+    #[inline(always)]
+    pub fn ask(&self, dst: u128) {
+        prefetch_at(&self.root, (dst >> (128 - ROOT_BITS)) as usize);
     }
 }
 

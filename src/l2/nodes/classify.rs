@@ -10,7 +10,7 @@
 use crate::{
     dpdk::mbuf::{Notes, Packet},
     graph::{Cx, Edge, FRAME_LEN, Frame, Node, Out},
-    packet::{checksum, ipv6, word},
+    packet::{checksum, ethernet::ethertype, ipv6, word},
     port::table::{LocalAddresses, PortFacts},
     route::{family::Fib, rewrite::Quick, table::HopTable},
     tables::Tables,
@@ -76,7 +76,8 @@ impl<'a> Facts<'a> {
         Self { number, port, notes, locals: &tables.locals }
     }
 
-    /// Where a packet of plain IPv4 goes to; none for one that needs another check before its route.
+    /// Where a packet of plain IPv4 goes to; none for one that needs another check before its route. Its
+    /// notes are begun in any case.
     #[inline(always)]
     fn four(&self, packet: &mut Packet) -> Option<u32> {
         packet.begin_as(self.notes);
@@ -97,7 +98,7 @@ impl<'a> Facts<'a> {
         Some(dst)
     }
 
-    /// The same of IPv6.
+    /// The same of IPv6, but that nothing is done to the others.
     #[inline(always)]
     fn six(&self, packet: &mut Packet) -> Option<u128> {
         let (len, whole) = (packet.data().len(), packet.is_contiguous());
@@ -173,43 +174,107 @@ fn turn<'f, 't>(
     packet
 }
 
-impl Classify {
-    /// Finds the plain packets of IPv4, whose destinations are then noted in turn, and gives how many
-    /// others there are, whose places are noted.
-    #[inline(never)]
-    fn four(&mut self, tables: &Tables, frame: &mut Frame) -> usize {
-        let mut facts = Facts::of(tables, frame.first().map_or(0, Packet::port));
-        let mut rest = 0;
-        for place in 0..frame.len().min(FRAME_LEN) {
-            let packet = turn(tables, &mut facts, frame, place);
-            if let Some(dst) = facts.four(packet) {
-                tables.fib.ask(dst);
-                self.dst4[(place - rest) & (FRAME_LEN - 1)] = dst;
-            } else {
-                self.rest[rest & (FRAME_LEN - 1)] = place as u8;
-                rest += 1;
-            }
+/// Holds every packet against `check`; gives how many do not stand it, whose places are noted. What is
+/// found of the others is noted in turn.
+#[inline(always)]
+fn all<D>(
+    tables: &Tables,
+    frame: &mut Frame,
+    found: &mut [D; FRAME_LEN],
+    rest: &mut [u8; FRAME_LEN],
+    check: impl Fn(&Facts<'_>, &mut Packet) -> Option<D>,
+) -> usize {
+    let mut facts = Facts::of(tables, frame.first().map_or(0, Packet::port));
+    let mut others = 0;
+    for place in 0..frame.len().min(FRAME_LEN) {
+        let packet = turn(tables, &mut facts, frame, place);
+        if let Some(dst) = check(&facts, packet) {
+            found[(place - others) & (FRAME_LEN - 1)] = dst;
+        } else {
+            rest[others & (FRAME_LEN - 1)] = place as u8;
+            others += 1;
         }
-        rest
+    }
+    others
+}
+
+/// The same of the packets at `places`: those that stand it go by `edge`, and are counted, the others to
+/// `ethernet-input`.
+#[inline(always)]
+fn some<D>(
+    tables: &Tables,
+    (frame, out): (&mut Frame, &mut Out),
+    (places, edge): (&[u8], u8),
+    found: &mut [D; FRAME_LEN],
+    check: impl Fn(&Facts<'_>, &mut Packet) -> Option<D>,
+) -> usize {
+    let mut facts = Facts::of(tables, frame.first().map_or(0, Packet::port));
+    let mut count = 0;
+    for place in places {
+        let place = usize::from(*place);
+        let packet = turn(tables, &mut facts, frame, place);
+        let verdict = if let Some(dst) = check(&facts, packet) {
+            found[count & (FRAME_LEN - 1)] = dst;
+            count += 1;
+            edge
+        } else {
+            ETHERNET
+        };
+        out.set(place, verdict);
+    }
+    count
+}
+
+/// The passes are apart from each other: each has all registers.
+impl Classify {
+    /// Finds the plain packets of IPv4; gives how many others there are.
+    #[inline(never)]
+    fn all4(&mut self, tables: &Tables, frame: &mut Frame) -> usize {
+        all(tables, frame, &mut self.dst4, &mut self.rest, |facts, packet| {
+            let dst = facts.four(packet)?;
+            tables.fib.ask(dst);
+            Some(dst)
+        })
     }
 
-    /// Finds the plain packets of IPv6 among the others, and gives their number.
+    /// Finds those of IPv4 among the `rest`; gives how many.
     #[inline(never)]
-    fn six(&mut self, tables: &Tables, frame: &mut Frame, out: &mut Out, rest: usize) -> usize {
-        let mut facts = Facts::of(tables, frame.first().map_or(0, Packet::port));
-        let mut six = 0;
-        for place in &self.rest[..rest] {
-            let place = usize::from(*place);
-            let packet = turn(tables, &mut facts, frame, place);
-            if let Some(dst) = facts.six(packet) {
-                self.dst6[six & (FRAME_LEN - 1)] = dst;
-                six += 1;
-                out.set(place, IP6);
-            } else {
-                out.set(place, ETHERNET);
-            }
+    fn some4(&mut self, tables: &Tables, frame: &mut Frame, out: &mut Out, rest: usize) -> usize {
+        let places = (&self.rest[..rest], IP4);
+        some(tables, (frame, out), places, &mut self.dst4, |facts, packet| facts.four(packet))
+    }
+
+    /// Finds the plain packets of IPv6; gives how many others there are.
+    #[inline(never)]
+    fn all6(&mut self, tables: &Tables, frame: &mut Frame, out: &mut Out) -> usize {
+        out.edges_mut()[..frame.len()].fill(IP6);
+        all(tables, frame, &mut self.dst6, &mut self.rest, |facts, packet| {
+            let dst = facts.six(packet)?;
+            tables.fib6.ask(dst);
+            Some(dst)
+        })
+    }
+
+    /// Finds those of IPv6 among the `rest`; gives how many.
+    #[inline(never)]
+    fn some6(&mut self, tables: &Tables, frame: &mut Frame, out: &mut Out, rest: usize) -> usize {
+        let places = (&self.rest[..rest], IP6);
+        some(tables, (frame, out), places, &mut self.dst6, |facts, packet| facts.six(packet))
+    }
+
+    /// How many plain packets there are of each family: first that of the first packet is looked for.
+    #[inline(always)]
+    fn plain(&mut self, tables: &Tables, frame: &mut Frame, out: &mut Out) -> (usize, usize) {
+        let kind = frame.first().and_then(|first| first.data().get(12..14));
+        if kind == Some(&ethertype::IPV6.to_be_bytes()) {
+            let rest = self.all6(tables, frame, out);
+            let four = if rest > 0 { self.some4(tables, frame, out, rest) } else { 0 };
+            (four, frame.len() - rest)
+        } else {
+            let rest = self.all4(tables, frame);
+            let six = if rest > 0 { self.some6(tables, frame, out, rest) } else { 0 };
+            (frame.len() - rest, six)
         }
-        six
     }
 }
 
@@ -232,9 +297,7 @@ impl Node<Tables> for Classify {
     /// what calls for more than a plain hop goes on to the look-up all the same.
     fn process(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame, out: &mut Out) {
         let tables = cx.tables;
-        let rest = self.four(tables, frame);
-        let four = frame.len() - rest;
-        let six = if rest > 0 { self.six(tables, frame, out, rest) } else { 0 };
+        let (four, six) = self.plain(tables, frame, out);
         if tables.straight[0] && four > 0 {
             let found = &mut self.found[..four];
             tables.fib.lookup_batch(&self.dst4[..four], found);
