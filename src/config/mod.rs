@@ -324,6 +324,12 @@ impl Config {
         })
     }
 
+    /// Buffers that each worker keeps at hand: as given, or enough that a burst comes from there and goes
+    /// back there.
+    pub fn buffers_at_hand(&self) -> u32 {
+        self.buffers.cache.unwrap_or_else(|| (2 * u32::from(self.workers.burst)).max(256))
+    }
+
     /// Number of packet buffers for `workers` workers: as given, or enough to fill all queues of all
     /// ports, the workers' hands, and the queues of the management core.
     pub fn buffer_count(&self, workers: usize) -> u32 {
@@ -339,7 +345,7 @@ impl Config {
                         + workers * usize::from(port.tx_descriptors)
                 })
                 .sum();
-            let hands = self.buffers.cache as usize * 3 / 2
+            let hands = self.buffers_at_hand() as usize * 3 / 2
                 + FRAMES_IN_HAND * usize::from(self.workers.burst);
             let needed = queues + workers * hands + MANAGEMENT;
             // A mempool's ring is fullest with one less than a power of two.

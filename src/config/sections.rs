@@ -98,8 +98,9 @@ section! {
         /// How many packets there is room for; what queues, workers and waiting packets need unless
         /// given.
         count "count": Option<u32> = Some(None), in 1024..=16_777_215;
-        /// Buffers that each worker keeps at hand.
-        cache "cache": u32 = Some(256), in 0..=512;
+        /// Buffers that each worker keeps at hand; 256, or twice `workers.burst` where that is more, unless
+        /// given.
+        cache "cache": Option<u32> = Some(None), in 0..=512;
         /// Bytes of one buffer, DPDK's headroom of 128 included; at least 2176, and a frame of the
         /// largest MTU, unless given.
         data_room "data-room": Option<u16> = Some(None), in 2176..=65_535;

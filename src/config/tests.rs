@@ -54,9 +54,16 @@ fn an_empty_file_is_a_router_of_defaults() {
     assert_eq!(config.instance.name.as_str(), "wagonway");
     assert_eq!(config.workers.cores, Cores::Count(1));
     assert_eq!(config.workers.burst, 64);
+    assert_eq!(config.buffers_at_hand(), 256);
     assert_eq!(config.sysctls, Sysctls::default());
     assert_eq!(config.data_room(), 2176);
     assert!(config.ports.is_empty() && config.require_devices().is_err());
+}
+
+#[test]
+fn a_burst_fits_twice_into_the_buffers_at_hand() {
+    assert_eq!(parse("[workers]\nburst = 256\n").buffers_at_hand(), 512);
+    assert_eq!(parse("[workers]\nburst = 256\n[buffers]\ncache = 0\n").buffers_at_hand(), 0);
 }
 
 #[test]

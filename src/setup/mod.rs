@@ -124,7 +124,7 @@ impl Machine {
             ..EalOptions::default()
         })?;
         let make = if packed && !eal.huge() { Pool::packed } else { Pool::new };
-        let pool = make("packets", count, config.buffers.cache, data_room, -1)?.with_large(
+        let pool = make("packets", count, config.buffers_at_hand(), data_room, -1)?.with_large(
             "large",
             LARGE_BUFFERS,
             -1,

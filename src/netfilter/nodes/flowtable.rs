@@ -10,12 +10,12 @@
 use std::marker::PhantomData;
 
 use crate::{
-    conntrack::{ConnId, Conntrack, Known},
-    dpdk::prefetch::prefetch,
-    graph::{Cx, Edge, FRAME_LEN, Frame, Node, Out},
+    conntrack::{ConnId, Conntrack, Known, Rules},
+    dpdk::{mbuf::Packet, prefetch::prefetch},
+    graph::{Cx, Edge, FRAME_LEN, Frame, Nanos, Node, Out},
     netfilter::{
         flows::Flows,
-        flowtable::{Family, FlowTable, Four, Paths, Six},
+        flowtable::{Family, FlowTable, Four, Paths, Six, Way},
     },
     packet::ipv6::MIN_MTU,
     route::rewrite::Rewrite,
@@ -83,6 +83,61 @@ impl Own for Six {
     }
 }
 
+/// What a worker sends packets with.
+struct Turn<'a> {
+    conntrack: &'a mut Conntrack,
+    paths: &'a mut Paths,
+    rules: &'a Rules,
+    now: Nanos,
+}
+
+impl Turn<'_> {
+    /// Tracks a packet, translates it and puts it into the frame it leaves in. False where the long way has to
+    /// see it, which then finds it as it came.
+    #[inline(always)]
+    fn send<F: Own>(
+        &mut self,
+        way: &mut Way<F>,
+        udp: bool,
+        rewrite: &Rewrite<'_>,
+        packet: &mut Packet,
+    ) -> bool {
+        let frame = packet.data_mut();
+        let (len, most) = F::sizes(frame, rewrite.out.mtu);
+        let Some(conn) = ConnId::from_bits(way.conn) else { return false };
+        let Some(ip) = frame.get(14..) else { return false };
+        if len > most || !rewrite.out.is_plain() {
+            return false;
+        }
+        let known =
+            Known { conn, dir: way.dir, packet: ip, l4: F::L4 - 14, udp, counts: way.counts };
+        let streams = way.timeout != 0
+            && self.conntrack.pass_stream(&known, way.timeout, self.now, self.rules.checksum);
+        if !streams {
+            if !self.conntrack.pass_known(&known, self.now, self.rules) {
+                return false;
+            }
+            if known.udp && !known.counts {
+                let timeout = self.conntrack.stream(conn, self.rules, self.now);
+                way.timeout = timeout.unwrap_or(0);
+            }
+        }
+        if let Some(delta) = &way.delta
+            && let Some(ip) = frame.get_mut(14..)
+        {
+            // The key has said that both headers are there whole.
+            let whole = F::translate(delta, ip);
+            debug_assert!(whole, "the key was of a shorter packet");
+        }
+        F::age(frame);
+        rewrite.put(frame);
+        packet.set_port(rewrite.out.port);
+        packet.set_hop(way.hop);
+        self.paths.count(way.path, len);
+        true
+    }
+}
+
 impl<F: Own> Node<Tables> for Short<F> {
     fn name(&self) -> &'static str {
         if F::SIX { "nf6-flowtable" } else { "nf4-flowtable" }
@@ -104,6 +159,7 @@ impl<F: Own> Node<Tables> for Short<F> {
             return;
         }
         let generation = cx.tables.generation as u32;
+        let mut turn = Turn { conntrack, paths, rules: &filter.rules, now: cx.now };
         let mut keys = [(F::Key::default(), false); TOGETHER];
         let mut places = [LONG; TOGETHER];
         let (mut last, mut rewrite) = (0, Rewrite::read(cx.tables.hops.get(0)));
@@ -133,65 +189,24 @@ impl<F: Own> Node<Tables> for Short<F> {
                 *place = found.map_or(LONG, |place| place as u32);
                 if let Some(way) = found.and_then(|place| table.way(place))
                     && way.timeout == 0
-                    && let Some((facts, proto)) = conntrack.lines(way.conn)
+                    && let Some((facts, proto)) = turn.conntrack.lines(way.conn)
                 {
                     prefetch(facts);
                     prefetch(proto);
                 }
             }
             for (number, packet) in packets.iter_mut().enumerate() {
-                let sent = 'one: {
-                    if places[number] == LONG {
-                        break 'one false;
-                    }
-                    let Some(way) = table.way_mut(places[number] as usize) else {
-                        break 'one false;
-                    };
+                let way = match places[number] {
+                    LONG => None,
+                    place => table.way_mut(place as usize),
+                };
+                let sent = way.is_some_and(|way| {
                     if way.hop != last {
                         last = way.hop;
                         rewrite = Rewrite::read(cx.tables.hops.get(way.hop));
                     }
-                    let frame = packet.data_mut();
-                    let (len, most) = F::sizes(frame, rewrite.out.mtu);
-                    let Some(conn) = ConnId::from_bits(way.conn) else { break 'one false };
-                    let Some(ip) = frame.get(14..) else { break 'one false };
-                    if len > most || !rewrite.out.is_plain() {
-                        break 'one false;
-                    }
-                    let known = Known {
-                        conn,
-                        dir: way.dir,
-                        packet: ip,
-                        l4: F::L4 - 14,
-                        udp: keys[number].1,
-                        counts: way.counts,
-                    };
-                    let timeout = way.timeout;
-                    let streams = timeout != 0
-                        && conntrack.pass_stream(&known, timeout, cx.now, filter.rules.checksum);
-                    if !streams {
-                        if !conntrack.pass_known(&known, cx.now, &filter.rules) {
-                            break 'one false;
-                        }
-                        if known.udp && !known.counts {
-                            let timeout = conntrack.stream(conn, &filter.rules, cx.now);
-                            way.timeout = timeout.unwrap_or(0);
-                        }
-                    }
-                    if let Some(delta) = &way.delta
-                        && let Some(ip) = frame.get_mut(14..)
-                    {
-                        // The key has said that both headers are there whole.
-                        let whole = F::translate(delta, ip);
-                        debug_assert!(whole, "the key was of a shorter packet");
-                    }
-                    F::age(frame);
-                    rewrite.put(frame);
-                    packet.set_port(rewrite.out.port);
-                    packet.set_hop(way.hop);
-                    paths.count(way.path, len);
-                    true
-                };
+                    turn.send(way, keys[number].1, &rewrite, packet)
+                });
                 if !sent {
                     out.set(begin + number, ON);
                 }

@@ -198,7 +198,7 @@ pub(super) struct Lines<'a> {
 impl Lines<'_> {
     pub(super) fn svg(&self) -> String {
         let height = 400.0;
-        let right = WIDTH - 130.0;
+        let right = WIDTH - 144.0;
         let bottom = height - BOTTOM;
         let mut svg = open(self.title, height);
         let all = self.lines.iter().flat_map(|line| line.values.iter().copied());
