@@ -227,12 +227,15 @@ fn some<D>(
 
 /// The passes are apart from each other: each has all registers.
 impl Classify {
-    /// Finds the plain packets of IPv4; gives how many others there are.
+    /// Finds the plain packets of IPv4; gives how many others there are. What those that go straight on are
+    /// looked up by is asked for.
     #[inline(never)]
-    fn all4(&mut self, tables: &Tables, frame: &mut Frame) -> usize {
+    fn all4<const STRAIGHT: bool>(&mut self, tables: &Tables, frame: &mut Frame) -> usize {
         all(tables, frame, &mut self.dst4, &mut self.rest, |facts, packet| {
             let dst = facts.four(packet)?;
-            tables.fib.ask(dst);
+            if STRAIGHT {
+                tables.fib.ask(dst);
+            }
             Some(dst)
         })
     }
@@ -271,7 +274,10 @@ impl Classify {
             let four = if rest > 0 { self.some4(tables, frame, out, rest) } else { 0 };
             (four, frame.len() - rest)
         } else {
-            let rest = self.all4(tables, frame);
+            let rest = match tables.straight[0] {
+                true => self.all4::<true>(tables, frame),
+                false => self.all4::<false>(tables, frame),
+            };
             let six = if rest > 0 { self.some6(tables, frame, out, rest) } else { 0 };
             (frame.len() - rest, six)
         }
