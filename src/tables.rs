@@ -113,8 +113,9 @@ impl Snapshot for Tables {
     type Own = Flows;
 }
 
-/// The snapshot.
+/// The snapshot. Who counts references to it does not write to lines that workers read.
 #[derive(Clone)]
+#[repr(align(128))]
 pub struct Tables {
     /// Interfaces.
     pub ifaces: Arc<Ifaces>,

@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("packet", &[]),
     ("publish", &[]),
     ("dpdk", &["packet"]),
-    ("graph", &["dpdk", "packet"]),
+    ("graph", &["dpdk", "packet", "publish"]),
     ("port", ENGINE),
     // Plain packets leave from where they are proved to be so.
     ("l2", &["dpdk", "graph", "packet", "publish", "tables", "route::", "route::rewrite"]),
@@ -89,7 +89,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // It makes steps of what is stated, with what helpers are called.
     ("nftables", &["conntrack", "graph", "netfilter", "sets"]),
     ("route", ENGINE),
-    ("sets", &["graph"]),
+    ("sets", &["graph", "publish"]),
     ("tables", &["graph"]),
 ];
 

@@ -245,6 +245,8 @@ fn workers(rows: &[WorkerRow]) -> String {
         ">punted",
         ">handed on",
         ">cycles a packet",
+        ">longest turn",
+        ">over 100 us",
     ]);
     for row in rows {
         table.row([
@@ -259,6 +261,11 @@ fn workers(rows: &[WorkerRow]) -> String {
             grouped(row.punted),
             grouped(row.handed_out),
             format!("{:.0}", row.cycles_per_packet),
+            match row.longest_turn {
+                0 => "under 10 us".into(),
+                nanos => time(nanos),
+            },
+            grouped(row.stalls),
         ]);
     }
     table.text()

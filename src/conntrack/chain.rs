@@ -11,6 +11,7 @@ use super::{
     entry::{Dir, Entry},
     tuple::Tuple,
 };
+use crate::dpdk::pages::Stretch;
 
 /// A way to a node: its hash, whether the chain goes on behind it, its entry, its direction. 0 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,6 +76,11 @@ impl Chains {
 
     pub(crate) const fn len(&self) -> usize {
         self.heads.len()
+    }
+
+    /// Where it lies.
+    pub(crate) fn stretch(&self) -> Stretch {
+        Stretch::of(&self.heads)
     }
 
     /// The chain of a hash.

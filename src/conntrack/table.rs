@@ -27,7 +27,7 @@ use super::{
     tuple::{Seed, Tuple},
     wheel::{self, Wheel},
 };
-use crate::dpdk::pages;
+use crate::dpdk::pages::{self, Stretch};
 
 /// How large a worker's table is; all of it is reserved when it is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,19 @@ type Beside<const N: usize> = Box<[[u64; N]]>;
 /// A chain's beginning, on its way into the cache.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Warm(Link);
+
+/// Where the tables of one worker lie.
+#[derive(Debug)]
+pub struct Memory {
+    /// Any connection may lead anywhere in these.
+    pub scattered: [Stretch; 2],
+    /// A connection has its place in each of these.
+    pub by_place: [Stretch; 2],
+    /// The same, where packets are counted.
+    pub acct: Stretch,
+    /// The same, where times are noted.
+    pub times: Stretch,
+}
 
 /// The connections of one worker.
 #[derive(Debug)]
@@ -124,7 +137,6 @@ impl Conntrack {
         let seed = Seed::new(random);
         let capacity = limits.entries.saturating_add(SLACK).min(u32::MAX >> 3);
         let places = capacity as usize + 1;
-        // In small pages: a worker takes one after the other, and a large one takes long to clear.
         let mut entries = Vec::with_capacity(places);
         let mut none = Entry::empty();
         none.wheel_slot = wheel::NOWHERE;
@@ -163,6 +175,21 @@ impl Conntrack {
             carrier: None,
             stats: Stats::default(),
         }
+    }
+
+    /// Where it lies, for who makes its memory ready.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            scattered: [self.table.stretch(), self.pending.stretch()],
+            by_place: [Stretch::of_room(&self.entries), Stretch::of_room(&self.lives)],
+            acct: Stretch::of(&self.acct),
+            times: Stretch::of(&self.times),
+        }
+    }
+
+    /// Places that have been used, each after the one before it.
+    pub const fn places(&self) -> usize {
+        self.entries.len()
     }
 
     /// `nf_conntrack_count`: connections, pending ones included.

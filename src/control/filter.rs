@@ -12,6 +12,7 @@ use crate::{
     graph::Nanos,
     netfilter::{
         Fault, Program, Slots, compile,
+        room::Room,
         rule::{Chain, Counters, Family, Hook, Match, Ruleset, TableName, Target},
         table::{Filter, LOOPBACK, Lost},
     },
@@ -46,6 +47,8 @@ pub(super) struct Filtering {
     /// What they have lost of late, and how much in all.
     lost: VecDeque<Lost>,
     losses: u64,
+    /// Memory of workers for connections.
+    rooms: Vec<Room>,
 }
 
 /// Most losses that workers are told of.
@@ -70,6 +73,7 @@ impl Filtering {
             links: Vec::new(),
             lost: VecDeque::new(),
             losses: 0,
+            rooms: Vec::new(),
         }
     }
 }
@@ -322,7 +326,21 @@ impl Router {
             .all(|six| Hook::ALL.into_iter().all(|hook| filter.is_idle(six, hook)))
             && !filter.has_ingress();
         self.filtering.filter = (!idle).then(|| Arc::new(filter));
+        // Before any worker sees that connections are tracked.
+        self.keep_ahead();
         true
+    }
+
+    /// Takes care that a worker never waits for the memory of its connections.
+    pub fn add_room(&mut self, room: Room) {
+        self.filtering.rooms.push(room);
+        self.keep_ahead();
+    }
+
+    pub(super) fn keep_ahead(&mut self) {
+        if let Some(filter) = &self.filtering.filter {
+            self.filtering.rooms.iter_mut().for_each(|room| room.keep_ahead(filter));
+        }
     }
 
     /// Whether the filter has a word about what the router itself sends.

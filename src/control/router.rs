@@ -598,6 +598,7 @@ impl Router {
         self.expire_exceptions(now);
         self.expire_routes(now);
         self.objects.poll(now, &mut self.hops);
+        self.keep_ahead();
         self.poll_reclaim();
     }
 

@@ -11,6 +11,7 @@ use std::{
     ffi::c_void,
     fs::File,
     io,
+    ops::Range,
     os::{raw::c_int, unix::fs::FileExt},
     ptr::{self, NonNull},
 };
@@ -39,6 +40,53 @@ pub fn zeroed<T: Zeroable>(len: usize) -> Box<[T]> {
     prefer_large(&table);
     table
 }
+
+/// Where a table is that another thread fills.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch {
+    at: usize,
+    item: usize,
+    items: usize,
+}
+
+impl Stretch {
+    /// Of a table as it is.
+    pub fn of<T>(table: &[T]) -> Self {
+        Self { at: table.as_ptr().addr(), item: size_of::<T>(), items: table.len() }
+    }
+
+    /// Of all that a table has room for.
+    pub fn of_room<T>(table: &Vec<T>) -> Self {
+        Self { at: table.as_ptr().addr(), item: size_of::<T>(), items: table.capacity() }
+    }
+
+    /// Number of items.
+    pub const fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Takes the memory of some items from the kernel, so that who first writes there need not wait until a
+    /// large page has been found and cleared. What stands there stays. Before Linux 5.14 it does nothing.
+    pub fn make_ready(&self, items: Range<usize>) {
+        let size = page_size();
+        let begin = (self.at + items.start.min(self.items) * self.item) / size * size;
+        let end = (self.at + items.end.min(self.items) * self.item).next_multiple_of(size);
+        if begin < end {
+            // SAFETY: pages come to be there, whoever has them; what is in them does not change.
+            let _ = unsafe {
+                madvise(ptr::without_provenance_mut(begin), end - begin, Advice::LinuxPopulateWrite)
+            };
+        }
+    }
+}
+
+/// An item of a table that begins at a cache line.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub struct Line<T>(pub T);
+
+// SAFETY: zeros are a value of what is in it, and there is nothing else in it but room.
+unsafe impl<T: Zeroable> Zeroable for Line<T> {}
 
 /// Bytes of a large page.
 const LARGE: usize = 2 << 20;
@@ -175,6 +223,32 @@ mod tests {
         pages.sort_unstable();
         pages.dedup();
         assert_eq!(pages.len(), 64);
+    }
+
+    /// How often this thread has waited for a page.
+    fn faults() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let (_, after) = stat.rsplit_once(')').unwrap();
+        after.split_whitespace().nth(7).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn who_writes_where_it_is_ready_waits_for_no_page() {
+        let mut table: Vec<u64> = Vec::with_capacity(2 * LARGE);
+        table.push(7);
+        let stretch = Stretch::of_room(&table);
+        let ready = LARGE;
+        std::thread::spawn(move || stretch.make_ready(0..ready)).join().unwrap();
+        let before = faults();
+        table.resize(ready, 1);
+        let waited = faults() - before;
+        assert!(waited < 16, "{waited} page faults");
+        assert_eq!((table[0], table[1]), (7, 1), "what was there is there");
+        // What lies outside is cut off.
+        stretch.make_ready(ready..usize::MAX / 16);
+        let before = faults();
+        table.resize(2 * LARGE, 1);
+        assert!(faults() - before < 16);
     }
 
     #[test]

@@ -25,19 +25,48 @@ struct Slot<T: Snapshot> {
     node: Box<dyn Node<T>>,
     edges: &'static [Edge],
     targets: [Target; MAX_EDGES],
-    /// The arc this node is a feature of.
-    arc: Option<&'static str>,
+    /// Edges that lead into an arc: which, the arc, and the first place there.
+    leads: Vec<(u8, Lead)>,
+}
+
+/// A place on an arc, by numbers.
+type Lead = (u8, u8);
+
+/// An arc, with its nodes by number.
+struct Course {
+    /// Each feature, its node, and where one goes who comes to its place.
+    places: Vec<(&'static str, u8, u8)>,
+    end: u8,
+}
+
+impl Course {
+    /// Passes over the features that are not `enabled`.
+    fn lead(&mut self, enabled: impl Fn(&str) -> bool) {
+        let mut next = self.end;
+        for (name, node, to) in self.places.iter_mut().rev() {
+            if enabled(name) {
+                next = *node;
+            }
+            *to = next;
+        }
+    }
+
+    fn from(&self, place: u8) -> u8 {
+        self.places.get(usize::from(place)).map_or(self.end, |(_, _, to)| *to)
+    }
 }
 
 /// One worker's graph. `T` is the snapshot of tables that nodes read.
 pub struct Graph<T: Snapshot> {
     slots: Vec<Slot<T>>,
     inputs: Vec<(Box<dyn Input<T>>, u8)>,
+    /// By input: the arc that ends where its packets are to go.
+    input_arcs: Vec<Option<u8>>,
     /// Nodes that have a clock, as a list and by bits, and when the first of them is due.
     timed: Vec<u8>,
     clocks: u128,
     due: Nanos,
-    arcs: &'static [ArcSpec],
+    courses: Vec<Course>,
     queues: Queues,
     out: Box<Out>,
     stats: Arc<Stats>,
@@ -125,22 +154,17 @@ impl<T: Snapshot> Graph<T> {
             .map(|node| {
                 let edges = node.edges();
                 assert!(edges.len() <= MAX_EDGES, "{}: {} edges", node.name(), edges.len());
-                let arc = arcs.iter().find(|arc| arc.features.contains(&node.name()));
-                Slot {
-                    node,
-                    edges,
-                    targets: [Target::DropMarked; MAX_EDGES],
-                    arc: arc.map(|arc| arc.name),
-                }
+                Slot { node, edges, targets: [Target::DropMarked; MAX_EDGES], leads: Vec::new() }
             })
             .collect();
         let mut graph = Self {
             slots,
             inputs: Vec::new(),
+            input_arcs: Vec::new(),
             timed: Vec::new(),
             clocks: 0,
             due: Nanos::MAX,
-            arcs,
+            courses: Vec::new(),
             queues: Queues {
                 waiting,
                 pending: 0,
@@ -151,6 +175,21 @@ impl<T: Snapshot> Graph<T> {
             tracer: Tracer::default(),
             marked,
         };
+        graph.courses = arcs
+            .iter()
+            .map(|arc| Course {
+                // A graph for a test may have none of an arc's features.
+                places: (arc.features.iter())
+                    .filter_map(|name| Some((*name, graph.node(name)?, 0)))
+                    .collect(),
+                end: graph.find(arc.end),
+            })
+            .collect();
+        for index in 0..graph.slots.len() {
+            for number in 0..graph.slots[index].edges.len() {
+                graph.connect(index, number, arcs);
+            }
+        }
         graph.inputs = inputs
             .into_iter()
             .map(|input| {
@@ -158,6 +197,9 @@ impl<T: Snapshot> Graph<T> {
                 (input, target)
             })
             .collect();
+        let arc = |target: &u8| graph.courses.iter().position(|course| course.end == *target);
+        graph.input_arcs =
+            graph.inputs.iter().map(|(_, target)| arc(target).map(|arc| arc as u8)).collect();
         graph.timed = (0..graph.slots.len())
             .filter(|number| graph.slots[*number].node.timer().is_some())
             .map(|number| number as u8)
@@ -172,40 +214,49 @@ impl<T: Snapshot> Graph<T> {
         place.unwrap_or_else(|| panic!("an edge leads to {name:?}, which is not a node")) as u8
     }
 
-    /// First feature of `arc` that is on and stands behind `after`, or the arc's end.
-    fn arc_target(&self, arc: &str, after: Option<&str>, enabled: impl Fn(&str) -> bool) -> u8 {
-        let spec = self.arcs.iter().find(|spec| spec.name == arc);
-        let spec = spec.unwrap_or_else(|| panic!("an edge leads to {arc:?}, which is not an arc"));
-        let start = after.map_or(0, |name| {
-            spec.features.iter().position(|feature| *feature == name).map_or(0, |at| at + 1)
-        });
-        let next = spec.features[start..].iter().find(|feature| enabled(feature));
-        self.find(next.unwrap_or(&spec.end))
+    /// Finds out where an edge leads, once and for all but for the features of arcs.
+    fn connect(&mut self, index: usize, number: usize, arcs: &[ArcSpec]) {
+        let slot = &self.slots[index];
+        let name = slot.node.name();
+        let fixed = match slot.edges[number] {
+            Edge::To(name) => Target::Node(self.find(name)),
+            Edge::Drop(reason) => Target::Drop(reason),
+            Edge::DropMarked => Target::DropMarked,
+            Edge::Arc(arc) => {
+                let place = arcs.iter().position(|spec| spec.name == arc);
+                let arc = place
+                    .unwrap_or_else(|| panic!("an edge leads to {arc:?}, which is not an arc"));
+                self.slots[index].leads.push((number as u8, (arc as u8, 0)));
+                return;
+            }
+            Edge::Continue => {
+                let at = |course: &Course| course.places.iter().position(|place| place.0 == name);
+                let mut courses = self.courses.iter().enumerate();
+                let found = courses.find_map(|(arc, to)| Some((arc as u8, at(to)? as u8 + 1)));
+                let lead = found.unwrap_or_else(|| panic!("{name} is on no arc"));
+                self.slots[index].leads.push((number as u8, lead));
+                return;
+            }
+        };
+        self.slots[index].targets[number] = fixed;
     }
 
-    /// Leads the arcs through the features that are `enabled`. Allocates nothing.
+    /// Leads the arcs through the features that are `enabled`. Packets wait meanwhile, so it compares no names
+    /// but theirs, and allocates nothing.
     pub fn rewire(&mut self, enabled: impl Fn(&str) -> bool) {
-        for index in 0..self.slots.len() {
-            let slot = &self.slots[index];
-            let (edges, arc, name) = (slot.edges, slot.arc, slot.node.name());
-            for (number, edge) in edges.iter().enumerate() {
-                self.slots[index].targets[number] = match *edge {
-                    Edge::To(name) => Target::Node(self.find(name)),
-                    Edge::Arc(arc) => Target::Node(self.arc_target(arc, None, &enabled)),
-                    Edge::Continue => {
-                        let arc = arc.unwrap_or_else(|| panic!("{name} is on no arc"));
-                        Target::Node(self.arc_target(arc, Some(name), &enabled))
-                    }
-                    Edge::Drop(reason) => Target::Drop(reason),
-                    Edge::DropMarked => Target::DropMarked,
-                };
+        for course in &mut self.courses {
+            course.lead(&enabled);
+        }
+        let from = |(arc, place): Lead| self.courses[usize::from(arc)].from(place);
+        for slot in &mut self.slots {
+            for (edge, lead) in &slot.leads {
+                slot.targets[usize::from(*edge)] = Target::Node(from(*lead));
             }
         }
         // What comes in goes by the arc that ends where it is to go.
-        for index in 0..self.inputs.len() {
-            let name = self.inputs[index].0.target();
-            if let Some(arc) = self.arcs.iter().find(|arc| arc.end == name) {
-                self.inputs[index].1 = self.arc_target(arc.name, None, &enabled);
+        for ((_, target), arc) in self.inputs.iter_mut().zip(&self.input_arcs) {
+            if let Some(arc) = arc {
+                *target = from((*arc, 0));
             }
         }
     }

@@ -6,17 +6,21 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::publish::Apart;
+
 const PLACES: usize = 1024;
 
 /// The marks of one worker.
 pub struct Marks {
-    hops: Box<[AtomicU32; PLACES]>,
-    any: AtomicBool,
+    hops: Box<Apart<[AtomicU32; PLACES]>>,
+    /// The management core looks at it all the time, and not at what the worker writes beside.
+    any: Apart<AtomicBool>,
 }
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { hops: Box::new([const { AtomicU32::new(0) }; PLACES]), any: AtomicBool::new(false) }
+        let hops = Box::new(Apart([const { AtomicU32::new(0) }; PLACES]));
+        Self { hops, any: Apart::default() }
     }
 }
 
@@ -29,6 +33,14 @@ impl Marks {
             place.store(hop, Ordering::Relaxed);
             self.any.store(true, Ordering::Release);
         }
+    }
+
+    /// The pairs of cache lines behind it.
+    #[cfg(test)]
+    pub(super) fn lines(&self) -> std::ops::Range<usize> {
+        use crate::publish::PAIR;
+        let begin = std::ptr::from_ref(&*self.hops).addr();
+        begin / PAIR..(begin + size_of_val(&*self.hops)).div_ceil(PAIR)
     }
 
     /// Takes the marks that are there; called by the management core.

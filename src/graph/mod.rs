@@ -18,7 +18,9 @@ pub use dispatch::Graph;
 pub use marks::Marks;
 pub use reason::{REASONS, Reason};
 pub use snmp::{SNMPS, Snmp};
-pub use stats::{Count, IfaceCounts, InputStats, Latency, MAX_EDGES, MAX_IFACES, NodeStats, Stats};
+pub use stats::{
+    Count, IfaceCounts, InputStats, Latency, LongTurns, MAX_EDGES, MAX_IFACES, NodeStats, Stats,
+};
 
 use arrayvec::ArrayVec;
 

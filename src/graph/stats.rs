@@ -1,8 +1,14 @@
 //! Counters of one worker: written by that worker alone, read by anybody at any time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use super::{Marks, REASONS, Reason, SNMPS};
+use crate::publish::{Apart, is_apart};
+
+const _: () = assert!(is_apart::<Stats>() && is_apart::<NodeStats>() && is_apart::<InputStats>());
 
 /// Most edges of a node.
 pub const MAX_EDGES: usize = 32;
@@ -21,6 +27,12 @@ impl Count {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
+    /// Puts a value in the place of the last; only the owning worker does.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     /// The value now.
     #[inline]
     pub fn get(&self) -> u64 {
@@ -30,7 +42,7 @@ impl Count {
 
 /// Counters of one node.
 #[derive(Default)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub struct NodeStats {
     /// Packets seen.
     pub packets: Count,
@@ -44,7 +56,7 @@ pub struct NodeStats {
 
 /// Counters of one input.
 #[derive(Default)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub struct InputStats {
     /// Packets received.
     pub packets: Count,
@@ -76,12 +88,12 @@ const LATENCY_BUCKETS: usize = 40 * LATENCY_STEPS;
 
 /// Time from receive to transmit, in log-linear buckets of 12.5 % (TSC cycles).
 pub struct Latency {
-    buckets: Box<[Count]>,
+    buckets: Box<Apart<[Count; LATENCY_BUCKETS]>>,
 }
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { buckets: (0..LATENCY_BUCKETS).map(|_| Count::default()).collect() }
+        Self { buckets: Box::new(Apart(std::array::from_fn(|_| Count::default()))) }
     }
 }
 
@@ -108,7 +120,48 @@ impl Latency {
     }
 }
 
-/// Everything that one worker counts.
+/// A turn that takes longer is a stall: 1500 of the smallest frames come by a line of 10 Gb/s meanwhile.
+const STALL: Duration = Duration::from_micros(100);
+
+/// Turns that took ten microseconds and more; the others cost a comparison. Sleep is no part of a turn.
+#[derive(Default)]
+pub struct LongTurns {
+    /// Cycles of the longest.
+    pub longest: Count,
+    /// Those longer than [`STALL`].
+    pub stalls: Count,
+    /// All of them, by their cycles.
+    pub lengths: Latency,
+}
+
+impl LongTurns {
+    /// Cycles of the shortest turn that is counted, where a second has `hz`.
+    pub const fn shortest(hz: u64) -> u64 {
+        hz / 100_000
+    }
+
+    /// Counts a turn of so many `cycles`, where a second has `hz`.
+    #[cold]
+    pub fn record(&self, cycles: u64, hz: u64) {
+        if cycles > self.longest.get() {
+            self.longest.set(cycles);
+        }
+        if u128::from(cycles) * 1_000_000_000 > u128::from(hz) * STALL.as_nanos() {
+            self.stall(cycles);
+        }
+        self.lengths.record(cycles, 1);
+    }
+
+    /// A function of its own, so that a tracer finds the moment (`benches/stalls`).
+    #[inline(never)]
+    fn stall(&self, cycles: u64) {
+        std::hint::black_box(cycles);
+        self.stalls.add(1);
+    }
+}
+
+/// Everything that one worker counts; nothing of it shares cache lines with what others write.
+#[repr(align(128))]
 pub struct Stats {
     /// By node, in the graph's order.
     pub nodes: Box<[NodeStats]>,
@@ -123,7 +176,7 @@ pub struct Stats {
     /// The same of ICMPv6.
     pub icmp6: [[Count; 256]; 2],
     /// By interface index.
-    pub ifaces: Box<[IfaceCounts]>,
+    pub ifaces: Box<Apart<[IfaceCounts; MAX_IFACES]>>,
     /// Packets that nodes made.
     pub made: Count,
     /// Packets taken from the management core.
@@ -148,6 +201,8 @@ pub struct Stats {
     pub idle_cycles: Count,
     /// Cycles of the idle ones spent asleep.
     pub asleep_cycles: Count,
+    /// Turns that were long.
+    pub long_turns: LongTurns,
     /// Hops used whose neighbour is in doubt.
     pub marks: Marks,
 }
@@ -162,7 +217,7 @@ impl Stats {
             snmp: std::array::from_fn(|_| Count::default()),
             icmp: std::array::from_fn(|_| std::array::from_fn(|_| Count::default())),
             icmp6: std::array::from_fn(|_| std::array::from_fn(|_| Count::default())),
-            ifaces: (0..MAX_IFACES).map(|_| IfaceCounts::default()).collect(),
+            ifaces: Box::new(Apart(std::array::from_fn(|_| IfaceCounts::default()))),
             made: Count::default(),
             injected: Count::default(),
             punted: Count::default(),
@@ -175,6 +230,7 @@ impl Stats {
             busy_cycles: Count::default(),
             idle_cycles: Count::default(),
             asleep_cycles: Count::default(),
+            long_turns: LongTurns::default(),
             marks: Marks::default(),
         }
     }
@@ -201,7 +257,51 @@ impl Stats {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::HashSet, ops::Range, sync::Arc};
+
     use super::*;
+    use crate::publish::PAIR;
+
+    #[test]
+    fn a_stall_is_a_turn_of_more_than_a_hundred_microseconds() {
+        let turns = LongTurns::default();
+        // Ticks of a nanosecond.
+        for cycles in [100_000, 250_000, 100_001, 20_000] {
+            turns.record(cycles, 1_000_000_000);
+        }
+        assert_eq!((turns.longest.get(), turns.stalls.get()), (250_000, 2));
+        assert_eq!(turns.lengths.iter().map(|(_, count)| count).sum::<u64>(), 4);
+    }
+
+    /// The pairs of cache lines that a worker's counters lie in.
+    fn lines(stats: &Stats) -> HashSet<usize> {
+        fn of<T: ?Sized>(what: &T) -> Range<usize> {
+            let begin = std::ptr::from_ref(what).cast::<u8>().addr();
+            begin / PAIR..(begin + size_of_val(what)).div_ceil(PAIR)
+        }
+        let parts = [
+            of(stats),
+            of(&*stats.nodes),
+            of(&*stats.inputs),
+            of(&*stats.ifaces),
+            of(&*stats.latency.buckets),
+            of(&*stats.long_turns.lengths.buckets),
+        ];
+        parts.into_iter().flatten().chain(stats.marks.lines()).collect()
+    }
+
+    #[test]
+    fn workers_count_on_lines_of_their_own() {
+        // With small things in between, as others would take memory.
+        let all: Vec<_> = (1..8).map(|at| (Arc::new(Stats::new(at, at)), Box::new(at))).collect();
+        let mut seen = HashSet::new();
+        for (stats, other) in &all {
+            for line in lines(stats) {
+                assert!(seen.insert(line), "two workers write to one line");
+            }
+            assert!(!lines(stats).contains(&(std::ptr::from_ref(&**other).addr() / PAIR)));
+        }
+    }
 
     #[test]
     fn a_latency_bucket_holds_its_value_within_an_eighth() {

@@ -27,6 +27,7 @@ use crate::{
     control::Router,
     dpdk::eal::tsc_hz,
     graph::{Edge, Stats},
+    netfilter::room::Room,
     publish::Epochs,
     setup::{self, Captures, Crew, Leniency, Machine, PortFact, SetupError, Shared},
     telemetry::{
@@ -285,9 +286,11 @@ impl Live {
         let inputs = graphs.iter().map(|graph| graph.input_names()).collect();
         let (mut running, mut stats) = (Vec::new(), Vec::new());
         for (index, graph) in graphs.into_iter().enumerate() {
+            let flows = setup::flows(config, index, workers, seed(), crew.teller(index), &shared);
+            router.add_room(Room::new(&flows));
             let worker = Worker::new(
                 graph,
-                setup::flows(config, index, workers, seed(), crew.teller(index), &shared),
+                flows,
                 router.reader(),
                 epochs.guard(index),
                 machine.pool,

@@ -17,6 +17,8 @@ use std::{
     },
 };
 
+use crate::publish::{Apart, is_apart};
+
 use super::matches::recent::Seen;
 use super::memory::{Memory, Named};
 use super::rule::{self, Ruleset, TableName};
@@ -31,7 +33,9 @@ struct Pair {
     bytes: AtomicU64,
 }
 
-type Block = Arc<[Pair]>;
+const _: () = assert!(is_apart::<Apart<[Pair; CHUNK]>>());
+
+type Block = Arc<Apart<[Pair; CHUNK]>>;
 
 /// Places in which workers count, as many as there were when a program was made.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +76,8 @@ impl Counts {
 
     fn grow(&mut self) {
         for _ in 0..self.workers {
-            self.blocks.push((0..CHUNK).map(|_| Pair::default()).collect());
+            let block = Apart(std::array::from_fn(|_| Pair::default()));
+            self.blocks.push(Arc::new(block));
         }
     }
 }

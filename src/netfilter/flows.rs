@@ -1,8 +1,10 @@
 //! What the packet filter keeps for one worker: its connections, and what tells of packets.
 //!
 //! - takes: limits when the worker is built; everything is reserved then, and pages that nothing uses
-//!   cost nothing
+//!   cost nothing; what it will use soon is made ready by others (`room.rs`)
 //! - gives: [`Flows`], part of the worker's own state, which no other worker ever sees
+
+use std::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 
@@ -10,6 +12,7 @@ use super::{
     flowtable::{Counter, FlowTable, Four, Paths, Six},
     jobs::LOOKS,
     proxy::{Cookies, Proxies},
+    room::Used,
     table::{Filter, Lost},
     told::Teller,
 };
@@ -53,7 +56,7 @@ pub struct Flows {
     pub(super) paths: Paths,
     /// The generation of the tables that the paths belong to.
     pub(super) generation: u64,
-    sources: Sources,
+    pub(super) sources: Sources,
     helpers: Helpers,
     pub(super) cookies: Cookies,
     pub(super) proxies: Proxies,
@@ -64,6 +67,7 @@ pub struct Flows {
     random: u64,
     /// Connections that had begun at the end of the last turn.
     begun: u64,
+    pub(super) used: Used,
 }
 
 impl Default for Flows {
@@ -98,6 +102,7 @@ impl Flows {
             lost: (0, 0, 0),
             random,
             begun: 0,
+            used: Used::default(),
         }
     }
 
@@ -218,6 +223,10 @@ impl Flows {
             }
         }
         self.conntrack.abandon(now);
+        let places = self.conntrack.places() as u32;
+        if self.used.load(Relaxed) != places {
+            self.used.store(places, Relaxed);
+        }
         // As many end in the long run as begin, and some more, so that none waits for its end.
         let begun = self
             .conntrack

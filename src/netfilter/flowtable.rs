@@ -10,7 +10,7 @@
 
 use crate::{
     conntrack::{Dir, Tuple, nat::delta::Delta},
-    dpdk::pages,
+    dpdk::pages::{self, Stretch},
     graph::Nanos,
     packet::{checksum, ipv4::protocol, ipv6},
     route::cache::FlowKey,
@@ -246,6 +246,11 @@ impl<F: Family> FlowTable<F> {
         let mut ways = Vec::with_capacity(places);
         pages::prefer_large(ways.spare_capacity_mut());
         Self { ways, mask: places.wrapping_sub(1), turn: 0 }
+    }
+
+    /// Where it lies.
+    pub(super) fn stretch(&self) -> Stretch {
+        Stretch::of_room(&self.ways)
     }
 
     /// Makes some more places ready; nothing is learned before all are.

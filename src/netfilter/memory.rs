@@ -12,6 +12,7 @@ use std::sync::{
 };
 
 use super::matches::{connlimit, hashlimit, limit, recent};
+use crate::publish::Apart;
 
 /// What one match of a rule remembers.
 #[derive(Clone, Debug)]
@@ -19,9 +20,9 @@ pub(super) enum Memory {
     /// `limit`
     Limit(Arc<limit::Bucket>),
     /// `quota`: bytes that are left.
-    Quota(Arc<AtomicU64>),
+    Quota(Arc<Apart<AtomicU64>>),
     /// `statistic --mode nth`: how many came since the last one.
-    Nth(Arc<AtomicU32>),
+    Nth(Arc<Apart<AtomicU32>>),
     /// `connlimit`
     ConnLimit(Arc<connlimit::Counted>),
 }

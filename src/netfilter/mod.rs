@@ -25,6 +25,7 @@ pub mod nodes;
 mod program;
 mod proxy;
 pub mod queue;
+pub mod room;
 pub mod rule;
 pub mod table;
 mod targets;

@@ -4,14 +4,7 @@
 //! - gives: steps that leave the value in the scratch, and its types
 //! - obeys: libnftables-json(5), "EXPRESSIONS"
 
-use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::{collections::hash_map::RandomState, hash::BuildHasher, sync::atomic::Ordering::Relaxed};
 
 use serde_json::Value;
 
@@ -176,8 +169,7 @@ impl Build<'_> {
                 let load = match text(inside, "mode", path)? {
                     "random" => Load::Any(count, first),
                     "inc" => {
-                        let begin =
-                            || State::Number(Arc::new(AtomicU64::new(u64::from(count) - 1)));
+                        let begin = || State::number(u64::from(count) - 1);
                         match self.state(path, begin) {
                             State::Number(last) => Load::Next(last, count, first),
                             _ => Load::Any(count, first),
@@ -471,7 +463,7 @@ impl Build<'_> {
         let seed = match inside.get("seed") {
             Some(_) => small("seed", None)?,
             None => {
-                let begin = || State::Number(Arc::new(AtomicU64::new(chance())));
+                let begin = || State::number(chance());
                 match self.state(path, begin) {
                     State::Number(seed) => seed.load(Relaxed) as u32,
                     _ => 0,

@@ -6,7 +6,10 @@
 
 use std::collections::VecDeque;
 
-use super::sync::{Arc, AtomicU64, Ordering, fence};
+use super::{
+    Apart,
+    sync::{Arc, AtomicU64, Ordering, fence},
+};
 
 /// A moment in the writer's history; grows by one with each [`Epochs::advance`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,22 +17,19 @@ pub struct Epoch(pub u64);
 
 const OFFLINE: u64 = u64::MAX;
 
-/// One reader's cell, alone on its cache lines so that announcing disturbs nobody.
-#[repr(align(128))]
-struct Cell(AtomicU64);
-
 /// The writer's clock and the readers' cells.
 pub struct Epochs {
-    global: AtomicU64,
-    cells: Box<[Cell]>,
+    global: Apart<AtomicU64>,
+    /// Each on lines of its own, so that announcing disturbs nobody.
+    cells: Box<[Apart<AtomicU64>]>,
 }
 
 impl Epochs {
     /// Makes the clock for `readers` readers, all offline.
     pub fn new(readers: usize) -> Arc<Self> {
         Arc::new(Self {
-            global: AtomicU64::new(1),
-            cells: (0..readers).map(|_| Cell(AtomicU64::new(OFFLINE))).collect(),
+            global: Apart(AtomicU64::new(1)),
+            cells: (0..readers).map(|_| Apart(AtomicU64::new(OFFLINE))).collect(),
         })
     }
 

@@ -8,11 +8,13 @@
 //! - obeys: ledger 5.92 (readers are lock-free, entries are released after a grace period)
 //! - costs: one load of the snapshot pointer and one store a loop of a worker (`benches/engine.rs`)
 
+mod apart;
 mod epoch;
 #[cfg(not(loom))]
 mod snapshot;
 mod sync;
 
+pub use apart::{Apart, PAIR, is_apart};
 pub use epoch::{Epoch, Epochs, Guard, Retired};
 #[cfg(not(loom))]
 pub use snapshot::{Publisher, Reader};

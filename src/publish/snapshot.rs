@@ -1,21 +1,43 @@
 //! Immutable tables, published whole.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use arc_swap::{ArcSwap, Cache};
 
-use super::epoch::{Epoch, Epochs, Retired};
+use super::{
+    Apart,
+    epoch::{Epoch, Epochs, Retired},
+};
+
+/// The pointer that every worker reads each turn, away from what changes more often.
+struct Root<T>(Arc<Apart<ArcSwap<T>>>);
+
+impl<T> Root<T> {
+    fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Root<T> {
+    type Target = ArcSwap<T>;
+
+    #[inline]
+    fn deref(&self) -> &ArcSwap<T> {
+        &self.0
+    }
+}
 
 /// The writer's end: the table in force, and those that workers may still read.
 pub struct Publisher<T> {
-    current: Arc<ArcSwap<T>>,
+    current: Root<T>,
     retired: Retired<Arc<T>>,
 }
 
 impl<T> Publisher<T> {
     /// Publishes the first table.
     pub fn new(first: T) -> Self {
-        Self { current: Arc::new(ArcSwap::from_pointee(first)), retired: Retired::default() }
+        let current = Root(Arc::new(Apart(ArcSwap::from_pointee(first))));
+        Self { current, retired: Retired::default() }
     }
 
     /// The table in force.
@@ -37,13 +59,13 @@ impl<T> Publisher<T> {
 
     /// A reader for one worker.
     pub fn reader(&self) -> Reader<T> {
-        Reader { cache: Cache::new(Arc::clone(&self.current)) }
+        Reader { cache: Cache::new(self.current.share()) }
     }
 }
 
 /// A worker's view of a published table.
 pub struct Reader<T> {
-    cache: Cache<Arc<ArcSwap<T>>, Arc<T>>,
+    cache: Cache<Root<T>, Arc<T>>,
 }
 
 impl<T> Reader<T> {

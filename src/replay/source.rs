@@ -10,10 +10,11 @@ use crate::{
     dpdk::{cycles::rdtsc, prefetch::prefetch_at},
     graph::{Count, Cx, Frame, Input, Latency},
     port::nodes::Sink,
+    publish::is_apart,
     tables::Tables,
 };
 
-/// What a source tells of itself while it runs; written at each poll, and so on lines of its own.
+/// What a source tells of itself while it runs; each worker's on lines of its own, as it counts each burst.
 #[derive(Default)]
 #[repr(align(128))]
 pub(super) struct Progress {
@@ -30,6 +31,8 @@ pub(super) struct Progress {
     /// Nothing is left.
     pub(super) finished: AtomicBool,
 }
+
+const _: () = assert!(is_apart::<Progress>() && is_apart::<Arrivals>());
 
 impl Progress {
     /// Room for the ends of `rounds` rounds.
@@ -51,6 +54,7 @@ pub(super) struct Pace {
 }
 
 /// How long packets that come by themselves take until they leave, the wait for a worker included.
+#[repr(align(128))]
 pub(super) struct Arrivals {
     progress: Arc<Progress>,
     /// Ticks from one packet to the next, in parts of 2^32.

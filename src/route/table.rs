@@ -13,7 +13,10 @@ use std::{
 };
 
 use super::trie::TrieId;
-use crate::{dpdk::pages, packet::ipv6::MIN_MTU};
+use crate::{
+    dpdk::pages::{self, Line},
+    packet::ipv6::MIN_MTU,
+};
 
 /// What a packet meets at a hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -226,7 +229,7 @@ const SIX_WORDS: usize = 4;
 
 /// All hops, by index.
 pub struct HopTable {
-    words: Box<[[AtomicU64; WORDS]]>,
+    words: Box<[Line<[AtomicU64; WORDS]>]>,
     /// IPv6 addresses of hops that have some; only such hops take memory here.
     six: Box<[AtomicU64]>,
     buckets: Box<[AtomicU32]>,
@@ -262,7 +265,7 @@ impl HopTable {
     /// The hop of an index; one that is out of range reads as no route.
     #[inline(always)]
     pub fn get(&self, index: u32) -> Hop<'_> {
-        Hop(self.words.get(index as usize).unwrap_or(&NOWHERE))
+        Hop(self.words.get(index as usize).map_or(&NOWHERE, |line| &line.0))
     }
 
     /// The member of a group that takes flows of this hash.

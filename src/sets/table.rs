@@ -19,7 +19,7 @@ use super::{
     element::{Element, Words, mac_bits, mac_of, stride},
     kind::{Kind, Part, Spec},
 };
-use crate::graph::Nanos;
+use crate::{graph::Nanos, publish::Apart};
 
 /// Tags of places that hold no element: never used, used once, being filled.
 const EMPTY: u64 = 0;
@@ -133,7 +133,8 @@ impl Layout {
 /// Which lengths of prefixes are in use.
 #[derive(Debug)]
 struct Lengths {
-    counts: [AtomicU32; 129],
+    /// Written more often than the lengths change, which look-ups read.
+    counts: Apart<[AtomicU32; 129]>,
     /// One bit a length, less one.
     long: [AtomicU64; 2],
     zero: AtomicU32,
@@ -142,7 +143,7 @@ struct Lengths {
 impl Lengths {
     fn new() -> Self {
         Self {
-            counts: [const { AtomicU32::new(0) }; 129],
+            counts: Apart([const { AtomicU32::new(0) }; 129]),
             long: [const { AtomicU64::new(0) }; 2],
             zero: AtomicU32::new(0),
         }
@@ -205,11 +206,12 @@ pub struct Table {
     tags: Box<[AtomicU64]>,
     words: Box<[AtomicU64]>,
     lengths: [Lengths; 2],
-    count: AtomicU32,
+    /// Written by workers that add, away from what all others read.
+    count: Apart<AtomicU32>,
     most: u32,
     /// How far behind its first place an element has ever been put.
     reach: AtomicU32,
-    sweeper: AtomicU32,
+    sweeper: Apart<AtomicU32>,
     seed: u64,
 }
 
@@ -236,10 +238,10 @@ impl Table {
             tags: bytemuck::zeroed_slice_box(places),
             words: bytemuck::zeroed_slice_box(places * layout.stride),
             lengths: [Lengths::new(), Lengths::new()],
-            count: AtomicU32::new(0),
+            count: Apart::default(),
             most,
             reach: AtomicU32::new(0),
-            sweeper: AtomicU32::new(0),
+            sweeper: Apart::default(),
             seed,
         }
     }

@@ -137,6 +137,24 @@ pub struct WorkerRow {
     pub handed_out: u64,
     /// Cycles of busy turns for each packet received.
     pub cycles_per_packet: f64,
+    /// The longest turn, in nanoseconds; zero while none has taken ten microseconds.
+    #[serde(default)]
+    pub longest_turn: u64,
+    /// Turns that took more than a hundred microseconds.
+    #[serde(default)]
+    pub stalls: u64,
+    /// Turns that took ten microseconds and more, by their length.
+    #[serde(default)]
+    pub long_turns: Vec<TurnRow>,
+}
+
+/// Turns of a worker of about one length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnRow {
+    /// The longest that may be among them, in nanoseconds.
+    pub at_most: u64,
+    /// How many there were.
+    pub turns: u64,
 }
 
 /// Where a node's packets went.

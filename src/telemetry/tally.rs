@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::report::{CounterRow, DropRow, EdgeRow, NodeRow, WorkerRow, ratio};
+use super::report::{CounterRow, DropRow, EdgeRow, NodeRow, TurnRow, WorkerRow, ratio};
 use crate::{
     graph::{Count, Edge, NodeStats, Reason, SNMPS, Snmp, Stats},
     packet::icmp4::ty,
@@ -238,12 +238,17 @@ impl Tally<'_> {
         inputs.chain(nodes).collect()
     }
 
-    /// Rows of `show workers`; `facts` are each worker's core and idle policy.
-    pub fn workers(&self, facts: &[(Option<usize>, &str)]) -> Vec<WorkerRow> {
+    /// Rows of `show workers`; `facts` are each worker's core and idle policy, and a second has `hz` cycles.
+    pub fn workers(&self, facts: &[(Option<usize>, &str)], hz: u64) -> Vec<WorkerRow> {
+        let nanos =
+            |cycles: u64| (u128::from(cycles) * 1_000_000_000 / u128::from(hz.max(1))) as u64;
         let rows = self.stats.iter().zip(facts).enumerate().map(|(id, (stats, (core, idle)))| {
             let (busy, rest) = (stats.busy_cycles.get(), stats.idle_cycles.get());
             let percent = |cycles: u64| ratio(cycles as f64 * 100.0, (busy + rest) as f64);
             let received: u64 = stats.inputs.iter().map(|input| input.packets.get()).sum();
+            let long = &stats.long_turns;
+            let lengths = long.lengths.iter();
+            let lengths = lengths.map(|(cycles, turns)| TurnRow { at_most: nanos(cycles), turns });
             WorkerRow {
                 id: id as u32,
                 core: core.map(|core| core as u32),
@@ -259,6 +264,9 @@ impl Tally<'_> {
                 handed_in: stats.handed_in.get(),
                 handed_out: stats.handed_out.get(),
                 cycles_per_packet: ratio(busy as f64, received as f64),
+                longest_turn: nanos(long.longest.get()),
+                stalls: long.stalls.get(),
+                long_turns: lengths.collect(),
             }
         });
         rows.collect()

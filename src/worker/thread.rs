@@ -14,7 +14,8 @@ use crate::{
         cycles::{pause, rdtsc},
         eal::Registration,
     },
-    graph::Stats,
+    graph::{LongTurns, Stats},
+    publish::Apart,
 };
 
 /// A worker that runs.
@@ -23,7 +24,7 @@ pub struct Running {
     pub stats: Arc<Stats>,
     /// CPU it is pinned to.
     pub core: Option<usize>,
-    stop: Arc<AtomicBool>,
+    stop: Arc<Apart<AtomicBool>>,
     thread: Option<JoinHandle<Worker>>,
 }
 
@@ -69,7 +70,8 @@ pub fn spawn(
     clock: Clock,
     done: impl Fn() -> bool + Send + 'static,
 ) -> std::io::Result<Running> {
-    let stop = Arc::new(AtomicBool::new(false));
+    // The worker looks at it each turn, so nothing else that changes may lie beside.
+    let stop = Arc::new(Apart::<AtomicBool>::default());
     let (stats, flag) = (Arc::clone(worker.stats()), Arc::clone(&stop));
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         if let Some(core) = core {
@@ -90,6 +92,7 @@ fn turn(
     done: impl Fn() -> bool,
 ) -> Worker {
     let stats = Arc::clone(worker.stats());
+    let (hz, long) = (clock.hz(), LongTurns::shortest(clock.hz()));
     let mut napper = Napper::new(idle);
     worker.wake();
     let mut start = rdtsc();
@@ -98,12 +101,18 @@ fn turn(
         let (came, after) = worker.step(now, start);
         stats.loops.add(1);
         if came > 0 {
+            if after - start > long {
+                stats.long_turns.record(after - start, hz);
+            }
             stats.busy_cycles.add(after - start);
             napper.nap(came, now);
             start = after;
             continue;
         }
         let mut end = rdtsc();
+        if end - start > long {
+            stats.long_turns.record(end - start, hz);
+        }
         if done() {
             break;
         }

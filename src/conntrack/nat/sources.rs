@@ -9,6 +9,7 @@
 //! Chains are by a keyed hash of source, protocol and zone; who looks compares the tuples.
 
 use super::super::tuple::{Addr, Seed, Tuple};
+use crate::dpdk::pages::Stretch;
 
 /// A place's neighbours in its chain, and which chain that is; 0 is none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +37,11 @@ impl Sources {
             heads: vec![0; chains].into(),
             links: vec![Links::default(); capacity as usize + 1].into(),
         }
+    }
+
+    /// Where chains begin, and the places of connections.
+    pub(crate) fn memory(&self) -> (Stretch, Stretch) {
+        (Stretch::of(&self.heads), Stretch::of(&self.links))
     }
 
     fn chain(&self, original: &Tuple) -> usize {

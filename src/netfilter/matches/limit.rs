@@ -35,6 +35,7 @@ pub(super) const fn tick(now: Nanos) -> i64 {
 /// A bucket, as the one number that does not change while nobody takes from it: what is in it, less
 /// what has flown into it since the start of time.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(in crate::netfilter) struct Bucket {
     level: AtomicI64,
     most: i64,

@@ -41,6 +41,7 @@ use super::memory::{Memory, Named};
 use super::rule::{self, Family, Is, Masked, Match, Ruleset, Span, Statistic};
 use super::view::View;
 use crate::packet::ipv6::next_header;
+use crate::publish::Apart;
 
 /// What a match says of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +104,7 @@ pub(super) enum Test {
     Text(Box<payload::Text>),
     U32(Box<Is<rule::U32>>),
     Random(Is<u32>),
-    Nth(bool, u32, Arc<AtomicU32>),
+    Nth(bool, u32, Arc<Apart<AtomicU32>>),
     Helper(Box<Is<String>>),
     Frag(Box<rule::Frag>),
     Ipv6Header(rule::Ipv6Header),
@@ -117,7 +118,7 @@ pub(super) enum Test {
     Ipcomp(Is<Span<u32>>),
     Policy(Box<rule::IpsecPolicy>),
     Owner(Box<rule::Owner>),
-    Quota(bool, Arc<AtomicU64>),
+    Quota(bool, Arc<Apart<AtomicU64>>),
     DevGroup(Box<rule::DevGroup>),
     Cpu(Is<u32>),
     Realm(Is<Masked<u32>>),
@@ -401,7 +402,7 @@ impl Maker<'_> {
                 Some(Test::Limit(bucket))
             }
             Match::Quota(ask) => {
-                let begin = |_: &Self| Memory::Quota(Arc::new(AtomicU64::new(ask.value.bytes)));
+                let begin = |_: &Self| Memory::Quota(Arc::new(Apart(ask.value.bytes.into())));
                 let Memory::Quota(left) = self.memory(begin) else { return None };
                 Some(Test::Quota(ask.not, left))
             }
@@ -411,7 +412,7 @@ impl Maker<'_> {
                 }
                 Statistic::Nth { every, packet } => {
                     let before = every.saturating_sub(packet);
-                    let begin = |_: &Self| Memory::Nth(Arc::new(AtomicU32::new(before)));
+                    let begin = |_: &Self| Memory::Nth(Arc::new(Apart(before.into())));
                     let Memory::Nth(seen) = self.memory(begin) else { return None };
                     Some(Test::Nth(ask.not, every, seen))
                 }

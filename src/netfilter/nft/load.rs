@@ -17,6 +17,7 @@ use crate::netfilter::{
     view::{ConnState, PacketKind},
 };
 use crate::packet::ipv6::address;
+use crate::publish::Apart;
 
 /// From where the place of a field counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -177,7 +178,7 @@ pub enum Load {
     /// Whether there is such a header.
     HasExtension(u8),
     /// The next of so many numbers, and the first of them.
-    Next(Arc<AtomicU64>, u32, u32),
+    Next(Arc<Apart<AtomicU64>>, u32, u32),
     /// Any of so many numbers, and the first of them.
     Any(u32, u32),
 }

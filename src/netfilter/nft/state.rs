@@ -14,17 +14,19 @@ use std::sync::{
 };
 
 use super::table::Table;
-use crate::graph::Nanos;
-use crate::netfilter::{
-    env::Env,
-    matches::{Found, connlimit::Counted},
-    rule::Is,
-    view::View,
+use crate::{
+    graph::Nanos,
+    netfilter::{
+        env::Env,
+        matches::{Found, connlimit::Counted},
+        rule::Is,
+        view::View,
+    },
+    publish::Apart,
 };
 
-/// A count of one worker, a cache line apart from the others'.
+/// A count of one worker.
 #[derive(Debug, Default)]
-#[repr(align(64))]
 struct Pair {
     packets: AtomicU64,
     bytes: AtomicU64,
@@ -33,14 +35,14 @@ struct Pair {
 /// `counter`
 #[derive(Debug)]
 pub struct Count {
-    workers: Box<[Pair]>,
+    workers: Box<[Apart<Pair>]>,
 }
 
 impl Count {
     /// One of so many workers, that begins with these packets and bytes.
     #[must_use]
     pub fn new(workers: usize, packets: u64, bytes: u64) -> Self {
-        let count = Self { workers: (0..workers.max(1)).map(|_| Pair::default()).collect() };
+        let count = Self { workers: (0..workers.max(1)).map(|_| Apart::default()).collect() };
         count.set(packets, bytes);
         count
     }
@@ -82,6 +84,7 @@ impl Count {
 ///
 /// What is in the bucket is the time since it would have been empty.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Limit {
     /// When it would have been empty.
     empty: AtomicU64,
@@ -150,6 +153,7 @@ impl Limit {
 
 /// `quota`
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Quota {
     used: AtomicU64,
     most: u64,
@@ -214,11 +218,19 @@ pub enum State {
     /// `quota`
     Quota(Arc<Quota>),
     /// `numgen inc`: the last number.
-    Number(Arc<AtomicU64>),
+    Number(Arc<Apart<AtomicU64>>),
     /// `ct count`
     Conns(Arc<Conns>),
     /// `meter`: elements that packets add.
     Table(Arc<Table>),
+}
+
+impl State {
+    /// `numgen inc` with this last number.
+    #[must_use]
+    pub fn number(last: u64) -> Self {
+        Self::Number(Arc::new(Apart(last.into())))
+    }
 }
 
 /// A kind of state that each element of a set has.

@@ -36,6 +36,7 @@ use super::{
 use crate::{
     control::{Router, families::Kept},
     dpdk::{
+        eal::tsc_hz,
         mempool::Pool,
         port::{DeviceStats, Link},
     },
@@ -172,7 +173,7 @@ impl<'a> Desk<'a> {
             }
             Show::Drops => rows(self.tally().drops()),
             Show::Graph => rows(self.tally().nodes()),
-            Show::Workers => rows(self.tally().workers(self.workers)),
+            Show::Workers => rows(self.tally().workers(self.workers, tsc_hz())),
             Show::Memory => rows(self.memory_rows()),
             Show::Rules => rows(self.rule_rows()),
             Show::Nexthops => rows(self.nexthop_rows()),
