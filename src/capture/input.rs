@@ -13,7 +13,7 @@ use rustix::fs::{Advice, fadvise};
 use super::error::{CaptureError, CaptureFault};
 
 /// How many bytes are asked of the system at a time: few enough to stay in a processor's cache.
-const CHUNK: usize = 1024 * 1024;
+const CHUNK: usize = 256 * 1024;
 /// The same of a packed file.
 const PACKED: usize = 256 * 1024;
 

@@ -432,7 +432,8 @@ struct Drops {
 
 impl Read for Drops {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let most = buf.len().min(1 + self.random.below(1 << self.random.below(21)) as usize);
+        let bits = self.random.below(21);
+        let most = buf.len().min(1 + self.random.below(1 << bits) as usize);
         self.bytes.read(&mut buf[..most])
     }
 }

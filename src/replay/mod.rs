@@ -153,16 +153,36 @@ fn bar(packets: u64, shown: bool) -> ProgressBar {
 /// # Errors
 /// When a capture or the configuration does not serve, or an output cannot be written.
 pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
-    let config = &options.config;
-    let workers = options.workers.map_or(config.workers.cores.workers(), usize::from).max(1);
+    let loaded = read(options)?;
+    let machine = machine(&options.config, workers(options), loaded.facts.longest)?;
+    replay_on(options, &loaded, &machine)
+}
+
+/// Workers that share the work.
+fn workers(options: &Options) -> usize {
+    options.workers.map_or(options.config.workers.cores.workers(), usize::from).max(1)
+}
+
+/// Reads the captures for the first time.
+fn read(options: &Options) -> Result<Loaded, ReplayError> {
     let loaded = Loaded::new(captures(options)?, options.preload_mib.saturating_mul(1 << 20))?;
-    let (facts, frames) = (loaded.facts, loaded.frames());
-    if facts.packets == 0 {
+    if loaded.facts.packets == 0 {
         let notes = loaded.notes.join("; ");
         let message = format!("there is nothing to replay: {notes}");
         return Err(fail(message.trim_end_matches(": "), None));
     }
-    let machine = machine(config, workers, facts.longest)?;
+    Ok(loaded)
+}
+
+/// Replays captures that have been read, in the memory of `machine`.
+fn replay_on(
+    options: &Options,
+    loaded: &Loaded,
+    machine: &Machine,
+) -> Result<ReplayReport, ReplayError> {
+    let config = &options.config;
+    let workers = workers(options);
+    let (facts, frames) = (loaded.facts, loaded.frames());
     let pool = machine.pool;
     let leniency = Leniency {
         any_mac: !options.strict_mac,

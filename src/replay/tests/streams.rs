@@ -105,9 +105,15 @@ fn account(report: ReplayReport) -> (bool, ReplayReport) {
     (!streamed.is_empty(), report)
 }
 
+/// A replay in memory that is there already, as EAL starts once.
+fn replayed(machine: &Machine, options: &Options) -> ReplayReport {
+    replay_on(options, &read(options).unwrap(), machine).unwrap()
+}
+
 /// Replays from memory and from files; both must have the same account, which is given.
-fn both(options: &Options) -> ReplayReport {
-    let with = |preload_mib| account(replay(&Options { preload_mib, ..options.clone() }).unwrap());
+fn both(machine: &Machine, options: &Options) -> ReplayReport {
+    let with =
+        |preload_mib| account(replayed(machine, &Options { preload_mib, ..options.clone() }));
     let ((false, kept), (true, streamed)) = (with(512), with(0)) else {
         panic!("both the same way")
     };
@@ -117,30 +123,30 @@ fn both(options: &Options) -> ReplayReport {
 
 #[test]
 fn a_streamed_replay_has_the_account_of_one_from_memory() {
-    let dir = Dir::new();
+    let (dir, machine) = (Dir::new(), machine_for(&world()));
     let plain = dir.traffic("lan.pcap", 1, MANY, 0);
     let packed = dir.traffic("wan.pcap.gz", 2, MANY / 3, 500);
-    let three = [("lan", &*plain), ("wan", &*packed)];
+    let three = [("lan", &*plain), ("trunk", &*packed)];
     for (workers, repeat) in [(1, 1), (1, 3), (2, 2), (3, 1)] {
         let options = Options { workers: Some(workers), repeat, ..options(&three, 0) };
-        let report = both(&options);
+        let report = both(&machine, &options);
         let packets = (MANY + MANY / 3) as u64 * repeat;
         assert_eq!((report.packets_in, report.failed.as_deref()), (packets, None));
         assert!(report.transmitted > packets / 2, "{report:?}");
     }
-    let routed = both(&Options { routes_auto: true, ..options(&three, 0) });
+    let routed = both(&machine, &Options { routes_auto: true, ..options(&three, 0) });
     assert!(routed.notes.is_empty(), "all destinations had routes: {routed:?}");
 }
 
 #[test]
 fn the_same_bytes_leave_whether_captures_are_streamed_or_not() {
-    let dir = Dir::new();
+    let (dir, machine) = (Dir::new(), machine_for(&world()));
     let plain = dir.traffic("lan.pcap", 1, MANY / 3, 0);
     let packed = dir.traffic("wan.pcap.gz", 2, MANY / 6, 500);
     let written = |preload_mib: u64| {
         let write = Some(dir.path(&format!("out-{preload_mib}")));
-        let own = options(&[("lan", &*plain), ("wan", &*packed)], preload_mib);
-        let report = replay(&Options { write: write.clone(), repeat: 2, ..own }).unwrap();
+        let own = options(&[("lan", &*plain), ("trunk", &*packed)], preload_mib);
+        let report = replayed(&machine, &Options { write: write.clone(), repeat: 2, ..own });
         assert!(report.is_sound() && report.transmitted > MANY as u64 / 3, "{report:?}");
         ["lan", "wan", "trunk"]
             .map(|port| fs::read(write.as_ref().unwrap().join(format!("{port}.pcap"))).unwrap())
@@ -150,21 +156,22 @@ fn the_same_bytes_leave_whether_captures_are_streamed_or_not() {
 
 #[test]
 fn routes_for_all_destinations_are_found_in_streamed_captures_too() {
-    let dir = Dir::new();
+    let (dir, machine) = (Dir::new(), machine_for(&world()));
     let frames = (0..MANY as u64).map(|n| {
         let dst = [20, 0, (n % 200) as u8, 1];
         let frame = FrameBuilder::new().ipv4([10, 0, 0, 7].into(), dst.into()).udp(1, 2);
         (n, frame.payload_len(200).build())
     });
     let capture = dir.capture("lan.pcap", frames);
-    let report = both(&Options { routes_auto: true, ..options(&[("lan", &*capture)], 0) });
+    let report =
+        both(&machine, &Options { routes_auto: true, ..options(&[("lan", &*capture)], 0) });
     assert_eq!(report.transmitted, MANY as u64);
     assert_eq!(report.notes, ["200 routes were added for destinations that had none"]);
 }
 
 #[test]
 fn what_is_odd_about_a_capture_is_told_once_whatever_the_rounds() {
-    let dir = Dir::new();
+    let (dir, machine) = (Dir::new(), machine_for(&world()));
     let whole = fs::read(dir.traffic("whole.pcap", 1, MANY, 0)).unwrap();
     let cut = dir.path("cut.pcap");
     fs::write(&cut, &whole[..whole.len() - 100]).unwrap();
@@ -175,7 +182,8 @@ fn what_is_odd_about_a_capture_is_told_once_whatever_the_rounds() {
     writer.write(7, &[2; 65_500]).unwrap();
     writer.write(8, &[3; 60]).unwrap();
     writer.finish().unwrap();
-    let report = both(&Options { repeat: 3, ..options(&[("lan", &*cut), ("wan", &*odd)], 0) });
+    let report =
+        both(&machine, &Options { repeat: 3, ..options(&[("lan", &*cut), ("wan", &*odd)], 0) });
     assert_eq!(report.packets_in, 3 * (MANY as u64 - 1 + 2));
     let notes = report.notes.join("\n");
     for said in [
@@ -190,7 +198,7 @@ fn what_is_odd_about_a_capture_is_told_once_whatever_the_rounds() {
     // From memory packets go by their times; from a file they come as they stand, and that is told.
     let late = dir.capture("late.pcap", [3, 1, 2].map(|ts| (ts, vec![1; 60])).into_iter());
     for (preload, told) in [(512, 0), (0, 1)] {
-        let report = replay(&options(&[("lan", &*late)], preload)).unwrap();
+        let report = replayed(&machine, &options(&[("lan", &*late)], preload));
         let early = report.notes.iter().filter(|note| note.contains("2 packets are earlier"));
         assert_eq!((early.count(), report.packets_in), (told, 3));
     }
@@ -261,13 +269,13 @@ fn what_is_read_ahead_is_bounded_and_a_slow_worker_holds_nobody_up() {
     let (stream, mut feeds) = Stream::start(&origins, rounds, 2, &[], Box::new(owner)).unwrap();
     let waiting = || feeds.iter().map(Feed::waiting).sum::<usize>();
     let most = stream.chunks();
-    assert!(most <= 20, "{most} chunks");
-    // The reader has filled all there are, and then rests.
+    assert!(most <= 140, "{most} chunks");
+    // The reader has filled all there are, and then rests. One may still be filled for the second.
     let began = Instant::now();
-    while waiting() < most && began.elapsed().as_secs() < 20 {
+    while waiting() < most - 1 && began.elapsed().as_secs() < 20 {
         std::thread::yield_now();
     }
-    assert_eq!(waiting(), most);
+    assert!((most - 1..=most).contains(&waiting()), "{} of {most}", waiting());
     // What there is of the rare flows was not held back.
     assert!(feeds[1].waiting() > 0);
     let mut second = feeds.pop().unwrap();
@@ -291,7 +299,7 @@ fn a_stream_that_nobody_plays_ends_when_it_is_dropped() {
     drop(stream);
     // What has been read is there all the same, and then there is an end.
     let (frames, _) = drain(&mut feeds[0]);
-    assert!(frames.len() > MANY, "{} frames", frames.len());
+    assert!(frames.len() > MANY / 2, "{} frames", frames.len());
 }
 
 #[test]
