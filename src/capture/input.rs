@@ -1,15 +1,21 @@
 //! The bytes of a capture file in order, unpacked, with the place where each stands.
+//!
+//! - gives: bytes where they lie in one buffer that is filled by large reads, so that none is copied twice
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use rustix::fs::{Advice, fadvise};
 
 use super::error::{CaptureError, CaptureFault};
 
-/// How many bytes are asked of the system at a time.
+/// How many bytes are asked of the system at a time: few enough to stay in a processor's cache.
 const CHUNK: usize = 256 * 1024;
+/// The same of a packed file.
+const PACKED: usize = 256 * 1024;
 
 /// How far a request for bytes was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +30,12 @@ pub(super) enum Filled {
 
 /// The unpacked bytes of one file.
 pub(super) struct Input {
-    source: BufReader<Box<dyn Read + Send>>,
+    source: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that have been read and not yet taken.
+    ready: Range<usize>,
+    /// The source has ended.
+    ended: bool,
     /// Where the next byte stands.
     pub(super) offset: u64,
     /// What errors call the file.
@@ -37,7 +48,11 @@ impl Input {
     /// Opens a file.
     pub(super) fn open(path: &Path) -> Result<Self, CaptureError> {
         match File::open(path) {
-            Ok(file) => Self::new(path, file),
+            Ok(file) => {
+                // The system may read further ahead then. A pipe cannot, and does not need to.
+                let _ = fadvise(&file, 0, None, Advice::Sequential);
+                Self::new(path, file)
+            }
             Err(error) => Err(CaptureError { path: path.into(), offset: 0, fault: error.into() }),
         }
     }
@@ -45,64 +60,96 @@ impl Input {
     /// Takes bytes from anywhere, and unpacks them when they start as gzip does.
     pub(super) fn new(
         path: &Path,
-        mut source: impl Read + Send + 'static,
+        source: impl Read + Send + 'static,
     ) -> Result<Self, CaptureError> {
-        let mut start = [0; 2];
-        let have = fill(&mut source, &mut start, &mut false).map_err(|error| CaptureError {
-            path: path.into(),
+        let mut input = Self {
+            source: Box::new(source),
+            buffer: vec![0; CHUNK],
+            ready: 0..0,
+            ended: false,
             offset: 0,
-            fault: error.into(),
-        })?;
-        let whole = Cursor::new(start).take(have as u64).chain(source);
-        let unpacked: Box<dyn Read + Send> = match start {
-            [0x1f, 0x8b] => Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, whole))),
-            _ => Box::new(whole),
+            path: path.into(),
+            packed_cut: false,
         };
-        let source = BufReader::with_capacity(CHUNK, unpacked);
-        Ok(Self { source, offset: 0, path: path.into(), packed_cut: false })
+        let told = |fault| CaptureError { path: path.into(), offset: 0, fault };
+        input.gather(2).map_err(told)?;
+        if input.peek().starts_with(&[0x1f, 0x8b]) {
+            let start = Cursor::new(input.peek().to_vec());
+            let packed = start.chain(std::mem::replace(&mut input.source, Box::new(io::empty())));
+            let packed = BufReader::with_capacity(PACKED, packed);
+            input.source = Box::new(MultiGzDecoder::new(packed));
+            (input.ready, input.ended) = (0..0, false);
+        }
+        Ok(input)
     }
 
-    /// Reads exactly `buf.len()` bytes, or says how many there were.
-    pub(super) fn read(&mut self, buf: &mut [u8]) -> Result<Filled, CaptureFault> {
-        let have = fill(&mut self.source, buf, &mut self.packed_cut)?;
+    /// Bytes that lie ready.
+    fn peek(&self) -> &[u8] {
+        &self.buffer[self.ready.clone()]
+    }
+
+    /// Bytes that were taken, as long as nothing else is asked.
+    #[inline]
+    pub(super) fn bytes(&self, taken: Range<usize>) -> &[u8] {
+        &self.buffer[taken]
+    }
+
+    /// Sees to it that so many bytes lie ready in one piece. False when the source ends before.
+    #[inline]
+    pub(super) fn gather(&mut self, need: usize) -> Result<bool, CaptureFault> {
+        if self.ready.len() >= need { Ok(true) } else { self.fill(need) }
+    }
+
+    /// A packed file that ends too early is one that ends, and not one that cannot be read.
+    #[cold]
+    fn fill(&mut self, need: usize) -> Result<bool, CaptureFault> {
+        let have = self.ready.len();
+        self.buffer.copy_within(self.ready.clone(), 0);
+        self.ready = 0..have;
+        if need > self.buffer.len() {
+            self.buffer.resize(need, 0);
+        }
+        while self.ready.len() < need && !self.ended {
+            match self.source.read(&mut self.buffer[self.ready.end..]) {
+                Ok(0) => self.ended = true,
+                Ok(count) => self.ready.end += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    (self.packed_cut, self.ended) = (true, true);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self.ready.len() >= need)
+    }
+
+    /// Takes exactly `need` bytes, or as many as there are: how far, and where they lie.
+    #[inline]
+    pub(super) fn take(&mut self, need: usize) -> Result<(Filled, Range<usize>), CaptureFault> {
+        self.gather(need)?;
+        let have = self.ready.len().min(need);
+        let taken = self.ready.start..self.ready.start + have;
+        self.ready.start = taken.end;
         self.offset += have as u64;
-        Ok(match have {
-            _ if have == buf.len() => Filled::Whole,
+        let filled = match have {
+            _ if have == need => Filled::Whole,
             0 => Filled::End,
             _ => Filled::Part(have),
-        })
+        };
+        Ok((filled, taken))
     }
 
     /// Passes over so many bytes, and says how many there were.
     pub(super) fn skip(&mut self, len: u64) -> Result<u64, CaptureFault> {
-        let have = match io::copy(&mut self.source.by_ref().take(len), &mut io::sink()) {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                self.packed_cut = true;
-                0
-            }
-            done => done?,
-        };
-        self.offset += have;
-        Ok(have)
-    }
-}
-
-/// Reads until the buffer is full or the source ends.
-///
-/// A packed file that ends too early is one that ends, and not one that cannot be read.
-fn fill(source: &mut impl Read, buf: &mut [u8], packed_cut: &mut bool) -> io::Result<usize> {
-    let mut have = 0;
-    while have < buf.len() {
-        match source.read(&mut buf[have..]) {
-            Ok(0) => break,
-            Ok(count) => have += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                *packed_cut = true;
+        let mut left = len;
+        while left > 0 {
+            let need = left.min(CHUNK as u64) as usize;
+            let have = self.take(need)?.1.len();
+            left -= have as u64;
+            if have < need {
                 break;
             }
-            Err(error) => return Err(error),
         }
+        Ok(len - left)
     }
-    Ok(have)
 }

@@ -35,6 +35,7 @@ pub enum LinkType {
 
 impl LinkType {
     /// The link with this number in a file.
+    #[inline]
     pub const fn from_number(number: u32) -> Self {
         match number {
             0 => Self::Null,
@@ -112,8 +113,8 @@ const FOREIGN_DEVICES: [u16; 4] = [824, 801, 802, 803];
 
 /// Makes an Ethernet frame of a record in `frame`, whose former contents are lost.
 ///
-/// An Ethernet record is taken as it is, tags included. Any other gets the given addresses, but
-/// goes to the group's or everyone's address where it was sent so.
+/// # Errors
+/// As [`ethernet`].
 pub fn to_ethernet(
     record: &Record<'_>,
     dst: MacAddr,
@@ -121,14 +122,39 @@ pub fn to_ethernet(
     frame: &mut Vec<u8>,
 ) -> Result<(), Unsupported> {
     frame.clear();
-    if record.data.is_empty() {
-        return Err(Unsupported::Empty);
+    let (header, rest) = ethernet(record, dst, src)?;
+    frame.extend_from_slice(header.as_ref().map_or(&[], |header| &header[..]));
+    frame.extend_from_slice(rest);
+    Ok(())
+}
+
+/// The Ethernet frame of a record: a header, when it has none of its own, and the bytes behind it.
+///
+/// An Ethernet record is taken as it is, tags included. Any other gets the given addresses, but
+/// goes to the group's or everyone's address where it was sent so.
+///
+/// # Errors
+/// When the record is none that Ethernet could carry.
+#[inline]
+pub fn ethernet<'a>(
+    record: &Record<'a>,
+    dst: MacAddr,
+    src: MacAddr,
+) -> Result<(Option<[u8; 14]>, &'a [u8]), Unsupported> {
+    match record.link {
+        _ if record.data.is_empty() => Err(Unsupported::Empty),
+        LinkType::Ethernet => Ok((None, record.data)),
+        _ => other(record, dst, src).map(|(header, payload)| (Some(header), payload)),
     }
+}
+
+/// The same of a record of another link.
+fn other<'a>(
+    record: &Record<'a>,
+    dst: MacAddr,
+    src: MacAddr,
+) -> Result<([u8; 14], &'a [u8]), Unsupported> {
     let (ethertype, sent_to, payload) = match record.link {
-        LinkType::Ethernet => {
-            frame.extend_from_slice(record.data);
-            return Ok(());
-        }
         LinkType::Sll => {
             let (&[a, b, c, d, _, _, _, _, _, _, _, _, _, _, y, z], payload) =
                 header::<16>(record.data)?;
@@ -149,16 +175,16 @@ pub fn to_ethernet(
             };
             (family_type(family)?, None, payload)
         }
-        LinkType::Other(number) => return Err(Unsupported::Link(number)),
+        LinkType::Ethernet | LinkType::Other(_) => {
+            return Err(Unsupported::Link(record.link.number()));
+        }
     };
     let dst = match sent_to {
         Some(TO_ALL) => MacAddr::BROADCAST,
         Some(TO_GROUP) | None => group(ethertype, payload).unwrap_or(dst),
         Some(_) => dst,
     };
-    frame.extend_from_slice(&EthernetSpec { dst, src, ethertype }.to_bytes());
-    frame.extend_from_slice(payload);
-    Ok(())
+    Ok((EthernetSpec { dst, src, ethertype }.to_bytes(), payload))
 }
 
 /// Splits a link header off.

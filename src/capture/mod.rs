@@ -22,7 +22,7 @@ mod oracle;
 mod tests;
 
 pub use error::{CaptureError, CaptureFault};
-pub use link::{LinkType, Unsupported, to_ethernet};
+pub use link::{LinkType, Unsupported, ethernet, to_ethernet};
 pub use pcapng_write::{Noted, PcapngWriter};
 pub use read::{CaptureReader, Record};
 pub use sample::sample_capture;

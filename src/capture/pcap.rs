@@ -39,7 +39,7 @@ impl Order {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     order: Order,
-    link: LinkType,
+    link: u32,
     fcs_len: u8,
 }
 
@@ -57,14 +57,15 @@ impl Header {
         let word = order.u32([w, x, y, z]);
         // The upper bits may tell that frames keep their check sequence, in units of two bytes.
         let fcs_len = if word & 0x0400_0000 != 0 { (word >> 28) as u8 * 2 } else { 0 };
-        let link = LinkType::from_number(word & 0x03ff_ffff);
-        if let LinkType::Other(number) = link {
+        let link = word & 0x03ff_ffff;
+        if let LinkType::Other(number) = LinkType::from_number(link) {
             return Err(Stop::Fault { offset: 20, fault: CaptureFault::LinkType(number) });
         }
         Ok(Self { order, link, fcs_len })
     }
 
-    /// Reads the next record's bytes into the buffer.
+    /// Reads the next record, whose bytes are then at hand.
+    #[inline]
     pub(super) fn next(&mut self, source: &mut Source) -> Result<Found, Stop> {
         let at = source.input.offset;
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]: [u8; 16] =

@@ -4,7 +4,6 @@
 //!   §4.4 (packets), appendix A (the obsolete packet block); blocks of other kinds are passed over
 
 use super::error::CaptureFault;
-use super::link::LinkType;
 use super::read::{Found, Source, Stop};
 
 /// The type of a section header block, the same in either byte order.
@@ -19,6 +18,9 @@ const ENHANCED_PACKET: u32 = 6;
 const FRAME_LEN: u32 = 12;
 /// The longest description of an interface; only its options make it long.
 const MAX_DESCRIPTION_LEN: u32 = 1024 * 1024;
+
+/// Most bytes of a block that are read as one piece.
+const MAX_GATHERED: u64 = 2 * super::MAX_RECORD_LEN as u64;
 
 /// How an interface's clock counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl Clock {
 /// What a description block says of an interface.
 #[derive(Debug, Clone, Copy)]
 struct Interface {
-    link: LinkType,
+    link: u32,
     snap_len: u32,
     clock: Clock,
     fcs_len: u8,
@@ -112,7 +114,7 @@ impl Section {
         self.close(source, block, "a section header")
     }
 
-    /// Reads on to the next packet and leaves its bytes in the buffer.
+    /// Reads on to the next packet, whose bytes are then at hand.
     pub(super) fn next(&mut self, source: &mut Source) -> Result<Found, Stop> {
         loop {
             let at = source.input.offset;
@@ -166,12 +168,12 @@ impl Section {
         source.bytes(options_len, within)?;
         block.used += options_len as u32;
         let mut interface = Interface {
-            link: LinkType::from_number(u32::from(self.u16([a, b]))),
+            link: u32::from(self.u16([a, b])),
             snap_len: self.u32([e, f, g, h]),
             clock: Clock { resolution: 6, offset: 0 },
             fcs_len: 0,
         };
-        self.options(&source.buffer, &mut interface);
+        self.options(source.data(), &mut interface);
         self.interfaces.push(interface);
         self.close(source, block, within)
     }
@@ -260,7 +262,7 @@ impl Section {
         })
     }
 
-    /// Reads a packet's bytes and the end of its block, and leaves the bytes in the buffer.
+    /// Reads a packet's bytes and the end of its block.
     fn data(
         &self,
         source: &mut Source,
@@ -272,7 +274,17 @@ impl Section {
             let fault = CaptureFault::PacketLength { packet: source.packets + 1, len: kept };
             return Err(Stop::Fault { offset: block.at, fault });
         }
+        // The packet stays where it is while the end of its block is read, if that is near; a block
+        // that the file cuts is told of below.
+        let whole = block.left() + 4;
+        let near = whole <= MAX_GATHERED;
+        if near {
+            source.input.gather(whole as usize)?;
+        }
         source.packet(kept, block.at)?;
+        if !near {
+            source.set_aside();
+        }
         block.used += kept;
         self.close(source, block, within)
     }

@@ -1,6 +1,7 @@
 //! Reading a capture file record by record, whatever its format.
 
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use super::error::{CaptureError, CaptureFault};
@@ -26,7 +27,9 @@ pub struct Record<'a> {
 pub(super) struct Found {
     pub(super) ts_ns: u64,
     pub(super) orig_len: u32,
-    pub(super) link: LinkType,
+    /// Number of the link. A type with parts would be written in parts and read as a whole, for which a
+    /// processor has to wait until everything before is written: that cost as much as all else.
+    pub(super) link: u32,
     /// Bytes of frame check sequence that the wire length counts.
     pub(super) fcs_len: u8,
 }
@@ -48,23 +51,50 @@ impl From<CaptureFault> for Stop {
     }
 }
 
-/// Bytes of a file in the byte order that the file has shown.
+/// Where the bytes of the record at hand lie.
+enum Place {
+    /// In the buffer of the file.
+    Input(Range<usize>),
+    /// In a buffer of their own.
+    Aside,
+}
+
+/// Bytes of a file, and those of the record at hand.
 pub(super) struct Source {
     pub(super) input: Input,
-    /// The bytes of the record at hand; grows to the longest and stays.
-    pub(super) buffer: Vec<u8>,
+    place: Place,
+    aside: Vec<u8>,
     /// Records given out.
     pub(super) packets: u64,
 }
 
 impl Source {
+    /// The bytes of the record at hand.
+    #[inline]
+    pub(super) fn data(&self) -> &[u8] {
+        match &self.place {
+            Place::Input(taken) => self.input.bytes(taken.clone()),
+            Place::Aside => &self.aside,
+        }
+    }
+
+    /// Keeps the bytes of the record at hand while more is read behind them.
+    pub(super) fn set_aside(&mut self) {
+        if let Place::Input(taken) = &self.place {
+            self.aside.clear();
+            self.aside.extend_from_slice(self.input.bytes(taken.clone()));
+            self.place = Place::Aside;
+        }
+    }
+
     /// Reads an array that must be there.
+    #[inline]
     pub(super) fn array<const N: usize>(&mut self, within: &'static str) -> Result<[u8; N], Stop> {
-        let mut bytes = [0; N];
-        match self.input.read(&mut bytes)? {
-            Filled::Whole => Ok(bytes),
-            Filled::End => Err(Stop::Cut { within, need: N, have: 0 }),
-            Filled::Part(have) => Err(Stop::Cut { within, need: N, have }),
+        let (filled, taken) = self.input.take(N)?;
+        match (filled, self.input.bytes(taken).first_chunk()) {
+            (_, Some(bytes)) => Ok(*bytes),
+            (Filled::Part(have), _) => Err(Stop::Cut { within, need: N, have }),
+            _ => Err(Stop::Cut { within, need: N, have: 0 }),
         }
     }
 
@@ -79,7 +109,8 @@ impl Source {
         }
     }
 
-    /// Reads a packet's bytes into the buffer, when their number is one that a packet can have.
+    /// Reads a packet's bytes, when their number is one that a packet can have.
+    #[inline]
     pub(super) fn packet(&mut self, len: u32, said_at: u64) -> Result<(), Stop> {
         if len as usize > MAX_RECORD_LEN {
             let fault = CaptureFault::PacketLength { packet: self.packets + 1, len };
@@ -88,10 +119,12 @@ impl Source {
         self.bytes(len as usize, "the data")
     }
 
-    /// Reads so many bytes into the buffer.
+    /// Reads so many bytes, which are then the record at hand.
+    #[inline]
     pub(super) fn bytes(&mut self, need: usize, within: &'static str) -> Result<(), Stop> {
-        self.buffer.resize(need, 0);
-        match self.input.read(&mut self.buffer)? {
+        let (filled, taken) = self.input.take(need)?;
+        self.place = Place::Input(taken);
+        match filled {
             Filled::Whole => Ok(()),
             Filled::End => Err(Stop::Cut { within, need, have: 0 }),
             Filled::Part(have) => Err(Stop::Cut { within, need, have }),
@@ -121,6 +154,8 @@ enum Format {
 pub struct CaptureReader {
     source: Source,
     format: Format,
+    /// The record at hand, but for its bytes.
+    found: Option<Found>,
     ended: bool,
     truncation: Option<CaptureError>,
 }
@@ -140,31 +175,26 @@ impl CaptureReader {
     }
 
     fn start(input: Input) -> Result<Self, CaptureError> {
-        let mut source = Source { input, buffer: Vec::new(), packets: 0 };
+        let place = Place::Aside;
+        let mut source = Source { input, place, aside: Vec::new(), packets: 0 };
         let format = match Self::format(&mut source) {
             Ok(format) => format,
             Err(stop) => return Err(explain(&source, stop)),
         };
-        Ok(Self { source, format, ended: false, truncation: None })
+        Ok(Self { source, format, found: None, ended: false, truncation: None })
     }
 
     fn format(source: &mut Source) -> Result<Format, Stop> {
-        let mut magic = [0; 4];
-        let have = match source.input.read(&mut magic)? {
-            Filled::Whole => 4,
-            Filled::Part(have) => have,
-            Filled::End => return Err(Stop::End),
-        };
-        let fault = match magic {
-            pcapng::MAGIC if have == 4 => {
-                return pcapng::Section::first(source).map(Format::Pcapng);
-            }
-            _ => match pcap::Order::of(magic) {
-                Some(order) if have == 4 => {
-                    return pcap::Header::read(source, order).map(Format::Pcap);
-                }
-                _ => not_a_capture(&magic[..have]),
+        let (_, taken) = source.input.take(4)?;
+        let start = source.input.bytes(taken);
+        let fault = match start.first_chunk() {
+            Some(&pcapng::MAGIC) => return pcapng::Section::first(source).map(Format::Pcapng),
+            Some(magic) => match pcap::Order::of(*magic) {
+                Some(order) => return pcap::Header::read(source, order).map(Format::Pcap),
+                None => not_a_capture(start),
             },
+            None if start.is_empty() => return Err(Stop::End),
+            None => not_a_capture(start),
         };
         Err(Stop::Fault { offset: 0, fault })
     }
@@ -173,10 +203,12 @@ impl CaptureReader {
     ///
     /// After an error there are no more records.
     #[allow(clippy::should_implement_trait)] // Records borrow the buffer, which no Iterator can.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, CaptureError> {
         if self.ended {
             return Ok(None);
         }
+        self.found = None;
         let found = match &mut self.format {
             Format::Pcap(header) => header.next(&mut self.source),
             Format::Pcapng(section) => section.next(&mut self.source),
@@ -184,7 +216,8 @@ impl CaptureReader {
         match found {
             Ok(found) => {
                 self.source.packets += 1;
-                Ok(Some(record(found, &self.source.buffer)))
+                self.found = Some(found);
+                Ok(Some(record(found, self.source.data())))
             }
             Err(stop) => {
                 self.ended = true;
@@ -199,6 +232,12 @@ impl CaptureReader {
                 Err(error)
             }
         }
+    }
+
+    /// The record that [`next`](Self::next) gave last, if it was not the end.
+    #[inline]
+    pub fn current(&self) -> Option<Record<'_>> {
+        self.found.map(|found| record(found, self.source.data()))
     }
 
     /// How many records were given out.
@@ -225,7 +264,7 @@ fn record(found: Found, buffer: &[u8]) -> Record<'_> {
         0 => buffer,
         _ => buffer.get(..wire_len as usize).unwrap_or(buffer),
     };
-    Record { ts_ns, orig_len: wire_len, data, link }
+    Record { ts_ns, orig_len: wire_len, data, link: LinkType::from_number(link) }
 }
 
 /// What the first bytes of a file that is no capture tell about it.

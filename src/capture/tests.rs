@@ -1,6 +1,6 @@
 //! Capture files made byte by byte, in every format, whole, cut and damaged.
 
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 
 use super::*;
 
@@ -422,4 +422,53 @@ fn packets_of_a_foreign_interface_do_not_hide_those_of_others() {
     let mac = crate::packet::MacAddr::ZERO;
     let made = to_ethernet(&record, mac, mac, &mut Vec::new());
     assert_eq!(made, Err(Unsupported::Link(127)));
+}
+
+/// Gives as many bytes at a time as chance has it.
+struct Drops {
+    bytes: Cursor<Vec<u8>>,
+    random: crate::packet::generate::Random,
+}
+
+impl Read for Drops {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let bits = self.random.below(21);
+        let most = buf.len().min(1 + self.random.below(1 << bits) as usize);
+        self.bytes.read(&mut buf[..most])
+    }
+}
+
+#[test]
+fn records_are_whole_wherever_a_read_ends() {
+    let mut random = crate::packet::generate::Random::new(11);
+    let (mut pcap, mut pcapng) = (LITTLE.pcap(true, 1), LITTLE.section());
+    pcapng.extend(LITTLE.interface(1, 0, &[(9, &[9])]));
+    let mut want = Vec::new();
+    for n in 0..2000_u32 {
+        // The longest that may be, now and then, and ends that are longer than what is read as one.
+        let len = if n % 400 == 0 { MAX_RECORD_LEN } else { 1 + random.below(3000) as usize };
+        let options = vec![7; if n % 500 == 3 { 700_000 } else { 4 * random.below(5) as usize }];
+        let data: Vec<u8> = (0..len).map(|_| random.next_u64() as u8).collect();
+        pcap.extend(LITTLE.record(0, n, &data));
+        pcapng.extend(LITTLE.enhanced(0, n.into(), &data, &options));
+        want.push(kept(n.into(), 1, &data));
+    }
+    for bytes in [pcap, pcapng] {
+        let drops = Drops { bytes: Cursor::new(bytes), random: random.clone() };
+        let mut reader = CaptureReader::new("drops", drops).unwrap();
+        assert!(reader.current().is_none());
+        for want in &want {
+            let Record { ts_ns, orig_len, data, link } = reader.next().unwrap().unwrap();
+            assert_eq!((ts_ns, orig_len, link.number()), (want.ts_ns, want.orig_len, want.link));
+            assert!(data == want.data, "record {ts_ns}");
+            assert!(reader.current().unwrap().data == want.data, "record {ts_ns}, asked again");
+        }
+        assert!(reader.next().unwrap().is_none() && reader.current().is_none());
+        assert!(reader.truncation().is_none());
+    }
+    // What is too long to be read as one piece may be cut as well.
+    let long = LITTLE.enhanced(0, 1, &[1; 60], &vec![7; 700_000]);
+    let start = [LITTLE.section(), LITTLE.interface(1, 0, &[])].concat();
+    let mut reader = open(&[&start[..], &long[..long.len() - 5]].concat()).unwrap();
+    assert!(reader.next().unwrap().is_none() && reader.truncation().is_some());
 }

@@ -10,7 +10,9 @@ use flate2::write::GzEncoder;
 use super::MAX_RECORD_LEN;
 
 /// How many bytes are gathered before the system gets them.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 1024 * 1024;
+/// The longest record.
+const RECORD: usize = 16 + MAX_RECORD_LEN;
 
 /// A capture file that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +98,7 @@ impl PcapWriter {
             }
             _ => Sink::Plain(file),
         };
-        let mut staged = Vec::with_capacity(CHUNK + 16);
+        let mut staged = Vec::with_capacity(CHUNK + RECORD);
         staged.extend_from_slice(&0xa1b2_3c4d_u32.to_le_bytes());
         staged.extend_from_slice(&[2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         staged.extend_from_slice(&(MAX_RECORD_LEN as u32).to_le_bytes());
@@ -122,9 +124,13 @@ impl PcapWriter {
         }
         let seconds = u32::try_from(ts_ns / 1_000_000_000).unwrap_or(u32::MAX);
         let fraction = (ts_ns % 1_000_000_000) as u32;
-        for word in [seconds, fraction, len as u32, orig_len] {
-            self.staged.extend_from_slice(&word.to_le_bytes());
+        let mut header = [0; 16];
+        for (to, word) in
+            header.as_chunks_mut().0.iter_mut().zip([seconds, fraction, len as u32, orig_len])
+        {
+            *to = word.to_le_bytes();
         }
+        self.staged.extend_from_slice(&header);
         self.staged.extend_from_slice(start);
         self.packets = packet;
         if self.staged.len() >= CHUNK { self.flush() } else { Ok(()) }

@@ -174,6 +174,11 @@ struct ReplayArgs {
     /// Write what leaves each port to DIR/NAME.pcap, the same on every run, by the captures' clock.
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
+    /// MiB of frames to keep in memory. Longer captures are read once before the first packet (with
+    /// `--routes auto` twice), for the longest frame and all mistakes, and again in each round, in memory
+    /// that does not grow with them. What is no plain file, as a pipe, is kept whatever its length.
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    preload: u64,
     /// How often to play the captures.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
@@ -486,6 +491,7 @@ fn run_replay(args: ReplayArgs) -> Result<ExitCode, Failed> {
         captures: args.ports,
         write: args.write,
         repeat: args.repeat,
+        preload_mib: args.preload,
         workers: args.workers,
         strict_mac: args.strict_mac,
         strict_neighbours: args.strict_neighbours,
@@ -502,7 +508,10 @@ fn run_replay(args: ReplayArgs) -> Result<ExitCode, Failed> {
         print(&report::replay(&report))
     }
     if report.is_sound() {
-        return Ok(ExitCode::SUCCESS);
+        return match report.failed {
+            None => Ok(ExitCode::SUCCESS),
+            Some(why) => Err(Failed::new(why, Some("the report is of what was read before"))),
+        };
     }
     let message = format!(
         "{} packets are unaccounted for and {} buffers did not come back",

@@ -1,19 +1,19 @@
-//! Captures in memory, ready to be received: frames of Ethernet in the order of their times.
+//! Captures, ready to be received: frames of Ethernet in the order of their times.
+//!
+//! - takes: captures, and how much memory their frames may take
+//! - gives: what holds of all their frames, and the frames themselves where they fit; others are read anew
+//!   in each round, a little ahead of those who play them (`stream.rs`)
 
-use std::{collections::BTreeMap, ops::Deref, path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use super::{ReplayError, fail};
-use crate::{
-    capture::{CaptureReader, to_ethernet},
-    dpdk::pages,
-    packet::MacAddr,
+use super::{
+    ReplayError, fail,
+    records::{Origin, Reader},
 };
+use crate::{capture::CaptureError, dpdk::pages};
 
-/// Longest frame that fits into a packet buffer.
-const LONGEST: usize = 65_535 - 128;
-
-/// A frame in an [`Arena`].
-#[derive(Clone, Copy, Debug)]
+/// A frame among the bytes of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Where its bytes start.
     pub(super) at: u64,
@@ -25,31 +25,10 @@ pub(super) struct Entry {
     pub(super) ts_ns: u64,
 }
 
-/// The bytes of frames, in large pages where there may be any.
-pub(super) struct Bytes(Box<[u8]>);
-
-impl Bytes {
-    fn new(of: &[u8]) -> Arc<Self> {
-        let mut bytes = pages::zeroed(of.len());
-        bytes.copy_from_slice(of);
-        Arc::new(Self(bytes))
-    }
-}
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 /// Frames with their bytes.
 pub(super) struct Arena {
-    pub(super) bytes: Arc<Bytes>,
+    pub(super) bytes: Arc<Vec<u8>>,
     pub(super) entries: Vec<Entry>,
-    /// Things worth knowing, one sentence each.
-    pub(super) notes: Vec<String>,
 }
 
 impl Arena {
@@ -62,79 +41,154 @@ impl Arena {
 
     /// Frames of the first port, a microsecond apart.
     pub(super) fn of(frames: &[Vec<u8>]) -> Self {
-        let (mut bytes, mut entries) = (Vec::new(), Vec::new());
+        let all = frames.iter().map(|frame| frame.len() as u64).sum();
+        let Keeping { mut bytes, mut entries } = Keeping::new(all);
         for (number, frame) in frames.iter().enumerate() {
             let (at, len) = (bytes.len() as u64, frame.len() as u32);
             bytes.extend_from_slice(frame);
             entries.push(Entry { at, len, port: 0, ts_ns: number as u64 * 1000 });
         }
-        Self { bytes: Bytes::new(&bytes), entries, notes: Vec::new() }
-    }
-
-    /// Length of the longest frame.
-    pub(super) fn longest(&self) -> usize {
-        self.entries.iter().map(|entry| entry.len as usize).max().unwrap_or(0)
-    }
-
-    /// Time between the first frame and the last, in nanoseconds.
-    pub(super) fn span(&self) -> u64 {
-        let times = || self.entries.iter().map(|entry| entry.ts_ns);
-        times().max().unwrap_or(0) - times().min().unwrap_or(0)
-    }
-
-    /// Reads captures: place of the port, its address, and the file. What is not Ethernet becomes
-    /// Ethernet to that address.
-    pub(super) fn load(captures: &[(u16, MacAddr, PathBuf)]) -> Result<Self, ReplayError> {
-        let mut bytes = Vec::new();
-        let mut entries = Vec::new();
-        let mut notes = Vec::new();
-        let mut frame = Vec::new();
-        for (port, mac, path) in captures {
-            let mut left_out: BTreeMap<String, u64> = BTreeMap::new();
-            let (mut cut, mut long) = (0_u64, 0_u64);
-            let mut capture = CaptureReader::open(path).map_err(|error| {
-                let hint = "captures are pcap or pcapng files, plain or packed with gzip";
-                fail(error.to_string(), hint)
-            })?;
-            let broken = |error: crate::capture::CaptureError| fail(error.to_string(), None);
-            while let Some(record) = capture.next().map_err(broken)? {
-                if let Err(why) = to_ethernet(&record, *mac, SENDER, &mut frame) {
-                    *left_out.entry(why.to_string()).or_default() += 1;
-                    continue;
-                }
-                if frame.len() > LONGEST {
-                    long += 1;
-                    continue;
-                }
-                cut += u64::from((record.data.len() as u64) < u64::from(record.orig_len));
-                let at = bytes.len() as u64;
-                bytes.extend_from_slice(&frame);
-                let len = frame.len() as u32;
-                entries.push(Entry { at, len, port: *port, ts_ns: record.ts_ns });
-            }
-            let name = path.display();
-            if let Some(how) = capture.truncation() {
-                notes.push(format!("{how}; what came before was replayed"));
-            }
-            if cut > 0 {
-                notes.push(format!(
-                    "{name}: {cut} packets were captured in part only, and count as cut short"
-                ));
-            }
-            if long > 0 {
-                notes.push(format!(
-                    "{name}: {long} packets are longer than {LONGEST} bytes and were left out"
-                ));
-            }
-            for (why, count) in left_out {
-                notes.push(format!("{name}: {count} packets were left out: {why}"));
-            }
-        }
-        // Stable: packets of one time and one capture keep their order.
-        entries.sort_by_key(|entry| entry.ts_ns);
-        Ok(Self { bytes: Bytes::new(&bytes), entries, notes })
+        Self { bytes: Arc::new(bytes), entries }
     }
 }
 
-/// Sender of frames whose capture does not tell one.
-const SENDER: MacAddr = MacAddr::new([0x02, 0x57, 0, 0, 0, 1]);
+/// What holds of all frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) packets: u64,
+    /// Length of the longest.
+    pub(super) longest: usize,
+    /// Time of the first, in nanoseconds since 1970.
+    pub(super) first: u64,
+    /// Time of the last.
+    pub(super) last: u64,
+}
+
+impl Facts {
+    const NONE: Self = Self { packets: 0, longest: 0, first: u64::MAX, last: 0 };
+
+    fn add(&mut self, len: usize, ts_ns: u64) {
+        self.packets += 1;
+        self.longest = self.longest.max(len);
+        self.first = self.first.min(ts_ns);
+        self.last = self.last.max(ts_ns);
+    }
+
+    /// Time between the first frame and the last, in nanoseconds.
+    pub(super) const fn span(&self) -> u64 {
+        self.last.saturating_sub(self.first)
+    }
+}
+
+/// Captures that have been read once.
+pub(super) struct Loaded {
+    pub(super) facts: Facts,
+    /// Things worth knowing, one sentence each.
+    pub(super) notes: Vec<String>,
+    /// The frames, where they fit into memory.
+    kept: Option<Arena>,
+    origins: Vec<Origin>,
+}
+
+/// Frames to play: those in memory, or those of files.
+#[derive(Clone, Copy)]
+pub(super) enum Frames<'a> {
+    /// All of them.
+    Kept(&'a Arena),
+    /// Where to read them.
+    Streamed(&'a [Origin]),
+}
+
+impl<'a> From<&'a Arena> for Frames<'a> {
+    fn from(arena: &'a Arena) -> Self {
+        Self::Kept(arena)
+    }
+}
+
+/// What an entry takes beside the frame's bytes.
+const ENTRY: u64 = size_of::<Entry>() as u64;
+
+/// Frames that are kept while captures are read.
+struct Keeping {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+impl Keeping {
+    /// With room for files of so many bytes, in large pages.
+    fn new(len: u64) -> Self {
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+        pages::prefer_large(bytes.spare_capacity_mut());
+        Self { bytes, entries: Vec::new() }
+    }
+
+    fn add(&mut self, reader: &Reader) {
+        let Some(frame) = reader.frame() else { return };
+        let (at, len) = (self.bytes.len() as u64, frame.len() as u32);
+        self.bytes.extend_from_slice(frame.header());
+        self.bytes.extend_from_slice(frame.rest);
+        self.entries.push(Entry { at, len, port: frame.port, ts_ns: frame.ts_ns });
+    }
+
+    const fn len(&self) -> u64 {
+        self.bytes.len() as u64 + self.entries.len() as u64 * ENTRY
+    }
+
+    fn arena(mut self) -> Arena {
+        // Stable: packets of one time and one capture keep their order.
+        self.entries.sort_by_key(|entry| entry.ts_ns);
+        Arena { bytes: Arc::new(self.bytes), entries: self.entries }
+    }
+}
+
+/// A file that can be read again and again, with its length; none for pipes and the like.
+fn file_len(path: &Path) -> Option<u64> {
+    let facts = std::fs::metadata(path).ok()?;
+    facts.is_file().then_some(facts.len())
+}
+
+impl Loaded {
+    /// Reads captures, and keeps their frames while they take no more than `most` bytes. What can be
+    /// read only once is kept in any case.
+    pub(super) fn new(mut origins: Vec<Origin>, most: u64) -> Result<Self, ReplayError> {
+        let lens: Vec<_> = origins.iter().map(|origin| file_len(&origin.path)).collect();
+        let again = lens.iter().all(Option::is_some);
+        let len = lens.iter().flatten().sum::<u64>();
+        let mut keeping = (!again || len <= most).then(|| Keeping::new(len));
+        let (mut facts, mut readers) = (Facts::NONE, Vec::new());
+        for origin in &mut origins {
+            let mut reader = Reader::open(origin).map_err(|error| {
+                let hint = "captures are pcap or pcapng files, plain or packed with gzip";
+                fail(error.to_string(), hint)
+            })?;
+            let broken = |error: CaptureError| fail(error.to_string(), None);
+            let mut own = Facts::NONE;
+            while let Some((len, ts_ns)) = reader.advance().map_err(broken)? {
+                own.add(len, ts_ns);
+                facts.add(len, ts_ns);
+                if let Some(kept) = &mut keeping {
+                    kept.add(&reader);
+                    if again && kept.len() > most {
+                        keeping = None;
+                    }
+                }
+            }
+            (origin.packets, origin.longest) = (own.packets, own.longest);
+            readers.push(reader);
+        }
+        let notes = readers.iter().flat_map(|reader| reader.notes(keeping.is_none())).collect();
+        Ok(Self { facts, notes, kept: keeping.map(Keeping::arena), origins })
+    }
+
+    pub(super) const fn frames(&self) -> Frames<'_> {
+        match &self.kept {
+            Some(arena) => Frames::Kept(arena),
+            None => Frames::Streamed(self.origins.as_slice()),
+        }
+    }
+
+    /// Whether the files are read while frames are played.
+    pub(super) const fn streams(&self) -> bool {
+        self.kept.is_none()
+    }
+}

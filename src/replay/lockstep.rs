@@ -9,11 +9,21 @@ use std::{
     cell::RefCell,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use indicatif::ProgressBar;
 
-use super::{ReplayError, commands::Timed, fail, load::Arena, rig::Rig, throughput::Beside};
+use super::{
+    ReplayError,
+    commands::Timed,
+    fail,
+    feed::{Feed, Next},
+    load::{Arena, Facts, Frames},
+    rig::Rig,
+    stream::Stream,
+    throughput::Beside,
+};
 use crate::{
     capture::{PcapWriter, WriteError},
     config::Config,
@@ -34,6 +44,8 @@ use crate::{
 pub(super) const START: Nanos = 1_000_000_000;
 /// Between two rounds of a capture.
 const GAP: Nanos = 1_000_000;
+/// Between two looks for frames that are still to be read.
+const REST: Duration = Duration::from_micros(100);
 
 /// The frame that a worker receives next.
 type Slot = Arc<Mutex<Option<Packet>>>;
@@ -151,6 +163,8 @@ pub(super) struct Lockstep {
     pub(super) packets: u64,
     /// What could not be done.
     pub(super) notes: Vec<String>,
+    /// Why captures could not be read to their ends, if they could not.
+    pub(super) failed: Option<String>,
     /// What rules hand to `NFLOG`.
     captures: Option<Captures>,
 }
@@ -186,6 +200,7 @@ impl Lockstep {
             lost: 0,
             packets: 0,
             notes: Vec::new(),
+            failed: None,
             captures: None,
         })
     }
@@ -293,37 +308,62 @@ fn sink<O: Outlet + 'static>(outlet: &Arc<Mutex<O>>, place: usize, base: Nanos) 
     }))
 }
 
-/// Plays the frames of `arena` one by one.
+/// All frames in their order, and the thread that reads them if there has to be one.
+fn feed(frames: Frames<'_>, rounds: u64) -> Result<(Feed, Option<Stream>), ReplayError> {
+    match frames {
+        Frames::Kept(arena) => {
+            let feed = Feed::kept(Arc::clone(&arena.bytes), arena.entries.clone(), rounds);
+            Ok((feed, None))
+        }
+        Frames::Streamed(origins) => {
+            let (stream, feeds) = Stream::start(origins, rounds, 1, &[], Box::new(|_, _| 0))?;
+            let feed = feeds.into_iter().next();
+            feed.map(|feed| (feed, Some(stream))).ok_or_else(|| fail("nobody plays", None))
+        }
+    }
+}
+
+/// Plays frames one by one.
 pub(super) fn play<O: Outlet + 'static>(
     steps: &Steps<'_>,
-    arena: &Arena,
+    frames: Frames<'_>,
+    facts: &Facts,
     outlet: &Arc<Mutex<O>>,
     beside: &mut impl Beside,
 ) -> Result<(Lockstep, i64), ReplayError> {
-    let first = arena.entries.first().map_or(0, |entry| entry.ts_ns);
-    let base = first.saturating_sub(START);
+    let base = facts.first.saturating_sub(START);
     let Steps { config, pool, workers, leniency, rounds, script, bar } = steps;
     let mut lockstep = Lockstep::new(config, *pool, *workers, *leniency, base, outlet)?;
     lockstep.captures = beside.captures();
     lockstep.rig.router.set_captured(lockstep.captures.is_some());
     beside.prepare(&mut lockstep.rig.router)?;
     lockstep.rig.router.commit();
-    let span = arena.span() + GAP;
+    let span = facts.span() + GAP;
     let mut script = script.iter().peekable();
-    for round in 0..*rounds {
-        for entry in &arena.entries {
-            let at = entry.ts_ns - base + round * span;
+    let (mut feed, stream) = feed(frames, *rounds)?;
+    let mut before = 0;
+    loop {
+        match feed.advance() {
+            Next::Frames => {}
+            Next::Later => std::thread::sleep(REST),
+            Next::Round => before += span,
+            Next::End => break,
+        }
+        let (bytes, entries) = feed.frames();
+        for entry in entries {
+            let at = entry.ts_ns.saturating_sub(base) + before;
             while let Some(command) = script.next_if(|command| START + command.at <= at) {
                 lockstep.advance(START + command.at);
                 lockstep.command(command);
             }
             lockstep.advance(at);
-            lockstep.receive(usize::from(entry.port), Arena::frame(&arena.bytes, entry));
+            lockstep.receive(usize::from(entry.port), Arena::frame(bytes, entry));
             if lockstep.packets.is_multiple_of(4096) {
                 bar.set_position(lockstep.packets);
             }
         }
     }
+    lockstep.failed = stream.and_then(Stream::finish);
     for command in script {
         lockstep.advance(START + command.at);
         lockstep.command(command);

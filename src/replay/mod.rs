@@ -6,12 +6,15 @@
 //!   are needed
 
 mod commands;
+mod feed;
 mod load;
 mod lockstep;
 mod policies;
+mod records;
 mod report;
 mod rig;
 mod source;
+mod stream;
 mod synthetic;
 mod throughput;
 
@@ -24,8 +27,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use thiserror::Error;
 
 use self::{
-    load::Arena,
+    load::{Frames, Loaded},
     lockstep::{Files, Steps},
+    records::Origin,
     throughput::{Beside, Play},
 };
 use crate::{
@@ -49,6 +53,8 @@ pub struct Options {
     pub write: Option<PathBuf>,
     /// Rounds.
     pub repeat: u64,
+    /// MiB that all frames may take in memory; longer captures are read while they are played.
+    pub preload_mib: u64,
     /// Workers, when not as configured.
     pub workers: Option<u16>,
     /// Frames must be addressed to the router.
@@ -139,30 +145,56 @@ fn bar(packets: u64, shown: bool) -> ProgressBar {
 
 /// Replays captures.
 ///
+/// Captures are read once before the first packet: what is wrong with a file is told before anything has
+/// happened, and the longest frame decides the size of buffers. Frames of up to
+/// [`preload_mib`](Options::preload_mib) are kept then. Longer captures are read again in each round, in
+/// bounded memory, by a thread that is a little ahead of the workers.
+///
 /// # Errors
 /// When a capture or the configuration does not serve, or an output cannot be written.
 pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
-    let config = &options.config;
-    let workers = options.workers.map_or(config.workers.cores.workers(), usize::from).max(1);
-    let arena = Arena::load(&captures(options)?)?;
-    if arena.entries.is_empty() {
-        let notes = arena.notes.join("; ");
+    let loaded = read(options)?;
+    let machine = machine(&options.config, workers(options), loaded.facts.longest)?;
+    replay_on(options, &loaded, &machine)
+}
+
+/// Workers that share the work.
+fn workers(options: &Options) -> usize {
+    options.workers.map_or(options.config.workers.cores.workers(), usize::from).max(1)
+}
+
+/// Reads the captures for the first time.
+fn read(options: &Options) -> Result<Loaded, ReplayError> {
+    let loaded = Loaded::new(captures(options)?, options.preload_mib.saturating_mul(1 << 20))?;
+    if loaded.facts.packets == 0 {
+        let notes = loaded.notes.join("; ");
         let message = format!("there is nothing to replay: {notes}");
         return Err(fail(message.trim_end_matches(": "), None));
     }
-    let machine = machine(config, workers, arena.longest())?;
+    Ok(loaded)
+}
+
+/// Replays captures that have been read, in the memory of `machine`.
+fn replay_on(
+    options: &Options,
+    loaded: &Loaded,
+    machine: &Machine,
+) -> Result<ReplayReport, ReplayError> {
+    let config = &options.config;
+    let workers = workers(options);
+    let (facts, frames) = (loaded.facts, loaded.frames());
     let pool = machine.pool;
     let leniency = Leniency {
         any_mac: !options.strict_mac,
         stand_in: !options.strict_neighbours,
         speaks: options.strict_hosts,
     };
-    let total = arena.entries.len() as u64 * options.repeat;
+    let total = facts.packets.saturating_mul(options.repeat);
     let bar = bar(total, options.progress);
     let script = options.commands.as_ref().map(commands::read).transpose()?.unwrap_or_default();
     let mut tables = Tables {
         config,
-        arena: &arena,
+        frames,
         pool,
         batch: options.batch.as_ref(),
         auto: options.routes_auto,
@@ -176,7 +208,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
             let rounds = options.repeat;
             let play =
                 Play { config, pool, workers, leniency, rounds, pace: None, bar: bar.clone() };
-            let played = throughput::play(&play, &arena, &mut tables)?;
+            let played = throughput::play(&play, frames, &mut tables)?;
             bar.finish_and_clear();
             report::throughput(config, &played)
         }
@@ -185,7 +217,8 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
             let rounds = options.repeat;
             let script = &script[..];
             let steps = Steps { config, pool, workers, leniency, rounds, script, bar: bar.clone() };
-            let (lockstep, unaccounted) = lockstep::play(&steps, &arena, &outlet, &mut tables)?;
+            let (lockstep, unaccounted) =
+                lockstep::play(&steps, frames, &facts, &outlet, &mut tables)?;
             bar.finish_and_clear();
             outlet.lock().unwrap_or_else(PoisonError::into_inner).finish()?;
             let mut report = report::lockstep(config, &lockstep, unaccounted);
@@ -197,12 +230,18 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
     };
     report.leaked = i64::from(pool.in_use());
     report.said = tables.said;
-    report.capture_seconds = arena.span() as f64 / 1e9;
+    report.capture_seconds = facts.span() as f64 / 1e9;
     if tables.added > 0 {
         let added = tables.added;
         report.notes.push(format!("{added} routes were added for destinations that had none"));
     }
-    report.notes.extend(arena.notes.iter().cloned());
+    if loaded.streams() {
+        let most = options.preload_mib;
+        report.notes.push(format!(
+            "the captures take more than {most} MiB, and were read while they were replayed"
+        ));
+    }
+    report.notes.extend(loaded.notes.iter().cloned());
     report.notes.extend(machine.notes.iter().cloned());
     Ok(report)
 }
@@ -210,7 +249,7 @@ pub fn replay(options: &Options) -> Result<ReplayReport, ReplayError> {
 /// The commands and routes that a replay adds to the configuration's.
 struct Tables<'a> {
     config: &'a Config,
-    arena: &'a Arena,
+    frames: Frames<'a>,
     pool: Pool,
     batch: Option<&'a IpBatch>,
     auto: bool,
@@ -229,7 +268,7 @@ impl Beside for Tables<'_> {
             self.said = done.map_err(|message| fail(message, None))?;
         }
         if self.auto {
-            self.added = auto_routes(self.config, self.arena, router)?;
+            self.added = auto_routes(self.config, self.frames, router)?;
         }
         Ok(())
     }
@@ -241,7 +280,7 @@ impl Beside for Tables<'_> {
 }
 
 /// Captures with the places of their ports.
-fn captures(options: &Options) -> Result<Vec<(u16, crate::packet::MacAddr, PathBuf)>, ReplayError> {
+fn captures(options: &Options) -> Result<Vec<Origin>, ReplayError> {
     let ports = &options.config.ports;
     let facts = rig::facts(&options.config);
     let place = |name: &str| ports.iter().position(|port| **port.name == *name);
@@ -257,14 +296,18 @@ fn captures(options: &Options) -> Result<Vec<(u16, crate::packet::MacAddr, PathB
             };
             fail(format!("there is no port {name:?}"), hint.as_str())
         })?;
-        Ok((place as u16, facts[place].mac, path.clone()))
+        Ok(Origin::new(place as u16, facts[place].mac, path.clone()))
     });
     captures.collect()
 }
 
 /// Gives every destination of the captures that has no route one over another port than it came in
 /// by; gives their number.
-fn auto_routes(config: &Config, arena: &Arena, router: &mut Router) -> Result<usize, ReplayError> {
+fn auto_routes(
+    config: &Config,
+    frames: Frames<'_>,
+    router: &mut Router,
+) -> Result<usize, ReplayError> {
     use crate::{
         packet::{ethernet::ethertype, ipv4},
         route::{
@@ -273,18 +316,17 @@ fn auto_routes(config: &Config, arena: &Arena, router: &mut Router) -> Result<us
         },
     };
     let mut wanted = std::collections::BTreeMap::new();
-    for entry in &arena.entries {
-        let frame = Arena::frame(&arena.bytes, entry);
+    frames.each(|port, frame| {
         let Some(&[a, b, c, d]) = frame.get(30..34).and_then(|dst| dst.first_chunk()) else {
-            continue;
+            return;
         };
         let dst = u32::from_be_bytes([a, b, c, d]);
         let is_ip = frame[12..14] == ethertype::IPV4.to_be_bytes();
         let plain = a != 0 && a != 127 && !ipv4::is_multicast(dst) && a < 240;
         if is_ip && plain && router.routes().fib().table().lookup(dst) == 0 {
-            wanted.entry(dst & 0xffff_ff00).or_insert(usize::from(entry.port));
+            wanted.entry(dst & 0xffff_ff00).or_insert(usize::from(port));
         }
-    }
+    })?;
     for (net, from) in &wanted {
         let to = (from + 1) % config.ports.len();
         let port = &config.ports[to];

@@ -11,8 +11,12 @@ use crate::{
     telemetry::{
         report::{BucketRow, NodeCost, Percentiles, PortReport, ReplayReport, RoundReport, ratio},
         tally::Tally,
+        words::time,
     },
 };
+
+/// The part of the time above which a wait for captures is told of.
+const WORTH_TELLING: f64 = 0.01;
 
 fn sum(stats: &[Arc<Stats>], of: impl Fn(&Stats) -> u64) -> u64 {
     stats.iter().map(|stats| of(stats)).sum()
@@ -99,6 +103,14 @@ pub(super) fn throughput(config: &Config, played: &Played) -> ReplayReport {
     report.unaccounted = played.unaccounted;
     let buckets = histogram(played);
     report.latency = Percentiles::from_buckets(buckets.iter().map(|row| (row.upto, row.packets)));
+    report.failed.clone_from(&played.failed);
+    report.waited_seconds = played.waited;
+    if played.waited > WORTH_TELLING * played.seconds {
+        let waited = time((played.waited * 1e9) as u64);
+        report.notes.push(format!(
+            "a worker waited {waited} for the captures: they were read slower than packets were forwarded"
+        ));
+    }
     if played.rounds.len() > 1 {
         let per_round = played.packets as f64 / played.rounds.len() as f64;
         let mut before = 0.0;
@@ -116,6 +128,7 @@ pub(super) fn lockstep(config: &Config, lockstep: &Lockstep, unaccounted: i64) -
     let mut report = common(config, &lockstep.rig, 0.0);
     report.cycles_per_packet = 0.0;
     report.unaccounted = unaccounted;
+    report.failed.clone_from(&lockstep.failed);
     report.commands.clone_from(&lockstep.said);
     report.notes.extend(lockstep.notes.iter().cloned());
     if lockstep.lost > 0 {

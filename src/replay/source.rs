@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use super::load::{Arena, Bytes, Entry};
+use super::{
+    feed::{Feed, Next},
+    load::Arena,
+};
 use crate::{
     dpdk::{cycles::rdtsc, prefetch::prefetch_at},
     graph::{Count, Cx, Frame, Input, Latency},
@@ -26,6 +29,8 @@ pub(super) struct Progress {
     pub(super) ended: AtomicU64,
     /// Packets given out.
     pub(super) given: AtomicU64,
+    /// Cycles in which there was nothing to give out because it had not been read yet.
+    pub(super) waited: AtomicU64,
     /// Packets that came while the worker had left too many untaken.
     pub(super) lost: AtomicU64,
     /// Nothing is left.
@@ -102,32 +107,31 @@ impl Arrivals {
 /// Plays frames round after round. On lines of its own, as is what it tells: workers have one each.
 #[repr(align(128))]
 pub(super) struct Source {
-    bytes: Arc<Bytes>,
-    entries: Vec<Entry>,
+    feed: Feed,
     /// By place in the configuration: number in DPDK, and interface.
     ports: Vec<(u16, u16)>,
     burst: usize,
     pace: Option<Pace>,
     start: u64,
-    rounds: u64,
-    round: u64,
+    round: usize,
+    /// Frames of the run that have been given out.
     at: usize,
     given: u64,
+    /// TSC when there was nothing to give out yet.
+    waits: Option<u64>,
     progress: Arc<Progress>,
 }
 
 impl Source {
     pub(super) fn new(
-        bytes: Arc<Bytes>,
-        entries: Vec<Entry>,
+        feed: Feed,
         ports: Vec<(u16, u16)>,
         burst: usize,
         pace: Option<Pace>,
-        rounds: u64,
         progress: Arc<Progress>,
     ) -> Self {
-        let (round, at, given, start) = (0, 0, 0, 0);
-        Self { bytes, entries, ports, burst, pace, start, rounds, round, at, given, progress }
+        let (round, at, given, start, waits) = (0, 0, 0, 0, None);
+        Self { feed, ports, burst, pace, start, round, at, given, waits, progress }
     }
 
     /// How many packets have come and are still to be taken; those that found no room are lost.
@@ -143,22 +147,37 @@ impl Source {
         waiting.min(pace.depth) as usize
     }
 
-    /// A round has ended, or there was nothing in it. False when it was the last one.
-    fn next_round(&mut self) -> bool {
-        if self.round == self.rounds {
-            return false;
+    /// Goes on to the next run of frames. False when there is none now.
+    #[cold]
+    fn next_run(&mut self) -> bool {
+        while self.at == self.feed.frames().1.len() {
+            let next = self.feed.advance();
+            self.at = 0;
+            if next == Next::Later {
+                self.waits.get_or_insert_with(rdtsc);
+                return false;
+            }
+            if let Some(since) = self.waits.take() {
+                let waited = self.progress.waited.load(Ordering::Relaxed) + rdtsc() - since;
+                self.progress.waited.store(waited, Ordering::Relaxed);
+            }
+            match next {
+                Next::Round => {
+                    if let Some(end) = self.progress.rounds.get(self.round) {
+                        end.store(rdtsc(), Ordering::Relaxed);
+                    }
+                    self.round += 1;
+                }
+                Next::End => {
+                    if !self.progress.finished.load(Ordering::Relaxed) {
+                        self.progress.ended.store(rdtsc(), Ordering::Relaxed);
+                        self.progress.finished.store(true, Ordering::Release);
+                    }
+                    return false;
+                }
+                Next::Frames | Next::Later => {}
+            }
         }
-        if let Some(end) = self.progress.rounds.get(self.round as usize) {
-            end.store(rdtsc(), Ordering::Relaxed);
-        }
-        self.round += 1;
-        if self.round == self.rounds || self.entries.is_empty() {
-            self.round = self.rounds;
-            self.progress.ended.store(rdtsc(), Ordering::Relaxed);
-            self.progress.finished.store(true, Ordering::Release);
-            return false;
-        }
-        self.at = 0;
         true
     }
 }
@@ -177,12 +196,13 @@ impl Input<Tables> for Source {
             self.start = rdtsc();
             self.progress.started.store(self.start, Ordering::Relaxed);
         }
-        if self.at == self.entries.len() && !self.next_round() {
+        if self.at == self.feed.frames().1.len() && !self.next_run() {
             return;
         }
         let waiting = self.waiting();
-        let entries = &self.entries[self.at..];
-        let entries = &entries[..entries.len().min(self.burst).min(waiting)];
+        let (run, entries) = self.feed.frames();
+        let entries = &entries[self.at..];
+        let (entries, behind) = entries.split_at(entries.len().min(self.burst).min(waiting));
         if entries.is_empty() {
             return;
         }
@@ -191,8 +211,8 @@ impl Input<Tables> for Source {
             return;
         }
         // A device would have written what comes next to the cache by the time it is taken.
-        let next = self.entries[self.at + entries.len()..].iter().take(entries.len());
-        next.for_each(|entry| prefetch_at(&self.bytes, entry.at as usize));
+        let next = behind.iter().take(entries.len());
+        next.for_each(|entry| prefetch_at(run, entry.at as usize));
         let (mut port, mut packets, mut bytes) = (entries[0].port, 0, 0);
         let count = |port: u16, packets: u64, bytes: u64| {
             let (_, iface) = self.ports[usize::from(port)];
@@ -205,7 +225,7 @@ impl Input<Tables> for Source {
                 count(port, packets, bytes);
                 (port, packets, bytes) = (entry.port, 0, 0);
             }
-            packet.fill(Arena::frame(&self.bytes, entry));
+            packet.fill(Arena::frame(run, entry));
             packet.set_port(self.ports[usize::from(entry.port)].0);
             packets += 1;
             bytes += u64::from(entry.len);

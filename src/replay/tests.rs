@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    load::Arena,
     lockstep::{Lockstep, Outlet},
     source,
     throughput::{Played, play},
@@ -36,6 +37,7 @@ mod nftables;
 mod queues;
 mod sets;
 mod six;
+mod streams;
 mod told;
 mod workers;
 

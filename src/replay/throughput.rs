@@ -12,9 +12,11 @@ use indicatif::ProgressBar;
 
 use super::{
     ReplayError, fail,
-    load::{Arena, Entry},
+    feed::Feed,
+    load::{Arena, Entry, Frames},
     rig::{Rig, owner},
     source::{Arrivals, Pace, Progress, Source},
+    stream::Stream,
 };
 use crate::{
     config::{Config, Spread},
@@ -60,6 +62,10 @@ pub(super) struct Played {
     pub(super) packets: u64,
     /// Packets that came faster than they were taken.
     pub(super) lost: u64,
+    /// The longest that a worker waited for frames to be read, in seconds.
+    pub(super) waited: f64,
+    /// Why captures could not be read to their ends, if they could not.
+    pub(super) failed: Option<String>,
     /// How long packets took since they came, where they came by themselves; by worker.
     pub(super) arrivals: Vec<Arc<Arrivals>>,
     pub(super) unaccounted: i64,
@@ -76,6 +82,27 @@ fn share(arena: &Arena, spread: Spread, workers: usize) -> Vec<Vec<Entry>> {
         shares[owner(spread, entry.port.into(), frame, workers)].push(*entry);
     }
     shares
+}
+
+/// What each worker plays, and the thread that reads it if there has to be one.
+fn feeds(
+    play: &Play<'_>,
+    frames: Frames<'_>,
+    cores: &[usize],
+) -> Result<(Vec<Feed>, Option<Stream>), ReplayError> {
+    let (spread, workers, rounds) = (play.config.workers.spread, play.workers, play.rounds);
+    match frames {
+        Frames::Kept(arena) => {
+            let shares = share(arena, spread, workers).into_iter();
+            let feed = |entries| Feed::kept(Arc::clone(&arena.bytes), entries, rounds);
+            Ok((shares.map(feed).collect(), None))
+        }
+        Frames::Streamed(origins) => {
+            let owner = move |port: u16, frame: &[u8]| owner(spread, port.into(), frame, workers);
+            let (stream, feeds) = Stream::start(origins, rounds, workers, cores, Box::new(owner))?;
+            Ok((feeds, Some(stream)))
+        }
+    }
 }
 
 /// What goes on beside the packets.
@@ -100,10 +127,10 @@ pub(super) trait Beside {
     }
 }
 
-/// Plays the frames of `arena` through a new router.
-pub(super) fn play(
+/// Plays frames through a new router.
+pub(super) fn play<'a>(
     play: &Play<'_>,
-    arena: &Arena,
+    frames: impl Into<Frames<'a>>,
     beside: &mut impl Beside,
 ) -> Result<Played, ReplayError> {
     let Play { config, pool, workers, leniency, rounds, pace, bar } = play;
@@ -113,16 +140,16 @@ pub(super) fn play(
     let clock = Clock::new(tsc_hz());
     let mut progress = Vec::new();
     let mut arrivals = Vec::new();
-    for entries in share(arena, config.workers.spread, *workers) {
+    let cores = setup::cores(config, *workers);
+    let (feeds, stream) = feeds(play, frames.into(), &cores)?;
+    for feed in feeds {
         let kept = (*rounds).min(ROUNDS_KEPT) as usize;
         progress.push(Progress::new(kept));
         let source = Source::new(
-            Arc::clone(&arena.bytes),
-            entries,
+            feed,
             rig.ports.clone(),
             usize::from(config.workers.burst),
             *pace,
-            *rounds,
             Arc::clone(&progress[progress.len() - 1]),
         );
         let mut sinks: Vec<_> = (0..rig.ports.len()).map(|place| beside.sink(place)).collect();
@@ -135,7 +162,6 @@ pub(super) fn play(
     }
 
     let done = Arc::new(AtomicBool::new(false));
-    let cores = setup::cores(config, *workers);
     let mut running = Vec::new();
     for (index, worker) in std::mem::take(&mut rig.workers).into_iter().enumerate() {
         let done = Arc::clone(&done);
@@ -178,6 +204,7 @@ pub(super) fn play(
     }
     bar.set_position(given());
     rig.crew.clear(&mut rig.router);
+    let failed = stream.and_then(Stream::finish);
 
     let start = progress.iter().map(|one| one.started.load(Ordering::Relaxed)).min().unwrap_or(0);
     let hz = tsc_hz().max(1) as f64;
@@ -186,11 +213,16 @@ pub(super) fn play(
         progress.iter().map(end).max().unwrap_or(start).saturating_sub(start) as f64 / hz
     };
     let kept = progress.first().map_or(0, |one| one.rounds.len());
+    // Rounds that did not come to their ends have none.
+    let kept = if failed.is_some() { 0 } else { kept };
+    let waited = progress.iter().map(|one| one.waited.load(Ordering::Relaxed)).max().unwrap_or(0);
     Ok(Played {
         seconds: last_end(&progress, start) as f64 / hz,
         rounds: (0..kept).map(ends).collect(),
         packets: given(),
         lost: progress.iter().map(|one| one.lost.load(Ordering::Relaxed)).sum(),
+        waited: waited as f64 / hz,
+        failed,
         arrivals,
         unaccounted: unaccounted(&rig.stats, &rig.router),
         rig,

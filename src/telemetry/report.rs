@@ -697,6 +697,8 @@ pub struct ReplayReport {
     pub gbps: f64,
     /// TSC cycles of workers for each packet.
     pub cycles_per_packet: f64,
+    /// The longest that a worker waited for captures to be read, in seconds.
+    pub waited_seconds: f64,
     /// Time that the captures span, in seconds.
     pub capture_seconds: f64,
     /// Packets given to ports.
@@ -736,6 +738,10 @@ pub struct ReplayReport {
     /// Things worth knowing, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Why captures could not be read to their ends, when they could not: what is told is true of what was
+    /// read before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 impl ReplayReport {

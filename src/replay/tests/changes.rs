@@ -33,6 +33,7 @@ fn four(batch: Option<IpBatch>, commands: Option<IpBatch>) -> Result<ReplayRepor
         captures: vec![("lan".into(), capture)],
         write: Some(dir.path().join("out")),
         repeat: 1,
+        preload_mib: 512,
         workers: None,
         strict_mac: true,
         strict_neighbours: true,
