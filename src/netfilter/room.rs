@@ -4,7 +4,7 @@
 //! - gives: memory that the kernel has found and cleared on the management core's time; a worker that writes to
 //!   it first would wait for a large page longer than for a thousand packets
 //! - costs: nothing while connections are not tracked; then the heads of all chains, and room for some
-//!   thousand connections more than there ever were
+//!   tens of thousands of connections more than there ever were
 //!
 //! A worker that makes connections faster than the management core looks finds its pages itself.
 

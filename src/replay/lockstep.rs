@@ -9,7 +9,6 @@ use std::{
     cell::RefCell,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use indicatif::ProgressBar;
@@ -21,7 +20,7 @@ use super::{
     feed::{Feed, Next},
     load::{Arena, Facts, Frames},
     rig::Rig,
-    stream::Stream,
+    stream::{REST, Stream},
     throughput::Beside,
 };
 use crate::{
@@ -44,8 +43,6 @@ use crate::{
 pub(super) const START: Nanos = 1_000_000_000;
 /// Between two rounds of a capture.
 const GAP: Nanos = 1_000_000;
-/// Between two looks for frames that are still to be read.
-const REST: Duration = Duration::from_micros(100);
 
 /// The frame that a worker receives next.
 type Slot = Arc<Mutex<Option<Packet>>>;

@@ -36,7 +36,7 @@ const AHEAD: usize = 128;
 /// Chunks beside these for each worker: one that it plays, and one that is being filled.
 const EACH: usize = 2;
 /// Between two looks for a chunk that was played: a small part of what is read ahead, at any speed.
-const REST: Duration = Duration::from_micros(100);
+pub(super) const REST: Duration = Duration::from_micros(100);
 
 /// What ends with a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
