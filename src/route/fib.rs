@@ -5,6 +5,9 @@
 //! route it came from, so that a change knows which entries are its own. The default route is
 //! kept apart: changing it is one store.
 //!
+//! What the root holds stands once more, in half the memory and without lengths, where a look-up reads it:
+//! twice as many destinations share a cache line, and half as many pages a processor's nearest TLB.
+//!
 //! One writer, any number of readers, no locks: a group is complete before the root points to it,
 //! and a freed group is filled anew only when no reader can hold it.
 //!
@@ -13,9 +16,10 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU16, AtomicU32, Ordering},
 };
 
+use bytemuck::Zeroable;
 use thiserror::Error;
 
 use crate::{
@@ -28,6 +32,10 @@ const VALUE: u32 = 0x00ff_ffff;
 const GROUP: usize = 256;
 /// Prefix length of an entry, in bits 24 to 30; a root entry that is all zero has no route.
 const DEPTH_SHIFT: u32 = 24;
+/// In the short form of an entry: it takes more than 16 bits, so ask the root.
+const ASK: u16 = 0x7fff;
+/// In the short form of an entry: the lower bits are the number of a group.
+const GROUPED: u16 = 1 << 15;
 
 /// Largest value that the table can hold.
 pub const MAX_VALUE: u32 = VALUE;
@@ -40,9 +48,29 @@ const fn depth(entry: u32) -> u8 {
     (entry >> DEPTH_SHIFT & 0x7f) as u8
 }
 
+/// An entry of the root in 16 bits.
+const fn short(entry: u32) -> u16 {
+    let (what, grouped) = (entry & VALUE, entry & EXTENDED != 0);
+    let most = if grouped { GROUPED } else { ASK };
+    if what >= most as u32 {
+        return ASK;
+    }
+    what as u16 | if grouped { GROUPED } else { 0 }
+}
+
+/// An entry for each value of the first 24 bits.
+type Root<T> = Box<[T; 1 << 24]>;
+
+fn empty<T: Zeroable>() -> Root<T> {
+    let Ok(root) = pages::zeroed(1 << 24).try_into() else { unreachable!("as long as asked for") };
+    root
+}
+
 /// What readers hold.
 pub struct Fib4 {
-    root: Box<[AtomicU32]>,
+    /// The root in its short form; set after it.
+    near: Root<AtomicU16>,
+    root: Root<AtomicU32>,
     groups: Box<[AtomicU32]>,
     default: AtomicU32,
 }
@@ -61,71 +89,84 @@ pub struct FibFull {
 impl Fib4 {
     fn new(groups: u32) -> Self {
         Self {
-            root: pages::zeroed(1 << 24),
+            near: empty(),
+            root: empty(),
             groups: pages::zeroed(groups as usize * GROUP),
             default: AtomicU32::new(0),
         }
     }
 
     #[inline(always)]
-    fn second(&self, first: u32, dst: u32) -> u32 {
-        let at = (first & VALUE) as usize * GROUP + (dst & 0xff) as usize;
+    fn second(&self, group: u32, dst: u32) -> u32 {
+        let at = (group & VALUE) as usize * GROUP + (dst & 0xff) as usize;
         self.groups.get(at).map_or(0, |entry| entry.load(Ordering::Acquire))
     }
 
     #[inline(always)]
-    fn finish(entry: u32, default: u32) -> u32 {
-        if entry == 0 { default } else { entry & VALUE }
+    fn first(&self, dst: u32) -> u32 {
+        self.near[(dst >> 8) as usize].load(Ordering::Acquire).into()
+    }
+
+    /// The entry for `dst`, as the root has it.
+    fn whole(&self, dst: u32) -> u32 {
+        let found = self.root[(dst >> 8) as usize].load(Ordering::Acquire);
+        if found & EXTENDED != 0 { self.second(found, dst) } else { found }
+    }
+
+    /// The value for `dst` where the short form, as [`Fib4::first`] gives it, does not hold it.
+    #[inline(always)]
+    fn beyond(&self, first: u32, dst: u32) -> u32 {
+        let grouped = first & u32::from(GROUPED) != 0;
+        let found =
+            if grouped { self.second(first & u32::from(!GROUPED), dst) } else { self.whole(dst) };
+        found & VALUE
     }
 
     /// Value of the longest route that covers `dst`, or 0.
     #[inline]
     pub fn lookup(&self, dst: u32) -> u32 {
-        let mut found = self.root[(dst >> 8) as usize].load(Ordering::Acquire);
-        if found & EXTENDED != 0 {
-            found = self.second(found, dst);
+        let mut found = self.first(dst);
+        if found >= u32::from(ASK) {
+            found = self.beyond(found, dst);
         }
-        Self::finish(found, self.default.load(Ordering::Acquire))
+        if found == 0 { self.default.load(Ordering::Acquire) } else { found }
     }
 
     /// Value of the longest route that covers `dst`, or 0, and its length.
     pub fn lookup_with_len(&self, dst: u32) -> (u32, u8) {
-        let mut found = self.root[(dst >> 8) as usize].load(Ordering::Acquire);
-        if found & EXTENDED != 0 {
-            found = self.second(found, dst);
-        }
+        let found = self.whole(dst);
         if found == 0 {
             return (self.default.load(Ordering::Acquire), 0);
         }
         (found & VALUE, depth(found))
     }
 
-    /// Asks for the line of the root that a look-up of `dst` reads.
+    /// Asks for the line that a look-up of `dst` reads first.
     #[inline(always)]
     pub fn ask(&self, dst: u32) {
-        prefetch_at(&self.root, (dst >> 8) as usize);
+        prefetch_at(self.near.as_slice(), (dst >> 8) as usize);
     }
 
     /// Looks all of `dst` up; `found` is as long as `dst`.
     #[inline]
     pub fn lookup_batch(&self, dst: &[u32], found: &mut [u32]) {
         let default = self.default.load(Ordering::Acquire);
-        let mut extended = 0;
+        let mut most = 0;
         // Independent loads one after the other, so that their misses overlap.
         for (dst, found) in dst.iter().zip(found.iter_mut()) {
-            let first = self.root[(*dst >> 8) as usize].load(Ordering::Acquire);
-            extended |= first;
+            let first = self.first(*dst);
+            most = most.max(first);
             *found = first;
         }
-        if extended & EXTENDED != 0 {
+        if most >= u32::from(ASK) {
             for (dst, found) in dst.iter().zip(found.iter_mut()) {
-                if *found & EXTENDED != 0 {
-                    *found = self.second(*found, *dst);
+                if *found >= u32::from(ASK) {
+                    *found = self.beyond(*found, *dst);
                 }
             }
         }
         for found in found.iter_mut() {
-            *found = Self::finish(*found, default);
+            *found = if *found == 0 { default } else { *found };
         }
     }
 }
@@ -165,9 +206,9 @@ impl Fib4Writer {
 
     /// Groups in use, and bytes that the table has touched at most.
     pub fn usage(&self) -> (u64, u64) {
-        let root = self.fib.root.len() as u64;
-        let entries = root + u64::from(self.next) * GROUP as u64;
-        (u64::from(self.groups()), entries * size_of::<u32>() as u64)
+        let (near, root) = (size_of_val(&*self.fib.near), size_of_val(&*self.fib.root));
+        let groups = u64::from(self.next) * (GROUP * size_of::<u32>()) as u64;
+        (u64::from(self.groups()), (near + root) as u64 + groups)
     }
 
     fn take_group(&mut self) -> Option<u32> {
@@ -184,6 +225,12 @@ impl Fib4Writer {
         &self.fib.groups[group as usize * GROUP..][..GROUP]
     }
 
+    /// Sets an entry of the root.
+    fn set(&self, slot: usize, entry: u32) {
+        self.fib.root[slot].store(entry, Ordering::Release);
+        self.fib.near[slot].store(short(entry), Ordering::Release);
+    }
+
     /// The group below a root entry, made if there is none.
     fn extend(&mut self, slot: usize) -> Result<u32, FibFull> {
         let first = self.fib.root[slot].load(Ordering::Relaxed);
@@ -194,7 +241,7 @@ impl Fib4Writer {
         for entry in self.group(group) {
             entry.store(first, Ordering::Relaxed);
         }
-        self.fib.root[slot].store(EXTENDED | group, Ordering::Release);
+        self.set(slot, EXTENDED | group);
         Ok(group)
     }
 
@@ -242,12 +289,15 @@ impl Fib4Writer {
             }
             return;
         }
-        for slot in &self.fib.root[first..][..1 << (24 - len)] {
-            let old = slot.load(Ordering::Relaxed);
-            if old & EXTENDED == 0 {
-                store(slot);
-            } else {
+        for (slot, old) in self.fib.root.iter().enumerate().skip(first).take(1 << (24 - len)) {
+            let old = old.load(Ordering::Relaxed);
+            if old & EXTENDED != 0 {
                 self.group(old & VALUE).iter().for_each(store);
+                continue;
+            }
+            let new = change(old);
+            if new != old {
+                self.set(slot, new);
             }
         }
     }
@@ -263,7 +313,7 @@ impl Fib4Writer {
         let uniform =
             depth(value) <= 24 && group.iter().all(|e| e.load(Ordering::Relaxed) == value);
         if uniform {
-            self.fib.root[slot].store(value, Ordering::Release);
+            self.set(slot, value);
             self.unlinked.push(first & VALUE);
         }
     }
@@ -356,7 +406,8 @@ mod tests {
                         | u32::from(low & 0xc3);
                     let prefix = mask(0x0a00_0000 + spread, len);
                     if add {
-                        let value = number as u32 + 1;
+                        // Those that take 16 bits, and those that do not.
+                        let value = [number as u32 + 1, 0x7ff0 + number as u32, VALUE][number % 3];
                         if writer.insert(prefix, len, value).is_ok() {
                             plain.0.insert((len, prefix), value);
                         }
@@ -369,6 +420,8 @@ mod tests {
                 }
                 assert_equal(writer.table(), &plain, steps.len() as u32);
                 for (len, prefix) in plain.0.keys().copied().collect::<Vec<_>>() {
+                    let (value, found) = writer.table().lookup_with_len(prefix);
+                    assert_eq!(Some((found, value)), plain.cover(prefix, 33), "{prefix:08x}");
                     plain.0.remove(&(len, prefix));
                     writer.remove(prefix, len, plain.cover(prefix, len));
                 }
@@ -386,6 +439,19 @@ mod tests {
         assert_eq!(writer.table().lookup(0x0b00_0001), 0);
         assert!(writer.insert(0x0b00_0000, 24, 3).is_ok());
         assert_eq!(writer.table().lookup(0x0b00_0001), 3);
+    }
+
+    #[test]
+    fn groups_of_any_number_are_found() {
+        let mut writer = Fib4Writer::new(u32::from(GROUPED) + 2);
+        let base = |group: u32| 0x0a00_0000 + (group << 8);
+        for group in 0..writer.limit {
+            assert_eq!(writer.insert(base(group), 25, group + 1), Ok(()));
+        }
+        for group in 0..writer.limit {
+            assert_eq!(writer.table().lookup(base(group) + 0x7f), group + 1);
+            assert_eq!(writer.table().lookup(base(group) + 0x80), 0);
+        }
     }
 
     #[test]
