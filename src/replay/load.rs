@@ -42,7 +42,7 @@ impl Arena {
     /// Frames of the first port, a microsecond apart.
     pub(super) fn of(frames: &[Vec<u8>]) -> Self {
         let all = frames.iter().map(|frame| frame.len() as u64).sum();
-        let Keeping { mut bytes, mut entries } = Keeping::new(all);
+        let Keeping { mut bytes, mut entries } = Keeping::new(all, frames.len() as u64);
         for (number, frame) in frames.iter().enumerate() {
             let (at, len) = (bytes.len() as u64, frame.len() as u32);
             bytes.extend_from_slice(frame);
@@ -105,6 +105,8 @@ impl<'a> From<&'a Arena> for Frames<'a> {
     }
 }
 
+/// What a frame takes in a file, from the smallest on.
+const LEAST: u64 = 60 + 16;
 /// What an entry takes beside the frame's bytes.
 const ENTRY: u64 = size_of::<Entry>() as u64;
 
@@ -115,11 +117,14 @@ struct Keeping {
 }
 
 impl Keeping {
-    /// With room for files of so many bytes, in large pages.
-    fn new(len: u64) -> Self {
-        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
-        pages::prefer_large(bytes.spare_capacity_mut());
-        Self { bytes, entries: Vec::new() }
+    /// With room for so many bytes and frames, in large pages.
+    fn new(len: u64, frames: u64) -> Self {
+        fn room<T>(items: u64) -> Vec<T> {
+            let mut room = Vec::with_capacity(usize::try_from(items).unwrap_or(0));
+            pages::prefer_large(room.spare_capacity_mut());
+            room
+        }
+        Self { bytes: room(len), entries: room(frames) }
     }
 
     fn add(&mut self, reader: &Reader) {
@@ -154,7 +159,7 @@ impl Loaded {
         let lens: Vec<_> = origins.iter().map(|origin| file_len(&origin.path)).collect();
         let again = lens.iter().all(Option::is_some);
         let len = lens.iter().flatten().sum::<u64>();
-        let mut keeping = (!again || len <= most).then(|| Keeping::new(len));
+        let mut keeping = (!again || len <= most).then(|| Keeping::new(len, len / LEAST));
         let (mut facts, mut readers) = (Facts::NONE, Vec::new());
         for origin in &mut origins {
             let mut reader = Reader::open(origin).map_err(|error| {

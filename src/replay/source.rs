@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::{
     feed::{Feed, Next},
-    load::Arena,
+    load::{Arena, Entry},
 };
 use crate::{
     dpdk::{cycles::rdtsc, prefetch::prefetch_at},
@@ -69,6 +69,9 @@ pub(super) struct Arrivals {
     pub(super) latency: Latency,
 }
 
+/// How many packets before its turn a packet is asked for.
+const AHEAD: usize = 64;
+const ENTRIES_A_LINE: usize = 64 / size_of::<Entry>();
 /// Packets that are looked at as one: as the first of them.
 const TOGETHER: usize = 8;
 
@@ -201,8 +204,8 @@ impl Input<Tables> for Source {
         }
         let waiting = self.waiting();
         let (run, entries) = self.feed.frames();
-        let entries = &entries[self.at..];
-        let (entries, behind) = entries.split_at(entries.len().min(self.burst).min(waiting));
+        let left = &entries[self.at..];
+        let entries = &left[..left.len().min(self.burst).min(waiting)];
         if entries.is_empty() {
             return;
         }
@@ -210,9 +213,6 @@ impl Input<Tables> for Source {
         if !cx.pool.alloc_bulk(frame, entries.len()) {
             return;
         }
-        // A device would have written what comes next to the cache by the time it is taken.
-        let next = behind.iter().take(entries.len());
-        next.for_each(|entry| prefetch_at(run, entry.at as usize));
         let (mut port, mut packets, mut bytes) = (entries[0].port, 0, 0);
         let count = |port: u16, packets: u64, bytes: u64| {
             let (_, iface) = self.ports[usize::from(port)];
@@ -220,7 +220,14 @@ impl Input<Tables> for Source {
             counts.rx_packets.add(packets);
             counts.rx_bytes.add(bytes);
         };
+        // A device would have written what comes to the cache by the time it is taken. Lines are asked for one
+        // by one, as a processor waits for few at once, and frames mostly lie in their order.
+        let coming = left.get(AHEAD).map_or(0, |coming| coming.at.wrapping_sub(entries[0].at));
+        for place in (0..entries.len()).step_by(ENTRIES_A_LINE) {
+            prefetch_at(left, 2 * AHEAD + place);
+        }
         for (packet, entry) in frame.iter_mut().zip(entries) {
+            prefetch_at(run, entry.at.wrapping_add(coming) as usize);
             if entry.port != port {
                 count(port, packets, bytes);
                 (port, packets, bytes) = (entry.port, 0, 0);
