@@ -23,11 +23,14 @@
 //! - obeys: RFC 1812 section 5.2.4.3 (longest match)
 //! - costs: 64 bytes a node of the first two kinds, 1 KiB one of the third (`benches/fib.rs`)
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    hint::select_unpredictable,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use super::fib::FibFull;
 use crate::{
-    dpdk::{pages, prefetch::prefetch},
+    dpdk::{pages, prefetch::prefetch_at},
     publish::{Epoch, Retired},
 };
 
@@ -85,9 +88,10 @@ const fn level_of(link: u32) -> usize {
     (link >> LEN_SHIFT & 0xf) as usize
 }
 
+/// Read where it lies, of which the last byte comes first.
 #[inline(always)]
-fn octet(key: u128, level: usize) -> u8 {
-    key.to_be_bytes()[level & 15]
+fn octet(key: &u128, level: usize) -> u8 {
+    bytemuck::bytes_of(key)[15 - (level & 15)]
 }
 
 fn mask(len: u8) -> u128 {
@@ -97,7 +101,7 @@ fn mask(len: u8) -> u128 {
 /// Octets of a node that a route of `len` bits takes, which ends in it.
 fn span(key: u128, level: usize, len: u8) -> std::ops::Range<usize> {
     let width = 1_usize << (8 * (level + 1) - usize::from(len));
-    let first = usize::from(octet(key, level)) & !(width - 1);
+    let first = usize::from(octet(&key, level)) & !(width - 1);
     first..first + width
 }
 
@@ -131,13 +135,13 @@ impl Cells {
 
     /// What `key` finds below a link to a shortcut.
     #[inline(always)]
-    fn past_shortcut(&self, link: u32, key: u128) -> u32 {
+    fn past_shortcut(&self, link: u32, key: &u128) -> u32 {
         let Some(cell) = self.cell(link) else { return 0 };
-        let differ = (wide(cell, 0) ^ key) & wide(cell, MASK);
+        let differ = (wide(cell, 0) ^ *key) & wide(cell, MASK);
         // Both are read, so that nothing has to be guessed.
         let within = cell[WITHIN].load(Ordering::Acquire);
         let outside = cell[OUTSIDE].load(Ordering::Acquire);
-        std::hint::select_unpredictable(differ == 0, within, outside)
+        select_unpredictable(differ == 0, within, outside)
     }
 
     /// The run that an octet is in: so many runs end before it.
@@ -158,16 +162,21 @@ impl Cells {
     }
 
     #[inline(always)]
-    fn past_runs(&self, link: u32, key: u128) -> u32 {
+    fn past_runs(&self, link: u32, key: &u128) -> u32 {
         let Some(cell) = self.cell(link) else { return 0 };
         let run = Self::run(cell, octet(key, level_of(link)));
         cell.get(ENDS + run).map_or(0, |entry| entry.load(Ordering::Acquire))
     }
 
+    /// Where among the groups the entry of `key` is, in a node of 256.
     #[inline(always)]
-    fn past_all(&self, link: u32, key: u128) -> u32 {
-        let at = value_of(link) as usize * GROUP + usize::from(octet(key, level_of(link)));
-        self.groups.get(at).map_or(0, |entry| entry.load(Ordering::Acquire))
+    fn place(link: u32, key: &u128) -> usize {
+        value_of(link) as usize * GROUP + usize::from(octet(key, level_of(link)))
+    }
+
+    #[inline(always)]
+    fn past_all(&self, link: u32, key: &u128) -> u32 {
+        self.groups.get(Self::place(link, key)).map_or(0, |entry| entry.load(Ordering::Acquire))
     }
 
     /// What `key` finds from an entry on: an entry without link.
@@ -175,9 +184,9 @@ impl Cells {
     pub(super) fn follow(&self, mut entry: u32, key: u128) -> u32 {
         while is_link(entry) {
             entry = match entry & KIND {
-                SHORTCUT => self.past_shortcut(entry, key),
-                RUNS => self.past_runs(entry, key),
-                _ => self.past_all(entry, key),
+                SHORTCUT => self.past_shortcut(entry, &key),
+                RUNS => self.past_runs(entry, &key),
+                _ => self.past_all(entry, &key),
             };
         }
         entry
@@ -208,8 +217,8 @@ impl Cells {
 
     fn follow_lanes(&self, keys: &[u128], entries: &mut [u32]) {
         let mut waiting = Waiting { cells: self, lanes: [[0; LANES]; KINDS], count: [0; KINDS] };
-        for (lane, entry) in entries.iter().enumerate() {
-            waiting.push(lane as u8, *entry);
+        for (lane, (entry, key)) in entries.iter().zip(keys).enumerate() {
+            waiting.push(lane as u8, *entry, key);
         }
         while waiting.any() {
             waiting.pass::<{ kind_at(SHORTCUT) }>(keys, entries, |at, key| {
@@ -305,13 +314,14 @@ impl Waiting<'_> {
     /// Without a branch, which a processor would guess wrong. The node is asked for: by the time that it is
     /// looked at, the others of its kind have been.
     #[inline(always)]
-    fn push(&mut self, lane: u8, entry: u32) {
+    fn push(&mut self, lane: u8, entry: u32, key: &u128) {
         let kind = kind_at(entry) % KINDS;
-        let small = matches!(entry & KIND, SHORTCUT | RUNS);
-        let cell = std::hint::select_unpredictable(small, value_of(entry) as usize, 0);
-        if let Some(word) = self.cells.words.get(self.cells.first + cell * CELL) {
-            prefetch(word);
-        }
+        let (cells, all) = (self.cells, entry & KIND == ALL);
+        // Of a value nothing is read any more: it asks for the first cell, which is at hand.
+        let cell = select_unpredictable(is_link(entry), value_of(entry) as usize, 0);
+        let table = select_unpredictable(all, &*cells.groups, &*cells.words);
+        let place = Cells::place(entry, key);
+        prefetch_at(table, select_unpredictable(all, place, cells.first + cell * CELL));
         self.lanes[kind][usize::from(self.count[kind]) % LANES] = lane;
         self.count[kind] = self.count[kind].wrapping_add(1);
     }
@@ -326,14 +336,14 @@ impl Waiting<'_> {
         &mut self,
         keys: &[u128],
         entries: &mut [u32],
-        step: impl Fn(u32, u128) -> u32,
+        step: impl Fn(u32, &u128) -> u32,
     ) {
         let (lanes, count) = (self.lanes[AT], usize::from(std::mem::take(&mut self.count[AT])));
         for lane in &lanes[..count.min(LANES)] {
             let place = usize::from(*lane);
             if let (Some(key), Some(entry)) = (keys.get(place), entries.get_mut(place)) {
-                *entry = step(*entry, *key);
-                self.push(*lane, *entry);
+                *entry = step(*entry, key);
+                self.push(*lane, *entry, key);
             }
         }
     }
@@ -525,7 +535,7 @@ impl CellsWriter {
                 let rule = |old| if len_of(old) <= len { new } else { old };
                 return self.rewrite(cells, slot, (key, len), &rule);
             }
-            let at = octet(key, level);
+            let at = octet(&key, level);
             let Some(below) = cells.slot(found, at) else { return Ok(()) };
             let next = below.load(Ordering::Relaxed);
             if is_link(next) || found & KIND == ALL {
@@ -559,9 +569,9 @@ impl CellsWriter {
         let at = same.min(last).min(ends).max(level);
         let mut all = [old.outside; GROUP];
         if at < ends {
-            all[usize::from(octet(old.key, at))] = found;
+            all[usize::from(octet(&old.key, at))] = found;
         } else if is_link(old.within) {
-            all[usize::from(octet(old.key, at))] = old.within;
+            all[usize::from(octet(&old.key, at))] = old.within;
         } else {
             all[span(old.key, at, old.len)].fill(old.within);
         }
@@ -660,7 +670,7 @@ impl CellsWriter {
                 let _ = self.rewrite(cells, slot, (key, len), &rule);
                 break;
             }
-            let Some(below) = cells.slot(found, octet(key, level_of(found))) else { break };
+            let Some(below) = cells.slot(found, octet(&key, level_of(found))) else { break };
             slot = below;
         }
         while let Some(slot) = path.pop() {
