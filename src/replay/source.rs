@@ -45,6 +45,13 @@ impl Progress {
         let rounds = (0..rounds).map(|_| AtomicU64::new(0)).collect();
         Arc::new(Self { rounds, ..Self::default() })
     }
+
+    /// Packets a tick of the TSC, from the first to the end of the last round.
+    pub(super) fn rate(&self) -> f64 {
+        let took =
+            self.ended.load(Ordering::Relaxed) as f64 - self.started.load(Ordering::Relaxed) as f64;
+        if took > 0.0 { self.given.load(Ordering::Relaxed) as f64 / took } else { 0.0 }
+    }
 }
 
 /// Packets that come by themselves, whether somebody takes them or not.

@@ -25,7 +25,7 @@ use crate::{
         synth,
     },
     setup::{self, Leniency},
-    telemetry::report::{BenchReport, BenchRow, BucketRow, ReplayReport},
+    telemetry::report::{BenchReport, BenchRow, BucketRow, ReplayReport, ratio},
 };
 
 mod host;
@@ -202,7 +202,11 @@ impl<'a> Case<'a> {
         let play = Play { config, pool, workers, leniency, rounds, pace, bar: bar.clone() };
         let played = throughput::play(&play, arena, &mut Routes(options))?;
         bar.finish_and_clear();
-        let report = report::throughput(config, &played);
+        let mut report = report::throughput(config, &played);
+        // What the workers forward while all of them have something to forward.
+        let busy = ratio(played.rate * played.seconds, played.packets as f64);
+        report.mpps *= busy;
+        report.gbps *= busy;
         Ok(Trial { lost: played.lost, histogram: report::histogram(&played), report })
     }
 

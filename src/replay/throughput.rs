@@ -56,6 +56,8 @@ pub(super) struct Played {
     pub(super) rig: Rig,
     /// From the first packet to the end of the last round, in seconds.
     pub(super) seconds: f64,
+    /// Packets a second: the sum of what each worker took until its own end, as flows do not divide evenly.
+    pub(super) rate: f64,
     /// Ends of rounds, in seconds since the first packet.
     pub(super) rounds: Vec<f64>,
     /// Packets in.
@@ -217,6 +219,7 @@ pub(super) fn play<'a>(
     let kept = if failed.is_some() { 0 } else { kept };
     let waited = progress.iter().map(|one| one.waited.load(Ordering::Relaxed)).max().unwrap_or(0);
     Ok(Played {
+        rate: progress.iter().map(|one| one.rate()).sum::<f64>() * hz,
         seconds: last_end(&progress, start) as f64 / hz,
         rounds: (0..kept).map(ends).collect(),
         packets: given(),
