@@ -12,6 +12,7 @@ use clap::Args;
 
 use super::{Failed, config_or_default, print, print_json, report as text};
 use crate::{
+    packet::generate::Popularity,
     replay,
     telemetry::{page, report::FactRow},
 };
@@ -27,6 +28,9 @@ pub(super) struct BenchArgs {
     /// Distinct flows.
     #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     flows: u32,
+    /// Flows by chance instead of in turn, that at rank n as often as 1/n^S (Zipf's law).
+    #[arg(long, value_name = "S", value_parser = zipf)]
+    zipf: Option<Popularity>,
     /// So many routes of a synthetic Internet table beside the configuration's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
     routes: Option<u32>,
@@ -79,6 +83,15 @@ fn size(text: &str) -> Result<replay::Size, String> {
     }
 }
 
+fn zipf(text: &str) -> Result<Popularity, String> {
+    match text.parse::<f64>() {
+        Ok(exponent) if (0.01..=5.0).contains(&exponent) => {
+            Ok(Popularity::Zipf((exponent * 100.0).round() as u16))
+        }
+        _ => Err("write an exponent from 0.01 to 5".into()),
+    }
+}
+
 fn trial(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
@@ -95,6 +108,7 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode, Failed> {
         tables: args.tables,
         sizes: args.sizes,
         flows: args.flows,
+        popularity: args.zipf.unwrap_or_default(),
         routes: args.routes,
         workers: args.workers,
         packets: args.packets,
@@ -178,4 +192,18 @@ impl Drop for Output<'_> {
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failed {
     Failed::new(format!("cannot write {}: {error}", path.display()), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponents_of_zipf_are_positive_and_small() {
+        assert_eq!(zipf("1"), Ok(Popularity::Zipf(100)));
+        assert_eq!(zipf("0.85"), Ok(Popularity::Zipf(85)));
+        for bad in ["0", "-1", "5.1", "nan", "inf", "", "one"] {
+            assert!(zipf(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -155,13 +155,26 @@ pub enum Transport {
     Tcp,
 }
 
+/// How often each flow has a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Popularity {
+    /// They take turns.
+    #[default]
+    Equal,
+    /// By chance, the first most often: the flow at rank n as often as 1/n^s (Zipf's law), with s in
+    /// hundredths.
+    Zipf(u16),
+}
+
 /// What traffic is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrafficSpec {
     /// How long frames are.
     pub sizes: Sizes,
-    /// How many flows take turns.
+    /// How many flows there are.
     pub flows: u32,
+    /// Which of them a packet is of.
+    pub popularity: Popularity,
     /// What chance starts from.
     pub seed: u64,
     /// Where packets come from; flows take these in turn.
@@ -184,6 +197,7 @@ impl Default for TrafficSpec {
         Self {
             sizes: Sizes::Fixed(64),
             flows: 64,
+            popularity: Popularity::Equal,
             seed: 1,
             src: half(18).into(),
             dst: half(19).into(),
@@ -250,7 +264,11 @@ impl TrafficSpec {
             return Err(BadSpec::TooManyFlows { flows: self.flows, most });
         }
         let order = Random::new(self.seed);
-        Ok(Traffic { spec: self, sent: 0, order, imix: IMIX })
+        let ranks = match self.popularity {
+            Popularity::Equal => Vec::new(),
+            Popularity::Zipf(hundredths) => ranks(self.flows, f64::from(hundredths) / 100.0),
+        };
+        Ok(Traffic { spec: self, sent: 0, order, imix: IMIX, ranks })
     }
 
     /// The ends of a flow; two flows of one spec never have the same.
@@ -264,7 +282,21 @@ impl TrafficSpec {
     }
 }
 
-/// Frames without end; flows take turns, and each frame's payload starts with its number.
+/// For each flow what is below 1 for it and those before it, of the law of Zipf.
+fn ranks(flows: u32, exponent: f64) -> Vec<f64> {
+    let weights = (1..=flows).map(|rank| f64::from(rank).powf(-exponent));
+    let mut sum = 0.0;
+    let mut ranks: Vec<f64> = weights
+        .map(|weight| {
+            sum += weight;
+            sum
+        })
+        .collect();
+    ranks.iter_mut().for_each(|rank| *rank /= sum);
+    ranks
+}
+
+/// Frames without end; each frame's payload starts with its number.
 #[derive(Debug, Clone)]
 pub struct Traffic {
     spec: TrafficSpec,
@@ -272,9 +304,22 @@ pub struct Traffic {
     order: Random,
     /// The order of the sizes of the twelve frames at hand.
     imix: [u16; 12],
+    /// Where chance finds each flow; empty when they take turns.
+    ranks: Vec<f64>,
 }
 
 impl Traffic {
+    /// The flow of a frame.
+    fn flow(&mut self, number: u64) -> u32 {
+        let flows = self.spec.flows;
+        if self.ranks.is_empty() {
+            return (number % u64::from(flows)) as u32;
+        }
+        // As many bits as a number from 0 to 1 has.
+        let chance = (self.order.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+        (self.ranks.partition_point(|rank| *rank <= chance) as u32).min(flows - 1)
+    }
+
     /// Makes the next frame in `frame`, whose former contents are lost and whose room is reused.
     pub fn next_into(&mut self, frame: &mut Vec<u8>) {
         let number = self.sent;
@@ -289,7 +334,7 @@ impl Traffic {
                 self.imix[turn]
             }
         };
-        let flow = (number % u64::from(self.spec.flows)) as u32;
+        let flow = self.flow(number);
         // A spec was proved to have addresses before there was traffic of it.
         let Some((src, src_port, dst, dst_port)) = self.spec.ends(flow) else {
             return;
@@ -323,7 +368,7 @@ mod tests {
     use super::*;
     use crate::packet::ipv4::{Ipv4View, protocol};
     use crate::packet::udp::UdpView;
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
 
     fn ends(frame: &[u8]) -> (Ipv4Addr, Ipv4Addr, u16, u16) {
         let ip = Ipv4View::new_checked(&frame[14..]).unwrap();
@@ -348,6 +393,26 @@ mod tests {
         assert_eq!(random.next_u64(), 6_457_827_717_110_365_317);
         assert_eq!(random.next_u64(), 3_203_168_211_198_807_973);
         assert_eq!(Random::new(1).below(0), 0);
+    }
+
+    #[test]
+    fn flows_are_as_frequent_as_zipf_has_them() {
+        let popularity = Popularity::Zipf(100);
+        let spec = TrafficSpec { flows: 100, popularity, ..TrafficSpec::default() };
+        let mut counts = HashMap::new();
+        let packets = 50_000;
+        for frame in spec.traffic().unwrap().take(packets) {
+            *counts.entry(ends(&frame)).or_insert(0_u32) += 1;
+        }
+        let mut counts: Vec<_> = counts.into_values().map(f64::from).collect();
+        counts.sort_by(|one, other| other.total_cmp(one));
+        assert_eq!(counts.len(), 100);
+        // The sum of 1/n up to 100.
+        let most = packets as f64 / 5.187_377;
+        for (rank, least) in [(1, 0.97), (2, 0.95), (10, 0.9)] {
+            let share = counts[rank - 1] * rank as f64 / most;
+            assert!((least..2.0 - least).contains(&share), "rank {rank}: {share}");
+        }
     }
 
     #[test]

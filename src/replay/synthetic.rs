@@ -17,7 +17,7 @@ use crate::{
     dpdk::{eal::tsc_hz, mempool::Pool},
     packet::{
         MacAddr,
-        generate::{Addresses, Random, Sizes, TrafficSpec},
+        generate::{Addresses, Popularity, Random, Sizes, TrafficSpec},
     },
     route::{
         control::Verb,
@@ -50,6 +50,8 @@ pub struct BenchOptions {
     pub sizes: Vec<Size>,
     /// Distinct flows.
     pub flows: u32,
+    /// How often each has a packet.
+    pub popularity: Popularity,
     /// Synthetic routes in place of the configuration's.
     pub routes: Option<u32>,
     /// Rules of policy routing.
@@ -76,6 +78,8 @@ pub struct BenchOptions {
 
 /// Frames that are kept in memory; they are played in rounds.
 const FEWEST_FRAMES: u64 = 1020;
+/// The same where each is of a flow by chance.
+const FEWEST_BY_CHANCE: u64 = 65_536;
 /// Packets that wait for a worker at most when they come at a rate, as in the ring of a device.
 const RING: u64 = 4096;
 /// Routes, where numbers of them are compared.
@@ -329,6 +333,7 @@ fn frames(
             Size::Imix => Sizes::Imix,
         },
         flows: options.flows,
+        popularity: options.popularity,
         seed: options.seed,
         src: if options.ipv6 { six::sources(&options.config) } else { sources(&options.config) },
         dst: Addresses::from(destinations),
@@ -339,7 +344,9 @@ fn frames(
     let mut traffic = spec.traffic().map_err(|error| {
         fail(error.to_string(), "give the first port an address, and a route over another port")
     })?;
-    let flows = u64::from(options.flows.max(1));
+    // Enough that how often each flow comes can be told.
+    let least = if options.popularity == Popularity::Equal { 1 } else { FEWEST_BY_CHANCE };
+    let flows = u64::from(options.flows).max(least);
     let count = (flows * FEWEST_FRAMES.div_ceil(flows)).next_multiple_of(12);
     let frames: Vec<_> = (0..count)
         .map(|_| {
