@@ -1,12 +1,12 @@
 //! The IPv4 forwarding table: one or two memory accesses a look-up, changed in place.
 //!
 //! The first 24 bits of the destination index a root of 2^24 entries; routes longer than that hang
-//! groups of 256 entries below. An entry holds a value (the index of a hop) and the length of the
+//! groups of 256 entries below. An entry is a value (the index of a hop) and the length of the
 //! route it came from, so that a change knows which entries are its own. The default route is
 //! kept apart: changing it is one store.
 //!
-//! What the root holds stands once more, in half the memory and without lengths, where a look-up reads it:
-//! twice as many destinations share a cache line, and half as many pages a processor's nearest TLB.
+//! With destinations anywhere what counts is how much memory look-ups touch. So the root holds values, or links to
+//! groups, in 16 bits; lengths stand beside it, and what does not fit stands elsewhere.
 //!
 //! One writer, any number of readers, no locks: a group is complete before the root points to it,
 //! and a freed group is filled anew only when no reader can hold it.
@@ -16,7 +16,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU16, AtomicU32, Ordering},
+    atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
 };
 
 use bytemuck::Zeroable;
@@ -30,12 +30,14 @@ use crate::{
 const EXTENDED: u32 = 1 << 31;
 const VALUE: u32 = 0x00ff_ffff;
 const GROUP: usize = 256;
-/// Prefix length of an entry, in bits 24 to 30; a root entry that is all zero has no route.
+/// Prefix length of an entry, in bits 24 to 30; one that is all zero has no route.
 const DEPTH_SHIFT: u32 = 24;
-/// In the short form of an entry: it takes more than 16 bits, so ask the root.
-const ASK: u16 = 0x7fff;
-/// In the short form of an entry: the lower bits are the number of a group.
+/// In a slot of the root, the number of a group is in the lower bits.
 const GROUPED: u16 = 1 << 15;
+/// In a slot of the root: the entry does not fit, and stands in `large`.
+const LARGE: u16 = 0x7fff;
+/// In a slot of the root: value and length are about to change, and the new ones stand in `moving`.
+const MOVING: u16 = 0x7ffe;
 
 /// Largest value that the table can hold.
 pub const MAX_VALUE: u32 = VALUE;
@@ -48,14 +50,19 @@ const fn depth(entry: u32) -> u8 {
     (entry >> DEPTH_SHIFT & 0x7f) as u8
 }
 
-/// An entry of the root in 16 bits.
-const fn short(entry: u32) -> u16 {
+/// What a slot of the root holds of an entry.
+const fn slot(entry: u32) -> u16 {
     let (what, grouped) = (entry & VALUE, entry & EXTENDED != 0);
-    let most = if grouped { GROUPED } else { ASK };
+    let most = if grouped { GROUPED } else { MOVING };
     if what >= most as u32 {
-        return ASK;
+        return LARGE;
     }
     what as u16 | if grouped { GROUPED } else { 0 }
+}
+
+/// Whether a slot holds a value.
+const fn is_value(slot: u16) -> bool {
+    slot != 0 && slot < MOVING
 }
 
 /// An entry for each value of the first 24 bits.
@@ -68,9 +75,13 @@ fn empty<T: Zeroable>() -> Root<T> {
 
 /// What readers hold.
 pub struct Fib4 {
-    /// The root in its short form; set after it.
-    near: Root<AtomicU16>,
-    root: Root<AtomicU32>,
+    root: Root<AtomicU16>,
+    /// For slots with a value, the length of its route.
+    lens: Root<AtomicU8>,
+    /// Entries that do not fit into their slots. Memory is taken for these alone.
+    large: Root<AtomicU32>,
+    /// Slot, in the upper half, and entry of the last change that was of value and length.
+    moving: AtomicU64,
     groups: Box<[AtomicU32]>,
     default: AtomicU32,
 }
@@ -89,8 +100,10 @@ pub struct FibFull {
 impl Fib4 {
     fn new(groups: u32) -> Self {
         Self {
-            near: empty(),
             root: empty(),
+            lens: empty(),
+            large: empty(),
+            moving: AtomicU64::new(0),
             groups: pages::zeroed(groups as usize * GROUP),
             default: AtomicU32::new(0),
         }
@@ -104,16 +117,42 @@ impl Fib4 {
 
     #[inline(always)]
     fn first(&self, dst: u32) -> u32 {
-        self.near[(dst >> 8) as usize].load(Ordering::Acquire).into()
+        self.root[(dst >> 8) as usize].load(Ordering::Acquire).into()
     }
 
-    /// The entry for `dst`, as the root has it.
+    /// The entry of a slot, or the link in its place. Value and length are those of one route at any time.
+    fn entry(&self, at: usize) -> u32 {
+        loop {
+            let slot = self.root[at].load(Ordering::Acquire);
+            let len = self.lens[at].load(Ordering::Acquire);
+            match slot {
+                0 => return 0,
+                LARGE => return self.large[at].load(Ordering::Acquire),
+                MOVING => {
+                    let moving = self.moving.load(Ordering::Acquire);
+                    if moving >> 32 == at as u64 {
+                        return moving as u32;
+                    }
+                    // The writer has gone on: the slot is set.
+                }
+                _ if slot & GROUPED != 0 => return EXTENDED | u32::from(slot & !GROUPED),
+                _ => {
+                    let again = self.root[at].load(Ordering::Acquire);
+                    if again == slot && self.lens[at].load(Ordering::Acquire) == len {
+                        return entry(len, slot.into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The entry for `dst`, from a group if there is one.
     fn whole(&self, dst: u32) -> u32 {
-        let found = self.root[(dst >> 8) as usize].load(Ordering::Acquire);
+        let found = self.entry((dst >> 8) as usize);
         if found & EXTENDED != 0 { self.second(found, dst) } else { found }
     }
 
-    /// The value for `dst` where the short form, as [`Fib4::first`] gives it, does not hold it.
+    /// The value for `dst` where its slot, as [`Fib4::first`] gives it, does not hold it.
     #[inline(always)]
     fn beyond(&self, first: u32, dst: u32) -> u32 {
         let grouped = first & u32::from(GROUPED) != 0;
@@ -126,7 +165,7 @@ impl Fib4 {
     #[inline]
     pub fn lookup(&self, dst: u32) -> u32 {
         let mut found = self.first(dst);
-        if found >= u32::from(ASK) {
+        if found >= u32::from(MOVING) {
             found = self.beyond(found, dst);
         }
         if found == 0 { self.default.load(Ordering::Acquire) } else { found }
@@ -144,7 +183,7 @@ impl Fib4 {
     /// Asks for the line that a look-up of `dst` reads first.
     #[inline(always)]
     pub fn ask(&self, dst: u32) {
-        prefetch_at(self.near.as_slice(), (dst >> 8) as usize);
+        prefetch_at(self.root.as_slice(), (dst >> 8) as usize);
     }
 
     /// Looks all of `dst` up; `found` is as long as `dst`.
@@ -158,9 +197,9 @@ impl Fib4 {
             most = most.max(first);
             *found = first;
         }
-        if most >= u32::from(ASK) {
+        if most >= u32::from(MOVING) {
             for (dst, found) in dst.iter().zip(found.iter_mut()) {
-                if *found >= u32::from(ASK) {
+                if *found >= u32::from(MOVING) {
                     *found = self.beyond(*found, *dst);
                 }
             }
@@ -179,6 +218,8 @@ pub struct Fib4Writer {
     free: Vec<u32>,
     unlinked: Vec<u32>,
     retired: Retired<u32>,
+    /// Times that an entry did not fit into its slot.
+    large: u64,
 }
 
 impl Fib4Writer {
@@ -191,6 +232,7 @@ impl Fib4Writer {
             free: Vec::new(),
             unlinked: Vec::new(),
             retired: Retired::default(),
+            large: 0,
         }
     }
 
@@ -206,9 +248,11 @@ impl Fib4Writer {
 
     /// Groups in use, and bytes that the table has touched at most.
     pub fn usage(&self) -> (u64, u64) {
-        let (near, root) = (size_of_val(&*self.fib.near), size_of_val(&*self.fib.root));
+        let root = size_of_val(&*self.fib.root) + size_of_val(&*self.fib.lens);
+        let large = size_of_val(&*self.fib.large) as u64;
         let groups = u64::from(self.next) * (GROUP * size_of::<u32>()) as u64;
-        (u64::from(self.groups()), (near + root) as u64 + groups)
+        let bytes = root as u64 + groups + large.min(self.large * size_of::<u32>() as u64);
+        (u64::from(self.groups()), bytes)
     }
 
     fn take_group(&mut self) -> Option<u32> {
@@ -225,15 +269,26 @@ impl Fib4Writer {
         &self.fib.groups[group as usize * GROUP..][..GROUP]
     }
 
-    /// Sets an entry of the root.
-    fn set(&self, slot: usize, entry: u32) {
-        self.fib.root[slot].store(entry, Ordering::Release);
-        self.fib.near[slot].store(short(entry), Ordering::Release);
+    /// Sets a slot of the root. Who reads finds the old entry or the new one, and nothing of both.
+    fn set(&mut self, at: usize, new: u32) {
+        let (fib, slot) = (&*self.fib, slot(new));
+        if slot == LARGE {
+            fib.large[at].store(new, Ordering::Release);
+            self.large += 1;
+        } else if is_value(slot) {
+            let held = is_value(fib.root[at].load(Ordering::Relaxed));
+            if held && fib.lens[at].load(Ordering::Relaxed) != depth(new) {
+                fib.moving.store((at as u64) << 32 | u64::from(new), Ordering::Release);
+                fib.root[at].store(MOVING, Ordering::Release);
+            }
+            fib.lens[at].store(depth(new), Ordering::Release);
+        }
+        fib.root[at].store(slot, Ordering::Release);
     }
 
     /// The group below a root entry, made if there is none.
     fn extend(&mut self, slot: usize) -> Result<u32, FibFull> {
-        let first = self.fib.root[slot].load(Ordering::Relaxed);
+        let first = self.fib.entry(slot);
         if first & EXTENDED != 0 {
             return Ok(first & VALUE);
         }
@@ -282,15 +337,15 @@ impl Fib4Writer {
         };
         let first = (prefix >> 8) as usize;
         if len > 24 {
-            let group = self.fib.root[first].load(Ordering::Relaxed);
+            let group = self.fib.entry(first);
             if group & EXTENDED != 0 {
                 let start = (prefix & 0xff) as usize;
                 self.group(group & VALUE)[start..][..1 << (32 - len)].iter().for_each(store);
             }
             return;
         }
-        for (slot, old) in self.fib.root.iter().enumerate().skip(first).take(1 << (24 - len)) {
-            let old = old.load(Ordering::Relaxed);
+        for slot in first..first + (1 << (24 - len)) {
+            let old = self.fib.entry(slot);
             if old & EXTENDED != 0 {
                 self.group(old & VALUE).iter().for_each(store);
                 continue;
@@ -304,7 +359,7 @@ impl Fib4Writer {
 
     /// Gives a group up when no route longer than /24 is left in it.
     fn collapse(&mut self, slot: usize) {
-        let first = self.fib.root[slot].load(Ordering::Relaxed);
+        let first = self.fib.entry(slot);
         if first & EXTENDED == 0 {
             return;
         }
@@ -340,7 +395,7 @@ impl Fib4Writer {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
     use super::*;
 
@@ -407,7 +462,7 @@ mod tests {
                     let prefix = mask(0x0a00_0000 + spread, len);
                     if add {
                         // Those that take 16 bits, and those that do not.
-                        let value = [number as u32 + 1, 0x7ff0 + number as u32, VALUE][number % 3];
+                        let value = [number as u32 + 1, 0x7fe0 + number as u32, VALUE][number % 3];
                         if writer.insert(prefix, len, value).is_ok() {
                             plain.0.insert((len, prefix), value);
                         }
@@ -439,6 +494,35 @@ mod tests {
         assert_eq!(writer.table().lookup(0x0b00_0001), 0);
         assert!(writer.insert(0x0b00_0000, 24, 3).is_ok());
         assert_eq!(writer.table().lookup(0x0b00_0001), 3);
+    }
+
+    #[test]
+    fn a_value_is_never_seen_with_the_length_of_another() {
+        let mut writer = Fib4Writer::new(1);
+        let table = Arc::clone(writer.table());
+        // Of each length its value, of which every third does not fit into a slot.
+        let value = |len: u8| u32::from(len) + if len.is_multiple_of(3) { 1 << 20 } else { 0 };
+        let (dst, first, last) = (0x0a01_0203, 17, 24);
+        writer.insert(mask(dst, first), first, value(first)).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let (found, len) = table.lookup_with_len(dst);
+                    assert_eq!(found, value(len), "with {len} bits");
+                }
+            });
+            for _ in 0..5000 {
+                for len in first + 1..=last {
+                    writer.insert(mask(dst, len), len, value(len)).unwrap();
+                }
+                for len in (first + 1..=last).rev() {
+                    writer.remove(mask(dst, len), len, Some((len - 1, value(len - 1))));
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(table.lookup_with_len(dst), (value(first), first));
     }
 
     #[test]

@@ -490,6 +490,8 @@ impl<B: Family> Policy<B> {
             other => other,
         };
         let (mut hop, len) = match table {
+            // No length is suppressed: it need not be known.
+            Where::Main if suppress < 0 => (from.fib.lookup(flow.dst), u8::MAX),
             Where::Main => from.fib.lookup_with_len(flow.dst),
             Where::Trie(trie) => from.tries.lookup_with_len(trie, flow.dst),
             Where::Empty | Where::Vrf => return 0,
