@@ -11,6 +11,7 @@ families! {
         chains: story("nf-chains");
         classes: story("nf-classes");
         classify_checksum: story("nf-classify-checksum");
+        connlimit: story("nf-connlimit");
         connlimit_modes: story("nf-connlimit-modes");
         comment_pkttype: story("nf-comment-pkttype");
         conntrack_tool: story("nf-conntrack-tool");
@@ -250,9 +251,8 @@ families! {
         udp_states: story("nf-udp-states");
         untracked_kinds: story("nf-untracked-kinds");
     }
-    // Live, what is gone is given up sooner than with Linux; and an address that is gone answers no question.
+    // An address that is gone answers no question.
     replayed {
-        connlimit: story("nf-connlimit");
         nat_address_gone: story("nf-nat-address-gone");
     }
     lived {}

@@ -309,14 +309,19 @@ fn normalise_icmp(message: &mut [u8]) {
     message[2..4].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// A packet that passes through keeps protocol and identification, whatever becomes of its addresses;
-/// another was made here.
+/// A packet that passes through keeps protocol and identification, whatever becomes of its addresses, and
+/// a message of ICMP its type; another was made here, even if by chance its identification is the same.
 fn made_by_router(packet: &[u8], given: &[u8]) -> bool {
     let given = untag(given).map_or_else(|| given.to_vec(), |(_, inner)| inner);
     let Some(given) = given.get(ETH_HEADER..).filter(|given| given.len() >= 20) else {
         return true;
     };
-    packet[4..6] != given[4..6] || packet[9] != given[9]
+    let kind = |packet: &[u8]| {
+        let whole = packet[9] == ICMP && packet[6] & 0x1f == 0 && packet[7] == 0;
+        whole.then(|| packet.get(usize::from(packet[0] & 15) * 4).copied()).flatten()
+    };
+    let answers = kind(packet).zip(kind(given)).is_some_and(|(kind, given)| kind != given);
+    packet[4..6] != given[4..6] || packet[9] != given[9] || answers
 }
 
 /// Zeroes the times that a timestamp option (RFC 791 §3.1) holds so far.
@@ -382,6 +387,8 @@ mod tests {
     #[test]
     fn identification_of_the_routers_own_packets_is_free_without_df() {
         assert!(same(&[made().id(1)], &[made().id(2)]));
+        // The second has by chance the identification of what it answers.
+        assert!(same(&[made().id(1)], &[made().id(0x1234)]));
         assert!(!same(&[made().id(1).flags(DF)], &[made().id(2).flags(DF)]));
     }
 

@@ -10,7 +10,8 @@
 //! Blocks are shared by all workers, each with its count in the same word as its tag, so that a place
 //! can change hands only while nothing is counted there. Which connections were counted each worker
 //! keeps for itself, those of a block in a ring; it gives up those that are over when others of the block
-//! are counted, and by and by ([`Counted::sweep`]).
+//! are counted, as the kernel does. What the other workers' packets cannot do for it, it does by and by
+//! ([`Counted::sweep`]).
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -158,12 +159,17 @@ impl Counted {
             }
         }
         let place = free?;
-        let at = self.add(hash)?;
+        let at = self.add(hash).or_else(|| {
+            Self::place(hash).1.for_each(|at| self.tidy_at(at, id, worker, env));
+            self.add(hash)
+        })?;
         self.join(worker, place, id, at);
         Some(self.has(hash))
     }
 
-    /// Looks at up to `most` of the worker's connections, and counts those no more that are not open.
+    /// Looks at up to `most` of the worker's connections, and counts those no more that are not open, for
+    /// the others to see. A worker that is alone gives up what is over when it counts, and not before,
+    /// just as the kernel does.
     pub(in crate::netfilter) fn sweep(
         &self,
         worker: usize,
@@ -173,6 +179,9 @@ impl Counted {
         let (Some(conns), Some(swept)) = (self.conns.get(worker), self.swept.get(worker)) else {
             return;
         };
+        if self.conns.len() == 1 {
+            return;
+        }
         let start = swept.load(Relaxed) as usize;
         for step in 0..most.min(CONNS) {
             let place = (start + step) % CONNS;
@@ -188,33 +197,37 @@ impl Counted {
     /// as many as it looks at; but only up to `own`, the packet's, as nothing is added then
     /// (`__nf_conncount_add`).
     fn tidy<E: Env>(&self, hash: u64, own: u64, worker: usize, env: &E) {
+        let (tag, places) = Self::place(hash);
+        let tagged = |at: &usize| self.blocks[*at].load(Relaxed) & !COUNT == tag;
+        places.filter(tagged).for_each(|at| self.tidy_at(at, own, worker, env));
+    }
+
+    /// [`tidy`](Self::tidy) of the block at a place.
+    fn tidy_at<E: Env>(&self, at: usize, own: u64, worker: usize, env: &E) {
         let (Some(conns), Some(rings)) = (self.conns.get(worker), self.rings.get(worker)) else {
             return;
         };
-        let (tag, places) = Self::place(hash);
-        for at in places.filter(|at| self.blocks[*at].load(Relaxed) & !COUNT == tag) {
-            let mut place = rings[at].load(Relaxed);
-            if place == NONE {
-                continue;
+        let mut place = rings[at].load(Relaxed);
+        if place == NONE {
+            return;
+        }
+        let last = conns[place as usize].ring[0].load(Relaxed);
+        for look in 1..=LOOKS {
+            let conn = &conns[place as usize];
+            let (id, next) = (conn.id.load(Relaxed) - 1, conn.ring[1].load(Relaxed));
+            if id == own {
+                return;
             }
-            let last = conns[place as usize].ring[0].load(Relaxed);
-            for look in 1..=LOOKS {
-                let conn = &conns[place as usize];
-                let (id, next) = (conn.id.load(Relaxed) - 1, conn.ring[1].load(Relaxed));
-                if id == own {
-                    return;
-                }
-                if !env.is_open(id) {
-                    self.leave(worker, place as usize);
-                }
-                if place == last {
-                    break;
-                }
-                if look == LOOKS {
-                    rings[at].store(next, Relaxed);
-                }
-                place = next;
+            if !env.is_open(id) {
+                self.leave(worker, place as usize);
             }
+            if place == last {
+                return;
+            }
+            if look == LOOKS {
+                rings[at].store(next, Relaxed);
+            }
+            place = next;
         }
     }
 

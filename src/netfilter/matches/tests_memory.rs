@@ -17,7 +17,11 @@ struct One {
 
 impl One {
     fn new(asked: Match) -> Self {
-        let mut slots = Slots::new(2);
+        Self::of_workers(2, asked)
+    }
+
+    fn of_workers(workers: usize, asked: Match) -> Self {
+        let mut slots = Slots::new(workers);
         let program = compile(&Self::ruleset(asked), LINKS, &mut slots, &[]).unwrap();
         Self { program, slots }
     }
@@ -281,6 +285,31 @@ fn connections_that_are_over_are_given_up_when_others_are_counted() {
     // Its own connection counts as long as its packets come.
     world.open.clear();
     assert!(!hit(2590, &mut world));
+}
+
+#[test]
+fn a_worker_that_is_alone_gives_up_what_is_over_when_it_counts() {
+    let asked = ConnLimit { upto: Is::not(1), mask: 32, destination: false };
+    let one = One::of_workers(1, Match::ConnLimit(asked));
+    let mut world = World::default();
+    let hit = |id, world: &mut World| {
+        let about =
+            PacketFacts { conn: Conn { state: ConnState::New, id }, ..PacketFacts::default() };
+        let mut packet = udp(1, 2);
+        packet[12..16].copy_from_slice(&(id as u32 / 2).to_be_bytes());
+        one.hit(about, &packet, world, 0)
+    };
+    world.open = vec![2, 3];
+    assert!(!hit(2, &mut world) && hit(3, &mut world));
+    // The second was dropped. Linux counts it until another of the block comes, too.
+    world.open = vec![2];
+    one.program.sweep(0, 1 << 16, &|id| world.is_open(id));
+    assert!(hit(2, &mut world));
+    // Many more blocks than there are places for.
+    for id in (4..200_000).step_by(2) {
+        world.open = vec![id];
+        assert!(!hit(id, &mut world), "{id}");
+    }
 }
 
 #[test]
