@@ -52,6 +52,10 @@ pub(super) struct BenchArgs {
     /// Packets a second to offer; what is not taken in time is lost, and told.
     #[arg(long, value_name = "PPS", value_parser = clap::value_parser!(u64).range(1..))]
     rate: Option<u64>,
+    /// Let another core make the packets and take them back, over devices of DPDK (net_ring). Times are from
+    /// when it sends to when it receives.
+    #[arg(long)]
+    generator: bool,
     /// Over IPv6; frames are of 70 bytes at least then.
     #[arg(long)]
     ipv6: bool,
@@ -115,6 +119,7 @@ pub(super) fn run(args: BenchArgs) -> Result<ExitCode, Failed> {
         rate: args.rate,
         search: args.search.then_some(args.trial),
         sweeps: args.html.is_some(),
+        generator: args.generator,
         ipv6: args.ipv6,
         seed: args.seed,
         progress: std::io::stderr().is_terminal(),

@@ -421,6 +421,11 @@ pub fn tsc_hz() -> u64 {
     unsafe { sys::rte_get_tsc_hz() }
 }
 
+/// So many ticks of the time stamp counter in nanoseconds.
+pub fn nanos(ticks: u64) -> u64 {
+    (u128::from(ticks) * 1_000_000_000 / u128::from(tsc_hz().max(1))) as u64
+}
+
 /// NUMA socket of a CPU, where the machine has more than one; as the kernel numbers them.
 pub fn socket_of_cpu(cpu: usize) -> Option<u32> {
     let dir = Path::new("/sys/devices/system/cpu").join(format!("cpu{cpu}"));

@@ -7,6 +7,7 @@
 
 mod commands;
 mod feed;
+mod generator;
 mod load;
 mod lockstep;
 mod policies;
@@ -206,8 +207,16 @@ fn replay_on(
     let mut report = match &options.write {
         None => {
             let rounds = options.repeat;
-            let play =
-                Play { config, pool, workers, leniency, rounds, pace: None, bar: bar.clone() };
+            let play = Play {
+                config,
+                pool,
+                workers,
+                leniency,
+                rounds,
+                pace: None,
+                beside: false,
+                bar: bar.clone(),
+            };
             let played = throughput::play(&play, frames, &mut tables)?;
             bar.finish_and_clear();
             report::throughput(config, &played)

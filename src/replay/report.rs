@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{lockstep::Lockstep, rig::Rig, throughput::Played};
 use crate::{
     config::Config,
-    dpdk::eal::tsc_hz,
+    dpdk::eal::nanos,
     graph::{Latency, Stats},
     setup::received,
     telemetry::{
@@ -40,10 +40,10 @@ fn common(config: &Config, rig: &Rig, seconds: f64) -> ReplayReport {
     let ports: Vec<_> = ports.collect();
     let packets_in = received(stats);
     let bytes_in = ports.iter().map(|port| port.rx_bytes).sum::<u64>();
-    let inputs = vec![vec!["replay".to_owned()]; stats.len()];
     let dropped_here = rig.router.dropped();
     let counted = rig.router.counts();
-    let tally = Tally { stats, inputs: &inputs, shape: &rig.shape, dropped: dropped_here, counted };
+    let tally =
+        Tally { stats, inputs: &rig.inputs, shape: &rig.shape, dropped: dropped_here, counted };
     let (dropped, delivered) = tally.dropped_and_delivered();
     let busy = sum(stats, |stats| stats.busy_cycles.get());
     ReplayReport {
@@ -68,23 +68,28 @@ fn common(config: &Config, rig: &Rig, seconds: f64) -> ReplayReport {
     }
 }
 
-/// How long packets took: from when they came where that is known, else from when they were taken.
+/// How long packets took: as the generator saw it where there is one, from when they came where that is known, else from when they were taken.
 pub(super) fn histogram(played: &Played) -> Vec<BucketRow> {
     let stats = &played.rig.stats;
+    if let Some(seen) = &played.seen {
+        return rows([&seen.latency]);
+    }
     let sent = sum(stats, |stats| stats.transmitted.get());
     // Packets are known by their places; where some do not leave, the places of others are wrong.
     let by_arrival = !played.arrivals.is_empty() && sent == played.packets;
-    let counts: Vec<&Latency> = if by_arrival {
-        played.arrivals.iter().map(|arrivals| &arrivals.latency).collect()
+    if by_arrival {
+        rows(played.arrivals.iter().map(|arrivals| &arrivals.latency))
     } else {
-        stats.iter().map(|stats| &stats.latency).collect()
-    };
+        rows(stats.iter().map(|stats| &stats.latency))
+    }
+}
+
+/// All that was counted, in nanoseconds.
+fn rows<'a>(counts: impl IntoIterator<Item = &'a Latency>) -> Vec<BucketRow> {
     let mut buckets = std::collections::BTreeMap::new();
     for (high, count) in counts.into_iter().flat_map(Latency::iter) {
         *buckets.entry(high).or_insert(0) += count;
     }
-    let hz = tsc_hz().max(1);
-    let nanos = |cycles: u64| (u128::from(cycles) * 1_000_000_000 / u128::from(hz)) as u64;
     let rows = buckets.into_iter().map(|(high, packets)| BucketRow { upto: nanos(high), packets });
     rows.collect()
 }

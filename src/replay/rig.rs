@@ -25,6 +25,8 @@ pub(super) struct Rig {
     pub(super) crew: Crew,
     pub(super) workers: Vec<Worker>,
     pub(super) stats: Vec<Arc<Stats>>,
+    /// Names of each worker's inputs.
+    pub(super) inputs: Vec<Vec<String>>,
     /// Nodes and their edges.
     pub(super) shape: Vec<(&'static str, &'static [Edge])>,
     /// By place in the configuration: number in DPDK, and interface.
@@ -84,6 +86,7 @@ impl Rig {
             crew,
             workers: Vec::new(),
             stats: Vec::new(),
+            inputs: Vec::new(),
             shape: Vec::new(),
             ports,
             count: workers,
@@ -109,6 +112,7 @@ impl Rig {
     ) {
         let index = self.workers.len();
         let sinks = self.ports.iter().zip(sinks).map(|((port, iface), sink)| (*port, *iface, sink));
+        self.inputs.push(vec![input.name().to_owned()]);
         let graph = pipeline::graph(Parts {
             inputs: vec![input],
             sinks: sinks.collect(),

@@ -10,7 +10,7 @@ use super::{
     load::{Arena, Entry},
 };
 use crate::{
-    dpdk::{cycles::rdtsc, prefetch::prefetch_at},
+    dpdk::{cycles::rdtsc, mempool::Pool, prefetch::prefetch_at},
     graph::{Count, Cx, Frame, Input, Latency},
     port::nodes::Sink,
     publish::is_apart,
@@ -114,9 +114,8 @@ impl Arrivals {
     }
 }
 
-/// Plays frames round after round. On lines of its own, as is what it tells: workers have one each.
-#[repr(align(128))]
-pub(super) struct Source {
+/// Plays frames round after round.
+pub(super) struct Player {
     feed: Feed,
     /// By place in the configuration: number in DPDK, and interface.
     ports: Vec<(u16, u16)>,
@@ -132,7 +131,7 @@ pub(super) struct Source {
     progress: Arc<Progress>,
 }
 
-impl Source {
+impl Player {
     pub(super) fn new(
         feed: Feed,
         ports: Vec<(u16, u16)>,
@@ -142,6 +141,16 @@ impl Source {
     ) -> Self {
         let (round, at, given, start, waits) = (0, 0, 0, 0, None);
         Self { feed, ports, burst, pace, start, round, at, given, waits, progress }
+    }
+
+    /// Packets given out so far.
+    pub(super) const fn given(&self) -> u64 {
+        self.given
+    }
+
+    /// Whether all have been given out.
+    pub(super) fn is_over(&self) -> bool {
+        self.progress.finished.load(Ordering::Relaxed)
     }
 
     /// How many packets have come and are still to be taken; those that found no room are lost.
@@ -190,18 +199,16 @@ impl Source {
         }
         true
     }
-}
 
-impl Input<Tables> for Source {
-    fn name(&self) -> &str {
-        "replay"
-    }
-
-    fn target(&self) -> &'static str {
-        "classify"
-    }
-
-    fn poll(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame) {
+    /// Adds the next packets to an empty frame, if there are any now; tells `count` the interface, packets and
+    /// bytes of each run of one port.
+    #[inline(always)]
+    pub(super) fn play(
+        &mut self,
+        pool: &Pool,
+        frame: &mut Frame,
+        mut count: impl FnMut(u16, u64, u64),
+    ) {
         if self.given == 0 && self.progress.started.load(Ordering::Relaxed) == 0 {
             self.start = rdtsc();
             self.progress.started.store(self.start, Ordering::Relaxed);
@@ -217,16 +224,12 @@ impl Input<Tables> for Source {
             return;
         }
         // Without free buffers the packets wait, as they would in a device.
-        if !cx.pool.alloc_bulk(frame, entries.len()) {
+        if !pool.alloc_bulk(frame, entries.len()) {
             return;
         }
         let (mut port, mut packets, mut bytes) = (entries[0].port, 0, 0);
-        let count = |port: u16, packets: u64, bytes: u64| {
-            let (_, iface) = self.ports[usize::from(port)];
-            let counts = &cx.stats.ifaces[usize::from(iface)];
-            counts.rx_packets.add(packets);
-            counts.rx_bytes.add(bytes);
-        };
+        let mut count =
+            |port: u16, packets, bytes| count(self.ports[usize::from(port)].1, packets, bytes);
         // A device would have written what comes to the cache by the time it is taken. Lines are asked for one
         // by one, as a processor waits for few at once, and frames mostly lie in their order.
         let coming = left.get(AHEAD).map_or(0, |coming| coming.at.wrapping_sub(entries[0].at));
@@ -248,5 +251,28 @@ impl Input<Tables> for Source {
         self.at += entries.len();
         self.given += entries.len() as u64;
         self.progress.given.store(self.given, Ordering::Relaxed);
+    }
+}
+
+/// Plays frames to the worker itself. On lines of its own, as is what it tells: workers have one each.
+#[repr(align(128))]
+pub(super) struct Source(pub(super) Player);
+
+impl Input<Tables> for Source {
+    fn name(&self) -> &str {
+        "replay"
+    }
+
+    fn target(&self) -> &'static str {
+        "classify"
+    }
+
+    fn poll(&mut self, cx: &mut Cx<'_, Tables>, frame: &mut Frame) {
+        let ifaces = &cx.stats.ifaces;
+        self.0.play(cx.pool, frame, |iface, packets, bytes| {
+            let counts = &ifaces[usize::from(iface)];
+            counts.rx_packets.add(packets);
+            counts.rx_bytes.add(bytes);
+        });
     }
 }

@@ -162,12 +162,9 @@ impl Stream {
             owner,
             room: Vec::new(),
         };
-        let (origins, beside) = (origins.to_vec(), beside(cores));
+        let (origins, beside) = (origins.to_vec(), Beside::of(cores));
         let thread = std::thread::Builder::new().name("reader".into()).spawn(move || {
-            if let Some(cores) = beside {
-                // Refused by a sandbox, perhaps; it reads there as well.
-                let _ = sched_setaffinity(None, &cores);
-            }
+            beside.settle();
             filling.run(&origins, rounds);
         });
         let thread =
@@ -214,11 +211,23 @@ impl Drop for Stream {
 }
 
 /// The CPUs that are no worker's, if any.
-fn beside(workers: &[usize]) -> Option<CpuSet> {
-    let mut set = CpuSet::new();
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    cores.iter().filter(|core| !workers.contains(&core.id)).for_each(|core| set.set(core.id));
-    (set.count() > 0).then_some(set)
+pub(super) struct Beside(Option<CpuSet>);
+
+impl Beside {
+    pub(super) fn of(workers: &[usize]) -> Self {
+        let mut set = CpuSet::new();
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        cores.iter().filter(|core| !workers.contains(&core.id)).for_each(|core| set.set(core.id));
+        Self((set.count() > 0).then_some(set))
+    }
+
+    /// Lets this thread run on them.
+    pub(super) fn settle(self) {
+        if let Some(cores) = self.0 {
+            // Refused by a sandbox, perhaps; it runs there as well.
+            let _ = sched_setaffinity(None, &cores);
+        }
+    }
 }
 
 /// Nobody plays any more, or the captures cannot be read.

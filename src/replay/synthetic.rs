@@ -6,6 +6,7 @@ use ipnet::Ipv4Net;
 
 use super::{
     ReplayError, fail,
+    generator::CATCH_UP,
     load::Arena,
     policies, report, rig,
     source::Pace,
@@ -14,7 +15,10 @@ use super::{
 use crate::{
     config::Config,
     control::Router,
-    dpdk::{eal::tsc_hz, mempool::Pool},
+    dpdk::{
+        eal::{nanos, tsc_hz},
+        mempool::Pool,
+    },
     packet::{
         MacAddr,
         generate::{Addresses, Popularity, Random, Sizes, TrafficSpec},
@@ -25,7 +29,10 @@ use crate::{
         synth,
     },
     setup::{self, Leniency},
-    telemetry::report::{BenchReport, BenchRow, BucketRow, ReplayReport, ratio},
+    telemetry::{
+        report::{BenchReport, BenchRow, BucketRow, FactRow, ReplayReport, ratio},
+        words::time,
+    },
 };
 
 mod host;
@@ -68,6 +75,8 @@ pub struct BenchOptions {
     pub search: Option<f64>,
     /// Measure by numbers of routes and of flows too.
     pub sweeps: bool,
+    /// Packets come from another core, over devices.
+    pub generator: bool,
     /// Over IPv6.
     pub ipv6: bool,
     /// Seed of the traffic.
@@ -113,6 +122,10 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
         notes: machine.notes.clone(),
         ..BenchReport::default()
     };
+    if options.generator {
+        let value = "a thread beside the workers' cores, over net_ring".into();
+        report.facts.push(FactRow { name: "Generator".into(), value });
+    }
     let case = Case::new(options, machine.pool, workers)?;
     for size in &options.sizes {
         let arena = frames(options, *size, case.destinations.clone())?;
@@ -120,10 +133,16 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
         report.notes.extend(trial.notes(&name(*size)));
         let row = case.row(*size, &trial);
         if let Some(seconds) = options.search {
-            let found = search::search(&case, &row, &arena, seconds)?;
+            let (found, stood) = search::search(&case, &row, &arena, seconds)?;
             if found.loads.is_empty() {
                 let size = name(*size);
                 report.notes.push(format!("{size}: packets were lost at every rate"));
+            }
+            if stood > 0 {
+                let (size, stood) = (name(*size), time(stood));
+                let note =
+                    format!("{size}: times hold up to {stood} for which the generator stood still");
+                report.notes.push(note);
             }
             report.searches.push(found);
         }
@@ -200,10 +219,12 @@ impl<'a> Case<'a> {
         let bar = super::bar(rounds * arena.entries.len() as u64, options.progress);
         let hz = tsc_hz();
         let each = |rate: u64| (rate / workers as u64).max(1);
-        let pace = rate.map(|rate| Pace { rate: each(rate), depth: RING, hz });
+        let depth = if options.generator { CATCH_UP } else { RING };
+        let pace = rate.map(|rate| Pace { rate: each(rate), depth, hz });
         let config = &options.config;
         let leniency = LENIENCY;
-        let play = Play { config, pool, workers, leniency, rounds, pace, bar: bar.clone() };
+        let beside = options.generator;
+        let play = Play { config, pool, workers, leniency, rounds, pace, beside, bar: bar.clone() };
         let played = throughput::play(&play, arena, &mut Routes(options))?;
         bar.finish_and_clear();
         let mut report = report::throughput(config, &played);
@@ -211,7 +232,13 @@ impl<'a> Case<'a> {
         let busy = ratio(played.rate * played.seconds, played.packets as f64);
         report.mpps *= busy;
         report.gbps *= busy;
-        Ok(Trial { lost: played.lost, histogram: report::histogram(&played), report })
+        Ok(Trial {
+            lost: played.lost,
+            skipped: played.skipped,
+            stood: played.seen.as_ref().map_or(0, |seen| nanos(seen.longest)),
+            histogram: report::histogram(&played),
+            report,
+        })
     }
 
     fn row(&self, size: Size, trial: &Trial) -> BenchRow {
@@ -239,6 +266,10 @@ struct Trial {
     report: ReplayReport,
     /// Packets that came too fast.
     lost: u64,
+    /// Packets that the generator was too late to send.
+    skipped: u64,
+    /// The longest that the generator stood still, in nanoseconds.
+    stood: u64,
     histogram: Vec<BucketRow>,
 }
 
@@ -248,6 +279,12 @@ impl Trial {
         self.report.packets_in.saturating_sub(self.report.transmitted)
     }
 
+    /// What was offered of `rate` packets a second.
+    fn offered(&self, rate: u64) -> f64 {
+        let sent = (self.report.packets_in + self.lost) as f64;
+        rate as f64 * ratio(sent, sent + self.skipped as f64)
+    }
+
     /// What has to be said beside the figures of `what`.
     fn notes(&self, what: &str) -> Vec<String> {
         let (lost, missing) = (self.lost, self.missing());
@@ -255,7 +292,9 @@ impl Trial {
             (lost > 0).then(|| format!("{what}: {lost} packets came too fast and were lost"));
         let missing =
             (missing > 0).then(|| format!("{what}: {missing} packets were not forwarded"));
-        lost.into_iter().chain(missing).collect()
+        let skipped = (self.skipped > 0)
+            .then(|| format!("{what}: the generator was too late for {} packets", self.skipped));
+        [lost, missing, skipped].into_iter().flatten().collect()
     }
 }
 

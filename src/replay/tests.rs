@@ -441,7 +441,8 @@ fn lost_while_busy(machine: &Machine) -> u64 {
     let pace = Some(source::Pace { rate: 200_000, depth: 16_384, hz });
     let (pool, leniency, rounds) = (machine.pool, Leniency::default(), 10);
     let bar = bar(0, false);
-    let one = Play { config: &config, pool, workers: 1, leniency, rounds, pace, bar };
+    let one =
+        Play { config: &config, pool, workers: 1, leniency, rounds, pace, beside: false, bar };
     let played = play(&one, &arena, &mut busy).unwrap();
     let sent: u64 = played.rig.stats.iter().map(|stats| stats.transmitted.get()).sum();
     assert_eq!(played.unaccounted, 0);
@@ -502,6 +503,7 @@ fn a_hundred_thousand_route_changes_a_second_lose_no_packet_and_send_none_wrong(
         leniency,
         rounds,
         pace: None,
+        beside: false,
         bar: bar(0, false),
     };
     let Played { packets, unaccounted, rig, seconds, .. } = play(&one, &arena, &mut churn).unwrap();

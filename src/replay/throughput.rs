@@ -13,18 +13,20 @@ use indicatif::ProgressBar;
 use super::{
     ReplayError, fail,
     feed::Feed,
+    generator::{Cables, Generator, Seen},
     load::{Arena, Entry, Frames},
     rig::{Rig, owner},
-    source::{Arrivals, Pace, Progress, Source},
+    source::{Arrivals, Pace, Player, Progress, Source},
     stream::Stream,
 };
 use crate::{
     config::{Config, Spread},
     control::Router,
     dpdk::{eal::tsc_hz, mbuf::Packet, mempool::Pool},
-    graph::Stats,
-    port::nodes::Sink,
+    graph::{Input, Stats},
+    port::nodes::{DeviceRx, Sink},
     setup::{self, Captures, Leniency, unaccounted},
+    tables::Tables,
     worker::{Clock, Idle, spawn},
 };
 
@@ -48,6 +50,8 @@ pub(super) struct Play<'a> {
     pub(super) rounds: u64,
     /// How packets come; unless given, as fast as they are taken.
     pub(super) pace: Option<Pace>,
+    /// A generator on another core sends them, by devices.
+    pub(super) beside: bool,
     pub(super) bar: ProgressBar,
 }
 
@@ -64,12 +68,16 @@ pub(super) struct Played {
     pub(super) packets: u64,
     /// Packets that came faster than they were taken.
     pub(super) lost: u64,
+    /// Packets that the generator was too late to send.
+    pub(super) skipped: u64,
     /// The longest that a worker waited for frames to be read, in seconds.
     pub(super) waited: f64,
     /// Why captures could not be read to their ends, if they could not.
     pub(super) failed: Option<String>,
     /// How long packets took since they came, where they came by themselves; by worker.
     pub(super) arrivals: Vec<Arc<Arrivals>>,
+    /// What the generator saw, if there is one.
+    pub(super) seen: Option<Seen>,
     pub(super) unaccounted: i64,
 }
 
@@ -135,7 +143,7 @@ pub(super) fn play<'a>(
     frames: impl Into<Frames<'a>>,
     beside: &mut impl Beside,
 ) -> Result<Played, ReplayError> {
-    let Play { config, pool, workers, leniency, rounds, pace, bar } = play;
+    let Play { config, pool, workers, leniency, rounds, pace, beside: generates, bar } = play;
     let (mut rig, epochs) = Rig::new(config, *pool, *workers, *leniency)?;
     beside.prepare(&mut rig.router)?;
     rig.router.commit();
@@ -144,10 +152,14 @@ pub(super) fn play<'a>(
     let mut arrivals = Vec::new();
     let cores = setup::cores(config, *workers);
     let (feeds, stream) = feeds(play, frames.into(), &cores)?;
+    let lay = || Cables::lay(rig.ports.len(), *workers, pool);
+    let mut cables = generates.then(lay).transpose()?;
+    let mut wired = cables.as_mut().map(Cables::workers).unwrap_or_default().into_iter();
+    let mut players = Vec::new();
     for feed in feeds {
         let kept = (*rounds).min(ROUNDS_KEPT) as usize;
         progress.push(Progress::new(kept));
-        let source = Source::new(
+        let player = Player::new(
             feed,
             rig.ports.clone(),
             usize::from(config.workers.burst),
@@ -155,12 +167,21 @@ pub(super) fn play<'a>(
             Arc::clone(&progress[progress.len() - 1]),
         );
         let mut sinks: Vec<_> = (0..rig.ports.len()).map(|place| beside.sink(place)).collect();
-        if let Some(pace) = pace {
+        let input: Box<dyn Input<Tables>> = if let Some((rx, tx)) = wired.next() {
+            sinks = tx.into_iter().map(Sink::Device).collect();
+            players.push(player);
+            let (_, iface) = rig.ports[0];
+            let burst = usize::from(config.workers.burst);
+            Box::new(DeviceRx::new("net_ring".into(), rx, iface, burst, "classify"))
+        } else {
+            Box::new(Source(player))
+        };
+        if let (Some(pace), false) = (pace, generates) {
             let watch = Arrivals::new(Arc::clone(&progress[progress.len() - 1]), pace);
             sinks = sinks.into_iter().map(|sink| watch.beside(sink)).collect();
             arrivals.push(watch);
         }
-        rig.add_worker(config, *pool, &epochs, (Box::new(source), sinks), clock.wall_offset());
+        rig.add_worker(config, *pool, &epochs, (input, sinks), clock.wall_offset());
     }
 
     let done = Arc::new(AtomicBool::new(false));
@@ -174,13 +195,16 @@ pub(super) fn play<'a>(
         running
             .push(started.map_err(|error| fail(format!("cannot start a thread: {error}"), None))?);
     }
+    let start = |cables: Cables| cables.start(players, pace.is_some(), *pool, &cores);
+    let generator = cables.map(start).transpose()?;
     let given = || progress.iter().map(|one| one.given.load(Ordering::Relaxed)).sum::<u64>();
     let (mut quiet, mut rest) = (0, REST);
     // Three looks in a row at which nothing was under way and every worker had turned in between.
     while quiet < 3 {
         let turns: Vec<_> = rig.stats.iter().map(|stats| stats.loops.get()).collect();
         let moved = rig.crew.pump(&mut rig.router, clock.now());
-        let finished = progress.iter().all(|one| one.finished.load(Ordering::Acquire));
+        let finished = progress.iter().all(|one| one.finished.load(Ordering::Acquire))
+            && generator.as_ref().is_none_or(Generator::is_done);
         let (punted, injected, _) = rig.crew.waiting();
         let idle = finished && moved + punted + injected + rig.router.held() == 0;
         if running.iter().any(|worker| worker.is_finished()) {
@@ -204,6 +228,7 @@ pub(super) fn play<'a>(
             worker.stop().map_err(|panic| fail(format!("a worker failed: {panic}"), None))?;
         rig.workers.push(worker);
     }
+    let seen = generator.map(Generator::finish).transpose()?;
     bar.set_position(given());
     rig.crew.clear(&mut rig.router);
     let failed = stream.and_then(Stream::finish);
@@ -218,15 +243,18 @@ pub(super) fn play<'a>(
     // Rounds that did not come to their ends have none.
     let kept = if failed.is_some() { 0 } else { kept };
     let waited = progress.iter().map(|one| one.waited.load(Ordering::Relaxed)).max().unwrap_or(0);
+    let late = progress.iter().map(|one| one.lost.load(Ordering::Relaxed)).sum();
     Ok(Played {
         rate: progress.iter().map(|one| one.rate()).sum::<f64>() * hz,
         seconds: last_end(&progress, start) as f64 / hz,
         rounds: (0..kept).map(ends).collect(),
         packets: given(),
-        lost: progress.iter().map(|one| one.lost.load(Ordering::Relaxed)).sum(),
+        lost: seen.as_ref().map_or(late, |seen| seen.lost),
+        skipped: if seen.is_some() { late } else { 0 },
         waited: waited as f64 / hz,
         failed,
         arrivals,
+        seen,
         unaccounted: unaccounted(&rig.stats, &rig.router),
         rig,
     })

@@ -71,6 +71,8 @@ fn main() {
         .unwrap_or_else(|error| no_dpdk(&error));
     let cflags = cflags();
 
+    // A driver, which pkg-config leaves to be loaded at run time; its devices are made by a call here.
+    println!("cargo:rustc-link-lib=rte_net_ring");
     println!("cargo:version={}", dpdk.version);
     for include in &dpdk.include_paths {
         println!("cargo:include={}", include.display());

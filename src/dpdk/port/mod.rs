@@ -8,6 +8,7 @@ mod config;
 mod kernel;
 mod open;
 mod queue;
+mod rings;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -19,12 +20,13 @@ use std::{
 
 use dpdk_sys as sys;
 
-use self::kernel::Interface;
+use self::{kernel::Interface, rings::Rings};
 use super::eal::describe;
 use crate::packet::MacAddr;
 
 pub use config::{DeviceStats, Link, PortConfig, PortError, PortInfo, Spreading};
 pub use queue::{RxQueue, TxQueue};
+pub use rings::{Cable, CableEnd};
 pub use spec::{Device, SpecError};
 
 /// A device in DPDK; it stops and leaves when the port and all of its queues are gone.
@@ -39,6 +41,8 @@ struct Started {
     xdp_sockets: OnceLock<Vec<u64>>,
     /// The link-layer address of a kernel interface that has been given another.
     first_mac: OnceLock<MacAddr>,
+    /// Queues of its own making, which it needs until it has closed.
+    rings: Option<Arc<Rings>>,
 }
 
 impl Drop for Started {

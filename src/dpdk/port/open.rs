@@ -49,19 +49,19 @@ const XDP_HEADROOM: u32 = 256;
 const BUFFER_HEAD: u32 = 64 + sys::DPDK_MBUF_SIZE;
 
 /// Ethernet header, two VLAN tags.
-const LINK_HEADER: u32 = 14 + 8;
+pub(super) const LINK_HEADER: u32 = 14 + 8;
 
 /// A device while it is being opened.
-struct Opening<'a> {
-    text: &'a str,
-    config: &'a PortConfig,
-    driver: String,
-    notes: Vec<String>,
+pub(super) struct Opening<'a> {
+    pub(super) text: &'a str,
+    pub(super) config: &'a PortConfig,
+    pub(super) driver: String,
+    pub(super) notes: Vec<String>,
 }
 
 impl Opening<'_> {
     /// Makes a fact of a refusal: the driver's own words, or those of the error number.
-    fn refused(&self, step: &'static str, code: i32, mark: u64) -> PortError {
+    pub(super) fn refused(&self, step: &'static str, code: i32, mark: u64) -> PortError {
         let told = log::since(mark);
         PortError::Device {
             device: self.text.into(),
@@ -361,6 +361,19 @@ impl Port {
     ) -> Result<(Self, Vec<RxQueue>, Vec<TxQueue>), PortError> {
         let mut opening = Opening { text, config, driver: String::new(), notes: Vec::new() };
         let (started, pairs) = opening.plug(number, pool)?;
+        opening.open(started, pairs, pool)
+    }
+}
+
+impl Opening<'_> {
+    /// Configures and starts a device that is DPDK's, made with `pairs` pairs of queues where that counts.
+    pub(super) fn open(
+        mut self,
+        started: Started,
+        pairs: u16,
+        pool: &Pool,
+    ) -> Result<(Port, Vec<RxQueue>, Vec<TxQueue>), PortError> {
+        let config = self.config;
         let id = started.id;
         let started = Arc::new(started);
 
@@ -368,11 +381,11 @@ impl Port {
         let mut facts = sys::rte_eth_dev_info::default();
         // SAFETY: `id` is a port, and the struct is written by DPDK.
         let code = unsafe { sys::rte_eth_dev_info_get(id, &mut facts) };
-        opening.check("ask", mark, code)?;
-        opening.check_mtu(&facts)?;
+        self.check("ask", mark, code)?;
+        self.check_mtu(&facts)?;
 
         let limit = |wanted: u16, max: u16| wanted.clamp(1, max.max(1));
-        let (rx_queues, tx_queues) = if opening.is_paired() {
+        let (rx_queues, tx_queues) = if self.is_paired() {
             let pairs = limit(pairs, facts.max_rx_queues.min(facts.max_tx_queues));
             (pairs, pairs)
         } else {
@@ -382,21 +395,21 @@ impl Port {
             )
         };
         // Some devices take an address only while they stand still.
-        let (own, mac) = opening.set_mac(id, mark)?;
-        let mut conf = opening.configuration(&facts, pool, rx_queues, config.rx_interrupts);
+        let (own, mac) = self.set_mac(id, mark)?;
+        let mut conf = self.configuration(&facts, pool, rx_queues, config.rx_interrupts);
         let before = xdp_sockets();
-        let mut result = opening.start(id, &conf, (rx_queues, tx_queues), pool);
+        let mut result = self.start(id, &conf, (rx_queues, tx_queues), pool);
         if result.is_err() && config.rx_interrupts {
             // Some drivers refuse to start with interrupts that they cannot have.
-            conf = opening.configuration(&facts, pool, rx_queues, false);
+            conf = self.configuration(&facts, pool, rx_queues, false);
             // SAFETY: the port is not started.
             unsafe { sys::rte_eth_dev_stop(id) };
-            result = opening.start(id, &conf, (rx_queues, tx_queues), pool);
+            result = self.start(id, &conf, (rx_queues, tx_queues), pool);
             if result.is_ok() {
-                opening.notes.push("the device has no receive interrupts".into());
+                self.notes.push("the device has no receive interrupts".into());
             }
         }
-        if opening.driver == "net_af_xdp" {
+        if self.driver == "net_af_xdp" {
             let opened = xdp_sockets().into_iter().filter(|socket| !before.contains(socket));
             // Nobody else has set them: the device has just been made.
             let _ = started.xdp_sockets.set(opened.collect());
@@ -404,13 +417,13 @@ impl Port {
         result?;
         let rss = conf.rx_adv_conf.rss_conf.rss_hf != 0;
         if rx_queues > 1 && facts.flow_type_rss_offloads != 0 && !rss {
-            opening.notes.push("the device cannot spread packets over queues by flow".into());
+            self.notes.push("the device cannot spread packets over queues by flow".into());
         }
 
         // SAFETY: DPDK's driver names are C strings that live as long as the driver.
         let driver = unsafe { CStr::from_ptr(facts.driver_name) };
         let interface = started.interface.as_ref().map(Interface::name);
-        let port = Self {
+        let port = Port {
             info: PortInfo {
                 id,
                 driver: driver.to_string_lossy().into_owned(),
@@ -418,7 +431,7 @@ impl Port {
                 interface,
                 mac,
                 // A driver that was named here is one of software.
-                permanent: if opening.driver.is_empty() { own } else { MacAddr::ZERO },
+                permanent: if self.driver.is_empty() { own } else { MacAddr::ZERO },
                 mtu: config.mtu,
                 // SAFETY: the port is started.
                 socket: unsafe { sys::rte_eth_dev_socket_id(id) },
@@ -430,7 +443,7 @@ impl Port {
                 tx_offloads: conf.txmode.offloads,
                 rss,
                 spreading: rss.then(|| spreading(id, &facts)).flatten(),
-                notes: opening.notes,
+                notes: self.notes,
             },
             started: Arc::clone(&started),
         };
@@ -439,14 +452,12 @@ impl Port {
         }
         let mut rx: Vec<_> = (0..rx_queues).map(|queue| RxQueue::new(&started, queue)).collect();
         let tx = (0..tx_queues).map(|queue| TxQueue::new(&started, queue)).collect();
-        if opening.driver == "net_af_packet" {
+        if self.driver == "net_af_packet" {
             rx.iter_mut().for_each(empty);
         }
         Ok((port, rx, tx))
     }
-}
 
-impl Opening<'_> {
     /// Makes the device known to DPDK; gives it and the number of queues it was made with.
     fn plug(&mut self, number: usize, pool: &Pool) -> Result<(Started, u16), PortError> {
         let (bus, name, args, interface, pairs) = match Device::parse(self.text, self.config.mtu)? {
@@ -508,6 +519,7 @@ impl Opening<'_> {
             interface,
             xdp_sockets: OnceLock::new(),
             first_mac: OnceLock::new(),
+            rings: None,
         };
         Ok((started, pairs))
     }

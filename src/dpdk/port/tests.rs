@@ -461,3 +461,29 @@ fn the_hash_of_devices_is_that_of_dpdk() {
         assert_eq!(crate::packet::toeplitz::toeplitz(&key, &bytes), wanted);
     }
 }
+
+#[test]
+fn a_cable_carries_both_ways_and_holds_no_more_than_it_has_room_for() {
+    let (_eal, pool) = eal();
+    let cable = Cable { queues: 2, near: 3, far: 100 };
+    let [mut near, mut far] = cable.lay(&pool).unwrap();
+    for queue in 0..2 {
+        send(&mut near.tx[queue], &pool, &[frame(queue as u8, 60), frame(9, 1500)]);
+        let came = receive(&mut far.rx[queue..=queue], 2, |_| true);
+        assert_eq!(came, [frame(queue as u8, 60), frame(9, 1500)]);
+    }
+    let mut burst = Burst::new();
+    burst.extend((0..5).map(|number| packet(&pool, &frame(number, 60))));
+    assert_eq!((far.tx[1].send(&mut burst), burst.len()), (3, 2));
+    assert_eq!(receive(&mut near.rx[..1], 1, |_| true).len(), 0);
+    burst.clear();
+    assert_eq!(pool.in_use(), 3);
+    // Another beside it, and what is under way when both go.
+    let others = cable.lay(&pool).unwrap();
+    assert_ne!(others[0].port.info().id, near.port.info().id);
+    drop((near, far, others));
+    assert_eq!(pool.in_use(), 0);
+    for queues in [0, 17] {
+        assert!(Cable { queues, ..cable }.lay(&pool).is_err());
+    }
+}

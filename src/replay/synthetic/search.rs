@@ -43,19 +43,23 @@ fn no_drop<E>(most: u64, mut trial: impl FnMut(u64) -> Result<u64, E>) -> Result
     Ok(low)
 }
 
-/// Searches below the rate of `row`, at which packets were taken as fast as could be.
+/// Searches below the rate of `row`, at which packets were taken as fast as could be. Gives also how long the
+/// generator stood still at most while times were taken, in nanoseconds.
 pub(super) fn search(
     case: &Case<'_>,
     row: &BenchRow,
     arena: &Arena,
     seconds: f64,
-) -> Result<SearchRow, ReplayError> {
+) -> Result<(SearchRow, u64), ReplayError> {
     let most = ((row.mpps * 1e6) as u64).max(1);
     let play = |rate: u64| case.play(arena, (rate as f64 * seconds).ceil() as u64, Some(rate));
-    let mut trials = 0;
+    let (mut trials, mut offered, mut stood) = (0, 0.0_f64, 0);
     let rate = no_drop(most, |rate| {
         trials += 1;
         let trial = play(rate)?;
+        if trial.lost + trial.missing() == 0 {
+            offered = offered.max(trial.offered(rate));
+        }
         Ok::<_, ReplayError>(trial.lost + trial.missing())
     })?;
     let mut found = SearchRow {
@@ -65,27 +69,28 @@ pub(super) fn search(
         workers: row.workers,
         seconds,
         trials,
-        mpps: rate as f64 / 1e6,
+        mpps: offered / 1e6,
         // Of the same frames.
-        gbps: row.gbps * rate as f64 / most as f64,
+        gbps: row.gbps * offered / most as f64,
         loads: Vec::new(),
     };
     if rate == 0 {
-        return Ok(found);
+        return Ok((found, stood));
     }
     for percent in LOADS {
         let offered = (rate * u64::from(percent) / 100).max(1);
         let trial = play(offered)?;
+        stood = stood.max(trial.stood);
         found.loads.push(LoadRow {
             percent,
-            mpps: offered as f64 / 1e6,
+            mpps: trial.offered(offered) / 1e6,
             packets: trial.report.transmitted,
             lost: trial.lost + trial.missing(),
             latency: trial.report.latency,
             histogram: trial.histogram,
         });
     }
-    Ok(found)
+    Ok((found, stood))
 }
 
 #[cfg(test)]

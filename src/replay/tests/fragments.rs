@@ -464,7 +464,16 @@ fn forwarding(machine: &Machine, fragments: usize) -> (f64, u64, u64) {
     let (pool, leniency) =
         (machine.pool, Leniency { any_mac: true, stand_in: true, speaks: false });
     let (rounds, bar) = (40, bar(0, false));
-    let one = Play { config: &config, pool, workers: 1, leniency, rounds, pace: None, bar };
+    let one = Play {
+        config: &config,
+        pool,
+        workers: 1,
+        leniency,
+        rounds,
+        pace: None,
+        beside: false,
+        bar,
+    };
     struct Quiet;
     impl Beside for Quiet {
         fn prepare(&mut self, _: &mut Router) -> Result<(), ReplayError> {

@@ -338,7 +338,16 @@ fn a_file_that_changes_is_told_of_and_what_was_read_before_is_accounted_for() {
     let changed = |into: Vec<u8>, rounds: u64| {
         let (pool, leniency) = (machine.pool, Leniency::default());
         let bar = bar(0, false);
-        let one = Play { config: &config, pool, workers: 2, leniency, rounds, pace: None, bar };
+        let one = Play {
+            config: &config,
+            pool,
+            workers: 2,
+            leniency,
+            rounds,
+            pace: None,
+            beside: false,
+            bar,
+        };
         let mut beside = Changing { config: config.clone(), path: capture.clone(), into };
         let played = play(&one, Frames::Streamed(&origins), &mut beside).unwrap();
         assert_eq!(played.unaccounted, 0);

@@ -411,7 +411,16 @@ fn workers_at_full_speed_account_for_what_they_hand_over() {
     let came = Arc::<AtomicU64>::default();
     let mut beside = Masquerading { config: config.clone(), pool, came: Arc::clone(&came) };
     let bar = bar(0, false);
-    let one = Play { config: &config, pool, workers: 3, leniency, rounds, pace: None, bar };
+    let one = Play {
+        config: &config,
+        pool,
+        workers: 3,
+        leniency,
+        rounds,
+        pace: None,
+        beside: false,
+        bar,
+    };
     let played = play(&one, &arena, &mut beside).unwrap();
     let sum = |of: fn(&Stats) -> u64| played.rig.stats.iter().map(|stats| of(stats)).sum::<u64>();
     let (out, taken) = (sum(|stats| stats.handed_out.get()), sum(|stats| stats.handed_in.get()));
