@@ -42,7 +42,7 @@ struct Started {
     /// The link-layer address of a kernel interface that has been given another.
     first_mac: OnceLock<MacAddr>,
     /// Queues of its own making, which it needs until it has closed.
-    rings: Option<Arc<Rings>>,
+    _rings: Option<Arc<Rings>>,
 }
 
 impl Drop for Started {

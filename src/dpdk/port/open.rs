@@ -519,7 +519,7 @@ impl Opening<'_> {
             interface,
             xdp_sockets: OnceLock::new(),
             first_mac: OnceLock::new(),
-            rings: None,
+            _rings: None,
         };
         Ok((started, pairs))
     }

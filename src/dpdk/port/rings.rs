@@ -132,7 +132,7 @@ fn plug(
         interface: None,
         xdp_sockets: OnceLock::new(),
         first_mac: OnceLock::new(),
-        rings: Some(Arc::clone(rings)),
+        _rings: Some(Arc::clone(rings)),
     };
     let (port, rx, tx) = opening.open(started, 0, pool)?;
     Ok(CableEnd { port, rx, tx })
