@@ -4,7 +4,8 @@
 //! - gives: packets with the time at which they were sent in their last bytes, by a device of DPDK for each
 //!   port; how long those took that came back, and how many found no room
 //! - costs: the workers what a device costs, lines that another core wrote among it. Where the
-//!   generator has no core for itself, its own stalls count as the router's; it tells the longest
+//!   generator has no core for itself it is stopped at times; what waited for it then it does not time, and
+//!   tells how much that was
 
 use std::{
     sync::{
@@ -35,6 +36,9 @@ const ROOM: u32 = 65_535;
 pub(super) const CATCH_UP: u64 = 4 * BURST_MAX as u64;
 /// How long the generator waits for packets that are missing, as a share of a second.
 const PATIENCE: u64 = 20;
+/// Time between two looks at what came back after which a packet has waited for the generator, as a share of
+/// a second.
+const LATE: u64 = 100_000;
 /// Ticks of the TSC in a unit of the stamp, as a power of two.
 const UNIT: u32 = 4;
 
@@ -43,12 +47,12 @@ const UNIT: u32 = 4;
 pub(super) struct Seen {
     /// From when packets were sent to when they came back.
     pub(super) latency: Latency,
+    /// Packets that came back while the generator was stopped, so that nobody knows when.
+    pub(super) untimed: u64,
     /// Packets that found no room on their way to a worker.
     pub(super) lost: u64,
     /// Packets that came back.
     pub(super) back: u64,
-    /// Ticks of its longest turn.
-    pub(super) longest: u64,
 }
 
 /// Where a packet's time stands, and where its checksum.
@@ -177,7 +181,8 @@ impl Cables {
             beside.settle();
             // Without a place in EAL it still runs, only without a pool cache of its own.
             let _registration = Registration::new();
-            Run { lanes, rx, paced, pool, seen: Seen::default() }.run(&told)
+            let (late, looked) = (false, rdtsc());
+            Run { lanes, rx, paced, pool, late, looked, seen: Seen::default() }.run(&told)
         });
         let thread =
             thread.map_err(|error| fail(format!("cannot start a thread: {error}"), None))?;
@@ -190,26 +195,27 @@ struct Run {
     rx: Vec<RxQueue>,
     paced: bool,
     pool: Pool,
+    /// What is there now came while nobody looked.
+    late: bool,
+    /// When it has last looked.
+    looked: u64,
     seen: Seen,
 }
 
 impl Run {
     fn run(mut self, stop: &AtomicBool) -> Seen {
         let patience = tsc_hz() / PATIENCE;
-        let (mut frame, mut begun) = (Box::<Frame>::default(), rdtsc());
-        let mut last = begun;
+        let (mut frame, mut last) = (Box::<Frame>::default(), rdtsc());
+        self.looked = last;
         while !stop.load(Ordering::Relaxed) {
             let sent = self.send();
             let came = self.receive(&mut frame);
-            let now = rdtsc();
-            self.seen.longest = self.seen.longest.max(now - begun);
-            begun = now;
             if sent + came > 0 {
-                last = now;
+                last = self.looked;
             } else {
                 let over = self.lanes.iter().all(|lane| lane.player.is_over());
                 let missing = self.sent() > self.seen.back;
-                if over && (!missing || now - last > patience) {
+                if over && (!missing || self.looked - last > patience) {
                     break;
                 }
                 pause();
@@ -247,21 +253,32 @@ impl Run {
     }
 
     fn receive(&mut self, frame: &mut Frame) -> usize {
-        let mut came = 0;
+        let (mut came, mut emptied, late) = (0, true, tsc_hz() / LATE);
         for queue in &mut self.rx {
-            if queue.recv(frame, BURST_MAX) == 0 {
+            let count = queue.recv(frame, BURST_MAX);
+            let now = rdtsc();
+            self.late |= now - self.looked > late;
+            emptied &= count < BURST_MAX;
+            if count == 0 {
                 continue;
             }
-            let now = units(rdtsc());
+            came += count;
+            if self.late {
+                self.seen.untimed += count as u64;
+                Packet::free_all(frame);
+                continue;
+            }
+            let now = units(now);
             frame.iter().for_each(Packet::prefetch);
             for packet in frame.iter() {
                 if let Some(time) = stamped(packet.data()) {
                     self.seen.latency.record(u64::from(now.wrapping_sub(time)) << UNIT, 1);
                 }
             }
-            came += frame.len();
             Packet::free_all(frame);
         }
+        self.late &= !emptied;
+        self.looked = rdtsc();
         self.seen.back += came as u64;
         came
     }

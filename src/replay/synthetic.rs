@@ -15,10 +15,7 @@ use super::{
 use crate::{
     config::Config,
     control::Router,
-    dpdk::{
-        eal::{nanos, tsc_hz},
-        mempool::Pool,
-    },
+    dpdk::{eal::tsc_hz, mempool::Pool},
     packet::{
         MacAddr,
         generate::{Addresses, Popularity, Random, Sizes, TrafficSpec},
@@ -29,10 +26,7 @@ use crate::{
         synth,
     },
     setup::{self, Leniency},
-    telemetry::{
-        report::{BenchReport, BenchRow, BucketRow, FactRow, ReplayReport, ratio},
-        words::time,
-    },
+    telemetry::report::{BenchReport, BenchRow, BucketRow, FactRow, ReplayReport, ratio},
 };
 
 mod host;
@@ -133,16 +127,14 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
         report.notes.extend(trial.notes(&name(*size)));
         let row = case.row(*size, &trial);
         if let Some(seconds) = options.search {
-            let (found, stood) = search::search(&case, &row, &arena, seconds)?;
+            let found = search::search(&case, &row, &arena, seconds)?;
             if found.loads.is_empty() {
                 let size = name(*size);
                 report.notes.push(format!("{size}: packets were lost at every rate"));
             }
-            if stood > 0 {
-                let (size, stood) = (name(*size), time(stood));
-                let note =
-                    format!("{size}: times hold up to {stood} for which the generator stood still");
-                report.notes.push(note);
+            for load in &found.loads {
+                let what = format!("{} at {} %", name(*size), load.percent);
+                report.notes.extend(untimed(&what, load.untimed, load.packets));
             }
             report.searches.push(found);
         }
@@ -235,7 +227,7 @@ impl<'a> Case<'a> {
         Ok(Trial {
             lost: played.lost,
             skipped: played.skipped,
-            stood: played.seen.as_ref().map_or(0, |seen| nanos(seen.longest)),
+            untimed: played.seen.as_ref().map_or(0, |seen| seen.untimed),
             histogram: report::histogram(&played),
             report,
         })
@@ -268,8 +260,8 @@ struct Trial {
     lost: u64,
     /// Packets that the generator was too late to send.
     skipped: u64,
-    /// The longest that the generator stood still, in nanoseconds.
-    stood: u64,
+    /// Packets that came back while the generator was stopped.
+    untimed: u64,
     histogram: Vec<BucketRow>,
 }
 
@@ -294,8 +286,17 @@ impl Trial {
             (missing > 0).then(|| format!("{what}: {missing} packets were not forwarded"));
         let skipped = (self.skipped > 0)
             .then(|| format!("{what}: the generator was too late for {} packets", self.skipped));
-        [lost, missing, skipped].into_iter().flatten().collect()
+        let untimed = untimed(what, self.untimed, self.report.transmitted);
+        [lost, missing, skipped, untimed].into_iter().flatten().collect()
     }
+}
+
+/// What has to be said where packets that came back were not timed.
+fn untimed(what: &str, untimed: u64, packets: u64) -> Option<String> {
+    let share = 100.0 * ratio(untimed as f64, packets as f64);
+    (untimed > 0).then(|| {
+        format!("{what}: {share:.2} % of the packets waited for the generator and are not timed")
+    })
 }
 
 fn name(size: Size) -> String {

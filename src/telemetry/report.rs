@@ -807,6 +807,9 @@ pub struct LoadRow {
     pub packets: u64,
     /// Packets lost.
     pub lost: u64,
+    /// Packets that waited for the generator, and are not timed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub untimed: u64,
     /// From when a packet came to when it left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Percentiles>,

@@ -43,17 +43,16 @@ fn no_drop<E>(most: u64, mut trial: impl FnMut(u64) -> Result<u64, E>) -> Result
     Ok(low)
 }
 
-/// Searches below the rate of `row`, at which packets were taken as fast as could be. Gives also how long the
-/// generator stood still at most while times were taken, in nanoseconds.
+/// Searches below the rate of `row`, at which packets were taken as fast as could be.
 pub(super) fn search(
     case: &Case<'_>,
     row: &BenchRow,
     arena: &Arena,
     seconds: f64,
-) -> Result<(SearchRow, u64), ReplayError> {
+) -> Result<SearchRow, ReplayError> {
     let most = ((row.mpps * 1e6) as u64).max(1);
     let play = |rate: u64| case.play(arena, (rate as f64 * seconds).ceil() as u64, Some(rate));
-    let (mut trials, mut offered, mut stood) = (0, 0.0_f64, 0);
+    let (mut trials, mut offered) = (0, 0.0_f64);
     let rate = no_drop(most, |rate| {
         trials += 1;
         let trial = play(rate)?;
@@ -75,22 +74,22 @@ pub(super) fn search(
         loads: Vec::new(),
     };
     if rate == 0 {
-        return Ok((found, stood));
+        return Ok(found);
     }
     for percent in LOADS {
         let offered = (rate * u64::from(percent) / 100).max(1);
         let trial = play(offered)?;
-        stood = stood.max(trial.stood);
         found.loads.push(LoadRow {
             percent,
             mpps: trial.offered(offered) / 1e6,
             packets: trial.report.transmitted,
             lost: trial.lost + trial.missing(),
+            untimed: trial.untimed,
             latency: trial.report.latency,
             histogram: trial.histogram,
         });
     }
-    Ok((found, stood))
+    Ok(found)
 }
 
 #[cfg(test)]
