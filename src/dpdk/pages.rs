@@ -89,7 +89,7 @@ pub struct Line<T>(pub T);
 unsafe impl<T: Zeroable> Zeroable for Line<T> {}
 
 /// Bytes of a large page.
-const LARGE: usize = 2 << 20;
+pub const LARGE: usize = 2 << 20;
 
 /// Ranges of memory that EAL manages.
 fn packet_memory() -> Vec<(NonNull<c_void>, usize)> {

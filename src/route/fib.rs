@@ -82,6 +82,8 @@ pub struct Fib4 {
     large: Root<AtomicU32>,
     /// Slot, in the upper half, and entry of the last change that was of value and length.
     moving: AtomicU64,
+    /// How many changes of lengths there were.
+    changes: AtomicU64,
     groups: Box<[AtomicU32]>,
     default: AtomicU32,
 }
@@ -104,6 +106,7 @@ impl Fib4 {
             lens: empty(),
             large: empty(),
             moving: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
             groups: pages::zeroed(groups as usize * GROUP),
             default: AtomicU32::new(0),
         }
@@ -123,6 +126,7 @@ impl Fib4 {
     /// The entry of a slot, or the link in its place. Value and length are those of one route at any time.
     fn entry(&self, at: usize) -> u32 {
         loop {
+            let changes = self.changes.load(Ordering::Acquire);
             let slot = self.root[at].load(Ordering::Acquire);
             let len = self.lens[at].load(Ordering::Acquire);
             match slot {
@@ -137,8 +141,9 @@ impl Fib4 {
                 }
                 _ if slot & GROUPED != 0 => return EXTENDED | u32::from(slot & !GROUPED),
                 _ => {
+                    // No length has begun to change meanwhile: what the slot holds did not leave and come again.
                     let again = self.root[at].load(Ordering::Acquire);
-                    if again == slot && self.lens[at].load(Ordering::Acquire) == len {
+                    if again == slot && self.changes.load(Ordering::Acquire) == changes {
                         return entry(len, slot.into());
                     }
                 }
@@ -218,8 +223,8 @@ pub struct Fib4Writer {
     free: Vec<u32>,
     unlinked: Vec<u32>,
     retired: Retired<u32>,
-    /// Times that an entry did not fit into its slot.
-    large: u64,
+    /// A bit for each large page of the entries that did not fit into their slots.
+    large: u32,
 }
 
 impl Fib4Writer {
@@ -249,9 +254,8 @@ impl Fib4Writer {
     /// Groups in use, and bytes that the table has touched at most.
     pub fn usage(&self) -> (u64, u64) {
         let root = size_of_val(&*self.fib.root) + size_of_val(&*self.fib.lens);
-        let large = size_of_val(&*self.fib.large) as u64;
         let groups = u64::from(self.next) * (GROUP * size_of::<u32>()) as u64;
-        let bytes = root as u64 + groups + large.min(self.large * size_of::<u32>() as u64);
+        let bytes = root as u64 + groups + u64::from(self.large.count_ones()) * pages::LARGE as u64;
         (u64::from(self.groups()), bytes)
     }
 
@@ -274,10 +278,11 @@ impl Fib4Writer {
         let (fib, slot) = (&*self.fib, slot(new));
         if slot == LARGE {
             fib.large[at].store(new, Ordering::Release);
-            self.large += 1;
-        } else if is_value(slot) {
-            let held = is_value(fib.root[at].load(Ordering::Relaxed));
-            if held && fib.lens[at].load(Ordering::Relaxed) != depth(new) {
+            self.large |= 1 << (at * size_of::<u32>() / pages::LARGE);
+        } else if is_value(slot) && fib.lens[at].load(Ordering::Relaxed) != depth(new) {
+            let changes = fib.changes.load(Ordering::Relaxed);
+            fib.changes.store(changes + 1, Ordering::Release);
+            if is_value(fib.root[at].load(Ordering::Relaxed)) {
                 fib.moving.store((at as u64) << 32 | u64::from(new), Ordering::Release);
                 fib.root[at].store(MOVING, Ordering::Release);
             }
@@ -496,6 +501,15 @@ mod tests {
         assert_eq!(writer.table().lookup(0x0b00_0001), 3);
     }
 
+    /// Lets a reader end, also where the writer panics.
+    struct Stop<'a>(&'a AtomicBool);
+
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     #[test]
     fn a_value_is_never_seen_with_the_length_of_another() {
         let mut writer = Fib4Writer::new(1);
@@ -512,7 +526,8 @@ mod tests {
                     assert_eq!(found, value(len), "with {len} bits");
                 }
             });
-            for _ in 0..5000 {
+            let _stop = Stop(&done);
+            for _ in 0..50_000 {
                 for len in first + 1..=last {
                     writer.insert(mask(dst, len), len, value(len)).unwrap();
                 }
@@ -520,7 +535,6 @@ mod tests {
                     writer.remove(mask(dst, len), len, Some((len - 1, value(len - 1))));
                 }
             }
-            done.store(true, Ordering::Relaxed);
         });
         assert_eq!(table.lookup_with_len(dst), (value(first), first));
     }
