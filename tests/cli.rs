@@ -214,8 +214,9 @@ fn bench_measures_what_it_was_asked_for() {
 fn a_generator_gets_back_what_it_sends() {
     let directory = tempfile::tempdir().expect("a directory");
     let six = directory.path().join("six.toml");
+    let route = "[[route]]\nto = \"2001:db8:100::/40\"\nvia = \"2001:db8:2::2\"\n";
     let port = |name, net| format!("[[port]]\nname = \"{name}\"\naddresses = [\"{net}::1/64\"]\n");
-    fs::write(&six, port("lan", "2001:db8:1") + &port("wan", "2001:db8:2")).expect("write");
+    fs::write(&six, port("lan", "2001:db8:1") + &port("wan", "2001:db8:2") + route).expect("write");
     let six = six.to_str().expect("a name");
     for more in [
         &["--sizes", "64,imix"][..],

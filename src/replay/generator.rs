@@ -15,7 +15,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::{ReplayError, fail, source::Player, stream::Beside};
+use super::{ReplayError, fail, source::Player, stream::OtherCores};
 use crate::{
     dpdk::{
         cycles::{pause, rdtsc},
@@ -55,13 +55,21 @@ pub(super) struct Seen {
     pub(super) back: u64,
 }
 
-/// Where a packet's time stands, and where its checksum.
+/// Where a packet's time stands, and where its checksum. Nothing for what is no datagram of UDP: the router sends
+/// packets of its own too.
 fn places(frame: &[u8]) -> Option<(usize, usize)> {
-    let udp = match frame.get(12..14)? {
-        [0x08, 0x00] => 14 + usize::from(frame.get(14)? & 15) * 4,
-        [0x86, 0xdd] => 14 + 40,
+    let (mut kind, mut at) = (frame.get(12..14)?, 14);
+    while matches!(kind, [0x81, 0x00] | [0x88, 0xa8]) {
+        (kind, at) = (frame.get(at + 2..at + 4)?, at + 4);
+    }
+    let (protocol, udp) = match kind {
+        [0x08, 0x00] => (frame.get(at + 9)?, at + usize::from(frame.get(at)? & 15) * 4),
+        [0x86, 0xdd] => (frame.get(at + 6)?, at + 40),
         _ => return None,
     };
+    if *protocol != 17 {
+        return None;
+    }
     // At an even place, where it adds to the checksum as it stands.
     let at = frame.len().checked_sub(4)? & !1;
     (at >= udp + 8).then_some((at, udp + 6))
@@ -86,7 +94,7 @@ fn stamp(frame: &mut [u8], time: u32) {
 /// The time in a packet.
 #[inline]
 fn stamped(frame: &[u8]) -> Option<u32> {
-    let at = frame.len().checked_sub(4)? & !1;
+    let (at, _) = places(frame)?;
     let bytes = frame.get(at..at + 4)?;
     Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
@@ -175,7 +183,7 @@ impl Cables {
         let (lanes, rx): (Vec<_>, _) = (lanes.collect(), self.rx);
         let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let (told, ended) = (Arc::clone(&stop), Done(Arc::clone(&done)));
-        let beside = Beside::of(cores);
+        let beside = OtherCores::of(cores);
         let thread = std::thread::Builder::new().name("generator".into()).spawn(move || {
             let _ended = ended;
             beside.settle();
@@ -263,23 +271,21 @@ impl Run {
                 continue;
             }
             came += count;
-            if self.late {
-                self.seen.untimed += count as u64;
-                Packet::free_all(frame);
-                continue;
-            }
             let now = units(now);
             frame.iter().for_each(Packet::prefetch);
-            for packet in frame.iter() {
-                if let Some(time) = stamped(packet.data()) {
+            let mut back = 0;
+            for time in frame.iter().filter_map(|packet| stamped(packet.data())) {
+                back += 1;
+                if !self.late {
                     self.seen.latency.record(u64::from(now.wrapping_sub(time)) << UNIT, 1);
                 }
             }
+            self.seen.back += back;
+            self.seen.untimed += if self.late { back } else { 0 };
             Packet::free_all(frame);
         }
         self.late &= !emptied;
         self.looked = rdtsc();
-        self.seen.back += came as u64;
         came
     }
 }
@@ -313,30 +319,51 @@ impl Drop for Generator {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
-    use crate::packet::{MacAddr, build::FrameBuilder, checksum};
+    use crate::packet::{build::FrameBuilder, checksum, vlan::Tag};
+
+    const SRC: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
+    const DST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 7);
+    const SRC6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7);
+    const DST6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 7);
+
+    fn plain() -> FrameBuilder {
+        FrameBuilder::new().ethernet([2; 6].into(), [4; 6].into()).ipv4(SRC, DST)
+    }
+
+    fn six(payload: usize) -> Vec<u8> {
+        let udp = [0, 1, 0, 2, 0, payload as u8 + 8, 0, 0];
+        let mut segment = [&udp[..], &vec![7; payload]].concat();
+        let sum = checksum::transport6(SRC6, DST6, 17, &segment);
+        segment[6..8].copy_from_slice(&sum.to_be_bytes());
+        let mut frame =
+            [&[2; 12][..], &[0x86, 0xdd, 0x60, 0, 0, 0, 0, payload as u8 + 8, 17, 64]].concat();
+        frame.extend(SRC6.octets().into_iter().chain(DST6.octets()).chain(segment));
+        frame
+    }
 
     #[test]
     fn a_stamp_is_read_again_and_leaves_the_checksum_right() {
         bolero::check!().with_type::<(u32, u32, u8)>().for_each(|(first, second, len)| {
-            let mut frame = FrameBuilder::new()
-                .ethernet(MacAddr::new([2, 0, 0, 0, 0, 1]), MacAddr::new([2, 0, 0, 0, 0, 2]))
-                .ipv4([10, 0, 0, 7].into(), [10, 1, 0, 7].into())
-                .udp(1000, 2000)
-                .payload_len(usize::from(*len))
-                .build();
-            for time in [*first, *second] {
-                stamp(&mut frame, time);
-                let (src, dst) = ([10, 0, 0, 7].into(), [10, 1, 0, 7].into());
-                let end = 14 + usize::from(u16::from_be_bytes([frame[16], frame[17]]));
-                if places(&frame).is_some_and(|(at, _)| at + 4 <= end) {
-                    assert!(checksum::transport_holds(src, dst, 17, &frame[34..end]));
+            let len = usize::from(*len % 200);
+            let udp = |frame: FrameBuilder| frame.udp(1, 2).payload_len(len).build();
+            for mut frame in [udp(plain()), udp(plain().vlan(Tag::dot1q(7))), six(len)] {
+                for time in [*first, *second] {
+                    stamp(&mut frame, time);
+                    assert_eq!(stamped(&frame), (len >= 4 + len % 2).then_some(time));
+                    let segment = &frame[frame.len() - len - 8..];
+                    assert!(
+                        checksum::transport_holds(SRC, DST, 17, segment)
+                            || checksum::transport6_holds(SRC6, DST6, 17, segment)
+                    );
                 }
-                assert_eq!(
-                    stamped(&frame).filter(|_| places(&frame).is_some()).unwrap_or(time),
-                    time
-                );
             }
+            let mut other = plain().tcp(1, 2, 2).payload_len(len).build();
+            let before = other.clone();
+            stamp(&mut other, *first);
+            assert_eq!((stamped(&other), other), (None, before));
         });
     }
 }

@@ -162,7 +162,7 @@ impl Stream {
             owner,
             room: Vec::new(),
         };
-        let (origins, beside) = (origins.to_vec(), Beside::of(cores));
+        let (origins, beside) = (origins.to_vec(), OtherCores::of(cores));
         let thread = std::thread::Builder::new().name("reader".into()).spawn(move || {
             beside.settle();
             filling.run(&origins, rounds);
@@ -211,9 +211,9 @@ impl Drop for Stream {
 }
 
 /// The CPUs that are no worker's, if any.
-pub(super) struct Beside(Option<CpuSet>);
+pub(super) struct OtherCores(Option<CpuSet>);
 
-impl Beside {
+impl OtherCores {
     pub(super) fn of(workers: &[usize]) -> Self {
         let mut set = CpuSet::new();
         let cores = core_affinity::get_core_ids().unwrap_or_default();

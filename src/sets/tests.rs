@@ -340,6 +340,30 @@ fn all_do_as_a_plain_map_would() {
     });
 }
 
+/// Which of them the kernel takes hangs on the seed of its hash, so that it cannot be asked.
+#[test]
+fn a_full_set_with_forceadd_takes_what_shares_a_place_and_nothing_else() {
+    let mut book = book(&["create s hash:ip maxelem 2 forceadd"]);
+    let mut there = |host: u32| {
+        let host = std::net::Ipv4Addr::from_bits(0x0a00_0000 + host);
+        let added = tell(&mut book, &format!("add s {host}"), SECOND);
+        let held = tell(&mut book, "save s", SECOND).out;
+        let held: Vec<_> = held.lines().filter(|line| line.starts_with("add ")).collect();
+        let is_in = held.contains(&&*format!("add s {host}"));
+        assert_eq!((added.status == 0, added.err.is_empty()), (is_in, is_in));
+        (is_in, held.len())
+    };
+    assert_eq!((there(0), there(1)), ((true, 1), (true, 2)));
+    let taken = (2..2000).filter(|host| {
+        let (is_in, held) = there(*host);
+        assert_eq!(held, 2);
+        is_in
+    });
+    // Two of 64 places are taken.
+    let taken = taken.count();
+    assert!((1..500).contains(&taken), "{taken}");
+}
+
 #[test]
 fn workers_that_put_the_same_in_at_once_leave_it_once() {
     let mut book = book(&["create s hash:ip maxelem 100000"]);
