@@ -39,6 +39,9 @@ const LARGE: u16 = 0x7fff;
 /// In a slot of the root: value and length are about to change, and the new ones stand in `moving`.
 const MOVING: u16 = 0x7ffe;
 
+/// Slots between two whose changes are counted as one.
+const APART: usize = 4096;
+
 /// Largest value that the table can hold.
 pub const MAX_VALUE: u32 = VALUE;
 
@@ -82,8 +85,9 @@ pub struct Fib4 {
     large: Root<AtomicU32>,
     /// Slot, in the upper half, and entry of the last change that was of value and length.
     moving: AtomicU64,
-    /// How many changes of lengths there were.
-    changes: AtomicU64,
+    /// How many changes of lengths there were, of slots that are [`APART`] from each other. A route that covers
+    /// millions of slots would hold up readers of all for as long as it is written if they were counted as one.
+    changes: Box<[AtomicU32]>,
     groups: Box<[AtomicU32]>,
     default: AtomicU32,
 }
@@ -106,7 +110,7 @@ impl Fib4 {
             lens: empty(),
             large: empty(),
             moving: AtomicU64::new(0),
-            changes: AtomicU64::new(0),
+            changes: pages::zeroed(APART),
             groups: pages::zeroed(groups as usize * GROUP),
             default: AtomicU32::new(0),
         }
@@ -126,7 +130,8 @@ impl Fib4 {
     /// The entry of a slot, or the link in its place. Value and length are those of one route at any time.
     fn entry(&self, at: usize) -> u32 {
         loop {
-            let changes = self.changes.load(Ordering::Acquire);
+            let changed = &self.changes[at % APART];
+            let changes = changed.load(Ordering::Acquire);
             let slot = self.root[at].load(Ordering::Acquire);
             let len = self.lens[at].load(Ordering::Acquire);
             match slot {
@@ -143,7 +148,7 @@ impl Fib4 {
                 _ => {
                     // No length has begun to change meanwhile: what the slot holds did not leave and come again.
                     let again = self.root[at].load(Ordering::Acquire);
-                    if again == slot && self.changes.load(Ordering::Acquire) == changes {
+                    if again == slot && changed.load(Ordering::Acquire) == changes {
                         return entry(len, slot.into());
                     }
                 }
@@ -280,8 +285,8 @@ impl Fib4Writer {
             fib.large[at].store(new, Ordering::Release);
             self.large |= 1 << (at * size_of::<u32>() / pages::LARGE);
         } else if is_value(slot) && fib.lens[at].load(Ordering::Relaxed) != depth(new) {
-            let changes = fib.changes.load(Ordering::Relaxed);
-            fib.changes.store(changes + 1, Ordering::Release);
+            let changed = &fib.changes[at % APART];
+            changed.store(changed.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
             if is_value(fib.root[at].load(Ordering::Relaxed)) {
                 fib.moving.store((at as u64) << 32 | u64::from(new), Ordering::Release);
                 fib.root[at].store(MOVING, Ordering::Release);
