@@ -26,7 +26,7 @@ mod wires;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::skip::{need_root, skip};
-use corpus::{Family, Step};
+use corpus::Family;
 use guest::GuestRouter;
 use linux::LinuxRouter;
 use outcome::Outcome;
@@ -69,12 +69,7 @@ fn without_guest(test: &str, family: &Family) -> bool {
 /// one time to the next cannot be asked of another.
 fn ask_linux_twice(family: &Family) {
     let first = ask_linux(family);
-    // What a story of netfilter waits for behind a command is soon over.
-    let short = |step: &Step| {
-        let of_netfilter = |words: &String| netfilter::call(words).is_some();
-        step.settle.is_zero() || step.command.as_ref().is_some_and(of_netfilter)
-    };
-    if family.steps.iter().all(short) {
+    if family.is_prompt() {
         let second = ask_linux(family);
         if let Err(report) = compare::compare(family, &first, &second, &[]) {
             panic!("Linux, the first time and the second: {report}");

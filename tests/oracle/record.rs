@@ -70,8 +70,9 @@ fn is_recording() -> bool {
     std::env::var_os("WAGONWAY_RECORD").is_some()
 }
 
-/// The family with what its record says in the place of [`RECORDED`].
-pub(crate) fn expected(mut family: Family) -> Family {
+/// The family as it is asked, with what its record says in the place of [`RECORDED`].
+pub(crate) fn expected(family: Family) -> Family {
+    let mut family = family.asking_once();
     if is_recording() || family.steps.iter().all(|step| step.expect != RECORDED) {
         return family;
     }

@@ -49,6 +49,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::common::frame::{IPV4, Ip, Mac, ether, pad};
+use crate::netfilter;
 use crate::outcome::Outcome;
 use crate::topology::{DMZ_HOST, DMZ_MAC, LAN_HOST, LAN_MAC, Topology, WAN_HOST, WAN_MAC, mac_of};
 
@@ -106,6 +107,33 @@ impl Family {
     /// it cannot be counted on.
     pub(crate) fn is_unsteady(&self) -> bool {
         !self.topology.commands.is_empty() || self.steps.iter().any(|step| step.command.is_some())
+    }
+
+    /// Whether no time passes that a router could do something in: what a story of netfilter waits for
+    /// behind a command is soon over.
+    pub(crate) fn is_prompt(&self) -> bool {
+        let of_netfilter = |words: &String| netfilter::call(words).is_some();
+        let short =
+            |step: &Step| step.settle.is_zero() || step.command.as_ref().is_some_and(of_netfilter);
+        self.steps.iter().all(short)
+    }
+
+    /// The same with a router that asks no neighbour a second time, unless the family lets time pass or
+    /// says when: how far it has come when a second is over is another matter for each router.
+    pub(crate) fn asking_once(mut self) -> Self {
+        let timed = |(name, _): &(String, String)| name.ends_with(".retrans_time_ms");
+        if !self.is_prompt() || self.topology.sysctls.iter().any(timed) {
+            return self;
+        }
+        let versions: &[u8] = if self.topology.six { &[4, 6] } else { &[4] };
+        let ports = self.topology.ports.iter().filter(|port| port.vlan.is_none());
+        for port in ports.map(|port| port.name).collect::<Vec<_>>() {
+            for version in versions {
+                let name = format!("net.ipv{version}.neigh.{port}.retrans_time_ms");
+                self.topology = self.topology.sysctl(&name, "60000");
+            }
+        }
+        self
     }
 
     fn new(name: &'static str) -> Self {
