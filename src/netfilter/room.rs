@@ -4,9 +4,10 @@
 //! - gives: memory that the kernel has found and cleared on the management core's time; a worker that writes to
 //!   it first would wait for a large page longer than for a thousand packets
 //! - costs: nothing while connections are not tracked; then the heads of all chains, and room for some
-//!   tens of thousands of connections more than there ever were
+//!   tens of thousands of connections more than there ever were, or for as many as were asked for
 //!
-//! A worker that makes connections faster than the management core looks finds its pages itself.
+//! A worker that makes connections faster than the management core looks finds its pages itself, unless that many were asked
+//! for.
 
 use std::sync::{
     Arc,
@@ -41,12 +42,15 @@ pub struct Room {
     /// The same of flows that go the short way.
     short: [Stretch; 2],
     has: (bool, bool),
+    /// Places that are ready from the first connection on.
+    least: usize,
     used: Used,
 }
 
 impl Room {
-    /// Of the tables of a worker, which must stay where they are.
-    pub fn new(flows: &Flows) -> Self {
+    /// Of the tables of a worker, which must stay where they are, with room for at least so many connections as soon
+    /// as any are tracked.
+    pub fn new(flows: &Flows, least: usize) -> Self {
         let memory = flows.conntrack.memory();
         let (sources, links) = flows.sources.memory();
         let placed = |stretch, wanted| Placed { stretch, ready: 0, wanted };
@@ -63,6 +67,7 @@ impl Room {
             whole: [heads, pending, sources],
             short: [flows.short4.stretch(), flows.short6.stretch()],
             has: (false, false),
+            least,
             used: Arc::clone(&flows.used),
         }
     }
@@ -81,8 +86,8 @@ impl Room {
         let used = self.used.load(Relaxed) as usize;
         for table in self.placed.iter_mut().filter(|table| (table.wanted)(&filter.rules)) {
             // In steps, so that a call is for more than a connection.
-            let goal = (used / AHEAD + 2) * AHEAD;
-            if table.ready < goal.min(table.stretch.items()) {
+            let goal = ((used / AHEAD + 2) * AHEAD).max(self.least).min(table.stretch.items());
+            if table.ready < goal {
                 table.stretch.make_ready(table.ready..goal);
                 table.ready = goal;
             }
@@ -99,7 +104,7 @@ mod tests {
     fn there_is_room_ahead_of_what_is_used_while_connections_are_tracked() {
         let limits = conntrack::Limits { entries: 200_000, ..conntrack::Limits::default() };
         let flows = Flows::new(0, &limits, 1, Teller::default());
-        let mut room = Room::new(&flows);
+        let mut room = Room::new(&flows, 0);
         let filter = |tracks, acct| {
             Filter::new([None, None], None, tracks, Rules { acct, ..Rules::default() })
         };
@@ -119,5 +124,22 @@ mod tests {
         let last = ready(&room);
         room.keep_ahead(&filter(true, false));
         assert_eq!(last, ready(&room));
+    }
+
+    #[test]
+    fn there_is_room_for_as_many_as_were_asked_for_once_connections_are_tracked() {
+        let limits = conntrack::Limits { entries: 200_000, ..conntrack::Limits::default() };
+        let flows = Flows::new(0, &limits, 1, Teller::default());
+        let filter = |tracks| Filter::new([None, None], None, tracks, Rules::default());
+        for (asked, ready) in [(0, 2 * AHEAD), (100_000, 100_000), (usize::MAX, 200_000)] {
+            let mut room = Room::new(&flows, asked);
+            room.keep_ahead(&filter(false));
+            assert!(room.placed.iter().all(|table| table.ready == 0));
+            room.keep_ahead(&filter(true));
+            let [entries, lives, links, acct, _] = room.placed.each_ref().map(|table| table.ready);
+            // A table has some places for entries that have ended.
+            assert!([entries, lives, links].iter().all(|has| has.abs_diff(ready) <= 4096));
+            assert_eq!(acct, 0);
+        }
     }
 }
