@@ -60,6 +60,12 @@ impl Conntrack {
         self.entries.get(conn as u32 as usize).map(|entry| (&entry.status, &entry.proto))
     }
 
+    /// Asks for the line that a packet of a known stream needs.
+    #[inline(always)]
+    pub(crate) fn life(&self, conn: u64) -> Option<&impl Sized> {
+        self.lives.get(conn as u32 as usize)
+    }
+
     /// Whether packets and octets of a connection are counted.
     pub fn counts_packets(&self, conn: ConnId) -> bool {
         self.get(conn).is_some_and(|entry| entry.nodes[0].features & feature::ACCT != 0)
@@ -80,24 +86,32 @@ impl Conntrack {
         Some(timeout)
     }
 
-    /// A packet of a known stream passes. `timeout` is what [`Conntrack::stream`] said.
+    /// A packet of a known stream passes, which the caller counts ([`Conntrack::count_streams`]).
+    /// `timeout` is what [`Conntrack::stream`] said; `packet` begins with its network header, which is
+    /// without options.
     #[inline(always)]
-    pub fn pass_stream(
+    pub fn pass_stream<const SIX: bool>(
         &mut self,
-        known: &Known<'_>,
+        conn: ConnId,
+        packet: &[u8],
         timeout: Nanos,
         now: Nanos,
         verify: bool,
     ) -> bool {
-        let Some(life) = self.lives.get_mut(known.conn.index as usize) else { return false };
-        let lives = (life.generation == known.conn.generation) & (life.expires > now);
-        if !lives || !track::udp::is_sound(known.packet, known.l4, verify) {
+        let Some(life) = self.lives.get_mut(conn.index as usize) else { return false };
+        let lives = (life.generation == conn.generation) & (life.expires > now);
+        if !lives || !track::udp::is_sound::<SIX>(packet, verify) {
             return false;
         }
         life.expires = now.saturating_add(timeout);
-        self.stats.searched += 1;
-        self.stats.found += 1;
         true
+    }
+
+    /// Counts packets of known streams that have passed, as all packets are counted that belong to a
+    /// connection.
+    pub const fn count_streams(&mut self, packets: u64) {
+        self.stats.searched += packets;
+        self.stats.found += packets;
     }
 
     /// A packet of a known connection passes.

@@ -5,63 +5,63 @@
 //!   which rules count it
 //! - obeys: a flow is forgotten with the generation of the tables it was learned in; what rules say of
 //!   one packet and not of the next is never learned
-//! - costs: a line a look-up for IPv4 and two for IPv6; one count a packet, which is carried to the
-//!   rules' own at the end of each turn
+//! - costs: a line of tags, and a line of the flow for IPv4 and two for IPv6; one count a packet, which is
+//!   carried to the rules' own at the end of each turn
 
 use crate::{
     conntrack::{Dir, Tuple, nat::delta::Delta},
     dpdk::pages::{self, Stretch},
     graph::Nanos,
-    packet::{checksum, ipv4::protocol, ipv6},
+    packet::ipv4::protocol,
     route::cache::FlowKey,
 };
 
-/// Places in which a flow may stand.
+/// Places side by side in which a flow may stand.
 const WAYS: usize = 8;
 /// Most different ways through the rules that are told apart.
 const PATHS: usize = 4096;
 /// Flags of TCP: FIN, SYN and RST begin and end connections; without ACK nothing is one.
 const TURNING: u8 = 0x07;
 const ACK: u8 = 0x10;
+/// Offset of a fragment, and the flag for more, in the order of memory.
+const FRAGMENT: u16 = 0x3fff_u16.to_be();
 
 /// A family of addresses.
 pub trait Family: Copy + Send + Sync + 'static {
     /// What a flow's packets share.
     type Key: Copy + PartialEq + Default + Send;
     /// How they are translated.
-    type Delta: Copy + Send;
+    type Delta: Copy + Send + Default;
     /// Whether it is IPv6.
     const SIX: bool;
     /// Where the transport header stands in a plain frame.
     const L4: usize;
 
     /// The key of a plain frame of TCP or UDP that neither begins nor ends anything and has hops
-    /// left, and whether it is of UDP; `iface` is where it came in.
-    fn key(frame: &[u8], iface: u16) -> Option<(Self::Key, bool)>;
+    /// left; `iface` is where it came in.
+    fn key(frame: &[u8], iface: u16) -> Option<Self::Key>;
+    /// Whether a key is of UDP, and else of TCP.
+    fn is_udp(key: &Self::Key) -> bool;
     /// The key that packets of a flow have; `tos` is their class.
     fn key_of(flow: &Tuple, tos: u8, label: u32, iface: u16) -> Self::Key;
     /// A hash of a key.
     fn hash(key: &Self::Key) -> u32;
     /// The change of a packet from one tuple to another.
     fn delta(old: &Tuple, new: &Tuple) -> Option<Self::Delta>;
-    /// Changes a packet; `ip` begins with its network header.
-    fn translate(delta: &Self::Delta, ip: &mut [u8]) -> bool;
-    /// Takes a hop from a frame, and gives its length from the network header on.
-    fn age(frame: &mut [u8]);
+    /// Changes a packet, one of UDP or else of TCP, and takes a hop from it; `ip` begins with its
+    /// network header.
+    fn forward(delta: &Self::Delta, ip: &mut [u8], udp: bool) -> bool;
 }
 
-/// Whether a transport header is one of a packet that goes the short way; its first 20 bytes are
-/// there for TCP.
+/// Whether a frame, whose transport header stands there whole if it is of UDP, is one that goes the
+/// short way; its first 20 bytes are there for TCP.
 #[inline(always)]
-fn goes_on(number: u8, segment: &[u8]) -> Option<bool> {
-    match number {
-        protocol::UDP => (segment.len() >= 8).then_some(true),
-        protocol::TCP => {
-            let flags = segment.first_chunk::<20>()?[13];
-            (flags & (TURNING | ACK) == ACK).then_some(false)
-        }
-        _ => None,
+fn goes_on<F: Family>(number: u8, frame: &[u8]) -> bool {
+    if number == protocol::UDP {
+        return true;
     }
+    let segment = frame.get(F::L4..).and_then(<[u8]>::first_chunk::<20>);
+    (number == protocol::TCP) & segment.is_some_and(|segment| segment[13] & (TURNING | ACK) == ACK)
 }
 
 /// IPv4.
@@ -83,14 +83,18 @@ impl Family for Four {
     const L4: usize = 34;
 
     #[inline(always)]
-    fn key(frame: &[u8], iface: u16) -> Option<(FlowKey, bool)> {
-        let head = frame.first_chunk::<38>()?;
-        let whole = head[20] & 0x3f == 0 && head[21] == 0;
-        if !whole || head[14] != 0x45 || head[22] <= 1 {
+    fn key(frame: &[u8], iface: u16) -> Option<FlowKey> {
+        let head = frame.first_chunk::<42>()?;
+        let whole = u16::from_ne_bytes([head[20], head[21]]) & FRAGMENT == 0;
+        if !whole | (head[14] != 0x45) | (head[22] <= 1) || !goes_on::<Self>(head[23], frame) {
             return None;
         }
-        let udp = goes_on(head[23], frame.get(Self::L4..)?)?;
-        Some((FlowKey::of_frame(head, iface), udp))
+        Some(FlowKey::of_whole(head.first_chunk()?, iface))
+    }
+
+    #[inline(always)]
+    fn is_udp(key: &FlowKey) -> bool {
+        key.protocol() == protocol::UDP
     }
 
     fn key_of(flow: &Tuple, tos: u8, _: u32, iface: u16) -> FlowKey {
@@ -116,21 +120,14 @@ impl Family for Four {
     }
 
     #[inline(always)]
-    fn translate(delta: &Delta<4>, ip: &mut [u8]) -> bool {
-        delta.apply(ip, 20)
-    }
-
-    #[inline(always)]
-    fn age(frame: &mut [u8]) {
-        if let Some(ttl) = frame.get_mut(22..).and_then(<[u8]>::first_chunk_mut::<4>) {
-            *ttl = checksum::ttl_decremented(*ttl);
-        }
+    fn forward(delta: &Delta<4>, ip: &mut [u8], udp: bool) -> bool {
+        delta.forward(ip, udp)
     }
 }
 
 /// Eight bytes of a frame.
 #[inline(always)]
-fn word(bytes: &[u8; 58], at: usize) -> u64 {
+fn word(bytes: &[u8; 62], at: usize) -> u64 {
     let mut all = [0; 8];
     all.copy_from_slice(&bytes[at..at + 8]);
     u64::from_ne_bytes(all)
@@ -150,17 +147,21 @@ impl Family for Six {
     const L4: usize = 54;
 
     #[inline(always)]
-    fn key(frame: &[u8], iface: u16) -> Option<(Key6, bool)> {
-        let head = frame.first_chunk::<58>()?;
-        if head[21] <= 1 {
+    fn key(frame: &[u8], iface: u16) -> Option<Key6> {
+        let head = frame.first_chunk::<62>()?;
+        if head[21] <= 1 || !goes_on::<Self>(head[20], frame) {
             return None;
         }
-        let udp = goes_on(head[20], frame.get(Self::L4..)?)?;
         let first = u32::from_be_bytes([head[14], head[15], head[16], head[17]]);
         let ports = u32::from_ne_bytes([head[54], head[55], head[56], head[57]]);
         let [ports, label] = rest6(ports, iface, (first >> 20) as u8, head[20], first & 0xf_ffff);
         let key = [word(head, 22), word(head, 30), word(head, 38), word(head, 46), ports, label];
-        Some((Key6(key), udp))
+        Some(Key6(key))
+    }
+
+    #[inline(always)]
+    fn is_udp(key: &Key6) -> bool {
+        key.0[4] as u8 == protocol::UDP
     }
 
     fn key_of(flow: &Tuple, class: u8, label: u32, iface: u16) -> Key6 {
@@ -190,15 +191,8 @@ impl Family for Six {
     }
 
     #[inline(always)]
-    fn translate(delta: &Delta<16>, ip: &mut [u8]) -> bool {
-        delta.apply(ip, ipv6::HEADER_LEN)
-    }
-
-    #[inline(always)]
-    fn age(frame: &mut [u8]) {
-        if let Some(limit) = frame.get_mut(21) {
-            *limit -= 1;
-        }
+    fn forward(delta: &Delta<16>, ip: &mut [u8], udp: bool) -> bool {
+        delta.forward(ip, udp)
     }
 }
 
@@ -217,20 +211,59 @@ pub struct Way<F: Family> {
     pub hop: u32,
     /// Which rules count its packets.
     pub path: u16,
-    /// What is changed of its packets; none where they leave as they come.
-    pub delta: Option<F::Delta>,
+    /// What is changed of its packets.
+    pub delta: F::Delta,
     /// The direction.
     pub dir: Dir,
     /// The connection's packets are counted.
     pub counts: bool,
 }
 
+impl<F: Family> Way<F> {
+    /// What its packets share.
+    #[inline(always)]
+    pub const fn key(&self) -> &F::Key {
+        &self.key
+    }
+
+    /// Whether it is of a flow, learned in a generation.
+    #[inline(always)]
+    pub fn is(&self, key: &F::Key, generation: u32) -> bool {
+        (self.key == *key) & (self.generation == generation)
+    }
+}
+
 const _: () = assert!(size_of::<Way<Four>>() == 64 && size_of::<Way<Six>>() == 128);
 
-/// One family's flows.
+/// Of some places side by side, what is told of a flow without touching it: a part of the hash of what
+/// stands at each; 0 of one never used.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(16))]
+pub struct Tags([u16; WAYS]);
+
+impl Tags {
+    /// Which of the places may have a flow, a bit each.
+    #[inline(always)]
+    fn matching(&self, tag: u16) -> u32 {
+        let bits = self.0.iter().enumerate().map(|(at, one)| u32::from(*one == tag) << at);
+        bits.fold(0, |all, bit| all | bit)
+    }
+
+    /// Whether each place has been used.
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.matching(0) == 0
+    }
+}
+
+/// One family's flows: each in one of eight places that its hash leads to, or in one of eight others where
+/// those had all been taken.
 pub struct FlowTable<F: Family> {
     /// Reserved when the worker is built, and filled with empty ones while it has time.
     ways: Vec<Way<F>>,
+    /// The same; one for each eight ways.
+    tags: Vec<Tags>,
+    /// Of a number of tags.
     mask: usize,
     turn: u32,
 }
@@ -245,7 +278,8 @@ impl<F: Family> FlowTable<F> {
             if entries == 0 { 0 } else { (entries as usize).next_power_of_two().max(WAYS) };
         let mut ways = Vec::with_capacity(places);
         pages::prefer_large(ways.spare_capacity_mut());
-        Self { ways, mask: places.wrapping_sub(1), turn: 0 }
+        let tags = Vec::with_capacity(places / WAYS);
+        Self { ways, tags, mask: (places / WAYS).wrapping_sub(1), turn: 0 }
     }
 
     /// Where it lies.
@@ -253,10 +287,16 @@ impl<F: Family> FlowTable<F> {
         Stretch::of_room(&self.ways)
     }
 
+    /// How many places there are once they are ready.
+    #[inline(always)]
+    const fn places(&self) -> usize {
+        self.mask.wrapping_add(1) * WAYS
+    }
+
     /// Makes some more places ready; nothing is learned before all are.
     #[inline]
     pub fn grow(&mut self) {
-        if self.ways.len() < self.mask.wrapping_add(1) {
+        if self.ways.len() < self.places() {
             let none = Way {
                 key: F::Key::default(),
                 conn: 0,
@@ -264,25 +304,20 @@ impl<F: Family> FlowTable<F> {
                 generation: 0,
                 hop: 0,
                 path: 0,
-                delta: None,
+                delta: F::Delta::default(),
                 dir: Dir::Original,
                 counts: false,
             };
-            let len = (self.ways.len() + GROWTH).min(self.mask.wrapping_add(1));
+            let len = (self.ways.len() + GROWTH).min(self.places());
             self.ways.resize(len, none);
+            self.tags.resize(len / WAYS, Tags::default());
         }
     }
 
     /// Whether flows can be learned.
     #[inline(always)]
     pub fn is_ready(&self) -> bool {
-        self.ways.len() == self.mask.wrapping_add(1) && !self.ways.is_empty()
-    }
-
-    /// The first place of a key; the table has room.
-    #[inline(always)]
-    pub fn home(&self, key: &F::Key) -> usize {
-        F::hash(key) as usize & self.mask
+        self.ways.len() == self.places() && !self.ways.is_empty()
     }
 
     /// A place, to be changed.
@@ -297,28 +332,57 @@ impl<F: Family> FlowTable<F> {
         self.ways.get(place)
     }
 
-    /// The place of a flow that was learned in a generation.
+    /// Never that of a place without a flow.
     #[inline(always)]
-    pub fn find(&self, home: usize, key: &F::Key, generation: u32) -> Option<usize> {
-        for number in 0..WAYS {
-            let place = self.place(home, number);
-            let way = self.ways.get(place)?;
-            if way.key == *key && way.generation == generation {
-                return Some(place);
-            }
-            if way.generation == 0 {
-                return None;
-            }
-        }
-        None
+    const fn tag(hash: u32) -> u16 {
+        (hash >> 16) as u16 | 1
     }
 
-    /// The place of this number for flows of a home: half of them beside it, half far away, so that
-    /// homes whose neighbours are many share theirs with others.
+    /// Where flows of a hash stand first.
     #[inline(always)]
-    fn place(&self, home: usize, number: usize) -> usize {
-        let far = if number < WAYS / 2 { 0 } else { (home >> 3).wrapping_mul(0x9e37_79b1) << 3 };
-        ((home ^ number) ^ far) & self.mask
+    const fn first(&self, hash: u32) -> usize {
+        hash as usize & self.mask
+    }
+
+    /// Where they stand where those places had been taken.
+    const fn second(&self, hash: u32) -> usize {
+        self.first(hash) ^ (hash >> 12).wrapping_mul(0x9e37_79b1) as usize & self.mask
+    }
+
+    /// What tells where a flow of a hash may stand, to be asked for before it is needed.
+    #[inline(always)]
+    pub fn tags(&self, hash: u32) -> Option<&Tags> {
+        self.tags.get(self.first(hash))
+    }
+
+    /// The place where a flow of a hash most probably stands, if it is there at all.
+    #[inline(always)]
+    pub fn candidate(&self, hash: u32) -> Option<usize> {
+        let tags = self.tags(hash)?;
+        match tags.matching(Self::tag(hash)) {
+            0 if tags.is_full() => self.candidate_in(self.second(hash), hash),
+            0 => None,
+            found => Some(self.first(hash) * WAYS + found.trailing_zeros() as usize),
+        }
+    }
+
+    #[cold]
+    fn candidate_in(&self, tags: usize, hash: u32) -> Option<usize> {
+        let found = self.tags.get(tags)?.matching(Self::tag(hash));
+        (found != 0).then(|| tags * WAYS + found.trailing_zeros() as usize)
+    }
+
+    /// The place of a flow that was learned in a generation, wherever it may be.
+    #[cold]
+    pub fn search(&self, key: &F::Key, generation: u32) -> Option<usize> {
+        let mut places = self.places_of(F::hash(key));
+        places.find(|place| self.way(*place).is_some_and(|way| way.is(key, generation)))
+    }
+
+    /// All places where flows of a hash may stand.
+    fn places_of(&self, hash: u32) -> impl Iterator<Item = usize> + use<F> {
+        let both = [self.first(hash), self.second(hash)];
+        both.into_iter().flat_map(|tags| tags * WAYS..(tags + 1) * WAYS)
     }
 
     /// Learns a flow. Where all places are taken by others of the same generation whose connections
@@ -328,11 +392,10 @@ impl<F: Family> FlowTable<F> {
         if !self.is_ready() {
             return;
         }
-        let home = self.home(&learned.key);
+        let hash = F::hash(&learned.key);
         let stale = |way: &Way<F>| way.generation != learned.generation || !is_alive(way.conn);
         let mut place = None;
-        for number in 0..WAYS {
-            let at = self.place(home, number);
+        for at in self.places_of(hash) {
             let way = &self.ways[at];
             if way.generation != 0 && way.key == learned.key {
                 place = Some(at);
@@ -341,18 +404,16 @@ impl<F: Family> FlowTable<F> {
             if place.is_none() && stale(way) {
                 place = Some(at);
             }
-            if way.generation == 0 {
-                break;
-            }
         }
         let place = place.or_else(|| {
             self.turn = self.turn.wrapping_add(1);
             let number = (self.turn >> 3) as usize % WAYS;
-            (self.turn & 7 == 0).then(|| self.place(home, number))
+            (self.turn & 7 == 0).then(|| self.first(hash) * WAYS + number)
         });
         let Some(place) = place else { return };
         let Learned { key, generation, conn, hop, path, delta, dir, counts } = learned;
         self.ways[place] = Way { key, conn, timeout: 0, generation, hop, path, delta, dir, counts };
+        self.tags[place / WAYS].0[place % WAYS] = Self::tag(hash);
     }
 }
 
@@ -370,7 +431,7 @@ pub struct Learned<F: Family> {
     /// Which rules count its packets.
     pub path: u16,
     /// What is changed of them.
-    pub delta: Option<F::Delta>,
+    pub delta: F::Delta,
     /// The direction.
     pub dir: Dir,
     /// The connection's packets are counted.

@@ -83,6 +83,13 @@ pub fn wide(bytes: &[u8]) -> u64 {
     total
 }
 
+/// Whether a sum of [`wide`] ones folds to 0xffff, as one over what has a right checksum does.
+#[inline(always)]
+pub(crate) const fn is_whole(wide: u64) -> bool {
+    // Just when it is a multiple of 65535 other than zero.
+    wide.wrapping_mul(INVERSE_65535).wrapping_sub(1) < GREATEST_QUOTIENT
+}
+
 /// The folded one's complement sum of the bytes; an odd last byte counts as followed by a zero.
 #[inline]
 pub fn sum(bytes: &[u8]) -> u16 {
@@ -129,9 +136,7 @@ pub fn ipv4_header20(header: &[u8; 20]) -> bool {
     let first = u64::from_ne_bytes(word(header, 0));
     let second = u64::from_ne_bytes(word(header, 8));
     let third = u64::from(u32::from_ne_bytes(word(header, 16)));
-    let total = add64(add64(first, second), third);
-    // The folded sum is 0xffff just when the wide one is a multiple of 65535 other than zero.
-    total.wrapping_mul(INVERSE_65535).wrapping_sub(1) < GREATEST_QUOTIENT
+    is_whole(add64(add64(first, second), third))
 }
 
 /// Whether the checksum of an IPv4 header of any length holds; `header` is the header alone.

@@ -103,6 +103,18 @@ impl FlowKey {
         Self::pack(word(frame, 26), ports, iif, tos, protocol)
     }
 
+    /// The same, where the frame is known to have ports.
+    #[inline(always)]
+    pub fn of_whole(frame: &[u8; 38], iif: u16) -> Self {
+        Self::pack(word(frame, 26), word(frame, 34), iif, frame[15], frame[23])
+    }
+
+    /// The protocol.
+    #[inline(always)]
+    pub const fn protocol(&self) -> u8 {
+        self.rest as u8
+    }
+
     /// What rules that look at `fields` look at.
     pub(super) fn mask(fields: &Fields) -> Self {
         let ([a, b, c, d], ports) = (fields.src.to_be_bytes(), fields.ports.to_be_bytes());

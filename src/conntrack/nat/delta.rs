@@ -1,7 +1,7 @@
 //! What a translation changes in every packet of one flow, worked out once.
 //!
 //! - takes: the tuple that packets have and the one that they shall have
-//! - gives: a [`Delta`] that writes both ends of a packet at once
+//! - gives: a [`Delta`] that writes both ends of a packet at once, and takes a hop from it
 //! - obeys: RFC 1624 section 3; the same bytes as [`manip`] of both ends, which a test shows
 //! - costs: two additions for the checksums, whatever changes
 //!
@@ -19,86 +19,99 @@ use super::super::tuple::Tuple;
 /// Both ends of a flow's packets, and what they change in the checksums; `N` octets an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delta<const N: usize> {
-    src: [u8; N],
-    dst: [u8; N],
+    /// Source and destination.
+    ends: [[u8; N]; 2],
     ports: [u8; 4],
-    /// What is added to the sum of the IP header, and to that of the transport.
+    /// What is added to the sum of the IP header, a hop less included, and to that of the transport, both in
+    /// the order of memory, which one's complement does not mind (RFC 1071 section 2.B).
     l3: u16,
     l4: u16,
-    udp: bool,
 }
+
+impl<const N: usize> Default for Delta<N> {
+    fn default() -> Self {
+        Self { ends: [[0; N]; 2], ports: [0; 4], l3: 0, l4: 0 }
+    }
+}
+
+/// What a hop less takes from the sum of an IPv4 header, complemented.
+const HOP: u16 = !0x0100;
 
 impl<const N: usize> Delta<N> {
     const SIX: bool = N == 16;
 
-    /// From one tuple to another; nothing for protocols other than TCP and UDP, and for the other
-    /// family.
+    /// From one tuple to another, which may be the same; nothing for protocols other than TCP and UDP, and
+    /// for the other family.
     pub fn new(old: &Tuple, new: &Tuple) -> Option<Self> {
-        let udp = match new.proto {
-            protocol::TCP => false,
-            protocol::UDP => true,
-            _ => return None,
-        };
-        if new.six != Self::SIX {
+        if !matches!(new.proto, protocol::TCP | protocol::UDP) || new.six != Self::SIX {
             return None;
         }
         let ends = |tuple: &Tuple| add(sum(&tuple.src.0), sum(&tuple.dst.0));
-        let l3 = add(!ends(old), ends(new));
+        let addresses = add(!ends(old), ends(new));
         let ports = |tuple: &Tuple| add(tuple.sport, tuple.dport);
-        let l4 = add(l3, add(!ports(old), ports(new)));
+        let l4 = add(addresses, add(!ports(old), ports(new)));
         let [[a, b], [c, d]] = [new.sport, new.dport].map(u16::to_be_bytes);
-        let (src, dst) = (*new.src.0.first_chunk()?, *new.dst.0.first_chunk()?);
-        Some(Self { src, dst, ports: [a, b, c, d], l3, l4, udp })
+        Some(Self {
+            ends: [*new.src.0.first_chunk()?, *new.dst.0.first_chunk()?],
+            ports: [a, b, c, d],
+            l3: add(addresses, HOP).to_be(),
+            l4: l4.to_be(),
+        })
     }
 
-    /// Writes a packet of the flow whose transport header stands at `l4`; false where it does not
-    /// stand there whole.
+    /// Writes a packet of the flow, one of UDP or else of TCP, and takes a hop from it, of which it has one
+    /// at least. False where the transport header does not stand there whole, behind a network header
+    /// without options.
     #[inline(always)]
-    pub fn apply(&self, packet: &mut [u8], l4: usize) -> bool {
-        self.write(packet, l4).is_some()
+    pub fn forward(&self, packet: &mut [u8], udp: bool) -> bool {
+        self.write(packet, udp).is_some()
     }
 
     #[inline(always)]
-    fn write(&self, packet: &mut [u8], l4: usize) -> Option<()> {
-        if l4 < if Self::SIX { ipv6::HEADER_LEN } else { ipv4::HEADER_LEN } {
-            return None;
-        }
-        let (head, segment) = packet.split_at_mut_checked(l4)?;
-        if self.udp {
+    fn write(&self, packet: &mut [u8], udp: bool) -> Option<()> {
+        let len = if Self::SIX { ipv6::HEADER_LEN } else { ipv4::HEADER_LEN };
+        let (head, segment) = packet.split_at_mut_checked(len)?;
+        if udp {
             let header = segment.first_chunk_mut::<{ udp::HEADER_LEN }>()?;
             let [a, b, c, d, _, _, high, low] = header;
             [*a, *b, *c, *d] = self.ports;
             // A datagram without a checksum stays without, and none comes to be without.
-            if [*high, *low] != [0, 0] {
-                [*high, *low] = match mended([*high, *low], self.l4) {
-                    [0, 0] => [0xff, 0xff],
-                    check => check,
-                };
+            let check = u16::from_ne_bytes([*high, *low]);
+            if check != 0 {
+                let check = mended(check, self.l4);
+                [*high, *low] = if check == 0 { [0xff; 2] } else { check.to_ne_bytes() };
             }
         } else {
             let header = segment.first_chunk_mut::<{ tcp::HEADER_LEN }>()?;
             let [a, b, c, d, _, _, _, _, _, _, _, _, _, _, _, _, high, low, ..] = header;
             [*a, *b, *c, *d] = self.ports;
-            [*high, *low] = mended([*high, *low], self.l4);
+            let check = u16::from_ne_bytes([*high, *low]);
+            [*high, *low] = mended(check, self.l4).to_ne_bytes();
         }
+        self.write_head(head)
+    }
+
+    #[inline(always)]
+    fn write_head(&self, head: &mut [u8]) -> Option<()> {
         if Self::SIX {
-            head.get_mut(ipv6::field::SRC)?.copy_from_slice(&self.src);
-            head.get_mut(ipv6::field::DST)?.copy_from_slice(&self.dst);
+            let head = head.first_chunk_mut::<{ ipv6::HEADER_LEN }>()?;
+            ipv6::decrement_hop_limit(head);
+            head[ipv6::field::SRC.start..].copy_from_slice(self.ends.as_flattened());
         } else {
-            let header = head.first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
-            let check = mended([header[10], header[11]], self.l3);
-            header[ipv4::field::CHECKSUM].copy_from_slice(&check);
-            header[ipv4::field::SRC].copy_from_slice(&self.src);
-            header[ipv4::field::DST].copy_from_slice(&self.dst);
+            let head = head.first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
+            head[ipv4::field::TTL] = head[ipv4::field::TTL].wrapping_sub(1);
+            let check = mended(u16::from_ne_bytes([head[10], head[11]]), self.l3);
+            head[ipv4::field::CHECKSUM].copy_from_slice(&check.to_ne_bytes());
+            head[ipv4::field::SRC.start..].copy_from_slice(self.ends.as_flattened());
         }
         Some(())
     }
 }
 
 /// A checksum with something added to the sum that it is the complement of.
-#[inline]
-const fn mended(check: [u8; 2], delta: u16) -> [u8; 2] {
-    (!add(!u16::from_be_bytes(check), delta)).to_be_bytes()
+#[inline(always)]
+const fn mended(check: u16, delta: u16) -> u16 {
+    !add(!check, delta)
 }
 
 #[cfg(test)]
@@ -106,6 +119,7 @@ mod tests {
     use super::super::rewrite::{Manip, manip};
     use super::super::sample::{packet, settle, tuple};
     use super::*;
+    use crate::packet::checksum::ttl_decrement;
 
     #[test]
     fn both_ends_at_once_are_one_end_after_the_other() {
@@ -122,16 +136,28 @@ mod tests {
                 let new = tuple(*six, proto, ends[2], ends[3], ports[1]);
                 let mut one = packet(old.src, old.dst, *six, proto, &l4);
                 settle(&mut one);
-                let (mut both, before) = (one.clone(), one.clone());
+                let (mut both, mut before) = (one.clone(), one.clone());
                 assert!(manip(&mut one, &new, Manip::Src) && manip(&mut one, &new, Manip::Dst));
+                let hop = |packet: &mut [u8]| match *six {
+                    true => packet[7] -= 1,
+                    false => {
+                        ttl_decrement(packet.first_chunk_mut().expect("a header"));
+                    }
+                };
                 let write = |from, to, packet: &mut [u8]| match *six {
-                    true => Delta::<16>::new(from, to).unwrap().apply(packet, 40),
-                    false => Delta::<4>::new(from, to).unwrap().apply(packet, 20),
+                    true => Delta::<16>::new(from, to).unwrap().forward(packet, *is_udp),
+                    false => Delta::<4>::new(from, to).unwrap().forward(packet, *is_udp),
                 };
                 assert!(write(&old, &new, &mut both));
+                hop(&mut one);
                 assert_eq!(both, one);
                 assert!(write(&new, &old, &mut both));
+                let mut same = before.clone();
+                assert!(write(&old, &old, &mut same) && write(&old, &old, &mut same));
+                hop(&mut before);
+                hop(&mut before);
                 assert_eq!(both, before);
+                assert_eq!(same, before);
             },
         );
     }
@@ -140,10 +166,12 @@ mod tests {
     fn headers_that_are_not_there_whole_are_refused() {
         let old = tuple(false, 6, 1, 2, (3, 4));
         let delta = Delta::<4>::new(&old, &old).unwrap();
-        assert!(!delta.apply(&mut [0; 39], 20));
-        assert!(!delta.apply(&mut [0; 60], 19));
-        assert!(!delta.apply(&mut [0; 60], 61));
-        assert!(delta.apply(&mut [0; 60], 24));
+        for (udp, need) in [(true, 28), (false, 40)] {
+            let mut short = vec![0; need - 1];
+            assert!(!delta.forward(&mut short, udp));
+            assert!(short.iter().all(|byte| *byte == 0));
+            assert!(delta.forward(&mut vec![0; need], udp));
+        }
         assert_eq!(Delta::<4>::new(&old, &tuple(false, 1, 1, 2, (3, 4))), None);
         assert_eq!(Delta::<16>::new(&old, &old), None);
     }

@@ -10,7 +10,7 @@ use super::{
         entry::{Entry, Proto, status},
         timeouts::{SECOND, Timeouts},
     },
-    Facts, Step, Why, assure, sum_holds,
+    Facts, Step, Why, assure, sum_holds_plain,
 };
 
 /// How long a flow must have lived to count as a stream.
@@ -26,15 +26,16 @@ pub(crate) const fn stream(entry: &Entry, timeouts: &Timeouts, now: Nanos) -> Op
     None
 }
 
-/// Whether a datagram is one that a connection may have; `packet` begins with its network header.
+/// Whether a datagram is one that a connection may have; `packet` begins with its network header, which
+/// is without options.
 #[inline(always)]
-pub(crate) fn is_sound(packet: &[u8], l4: usize, verify: bool) -> bool {
-    let Some(l4) = packet.get(l4..) else { return false };
+pub(crate) fn is_sound<const SIX: bool>(packet: &[u8], verify: bool) -> bool {
+    let l4 = if SIX { packet.get(40..) } else { packet.get(20..) };
+    let Some(l4) = l4 else { return false };
     let Some(&[_, _, _, _, high, low, c, d]) = l4.first_chunk() else { return false };
     let len = usize::from(u16::from_be_bytes([high, low]));
-    let six = packet.len() - l4.len() == 40;
     (len >= 8) & (len <= l4.len())
-        && ([c, d] == [0, 0] || !verify || sum_holds(packet, l4, six, protocol::UDP, l4.len()))
+        && ([c, d] == [0, 0] || !verify || sum_holds_plain::<SIX>(packet, l4, protocol::UDP))
 }
 
 /// The ways a header can be wrong.

@@ -17,7 +17,7 @@ use crate::{
         flows::Flows,
         flowtable::{Family, FlowTable, Four, Paths, Six, Way},
     },
-    packet::ipv6::MIN_MTU,
+    packet::ipv6,
     route::rewrite::Rewrite,
     tables::Tables,
 };
@@ -33,6 +33,8 @@ const SEND: u8 = 1;
 const TOGETHER: usize = 64;
 /// In place of a place: the packet goes the long way.
 const LONG: u32 = u32::MAX;
+/// In place of one that is still to be found.
+const UNKNOWN: u32 = LONG - 1;
 
 impl Short<Four> {
     /// Of IPv4.
@@ -52,8 +54,14 @@ impl Short<Six> {
 trait Own: Family {
     fn parts(own: &mut Flows) -> (&mut FlowTable<Self>, &mut Conntrack, &mut Paths);
 
-    /// Octets from the network header on that a frame says it has, and the most that a way carries.
-    fn sizes(frame: &[u8], mtu: u16) -> (usize, usize);
+    /// Octets from the network header on that a frame says it has.
+    fn stated(frame: &[u8]) -> usize;
+
+    /// The most of them that a way carries whose largest packet of IPv4 is this.
+    fn most(mtu: u16) -> usize;
+
+    /// A packet of a stream of UDP passes; `ip` begins with its network header.
+    fn stream(own: &mut Conntrack, way: &Way<Self>, conn: ConnId, ip: &[u8], at: &Now<'_>) -> bool;
 }
 
 impl Own for Four {
@@ -63,9 +71,18 @@ impl Own for Four {
     }
 
     #[inline(always)]
-    fn sizes(frame: &[u8], mtu: u16) -> (usize, usize) {
+    fn stated(frame: &[u8]) -> usize {
         let stated = frame.get(16..18).and_then(<[u8]>::first_chunk);
-        (stated.map_or(0, |stated| u16::from_be_bytes(*stated).into()), mtu.into())
+        stated.map_or(0, |stated| u16::from_be_bytes(*stated).into())
+    }
+
+    fn most(mtu: u16) -> usize {
+        mtu.into()
+    }
+
+    #[inline(always)]
+    fn stream(own: &mut Conntrack, way: &Way<Self>, conn: ConnId, ip: &[u8], at: &Now<'_>) -> bool {
+        own.pass_stream::<false>(conn, ip, way.timeout, at.now, at.rules.checksum)
     }
 }
 
@@ -76,10 +93,41 @@ impl Own for Six {
     }
 
     #[inline(always)]
-    fn sizes(frame: &[u8], mtu: u16) -> (usize, usize) {
+    fn stated(frame: &[u8]) -> usize {
         let stated = frame.get(18..20).and_then(<[u8]>::first_chunk);
-        let len = stated.map_or(0, |stated| u16::from_be_bytes(*stated).into());
-        (len + 40, mtu.max(MIN_MTU).into())
+        stated.map_or(0, |stated| usize::from(u16::from_be_bytes(*stated))) + ipv6::HEADER_LEN
+    }
+
+    fn most(mtu: u16) -> usize {
+        mtu.max(ipv6::MIN_MTU).into()
+    }
+
+    #[inline(always)]
+    fn stream(own: &mut Conntrack, way: &Way<Self>, conn: ConnId, ip: &[u8], at: &Now<'_>) -> bool {
+        own.pass_stream::<true>(conn, ip, way.timeout, at.now, at.rules.checksum)
+    }
+}
+
+/// What packets of a turn are judged by.
+struct Now<'a> {
+    rules: &'a Rules,
+    now: Nanos,
+}
+
+/// A hop, and the longest packet from the network header on that leaves by it as it stands: none where
+/// frames need more than their header written.
+struct Leaving<'a> {
+    hop: u32,
+    rewrite: Rewrite<'a>,
+    most: usize,
+}
+
+impl<'a> Leaving<'a> {
+    #[inline(always)]
+    fn read<F: Own>(hop: u32, tables: &'a Tables) -> Self {
+        let rewrite = Rewrite::read(tables.hops.get(hop));
+        let most = if rewrite.out.is_plain() { F::most(rewrite.out.mtu) } else { 0 };
+        Self { hop, rewrite, most }
     }
 }
 
@@ -87,53 +135,69 @@ impl Own for Six {
 struct Turn<'a> {
     conntrack: &'a mut Conntrack,
     paths: &'a mut Paths,
-    rules: &'a Rules,
-    now: Nanos,
+    at: Now<'a>,
+    /// Packets of streams so far.
+    streamed: u64,
 }
 
 impl Turn<'_> {
+    /// Asks for what sending a packet will need.
+    #[inline(always)]
+    fn ask<F: Own>(&self, way: &Way<F>) {
+        if way.timeout != 0 {
+            if let Some(life) = self.conntrack.life(way.conn) {
+                prefetch(life);
+            }
+        } else if let Some((facts, proto)) = self.conntrack.lines(way.conn) {
+            prefetch(facts);
+            prefetch(proto);
+        }
+    }
+
     /// Tracks a packet, translates it and puts it into the frame it leaves in. False where the long way has to
     /// see it, which then finds it as it came.
     #[inline(always)]
     fn send<F: Own>(
         &mut self,
         way: &mut Way<F>,
-        udp: bool,
-        rewrite: &Rewrite<'_>,
+        leaving: &Leaving<'_>,
         packet: &mut Packet,
     ) -> bool {
         let frame = packet.data_mut();
-        let (len, most) = F::sizes(frame, rewrite.out.mtu);
+        let len = F::stated(frame);
+        let Some(ip) = frame.get_mut(14..) else { return false };
         let Some(conn) = ConnId::from_bits(way.conn) else { return false };
-        let Some(ip) = frame.get(14..) else { return false };
-        if len > most || !rewrite.out.is_plain() {
+        if len > leaving.most {
             return false;
         }
-        let known =
-            Known { conn, dir: way.dir, packet: ip, l4: F::L4 - 14, udp, counts: way.counts };
-        let streams = way.timeout != 0
-            && self.conntrack.pass_stream(&known, way.timeout, self.now, self.rules.checksum);
-        if !streams {
-            if !self.conntrack.pass_known(&known, self.now, self.rules) {
-                return false;
-            }
-            if known.udp && !known.counts {
-                let timeout = self.conntrack.stream(conn, self.rules, self.now);
-                way.timeout = timeout.unwrap_or(0);
-            }
+        let udp = F::is_udp(way.key());
+        if way.timeout != 0 && F::stream(self.conntrack, way, conn, ip, &self.at) {
+            self.streamed += 1;
+        } else if !self.track(way, conn, ip, udp) {
+            return false;
         }
-        if let Some(delta) = &way.delta
-            && let Some(ip) = frame.get_mut(14..)
-        {
-            // The key has said that both headers are there whole.
-            let whole = F::translate(delta, ip);
-            debug_assert!(whole, "the key was of a shorter packet");
-        }
-        F::age(frame);
-        rewrite.put(frame);
-        packet.set_port(rewrite.out.port);
-        packet.set_hop(way.hop);
+        // The key has said that both headers are there whole.
+        let whole = F::forward(&way.delta, ip, udp);
+        debug_assert!(whole, "the key was of a shorter packet");
+        leaving.rewrite.put(frame);
+        packet.set_port(leaving.rewrite.out.port);
+        packet.set_hop(leaving.hop);
         self.paths.count(way.path, len);
+        true
+    }
+
+    /// Tracks a packet that may change more of its connection than its end.
+    #[inline(never)]
+    fn track<F: Own>(&mut self, way: &mut Way<F>, conn: ConnId, ip: &[u8], udp: bool) -> bool {
+        let Way { dir, counts, .. } = *way;
+        let known = Known { conn, dir, packet: ip, l4: F::L4 - 14, udp, counts };
+        if !self.conntrack.pass_known(&known, self.at.now, self.at.rules) {
+            return false;
+        }
+        if udp && !counts {
+            let timeout = self.conntrack.stream(conn, self.at.rules, self.at.now);
+            way.timeout = timeout.unwrap_or(0);
+        }
         true
     }
 }
@@ -159,58 +223,62 @@ impl<F: Own> Node<Tables> for Short<F> {
             return;
         }
         let generation = cx.tables.generation as u32;
-        let mut turn = Turn { conntrack, paths, rules: &filter.rules, now: cx.now };
-        let mut keys = [(F::Key::default(), false); TOGETHER];
+        let at = Now { rules: &filter.rules, now: cx.now };
+        let mut turn = Turn { conntrack, paths, at, streamed: 0 };
+        let mut keys = [F::Key::default(); TOGETHER];
+        let mut hashes = [0; TOGETHER];
         let mut places = [LONG; TOGETHER];
-        let (mut last, mut rewrite) = (0, Rewrite::read(cx.tables.hops.get(0)));
+        let mut leaving = Leaving::read::<F>(0, cx.tables);
         for begin in (0..frame.len().min(FRAME_LEN)).step_by(TOGETHER) {
             let end = (begin + TOGETHER).min(frame.len());
             let packets = &mut frame[begin..end];
             // Verdicts are written many at once: they are read so, and soon.
             out.edges_mut()[begin..begin + TOGETHER].fill(SEND);
-            for ((packet, key), place) in packets.iter().zip(&mut keys).zip(&mut places) {
+            let all = keys.iter_mut().zip(&mut hashes).zip(&mut places);
+            for (packet, ((key, hash), place)) in packets.iter().zip(all) {
                 *place = LONG;
                 if packet.is_plain_at(14)
                     && let Some(found) = F::key(packet.data(), packet.iface())
                 {
-                    *key = found;
-                    let home = table.home(&found.0);
-                    *place = home as u32;
-                    if let Some(way) = table.way(home) {
+                    (*key, *hash, *place) = (found, F::hash(&found), UNKNOWN);
+                    if let Some(tags) = table.tags(*hash) {
+                        prefetch(tags);
+                    }
+                }
+            }
+            let places = &mut places[..packets.len()];
+            for (hash, place) in hashes.iter().zip(&mut *places) {
+                if *place != LONG {
+                    let candidate = table.candidate(*hash);
+                    *place = candidate.map_or(LONG, |place| place as u32);
+                    if let Some(way) = candidate.and_then(|place| table.way(place)) {
                         prefetch(way);
                     }
                 }
             }
-            for (key, place) in keys.iter().zip(&mut places).take(packets.len()) {
-                if *place == LONG {
-                    continue;
-                }
-                let found = table.find(*place as usize, &key.0, generation);
-                *place = found.map_or(LONG, |place| place as u32);
-                if let Some(way) = found.and_then(|place| table.way(place))
-                    && way.timeout == 0
-                    && let Some((facts, proto)) = turn.conntrack.lines(way.conn)
-                {
-                    prefetch(facts);
-                    prefetch(proto);
+            for (key, place) in keys.iter().zip(&mut *places) {
+                let Some(way) = table.way(*place as usize) else { continue };
+                if way.is(key, generation) {
+                    turn.ask(way);
+                } else {
+                    // Not asked for: it is rare.
+                    let found = table.search(key, generation);
+                    *place = found.map_or(LONG, |place| place as u32);
                 }
             }
-            for (number, packet) in packets.iter_mut().enumerate() {
-                let way = match places[number] {
-                    LONG => None,
-                    place => table.way_mut(place as usize),
-                };
+            for (number, (packet, place)) in packets.iter_mut().zip(&*places).enumerate() {
+                let way = if *place == LONG { None } else { table.way_mut(*place as usize) };
                 let sent = way.is_some_and(|way| {
-                    if way.hop != last {
-                        last = way.hop;
-                        rewrite = Rewrite::read(cx.tables.hops.get(way.hop));
+                    if way.hop != leaving.hop {
+                        leaving = Leaving::read::<F>(way.hop, cx.tables);
                     }
-                    turn.send(way, keys[number].1, &rewrite, packet)
+                    turn.send(way, &leaving, packet)
                 });
                 if !sent {
                     out.set(begin + number, ON);
                 }
             }
         }
+        turn.conntrack.count_streams(turn.streamed);
     }
 }

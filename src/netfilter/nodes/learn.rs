@@ -131,7 +131,7 @@ fn learned<F: Family>(
     let entry = cx.own.conntrack.get(conn)?;
     let (from, to) = (entry.tuple(dir), entry.tuple(dir.other()).inverse()?);
     let changes = entry.status & status::NAT_MASK != 0;
-    let delta = if changes { Some(F::delta(from, &to)?) } else { None };
+    let delta = F::delta(from, if changes { &to } else { from })?;
     Some(Learned {
         key: F::key_of(from, tos, label, passage.packet.iface()),
         generation: cx.tables.generation as u32,
