@@ -372,10 +372,15 @@ impl<F: Family> FlowTable<F> {
         (found != 0).then(|| tags * WAYS + found.trailing_zeros() as usize)
     }
 
-    /// The place of a flow that was learned in a generation, wherever it may be.
+    /// The place of a flow that was learned in a generation, wherever it may be. Only lines whose tag is the
+    /// flow's are touched: one that is of an older generation may be asked about packet after packet.
     #[cold]
     pub fn search(&self, key: &F::Key, generation: u32) -> Option<usize> {
-        let mut places = self.places_of(F::hash(key));
+        let hash = F::hash(key);
+        let tagged = |place: &usize| {
+            self.tags.get(place / WAYS).is_some_and(|tags| tags.0[place % WAYS] == Self::tag(hash))
+        };
+        let mut places = self.places_of(hash).filter(tagged);
         places.find(|place| self.way(*place).is_some_and(|way| way.is(key, generation)))
     }
 
