@@ -120,8 +120,8 @@ section! {
         spin_us "spin-us": u32 = Some(50), in 0..=1_000_000;
         /// Longest sleep of an adaptive worker in microseconds: the most that a packet may wait.
         max_sleep_us "max-sleep-us": u32 = Some(200), in 1..=1_000_000;
-        /// Most packets taken from a queue at once.
-        burst "burst": u16 = Some(64), in 1..=256;
+        /// Most packets taken from a queue at once; of large ones at most 32.
+        burst "burst": u16 = Some(128), in 1..=256;
         /// How packets are spread over workers: by the device's queues, by a hash in software, or
         /// not at all.
         spread "spread": Spread = Some(Spread::Rss);

@@ -53,7 +53,7 @@ fn an_empty_file_is_a_router_of_defaults() {
     let config = parse("");
     assert_eq!(config.instance.name.as_str(), "wagonway");
     assert_eq!(config.workers.cores, Cores::Count(1));
-    assert_eq!(config.workers.burst, 64);
+    assert_eq!(config.workers.burst, 128);
     assert_eq!(config.buffers_at_hand(), 256);
     assert_eq!(config.sysctls, Sysctls::default());
     assert_eq!(config.data_room(), 2176);

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     dpdk::{cycles::rdtsc, mempool::Pool, prefetch::prefetch_at},
     graph::{Count, Cx, Frame, Input, Latency},
-    port::nodes::Sink,
+    port::nodes::{Intake, Sink},
     publish::is_apart,
     tables::Tables,
 };
@@ -119,7 +119,7 @@ pub(super) struct Player {
     feed: Feed,
     /// By place in the configuration: number in DPDK, and interface.
     ports: Vec<(u16, u16)>,
-    burst: usize,
+    intake: Intake,
     pace: Option<Pace>,
     start: u64,
     round: usize,
@@ -140,7 +140,8 @@ impl Player {
         progress: Arc<Progress>,
     ) -> Self {
         let (round, at, given, start, waits) = (0, 0, 0, 0, None);
-        Self { feed, ports, burst, pace, start, round, at, given, waits, progress }
+        let intake = Intake::new(burst);
+        Self { feed, ports, intake, pace, start, round, at, given, waits, progress }
     }
 
     /// Packets given out so far.
@@ -219,7 +220,7 @@ impl Player {
         let waiting = self.waiting();
         let (run, entries) = self.feed.frames();
         let left = &entries[self.at..];
-        let entries = &left[..left.len().min(self.burst).min(waiting)];
+        let entries = &left[..left.len().min(self.intake.next()).min(waiting)];
         if entries.is_empty() {
             return;
         }
@@ -227,7 +228,7 @@ impl Player {
         if !pool.alloc_bulk(frame, entries.len()) {
             return;
         }
-        let (mut port, mut packets, mut bytes) = (entries[0].port, 0, 0);
+        let (mut port, mut packets, mut bytes, mut all) = (entries[0].port, 0, 0, 0);
         let mut count =
             |port: u16, packets, bytes| count(self.ports[usize::from(port)].1, packets, bytes);
         // A device would have written what comes to the cache by the time it is taken. Lines are asked for one
@@ -240,6 +241,7 @@ impl Player {
             prefetch_at(run, entry.at.wrapping_add(coming) as usize);
             if entry.port != port {
                 count(port, packets, bytes);
+                all += bytes;
                 (port, packets, bytes) = (entry.port, 0, 0);
             }
             packet.fill(Arena::frame(run, entry));
@@ -248,6 +250,7 @@ impl Player {
             bytes += u64::from(entry.len);
         }
         count(port, packets, bytes);
+        self.intake.took(entries.len(), all + bytes);
         self.at += entries.len();
         self.given += entries.len() as u64;
         self.progress.given.store(self.given, Ordering::Relaxed);
