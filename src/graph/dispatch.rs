@@ -363,8 +363,14 @@ impl<T: Snapshot> Graph<T> {
             }
             let before = cx.stamp;
             stats.cycles.add(cx.stamp() - before);
-            self.queues.push_frame(target, frame);
-            self.run(cx);
+            let first = match self.queues.pending {
+                0 => Some((target, frame)),
+                _ => {
+                    self.queues.push_frame(target, frame);
+                    self.queues.pop()
+                }
+            };
+            self.walk(first, cx);
         }
         came
     }
@@ -372,8 +378,15 @@ impl<T: Snapshot> Graph<T> {
     /// Runs nodes until no packet waits. What they do counts from [`Cx::stamp`] on.
     #[inline]
     pub fn run(&mut self, cx: &mut Cx<'_, T>) {
+        let first = self.queues.pop();
+        self.walk(first, cx);
+    }
+
+    /// The same, from a node and its frame on.
+    #[inline]
+    fn walk(&mut self, mut next: Option<(u8, Box<Frame>)>, cx: &mut Cx<'_, T>) {
         let mut ran = 0_u128;
-        while let Some((number, mut frame)) = self.queues.pop() {
+        while let Some((number, mut frame)) = next {
             let slot = &mut self.slots[usize::from(number)];
             let stats = &cx.stats.nodes[usize::from(number)];
             let (count, before) = (frame.len(), cx.stamp);
@@ -391,7 +404,7 @@ impl<T: Snapshot> Graph<T> {
                 node: number,
                 now: cx.now,
             };
-            dispatch.run(&mut self.queues, frame, &mut self.out);
+            next = dispatch.run(&mut self.queues, frame, &mut self.out);
             if cx.stamp == before {
                 cx.stamp();
             }
@@ -399,6 +412,9 @@ impl<T: Snapshot> Graph<T> {
             stats.batches.add(1);
             stats.cycles.add(cx.stamp - before);
             ran |= 1 << number;
+            if next.is_none() {
+                next = self.queues.pop();
+            }
         }
         if ran & self.clocks != 0 {
             self.ask_clocks();
@@ -442,8 +458,14 @@ struct Dispatch<'a> {
 }
 
 impl Dispatch<'_> {
+    /// Gives the frame back, with its node, where it goes on whole and nothing else waits: it need not wait.
     #[inline]
-    fn run(mut self, queues: &mut Queues, mut frame: Box<Frame>, out: &mut Out) {
+    fn run(
+        mut self,
+        queues: &mut Queues,
+        mut frame: Box<Frame>,
+        out: &mut Out,
+    ) -> Option<(u8, Box<Frame>)> {
         let next = &out.next[..frame.len()];
         if self.tracer.armed() {
             for (packet, edge) in frame.iter().zip(next) {
@@ -455,6 +477,9 @@ impl Dispatch<'_> {
             Some(&edge) if all_are(next, edge) => {
                 self.edge_counts[usize::from(edge)].add(frame.len() as u64);
                 match self.targets[usize::from(edge)] {
+                    Target::Node(node) if queues.pending == 0 && out.emitted.is_empty() => {
+                        return Some((node, frame));
+                    }
                     Target::Node(node) => queues.push_frame(node, frame),
                     Target::Drop(reason) => {
                         self.stats.drops[reason as usize].add(frame.len() as u64);
@@ -478,6 +503,7 @@ impl Dispatch<'_> {
             }
         }
         self.emitted(queues, out);
+        None
     }
 
     #[inline]
