@@ -56,10 +56,8 @@ const ODD: [bool; 256] = {
 
 const AHEAD: usize = 4;
 
-/// EtherType, version and header length of plain IPv4, as they stand behind the addresses of a frame, and
-/// which bits they are.
-const PLAIN: (u32, u32) =
-    (u32::from_le_bytes([8, 0, 0x45, 0]), u32::from_le_bytes([255, 255, 255, 0]));
+/// Version and header length of IPv4 without options.
+const BARE: u8 = 0x45;
 
 /// What the packets of one port are held against.
 struct Facts<'a> {
@@ -76,6 +74,14 @@ impl<'a> Facts<'a> {
         Self { number, port, notes, locals: &tables.locals }
     }
 
+    /// Becomes that of a packet's port.
+    #[inline(always)]
+    fn follow(&mut self, tables: &'a Tables, packet: &Packet) {
+        if packet.port() != self.number {
+            *self = Self::of(tables, packet.port());
+        }
+    }
+
     /// Where a packet of plain IPv4 goes to; none for one that needs another check before its route. Its
     /// notes are begun in any case.
     #[inline(always)]
@@ -83,13 +89,13 @@ impl<'a> Facts<'a> {
         packet.begin_as(self.notes);
         let (len, whole) = (packet.data().len(), packet.is_contiguous());
         let head = packet.data().first_chunk::<34>()?;
-        let kind = (u32::from_le_bytes(word(head, 12)) ^ PLAIN.0) & PLAIN.1;
+        let kind = u16::from_be_bytes(word(head, 12)) == ethertype::IPV4;
         let total = usize::from(u16::from_be_bytes(word(head, 16)));
         // Below 20, or more than there is.
         let misfit = total.wrapping_sub(20) > len.wrapping_sub(34);
         let odd = ODD[usize::from(head[26])] | ODD[usize::from(head[30])];
         let own = self.port.is_own(word(head, 0)) & !self.locals.may_contain(word(head, 26));
-        let right = (kind == 0) & own & whole & !misfit & !odd;
+        let right = kind & (head[14] == BARE) & own & whole & !misfit & !odd;
         if !(right & checksum::ipv4_header20(head.last_chunk()?)) {
             return None;
         }
@@ -130,9 +136,17 @@ fn straight(
     let (may, does) = edges;
     // Verdicts are written many at once: they are read so, and soon.
     let chosen = out.edges_mut();
-    for edges in chosen.as_chunks_mut::<32>().0.iter_mut().take(frame.len().div_ceil(32)) {
-        *edges = edges.map(|edge| if edge == may { does } else { edge });
+    let chunks = chosen.as_chunks_mut::<32>().0.iter_mut().take(frame.len().div_ceil(32));
+    if found.len() == frame.len() {
+        chunks.for_each(|edges| *edges = [does; 32]);
+        for (place, (packet, index)) in frame.iter_mut().zip(found).enumerate() {
+            if !quick(Quick::plain(hops.get(*index)), packet) {
+                chosen[place] = may;
+            }
+        }
+        return;
     }
+    chunks.for_each(|edges| *edges = edges.map(|edge| if edge == may { does } else { edge }));
     let mut found = found.iter().copied();
     for (packet, edge) in frame.iter_mut().zip(chosen) {
         if *edge != does {
@@ -156,24 +170,6 @@ fn straight6(hops: &HopTable, frame: &mut Frame, out: &mut Out, found: &[u32]) {
     straight(hops, frame, out, (IP6, SEND6), found, |way, packet| way.go6::<true>(packet));
 }
 
-/// The packet at a place, with what it is held against; the one behind it is asked for.
-#[inline(always)]
-fn turn<'f, 't>(
-    tables: &'t Tables,
-    facts: &mut Facts<'t>,
-    frame: &'f mut [Packet],
-    place: usize,
-) -> &'f mut Packet {
-    if let Some(ahead) = frame.get(place + AHEAD) {
-        ahead.prefetch();
-    }
-    let packet = &mut frame[place];
-    if packet.port() != facts.number {
-        *facts = Facts::of(tables, packet.port());
-    }
-    packet
-}
-
 /// Holds every packet against `check`; gives how many do not stand it, whose places are noted. What is
 /// found of the others is noted in turn.
 #[inline(always)]
@@ -185,15 +181,21 @@ fn all<D>(
     check: impl Fn(&Facts<'_>, &mut Packet) -> Option<D>,
 ) -> usize {
     let mut facts = Facts::of(tables, frame.first().map_or(0, Packet::port));
-    let mut others = 0;
-    for place in 0..frame.len().min(FRAME_LEN) {
-        let packet = turn(tables, &mut facts, frame, place);
+    let (mut count, mut others) = (0, 0);
+    let mut left = frame.as_mut_slice();
+    while let Some((packet, behind)) = left.split_first_mut() {
+        if let Some(ahead) = behind.get(AHEAD - 1) {
+            ahead.prefetch();
+        }
+        facts.follow(tables, packet);
         if let Some(dst) = check(&facts, packet) {
-            found[(place - others) & (FRAME_LEN - 1)] = dst;
+            found[count & (FRAME_LEN - 1)] = dst;
+            count += 1;
         } else {
-            rest[others & (FRAME_LEN - 1)] = place as u8;
+            rest[others & (FRAME_LEN - 1)] = (count + others) as u8;
             others += 1;
         }
+        left = behind;
     }
     others
 }
@@ -212,7 +214,11 @@ fn some<D>(
     let mut count = 0;
     for place in places {
         let place = usize::from(*place);
-        let packet = turn(tables, &mut facts, frame, place);
+        if let Some(ahead) = frame.get(place + AHEAD) {
+            ahead.prefetch();
+        }
+        let packet = &mut frame[place];
+        facts.follow(tables, packet);
         let verdict = if let Some(dst) = check(&facts, packet) {
             found[count & (FRAME_LEN - 1)] = dst;
             count += 1;
