@@ -630,4 +630,80 @@ mod tests {
         assert_eq!(seen(&stats), [4, 1, 2, 4]);
         assert_eq!(pool.available(), pool.count());
     }
+
+    /// Notes which packets come by, by the hop that each names.
+    struct Witness(Arc<std::sync::Mutex<Vec<u32>>>);
+
+    impl Node<()> for Witness {
+        fn name(&self) -> &'static str {
+            "end"
+        }
+
+        fn edges(&self) -> &'static [Edge] {
+            &[Edge::Drop(Reason::LocalDone)]
+        }
+
+        fn process(&mut self, _cx: &mut Cx<'_, ()>, frame: &mut Frame, _out: &mut Out) {
+            self.0.lock().unwrap().extend(frame.iter().map(Packet::hop));
+        }
+    }
+
+    /// Gives one packet, that of hop 3.
+    struct Late(Option<Packet>);
+
+    impl Input<()> for Late {
+        fn name(&self) -> &str {
+            "late"
+        }
+
+        fn target(&self) -> &'static str {
+            "start"
+        }
+
+        fn poll(&mut self, _cx: &mut Cx<'_, ()>, frame: &mut Frame) {
+            frame.extend(self.0.take());
+        }
+    }
+
+    #[test]
+    fn what_goes_on_at_once_overtakes_nothing_that_waits() {
+        let options =
+            EalOptions { huge: Huge::Never, prefix: "order".into(), ..EalOptions::default() };
+        let _eal = Eal::start(&options).unwrap();
+        let pool = Pool::new("order", 63, 0, 2176, -1).unwrap();
+        let packet = |hop| {
+            let mut packet = pool.alloc().unwrap();
+            packet.set_hop(hop);
+            packet
+        };
+        let seen = Arc::default();
+        let nodes: Vec<Box<dyn Node<()>>> =
+            vec![Box::new(Step("start", &[Edge::To("end")])), Box::new(Witness(Arc::clone(&seen)))];
+        let inputs: Vec<Box<dyn Input<()>>> = vec![Box::new(Late(Some(packet(3))))];
+        let mut graph = Graph::new(nodes, inputs, &[], |_| Reason::LocalDone);
+        let stats = Arc::clone(graph.stats());
+        let mut cx = Cx {
+            tables: &(),
+            own: &mut (),
+            now: 0,
+            wall_offset: 0,
+            started: 0,
+            stamp: 0,
+            stats: &stats,
+            pool: &pool,
+        };
+        // One waits at the end, one comes there from the start, and one comes in when both have gone.
+        graph.enqueue(1, packet(1));
+        graph.enqueue(0, packet(2));
+        graph.run(&mut cx);
+        assert_eq!(graph.turn(&mut cx), 1);
+        assert_eq!(*seen.lock().unwrap(), [1, 2, 3]);
+        // What comes in goes behind what waits where it comes in, and at the end.
+        graph.inputs[0].0 = Box::new(Late(Some(packet(6))));
+        graph.enqueue(1, packet(4));
+        graph.enqueue(0, packet(5));
+        graph.turn(&mut cx);
+        assert_eq!(seen.lock().unwrap()[3..], [4, 5, 6]);
+        assert_eq!(pool.available(), pool.count());
+    }
 }
