@@ -6,6 +6,7 @@ pub mod eal;
 mod log;
 pub mod mbuf;
 pub mod mempool;
+mod notes;
 pub mod pages;
 pub mod port;
 pub mod prefetch;
