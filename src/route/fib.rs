@@ -190,10 +190,11 @@ impl Fib4 {
         (found & VALUE, depth(found))
     }
 
-    /// Asks for the line that a look-up of `dst` reads first.
+    /// What asks for the line that a look-up of an address reads first.
     #[inline(always)]
-    pub fn ask(&self, dst: u32) {
-        prefetch_at(self.root.as_slice(), (dst >> 8) as usize);
+    pub fn asker(&self) -> impl Fn(u32) {
+        let root = self.root.as_slice();
+        move |dst| prefetch_at(root, (dst >> 8) as usize)
     }
 
     /// Looks all of `dst` up; `found` is as long as `dst`.

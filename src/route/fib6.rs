@@ -48,10 +48,11 @@ impl Fib6 {
         slot.map_or(0, |slot| slot.load(Ordering::Acquire))
     }
 
-    /// Asks for the line of the root that a look-up of `dst` reads.
+    /// What asks for the line of the root that a look-up of an address reads.
     #[inline(always)]
-    pub fn ask(&self, dst: u128) {
-        prefetch_at(&self.root, (dst >> (128 - ROOT_BITS)) as usize);
+    pub fn asker(&self) -> impl Fn(u128) {
+        let root = &self.root[..];
+        move |dst| prefetch_at(root, (dst >> (128 - ROOT_BITS)) as usize)
     }
 }
 

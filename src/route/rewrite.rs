@@ -6,7 +6,7 @@
 
 use super::table::{Hop, HopOut};
 use crate::{
-    dpdk::mbuf::Packet,
+    dpdk::mbuf::{Notes, Packet},
     graph::Cx,
     packet::{checksum, ipv6, word},
     tables::Tables,
@@ -21,7 +21,7 @@ pub struct Quick<'a> {
 }
 
 /// Offset of the network header in an untagged frame, as packets note it.
-const UNTAGGED: u32 = 14 << 8;
+const UNTAGGED: u16 = 14 << 8;
 
 impl<'a> Quick<'a> {
     /// Reads a hop; only a plain one, towards a neighbour, lets anything go.
@@ -33,10 +33,9 @@ impl<'a> Quick<'a> {
     /// Nothing is known of the packet but that its network header stands behind an untagged one; one in
     /// transit does not leave where it came from, which may call for a redirect; and the hop is plain.
     #[inline(always)]
-    fn fits<const TRANSIT: bool>(&self, packet: &Packet) -> bool {
-        let back = HopOut::iface_of(self.out) << 16 | UNTAGGED;
-        let differ = packet.notes().bits() ^ back;
-        (differ as u16 == 0) & !(TRANSIT & (differ == 0)) & HopOut::is_plain_in(self.out)
+    fn fits<const TRANSIT: bool>(&self, notes: Notes) -> bool {
+        let differ = HopOut::plain_iface_of(self.out) ^ notes.bits() & 0xffff_0000;
+        (notes.bits() as u16 == UNTAGGED) & (differ as u16 == 0) & !(TRANSIT & (differ == 0))
     }
 
     #[inline(always)]
@@ -47,10 +46,10 @@ impl<'a> Quick<'a> {
     }
 
     /// The common case of IPv4, in place: an untagged frame in and out that fits and, in transit, has
-    /// time to live. False where nothing has been done.
+    /// time to live. `notes` are the packet's, which many may have alike. False where nothing has been done.
     #[inline(always)]
-    pub fn go4<const TRANSIT: bool>(&self, packet: &mut Packet) -> bool {
-        let fits = self.fits::<TRANSIT>(packet);
+    pub fn go4<const TRANSIT: bool>(&self, packet: &mut Packet, notes: Notes) -> bool {
+        let fits = self.fits::<TRANSIT>(notes);
         let Some(bytes) = packet.data_mut().first_chunk_mut::<34>() else {
             return false;
         };
@@ -69,8 +68,8 @@ impl<'a> Quick<'a> {
 
     /// The same of IPv6; what is of one link alone is none of it.
     #[inline(always)]
-    pub fn go6<const TRANSIT: bool>(&self, packet: &mut Packet) -> bool {
-        let fits = self.fits::<TRANSIT>(packet);
+    pub fn go6<const TRANSIT: bool>(&self, packet: &mut Packet, notes: Notes) -> bool {
+        let fits = self.fits::<TRANSIT>(notes);
         let Some(bytes) = packet.data_mut().first_chunk_mut::<{ ipv6::HEAD_LEN }>() else {
             return false;
         };

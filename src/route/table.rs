@@ -102,6 +102,7 @@ pub struct HopOut {
 /// Flags in a hop's word.
 const RESOLVED: u64 = 1 << 8;
 const TAGGED: u64 = 1 << 9;
+const RESILIENT: u64 = 1 << 10;
 const SUSPECT: u64 = 1 << 11;
 
 impl HopOut {
@@ -117,11 +118,12 @@ impl HopOut {
         self.resolved & !self.tagged & !self.suspect
     }
 
-    /// The same of a hop's word, and that it is a neighbour's.
+    /// [`Self::iface`] in a hop's word, in the upper half; the lower is zero where the hop is plain and a
+    /// neighbour's, and nowhere else.
     #[inline(always)]
-    pub const fn is_plain_in(bits: u64) -> bool {
-        const FLAGS: u64 = 0xff | RESOLVED | TAGGED | SUSPECT;
-        bits & FLAGS == HopKind::Neighbour as u64 | RESOLVED
+    pub const fn plain_iface_of(bits: u64) -> u32 {
+        const PLAIN: u64 = HopKind::Neighbour as u64 | RESOLVED;
+        (bits & !RESILIENT ^ PLAIN) as u32
     }
 
     /// A hop's word as if it were a neighbour's.
@@ -133,13 +135,7 @@ impl HopOut {
     /// [`Self::port`] in a hop's word.
     #[inline(always)]
     pub const fn port_of(bits: u64) -> u16 {
-        (bits >> 16) as u16
-    }
-
-    /// [`Self::iface`] in a hop's word.
-    #[inline(always)]
-    pub const fn iface_of(bits: u64) -> u32 {
-        (bits >> 32) as u32 & 0xffff
+        (bits >> 32) as u16
     }
 
     /// [`Self::mtu`] in a hop's word.
@@ -152,10 +148,10 @@ impl HopOut {
         self.kind as u64
             | (self.resolved as u64 * RESOLVED)
             | (self.tagged as u64 * TAGGED)
-            | (self.resilient as u64) << 10
+            | (self.resilient as u64 * RESILIENT)
             | (self.suspect as u64 * SUSPECT)
-            | (self.port as u64) << 16
-            | (self.iface as u64) << 32
+            | (self.iface as u64) << 16
+            | (self.port as u64) << 32
             | (self.mtu as u64) << 48
     }
 
@@ -163,12 +159,12 @@ impl HopOut {
     const fn from_bits(bits: u64) -> Self {
         Self {
             kind: HopKind::from_bits(bits as u8),
-            resolved: bits & 1 << 8 != 0,
-            tagged: bits & 1 << 9 != 0,
-            resilient: bits & 1 << 10 != 0,
-            suspect: bits & 1 << 11 != 0,
-            port: (bits >> 16) as u16,
-            iface: (bits >> 32) as u16,
+            resolved: bits & RESOLVED != 0,
+            tagged: bits & TAGGED != 0,
+            resilient: bits & RESILIENT != 0,
+            suspect: bits & SUSPECT != 0,
+            iface: (bits >> 16) as u16,
+            port: (bits >> 32) as u16,
             mtu: (bits >> 48) as u16,
         }
     }

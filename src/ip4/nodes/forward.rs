@@ -190,7 +190,7 @@ fn run<const TRANSIT: bool>(cx: &Cx<'_, Tables>, frame: &mut Frame, out: &mut Ou
             index = packet.hop();
             rewrite = Rewrite::read(hops.get(index));
         }
-        if !rewrite.quick.go4::<TRANSIT>(packet) {
+        if !rewrite.quick.go4::<TRANSIT>(packet, packet.notes()) {
             let edge = full::<TRANSIT>(packet, &rewrite, cx);
             out.set(number, edge);
         }
