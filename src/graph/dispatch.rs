@@ -593,6 +593,11 @@ mod tests {
         Graph::new(nodes, Vec::new(), ARCS, |_| Reason::LocalDone)
     }
 
+    /// A walk at time zero.
+    fn cx<'a>(stats: &'a Stats, pool: &'a Pool, own: &'a mut ()) -> Cx<'a, ()> {
+        Cx { tables: &(), own, now: 0, wall_offset: 0, started: 0, stamp: 0, stats, pool }
+    }
+
     #[test]
     fn an_arc_without_features_leads_to_its_end() {
         let options =
@@ -605,17 +610,7 @@ mod tests {
             |stats: &Stats| stats.nodes.iter().map(|node| node.packets.get()).collect::<Vec<_>>();
         let pass = |graph: &mut Graph<()>| {
             graph.enqueue(0, pool.alloc().unwrap());
-            let mut cx = Cx {
-                tables: &(),
-                own: &mut (),
-                now: 0,
-                wall_offset: 0,
-                started: 0,
-                stamp: 0,
-                stats: &stats,
-                pool: &pool,
-            };
-            graph.run(&mut cx);
+            graph.run(&mut cx(&stats, &pool, &mut ()));
         };
         pass(&mut graph);
         assert_eq!(seen(&stats), [1, 0, 0, 1]);
@@ -682,16 +677,8 @@ mod tests {
         let inputs: Vec<Box<dyn Input<()>>> = vec![Box::new(Late(Some(packet(3))))];
         let mut graph = Graph::new(nodes, inputs, &[], |_| Reason::LocalDone);
         let stats = Arc::clone(graph.stats());
-        let mut cx = Cx {
-            tables: &(),
-            own: &mut (),
-            now: 0,
-            wall_offset: 0,
-            started: 0,
-            stamp: 0,
-            stats: &stats,
-            pool: &pool,
-        };
+        let own = &mut ();
+        let mut cx = cx(&stats, &pool, own);
         // One waits at the end, one comes there from the start, and one comes in when both have gone.
         graph.enqueue(1, packet(1));
         graph.enqueue(0, packet(2));
