@@ -643,7 +643,7 @@ mod tests {
         }
     }
 
-    /// Gives one packet, that of hop 3.
+    /// Gives one packet.
     struct Late(Option<Packet>);
 
     impl Input<()> for Late {
