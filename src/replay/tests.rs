@@ -134,6 +134,12 @@ fn machine_for(config: &Config) -> Machine {
     machine(config, 2, 1514).unwrap()
 }
 
+/// So many rounds, as fast as they are taken, through a router that is as strict as on a wire.
+fn rounds<'a>(rounds: u64, config: &'a Config, machine: &Machine, workers: usize) -> Play<'a> {
+    let (pool, leniency, bar) = (machine.pool, Leniency::default(), bar(0, false));
+    Play { config, pool, workers, leniency, rounds, pace: None, beside: false, bar }
+}
+
 impl World {
     fn new(config: &Config, machine: &Machine, workers: usize, leniency: Leniency) -> Self {
         let outlet = Arc::<Mutex<Checked>>::default();
@@ -439,10 +445,7 @@ fn lost_while_busy(machine: &Machine) -> u64 {
     let hz = crate::dpdk::eal::tsc_hz();
     // 80 ms of packets.
     let pace = Some(source::Pace { rate: 200_000, depth: 16_384, hz });
-    let (pool, leniency, rounds) = (machine.pool, Leniency::default(), 10);
-    let bar = bar(0, false);
-    let one =
-        Play { config: &config, pool, workers: 1, leniency, rounds, pace, beside: false, bar };
+    let one = Play { pace, ..rounds(10, &config, machine, 1) };
     let played = play(&one, &arena, &mut busy).unwrap();
     let sent: u64 = played.rig.stats.iter().map(|stats| stats.transmitted.get()).sum();
     assert_eq!(played.unaccounted, 0);
@@ -493,19 +496,7 @@ fn a_hundred_thousand_route_changes_a_second_lose_no_packet_and_send_none_wrong(
     let wrong = Arc::clone(&churn.wrong);
     let arena = Arena::of(&frames);
     churn.began = Instant::now();
-    let pool = machine.pool;
-    let leniency = Leniency::default();
-    let rounds = 400;
-    let one = Play {
-        config: &config,
-        pool,
-        workers: 1,
-        leniency,
-        rounds,
-        pace: None,
-        beside: false,
-        bar: bar(0, false),
-    };
+    let one = rounds(400, &config, &machine, 1);
     let Played { packets, unaccounted, rig, seconds, .. } = play(&one, &arena, &mut churn).unwrap();
     let rate = churn.changes as f64 / seconds;
     println!(
@@ -517,6 +508,6 @@ fn a_hundred_thousand_route_changes_a_second_lose_no_packet_and_send_none_wrong(
     let sent: u64 = rig.stats.iter().map(|stats| stats.transmitted.get()).sum();
     assert_eq!((sent, unaccounted, wrong.load(Ordering::Relaxed)), (packets, 0, 0));
     drop(rig);
-    assert_eq!(pool.in_use(), 0);
+    assert_eq!(machine.pool.in_use(), 0);
     assert!(rate > 100_000.0, "only {rate:.0} changes a second");
 }

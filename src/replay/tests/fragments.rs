@@ -461,19 +461,8 @@ fn forwarding(machine: &Machine, fragments: usize) -> (f64, u64, u64) {
         }
     }
     let (arena, config) = (Arena::of(&frames), world());
-    let (pool, leniency) =
-        (machine.pool, Leniency { any_mac: true, stand_in: true, speaks: false });
-    let (rounds, bar) = (40, bar(0, false));
-    let one = Play {
-        config: &config,
-        pool,
-        workers: 1,
-        leniency,
-        rounds,
-        pace: None,
-        beside: false,
-        bar,
-    };
+    let leniency = Leniency { any_mac: true, stand_in: true, speaks: false };
+    let one = Play { leniency, ..rounds(40, &config, machine, 1) };
     struct Quiet;
     impl Beside for Quiet {
         fn prepare(&mut self, _: &mut Router) -> Result<(), ReplayError> {

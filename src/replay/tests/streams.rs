@@ -335,26 +335,15 @@ fn a_file_that_changes_is_told_of_and_what_was_read_before_is_accounted_for() {
     let whole = fs::read(&capture).unwrap();
     let origins = surveyed(&[(0, &capture)]);
     let (config, machine) = (world(), machine_for(&world()));
-    let changed = |into: Vec<u8>, rounds: u64| {
-        let (pool, leniency) = (machine.pool, Leniency::default());
-        let bar = bar(0, false);
-        let one = Play {
-            config: &config,
-            pool,
-            workers: 2,
-            leniency,
-            rounds,
-            pace: None,
-            beside: false,
-            bar,
-        };
+    let changed = |into: Vec<u8>, count: u64| {
+        let one = rounds(count, &config, &machine, 2);
         let mut beside = Changing { config: config.clone(), path: capture.clone(), into };
         let played = play(&one, Frames::Streamed(&origins), &mut beside).unwrap();
         assert_eq!(played.unaccounted, 0);
         assert_eq!(setup::received(&played.rig.stats), played.packets);
         let (packets, failed) = (played.packets, played.failed);
         drop(played.rig);
-        assert_eq!(pool.in_use(), 0, "leaked");
+        assert_eq!(machine.pool.in_use(), 0, "leaked");
         (packets, failed.unwrap_or_default())
     };
     let many = MANY as u64;

@@ -406,21 +406,11 @@ fn workers_at_full_speed_account_for_what_they_hand_over() {
     for (entry, port) in arena.entries.iter_mut().zip(ports) {
         entry.port = port;
     }
-    let (pool, rounds) = (machine.pool, 40);
     let leniency = Leniency { any_mac: true, stand_in: true, speaks: false };
     let came = Arc::<AtomicU64>::default();
-    let mut beside = Masquerading { config: config.clone(), pool, came: Arc::clone(&came) };
-    let bar = bar(0, false);
-    let one = Play {
-        config: &config,
-        pool,
-        workers: 3,
-        leniency,
-        rounds,
-        pace: None,
-        beside: false,
-        bar,
-    };
+    let mut beside =
+        Masquerading { config: config.clone(), pool: machine.pool, came: Arc::clone(&came) };
+    let one = Play { leniency, ..rounds(40, &config, &machine, 3) };
     let played = play(&one, &arena, &mut beside).unwrap();
     let sum = |of: fn(&Stats) -> u64| played.rig.stats.iter().map(|stats| of(stats)).sum::<u64>();
     let (out, taken) = (sum(|stats| stats.handed_out.get()), sum(|stats| stats.handed_in.get()));
@@ -428,7 +418,7 @@ fn workers_at_full_speed_account_for_what_they_hand_over() {
     assert_eq!((played.unaccounted, out), (0, taken));
     assert!(out > 1000 && came.load(Ordering::Relaxed) > 1000);
     drop(played);
-    assert_eq!(pool.in_use(), 0, "leaked");
+    assert_eq!(machine.pool.in_use(), 0, "leaked");
 }
 
 /// Flows that are at home take the short way at their worker, and those that are handed over come out the
