@@ -14,7 +14,8 @@ use super::{
     error::{ConfigError, suggest},
     policy,
     sections::{
-        ApartVlanTable, BlocksTable, File, Mapping, Netfilter, PortTable, VlanTable, WorkersTable,
+        ApartVlanTable, BlocksTable, File, Limits, Mapping, Netfilter, PortTable, VlanTable,
+        WorkersTable,
     },
     value::{At, Errors, InterfaceAddress, InterfaceName, Word},
 };
@@ -66,6 +67,7 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
     let neighbours = neighbours(&file, &names, errors);
     let advertise = super::advertise::advertise(&file.advertise, &names, errors);
     let workers = workers(&file.workers, errors);
+    check_limits(&file.limits, errors);
     let beside = Path::new(&source.name).parent().unwrap_or(Path::new(""));
     let route_file =
         file.routes.file.as_ref().map(|path| At::new(beside.join(&**path), path.place()));
@@ -106,6 +108,16 @@ fn assemble(mut file: File, source: &Arc<Source>, errors: &mut Errors) -> Option
         advertise,
         sysctls,
     })
+}
+
+/// Memory is made ready for no more than there can be.
+fn check_limits(limits: &Limits, errors: &mut Errors) {
+    let (ready, most) = (&limits.connections_ready, limits.connections);
+    if **ready > most {
+        let message = format!("`connections-ready` is more than `connections`, {most}");
+        let hint = format!("write {most} or less, or raise `connections`");
+        errors.add(ready.place(), message, hint);
+    }
 }
 
 /// How sources are translated; each worker is to have a block of every address.

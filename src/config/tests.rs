@@ -63,6 +63,18 @@ fn an_empty_file_is_a_router_of_defaults() {
 }
 
 #[test]
+fn memory_is_not_made_ready_for_more_connections_than_there_may_be() {
+    let limits = |connections, ready| {
+        format!("[limits]\nconnections = {connections}\nconnections-ready = {ready}\n")
+    };
+    assert_eq!(*parse(&limits(1000, 1000)).limits.connections_ready, 1000);
+    assert_eq!(
+        error(&limits(1000, 1001)),
+        "`connections-ready` is more than `connections`, 1000 (write 1000 or less, or raise `connections`)"
+    );
+}
+
+#[test]
 fn a_burst_fits_twice_into_the_buffers_at_hand() {
     assert_eq!(parse("[workers]\nburst = 256\n").buffers_at_hand(), 512);
     assert_eq!(parse("[workers]\nburst = 256\n[buffers]\ncache = 0\n").buffers_at_hand(), 0);

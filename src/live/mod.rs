@@ -287,7 +287,7 @@ impl Live {
         let (mut running, mut stats) = (Vec::new(), Vec::new());
         for (index, graph) in graphs.into_iter().enumerate() {
             let flows = setup::flows(config, index, workers, seed(), crew.teller(index), &shared);
-            let ready = (config.limits.connections_ready as usize).div_ceil(workers.max(1));
+            let ready = (*config.limits.connections_ready as usize).div_ceil(workers.max(1));
             router.add_room(Room::new(&flows, ready));
             let worker = Worker::new(
                 graph,
