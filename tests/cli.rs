@@ -212,6 +212,30 @@ fn bench_measures_what_it_was_asked_for() {
     }
 }
 
+/// What a default route covers are groups, what no host may have, and what other routes refuse, too.
+#[test]
+fn bench_sends_where_the_router_forwards_to() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("office.toml");
+    let port = |name, four, six| {
+        format!("[[port]]\nname = \"{name}\"\naddresses = [\"{four}/24\", \"{six}/64\"]\n")
+    };
+    let route = |to, rest| format!("[[route]]\nto = \"{to}\"\n{rest}\n");
+    let text = port("lan", "192.168.1.1", "2001:db8:1::1")
+        + &port("wan", "203.0.113.2", "2001:db8:2::1")
+        + &route("0.0.0.0/0", "via = \"203.0.113.1\"")
+        + &route("0.0.0.0/1", "type = \"unreachable\"")
+        + &route("::/0", "via = \"2001:db8:2::2\"")
+        + &route("8000::/1", "type = \"prohibit\"");
+    fs::write(&file, text).expect("write");
+    for more in [&[][..], &["--ipv6"]] {
+        let words = ["bench", "--json", "--sizes", "64", "--packets", "100000", "--config"];
+        let (out, error, status) = said(wagonway().args(words).arg(&file).args(more));
+        assert_eq!(status, 0, "{error}");
+        assert!(!out.contains("not forwarded"), "{out}");
+    }
+}
+
 #[test]
 fn a_generator_gets_back_what_it_sends() {
     for more in [

@@ -18,17 +18,18 @@ use crate::{
     dpdk::{eal::tsc_hz, mempool::Pool},
     packet::{
         MacAddr,
-        generate::{Addresses, Popularity, Random, Sizes, TrafficSpec},
+        generate::{Addresses, Popularity, Sizes, TrafficSpec},
     },
     route::{
         control::Verb,
-        spec::{NextHopSpec, RouteSpec, RouteType, table},
+        spec::{NextHopSpec, RouteSpec},
         synth,
     },
     setup::{self, Leniency},
     telemetry::report::{BenchReport, BenchRow, BucketRow, FactRow, ReplayReport, ratio},
 };
 
+mod goals;
 mod host;
 mod search;
 mod six;
@@ -122,7 +123,7 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, ReplayError> {
     }
     let case = Case::new(options, machine.pool, workers)?;
     for size in &options.sizes {
-        let arena = frames(options, *size, case.destinations.clone())?;
+        let arena = case.frames(*size)?;
         let trial = case.play(&arena, options.packets, options.rate)?;
         report.notes.extend(trial.notes(&name(*size)));
         let row = case.row(*size, &trial);
@@ -167,7 +168,7 @@ fn sweep(
             let routes = Some(routes.saturating_sub(own));
             let options = BenchOptions { routes, flows, ..options.clone() };
             let case = Case::new(&options, case.pool, case.workers)?;
-            let arena = frames(&options, size, case.destinations.clone())?;
+            let arena = case.frames(size)?;
             let trial = case.play(&arena, options.packets.min(SWEEP_PACKETS), None)?;
             let what = format!("{} routes, {flows} flows", case.routes);
             report.notes.extend(trial.notes(&what));
@@ -194,14 +195,53 @@ impl<'a> Case<'a> {
     fn new(options: &'a BenchOptions, pool: Pool, workers: usize) -> Result<Self, ReplayError> {
         let (mut rig, _) = rig::Rig::new(&options.config, pool, 1, LENIENCY)?;
         Routes(options).prepare(&mut rig.router)?;
+        rig.router.commit();
+        let (router, from) = (&rig.router, (rig.ports[0].1, &sources(options)));
+        let wanted = (options.flows, options.seed);
         let (destinations, routes) = match options.ipv6 {
-            true => (six::destinations(&rig.router, options), rig.router.routes6().rib().len()),
+            true => {
+                (goals::destinations::<u128>(router, from, wanted), router.routes6().rib().len())
+            }
             false => {
-                let found = destinations(&rig.router, options);
-                (found.into_iter().map(IpAddr::V4).collect(), rig.router.routes().rib().len())
+                (goals::destinations::<u32>(router, from, wanted), router.routes().rib().len())
             }
         };
         Ok(Self { options, pool, workers, routes, destinations })
+    }
+
+    /// Frames of all flows, as many of each.
+    fn frames(&self, size: Size) -> Result<Arena, ReplayError> {
+        let options = self.options;
+        let facts = rig::facts(&options.config);
+        let spec = TrafficSpec {
+            sizes: match size {
+                Size::Fixed(size) => Sizes::Fixed(size),
+                Size::Imix => Sizes::Imix,
+            },
+            flows: options.flows,
+            popularity: options.popularity,
+            seed: options.seed,
+            src: sources(options),
+            dst: Addresses::from(self.destinations.clone()),
+            src_mac: MacAddr::new([0x02, 0x57, 0, 0, 0, 1]),
+            dst_mac: facts[0].mac,
+            ..TrafficSpec::default()
+        };
+        let mut traffic = spec.traffic().map_err(|error| {
+            fail(error.to_string(), "give the first port an address, and a route over another port")
+        })?;
+        // Enough that how often each flow comes can be told.
+        let least = if options.popularity == Popularity::Equal { 1 } else { FEWEST_BY_CHANCE };
+        let flows = u64::from(options.flows).max(least);
+        let count = (flows * FEWEST_FRAMES.div_ceil(flows)).next_multiple_of(12);
+        let frames: Vec<_> = (0..count)
+            .map(|_| {
+                let mut frame = Vec::new();
+                traffic.next_into(&mut frame);
+                frame
+            })
+            .collect();
+        Ok(Arena::of(&frames))
     }
 
     /// Plays at least so many packets, as fast as they are taken or at a rate.
@@ -331,75 +371,12 @@ impl Beside for Routes<'_> {
     }
 }
 
-/// An address for each flow, or fewer, each behind a route of the router.
-fn destinations(router: &Router, options: &BenchOptions) -> Vec<Ipv4Addr> {
-    let rib = router.routes().rib();
-    let mut nets: Vec<(bool, u32, u8)> = Vec::new();
-    for (table_id, prefix) in rib.prefixes() {
-        let infos = rib.get(table_id, prefix).iter().filter_map(|alias| rib.info(alias.info));
-        let Some(info) = infos.into_iter().find(|info| info.table == table::MAIN) else { continue };
-        let through = info.nexthops.iter().any(|hop| hop.gateway.is_some());
-        if info.kind == RouteType::Unicast {
-            nets.push((through, prefix.bits, prefix.len));
-        }
-    }
-    // Behind gateways where there are any; else on the links.
-    if nets.iter().any(|(through, ..)| *through) {
-        nets.retain(|(through, ..)| *through);
-    }
-    nets.sort_unstable();
-    let mut random = Random::new(options.seed);
-    let mut chosen = Vec::with_capacity(options.flows as usize);
-    for flow in 0..options.flows as usize {
-        let (_, bits, len) = match nets.get(flow % nets.len().max(1)) {
-            Some(_) => nets[random.below(nets.len() as u64) as usize],
-            None => break,
-        };
-        let host = random.next_u64() as u32 & u32::MAX.checked_shr(u32::from(len)).unwrap_or(0);
-        chosen.push(Ipv4Addr::from_bits(bits | host));
-    }
-    chosen
-}
-
-fn frames(
-    options: &BenchOptions,
-    size: Size,
-    destinations: Vec<IpAddr>,
-) -> Result<Arena, ReplayError> {
-    let facts = rig::facts(&options.config);
-    let spec = TrafficSpec {
-        sizes: match size {
-            Size::Fixed(size) => Sizes::Fixed(size),
-            Size::Imix => Sizes::Imix,
-        },
-        flows: options.flows,
-        popularity: options.popularity,
-        seed: options.seed,
-        src: if options.ipv6 { six::sources(&options.config) } else { sources(&options.config) },
-        dst: Addresses::from(destinations),
-        src_mac: MacAddr::new([0x02, 0x57, 0, 0, 0, 1]),
-        dst_mac: facts[0].mac,
-        ..TrafficSpec::default()
-    };
-    let mut traffic = spec.traffic().map_err(|error| {
-        fail(error.to_string(), "give the first port an address, and a route over another port")
-    })?;
-    // Enough that how often each flow comes can be told.
-    let least = if options.popularity == Popularity::Equal { 1 } else { FEWEST_BY_CHANCE };
-    let flows = u64::from(options.flows).max(least);
-    let count = (flows * FEWEST_FRAMES.div_ceil(flows)).next_multiple_of(12);
-    let frames: Vec<_> = (0..count)
-        .map(|_| {
-            let mut frame = Vec::new();
-            traffic.next_into(&mut frame);
-            frame
-        })
-        .collect();
-    Ok(Arena::of(&frames))
-}
-
 /// Hosts behind the first port.
-fn sources(config: &Config) -> Addresses {
+fn sources(options: &BenchOptions) -> Addresses {
+    let config = &options.config;
+    if options.ipv6 {
+        return six::sources(config);
+    }
     let port = &config.ports[0];
     let own = port.addresses.first().map(|address| **address);
     let subnet = own.unwrap_or_else(|| Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 1), 16));

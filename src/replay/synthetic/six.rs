@@ -1,16 +1,16 @@
 //! The half of a measurement that is over IPv6: routes, where packets come from and where they go.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use super::BenchOptions;
 use crate::{
     config::Config,
     control::Router,
-    packet::generate::{Addresses, Random},
+    packet::generate::Addresses,
     replay::{ReplayError, fail},
     route::{
         control::Verb,
-        spec::{NextHopSpec, RouteSpec, RouteType, table},
+        spec::{NextHopSpec, RouteSpec},
         synth,
     },
 };
@@ -43,34 +43,6 @@ pub(super) fn prepare(options: &BenchOptions, router: &mut Router) -> Result<(),
             .map_err(|error| fail(format!("route to {dst}: {error}"), None))?;
     }
     Ok(())
-}
-
-/// An address for each flow, or fewer, each behind a route of the router.
-pub(super) fn destinations(router: &Router, options: &BenchOptions) -> Vec<IpAddr> {
-    let rib = router.routes6().rib();
-    let mut nets: Vec<(bool, u128, u8)> = Vec::new();
-    for (table_id, prefix) in rib.prefixes() {
-        let infos = rib.get(table_id, prefix).iter().filter_map(|alias| rib.info(alias.info));
-        let Some(info) = infos.into_iter().find(|info| info.table == table::MAIN) else { continue };
-        // What is of one link or a group is no way to anywhere.
-        if info.kind == RouteType::Unicast && prefix.bits >> 120 < 0xfe {
-            let through = info.nexthops.iter().any(|hop| hop.gateway.is_some());
-            nets.push((through, prefix.bits, prefix.len));
-        }
-    }
-    if nets.iter().any(|(through, ..)| *through) {
-        nets.retain(|(through, ..)| *through);
-    }
-    nets.sort_unstable();
-    let mut random = Random::new(options.seed);
-    let mut chosen = Vec::with_capacity(options.flows as usize);
-    while chosen.len() < options.flows as usize && !nets.is_empty() {
-        let (_, bits, len) = nets[random.below(nets.len() as u64) as usize];
-        let host = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
-        let host = host & u128::MAX.checked_shr(len.into()).unwrap_or(0);
-        chosen.push(Ipv6Addr::from_bits(bits | host).into());
-    }
-    chosen
 }
 
 /// Hosts behind the first port.
