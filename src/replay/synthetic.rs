@@ -234,13 +234,16 @@ impl<'a> Case<'a> {
         let least = if options.popularity == Popularity::Equal { 1 } else { FEWEST_BY_CHANCE };
         let flows = u64::from(options.flows).max(least);
         let count = (flows * FEWEST_FRAMES.div_ceil(flows)).next_multiple_of(12);
-        let frames: Vec<_> = (0..count)
+        let mut frames: Vec<_> = (0..count)
             .map(|_| {
                 let mut frame = Vec::new();
                 traffic.next_into(&mut frame);
                 frame
             })
             .collect();
+        // Those of a worker lie side by side, as in the memory of a device's queue.
+        let spread = options.config.workers.spread;
+        frames.sort_by_cached_key(|frame| rig::owner(spread, 0, frame, self.workers));
         Ok(Arena::of(&frames))
     }
 
