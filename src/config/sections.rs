@@ -162,8 +162,8 @@ section! {
         /// which are taken as they come.
         connections "connections": u32 = Some(262_144), in 64..=64_000_000;
         /// Connections, over all workers, whose memory is made ready as soon as any are tracked; at most
-        /// `connections`. There is always room for 32,768 to 65,536 more than each worker has; one that makes them faster than
-        /// that grows waits for the kernel, some milliseconds each time.
+        /// `connections`. There is always room for 32,768 to 65,536 more than each worker has; one that
+        /// makes them faster than that grows waits for the kernel, some milliseconds each time.
         connections_ready "connections-ready": At<u32> = Some(At::new(0, 0..0)), in 0..=64_000_000;
         /// Directions of established connections, of each worker and family, whose packets take the short
         /// way past rules that would say the same of each; 0 sends all the long way.

@@ -1,4 +1,4 @@
-//! The half of a measurement that is over IPv6: routes, where packets come from and where they go.
+//! The half of a measurement that is over IPv6: routes, and where packets come from.
 
 use std::net::Ipv6Addr;
 
